@@ -1,0 +1,163 @@
+/** Reverse-mode differentiation over the recorded ops. */
+
+import { full } from './create.ts';
+import { type Arg, type Gradient, isRecording, noGrad, withRecording } from './op.ts';
+import { add } from './ops/elementwise.ts';
+import { reshape } from './ops/movement.ts';
+import { numel, ShapeError, sameShape, show } from './shape.ts';
+import { type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
+
+export interface GradOptions {
+  /** Records the gradient's own ops, so that it can be differentiated again; nothing is freed early then. */
+  createGraph?: boolean;
+  /** Gradient of the final loss with respect to `loss`, when `loss` is not a scalar. */
+  seed?: Tensor;
+}
+
+/**
+ * Gradients of `loss` with respect to tensors, given as a list or by name; zeros where the loss does not depend on one.
+ *
+ * @throws ShapeError when the loss has more than one element and no seed is given
+ */
+export function grad(loss: Tensor, wrt: readonly Tensor[], options?: GradOptions): Tensor[];
+export function grad<K extends string>(
+  loss: Tensor,
+  wrt: Readonly<Record<K, Tensor>>,
+  options?: GradOptions,
+): Record<K, Tensor>;
+export function grad(
+  loss: Tensor,
+  wrt: readonly Tensor[] | Readonly<Record<string, Tensor>>,
+  options: GradOptions = {},
+): Tensor[] | Record<string, Tensor> {
+  if (Array.isArray(wrt)) return backward(loss, wrt, options);
+  const names = Object.keys(wrt);
+  const grads = backward(loss, Object.values(wrt), options);
+  return Object.fromEntries(names.map((name, i) => [name, grads[i]!]));
+}
+
+/**
+ * Runs f, a forward pass, and differentiates its loss. Everything that f made is freed as soon as the backward walk
+ * has passed it, except what f returns.
+ *
+ *   const { value, grads } = valueAndGrad(stateDict(model), () => crossEntropy(model.forward(x), y));
+ *
+ * @param params  the tensors to differentiate by, under any names (usually a state dict)
+ * @param f       returns the loss, or an object with a `loss` and whatever else should be kept
+ * @returns value what f returned; grads, under the same keys as `params`
+ */
+export function valueAndGrad<K extends string, V extends Tensor | { readonly loss: Tensor }>(
+  params: Readonly<Record<K, Tensor>>,
+  f: () => V,
+): { value: V; grads: Record<K, Tensor> } {
+  const scope = tensorScope();
+  try {
+    const value = withRecording(true, f);
+    const kept = new Set(tensorsIn(value));
+    const loss = value instanceof Tensor ? value : value.loss;
+    const grads = backward(loss, Object.values<Tensor>(params), {}, (t) => {
+      if (!kept.has(t) && scope.owns(t)) t.dispose();
+    });
+    for (const t of [...kept, ...grads]) scope.keep(t);
+    return {
+      value,
+      grads: Object.fromEntries(Object.keys(params).map((name, i) => [name, grads[i]!])) as Record<K, Tensor>,
+    };
+  } finally {
+    scope[Symbol.dispose]();
+  }
+}
+
+function backward(loss: Tensor, wrt: readonly Tensor[], options: GradOptions, release?: (t: Tensor) => void): Tensor[] {
+  const { createGraph = false, seed } = options;
+  if (!seed && loss.size !== 1) {
+    throw new ShapeError(
+      `grad: expected a loss with one element, got ${show(loss.shape)}. Take its mean or sum, or pass a seed.`,
+    );
+  }
+  if (seed && !sameShape(seed.shape, loss.shape)) {
+    throw new ShapeError(`grad: expected a seed shaped like the loss, ${show(loss.shape)}, got ${show(seed.shape)}.`);
+  }
+  const walk = () => {
+    const order = dependents(loss, wrt);
+    const wanted = new Set(wrt);
+    const grads = new Map<Tensor, Tensor>();
+    if (order.size > 0) grads.set(loss, seed ? seed.view() : full(loss.shape, 1, { device: loss.device }));
+    for (const y of [...order].reverse()) {
+      const g = grads.get(y);
+      if (g && y.node) {
+        const scope = createGraph ? undefined : tensorScope();
+        propagate(y, g, order, grads, scope);
+        scope?.[Symbol.dispose]();
+      }
+      if (!createGraph && g && !wanted.has(y)) {
+        grads.delete(y);
+        g.dispose();
+      }
+      if (y.node && !wanted.has(y)) release?.(y);
+    }
+    return wrt.map((t) => grads.get(t) ?? full(t.shape, 0, { device: t.device }));
+  };
+  return createGraph ? walk() : noGrad(walk);
+}
+
+/** Tensors on a path from `wrt` to `loss`, in order of creation: arguments before results. */
+function dependents(loss: Tensor, wrt: readonly Tensor[]): Set<Tensor> {
+  const oldest = wrt.reduce((id, t) => Math.min(id, t.id), Infinity);
+  const seen = new Set<Tensor>();
+  const stack = [loss];
+  for (let t = stack.pop(); t; t = stack.pop()) {
+    if (seen.has(t) || t.id < oldest) continue;
+    seen.add(t);
+    for (const a of t.node?.args ?? []) if (a instanceof Tensor) stack.push(a);
+  }
+  const found = new Set(wrt);
+  const order = new Set<Tensor>();
+  for (const t of [...seen].sort((a, b) => a.id - b.id)) {
+    if (!found.has(t) && !t.node?.args.some((a) => a instanceof Tensor && order.has(a))) continue;
+    order.add(t);
+  }
+  return order;
+}
+
+/** Takes the gradient g of y back to its arguments and adds it to what they have. */
+function propagate(
+  y: Tensor,
+  g: Tensor,
+  order: ReadonlySet<Tensor>,
+  grads: Map<Tensor, Tensor>,
+  scope: Scope | undefined,
+): void {
+  const { op, args } = y.node!;
+  const gradients = op.vjp({ g, y, through: (f, ...xs) => through(g, f, xs) }, ...(args as Arg[]));
+  if (!gradients) return;
+  args.forEach((x, i) => {
+    if (!(x instanceof Tensor) || !order.has(x)) return;
+    const lazy: Gradient = gradients[i] ?? null;
+    const gx = typeof lazy === 'function' ? lazy() : lazy;
+    if (!gx) return;
+    if (!sameShape(gx.shape, x.shape)) {
+      throw new ShapeError(
+        `${op.name}: expected the gradient of argument ${i} to be shaped ${show(x.shape)}, got ${show(gx.shape)} from its vjp.`,
+      );
+    }
+    const before = grads.get(x);
+    const sum = before ? add(before, gx) : scope ? gx.view() : gx;
+    scope?.keep(sum);
+    if (scope) before?.dispose();
+    grads.set(x, sum);
+  });
+}
+
+/** Gradients of ⟨g, f(…xs)⟩, differentiable again when recording is on. */
+function through(g: Tensor, f: (...xs: Tensor[]) => Tensor, xs: Tensor[]): Gradient[] {
+  const higher = isRecording();
+  return withRecording(true, () => {
+    const leaves = xs.map((x) => reshape(x, x.shape)); // the walk stops here, higher derivatives go on
+    return backward(f(...leaves), leaves, { createGraph: higher, seed: g });
+  });
+}
+
+/** Number of values in a record of tensors, for reports. */
+export const countParameters = (params: Readonly<Record<string, Tensor>>): number =>
+  Object.values(params).reduce((n, t) => n + numel(t.shape), 0);

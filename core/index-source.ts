@@ -1,0 +1,43 @@
+/**
+ * Index arithmetic for kernel sources. A kernel's threads run over [x, y, z]; a tensor's axes are spread over them with
+ * the last axis on x, the second to last on y, and all others on z. Sizes are literals and every expression stays an
+ * integer (`| 0`), as gpu.js needs.
+ */
+import { numel, type Shape, strides } from './shape.ts';
+
+/** ⌊e / d⌋ for whole e ≥ 0: exact up to 2²³, far above what one thread axis counts. */
+export const quotient = (e: string, d: number): string => (d === 1 ? e : `(Math.floor((${e} + 0.5) / ${d}.0) | 0)`);
+/** e mod d. */
+export const remainder = (e: string, d: number): string => (d === 1 ? '0' : `(${e} - ${quotient(e, d)} * ${d})`);
+
+/** Threads for a tensor: [last, second to last, rest]. */
+export function threads(y: Shape): number[] {
+  if (y.length === 0) return [1];
+  if (y.length === 1) return [y[0]!];
+  if (y.length === 2) return [y[1]!, y[0]!];
+  return [y.at(-1)!, y.at(-2)!, numel(y.slice(0, -2))];
+}
+
+/** The index along each axis of a tensor whose cells are spread as `threads` says. */
+export function indices(y: Shape): string[] {
+  const outer = y.slice(0, -2);
+  const step = strides(outer);
+  const out = outer.map((d, i) => {
+    const q = quotient('this.thread.z', step[i]!);
+    return i === 0 ? q : `(${q} - ${quotient('this.thread.z', step[i]! * d)} * ${d})`;
+  });
+  if (y.length > 1) out.push('this.thread.y');
+  if (y.length > 0) out.push('this.thread.x');
+  return out;
+}
+
+/** offset + Σ indexᵢ · strideᵢ, leaving out what is zero. */
+export function address(index: readonly string[], step: readonly number[], offset = 0): string {
+  const terms = index.flatMap((e, i) => (step[i] === 0 ? [] : [step[i] === 1 ? e : `${e} * ${step[i]}`]));
+  if (offset !== 0 || terms.length === 0) terms.push(String(offset));
+  return terms.join(' + ');
+}
+
+/** Sum over a loop: `let s = 0.0; for (…) { s += term; }` */
+export const loopSum = (count: number, term: string, i = 'i', s = 's'): string =>
+  `for (let ${i} = 0; ${i} < ${count}; ${i}++) { ${s} += ${term}; }`;

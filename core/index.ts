@@ -1,0 +1,24 @@
+/** Tensors, gradients and devices. Reading order: shape, tensor, op, ops/, grad, device, reference, cpu/. */
+import './methods.ts';
+
+export * from './create.ts';
+export { type Device, DeviceError } from './device.ts';
+export * from './grad.ts';
+export { isRecording, noGrad, type Observation, observeOps, registry } from './op.ts';
+export * from './ops/index.ts';
+export * from './random.ts';
+export * from './registry.ts';
+export * from './shape.ts';
+export {
+  type DType,
+  keep,
+  memory,
+  outsideScopes,
+  Scope,
+  Tensor,
+  type TensorData,
+  tensorScope,
+  tensorsIn,
+  tidy,
+} from './tensor.ts';
+export * from './update.ts';

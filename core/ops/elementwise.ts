@@ -1,0 +1,175 @@
+/**
+ * Elementwise ops. Each is one scalar formula; its gradients are derived from the formula, so that a fused backward
+ * kernel costs nothing to write. Operands broadcast as in NumPy and may be plain numbers.
+ */
+import type { Pass } from '../device.ts';
+import {
+  call,
+  derivative,
+  type Expr,
+  type Formula,
+  formula,
+  formulaSource,
+  topological,
+  variable,
+} from '../formula.ts';
+import { defineOp, type Gradient, makeOp, type Op, type OpSpec, type VjpContext } from '../op.ts';
+import { broadcastShapes, numel, type Shape, sameShape } from '../shape.ts';
+import { Tensor } from '../tensor.ts';
+import { reshape } from './movement.ts';
+import { expand, sum } from './reduce.ts';
+
+export type Operand = Tensor | number;
+type MapVjp<Args extends readonly Operand[]> = (context: VjpContext, ...args: Args) => readonly Gradient[] | null;
+
+/**
+ * Declares an elementwise op from its formula, parameters in the order of the arguments.
+ *
+ *   const softplus = elementwise<[x: Operand]>('softplus', '(x) => log(1 + exp(x))');
+ *
+ * @param vjp  only where something cheaper than the derived gradient exists, as for exp
+ */
+export function elementwise<Args extends readonly Operand[]>(
+  name: string,
+  source: string,
+  vjp?: MapVjp<Args>,
+): Op<Args> {
+  const op = defineOp<Args>(mapSpec(name, formula(source), vjp));
+  return (...args) => op(...broadcast(name, args));
+}
+
+/** A tensor with one element takes part as it is; others are expanded to the common shape. */
+function broadcast<Args extends readonly Operand[]>(name: string, args: Args): Args {
+  const shapes = args.flatMap((a) => (a instanceof Tensor ? [a.shape] : []));
+  const first = shapes[0];
+  if (!first || shapes.every((s) => sameShape(s, first))) return args;
+  const common = shapes.reduce((a, b) => broadcastShapes(name, a, b));
+  const fits = (a: Tensor) => sameShape(a.shape, common) || (a.size === 1 && a.rank <= common.length);
+  return args.map((a) => (a instanceof Tensor && !fits(a) ? expand(a, common) : a)) as unknown as Args;
+}
+
+function mapSpec<Args extends readonly Operand[]>(name: string, f: Formula, vjp?: MapVjp<Args>): OpSpec<Args> {
+  const gradients = f.params.map((p) => lazily(() => derivedGradient(name, f, p)));
+  const spec = {
+    name,
+    formula: f,
+    shape: (...args: (Shape | number)[]) => {
+      const shapes = args.filter((a): a is Shape => typeof a !== 'number');
+      return shapes.reduce((a, b) => (sameShape(a, b) ? a : broadcastShapes(name, a, b)));
+    },
+    vjp: (context: VjpContext, ...args: Args) =>
+      (
+        vjp?.(context, ...args) ??
+        gradients.map(
+          (make): Gradient =>
+            () =>
+              make()?.(context.g, args) ?? null,
+        )
+      ).map((lazy, i) => toSizeOf(args[i], lazy)),
+    kernel: (y: Shape, ...args: (Shape | number)[]): Pass[] => {
+      const read = (param: string) => {
+        const a = args[f.params.indexOf(param)]!;
+        return typeof a === 'number' ? param : numel(a) === 1 ? `${param}[0]` : `${param}[this.thread.x]`;
+      };
+      const { body, helpers } = formulaSource(f, read);
+      const inputs = Object.fromEntries(f.params.map((p, i) => [p, i]));
+      return [{ out: [numel(y)], inputs, body, helpers }];
+    },
+  };
+  return spec as unknown as OpSpec<Args>;
+}
+
+/** The gradient of a one-element operand is the sum over all places it was used. */
+function toSizeOf(x: Operand | undefined, lazy: Gradient): Gradient {
+  if (!(x instanceof Tensor)) return null;
+  return () => {
+    const g = typeof lazy === 'function' ? lazy() : lazy;
+    if (!g || sameShape(g.shape, x.shape)) return g;
+    return reshape(x.size === 1 ? sum(g) : g, x.shape);
+  };
+}
+
+/** (g, args) → g · ∂f/∂p, as a kernel of its own; null where the derivative is zero. */
+function derivedGradient(
+  name: string,
+  f: Formula,
+  param: string,
+): ((g: Tensor, args: readonly Operand[]) => Tensor) | null {
+  const slope = derivative(f.body, param);
+  if (slope.kind === 'const' && slope.value === 0) return null;
+  const body = call('mul', variable('g'), slope);
+  if (body.kind === 'var') return (g) => g;
+  const used = variablesOf(body).filter((v) => v !== 'g');
+  const op = makeOp<Operand[]>(mapSpec(`${name}.d${param}`, { params: ['g', ...used], body }));
+  return (g, args) => op(g, ...used.map((v) => args[f.params.indexOf(v)]!));
+}
+
+const variablesOf = (e: Expr): string[] => topological(e).flatMap((x) => (x.kind === 'var' ? [x.name] : []));
+
+function lazily<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+// ---- arithmetic ----------------------------------------------------------------------------------------------------
+
+export const add: Op<[a: Operand, b: Operand]> = elementwise('add', '(a, b) => a + b');
+export const sub: Op<[a: Operand, b: Operand]> = elementwise('sub', '(a, b) => a - b');
+export const mul: Op<[a: Operand, b: Operand]> = elementwise('mul', '(a, b) => a * b');
+export const div: Op<[a: Operand, b: Operand]> = elementwise('div', '(a, b) => a / b');
+export const maximum: Op<[a: Operand, b: Operand]> = elementwise('maximum', '(a, b) => max(a, b)');
+export const minimum: Op<[a: Operand, b: Operand]> = elementwise('minimum', '(a, b) => min(a, b)');
+/** y = xᵉ for x > 0, or any x and a whole number e. */
+export const pow: Op<[x: Operand, e: Operand]> = elementwise('pow', '(x, e) => pow(x, e)');
+export const neg: Op<[x: Tensor]> = elementwise('neg', '(x) => -x');
+/** y = e^x */
+export const exp: Op<[x: Tensor]> = elementwise('exp', '(x) => exp(x)', ({ g, y }) => [() => mul(g, y)]);
+export const log: Op<[x: Tensor]> = elementwise('log', '(x) => log(x)');
+export const sqrt: Op<[x: Tensor]> = elementwise('sqrt', '(x) => sqrt(x)');
+/** y = 1/√x */
+export const rsqrt: Op<[x: Tensor]> = elementwise('rsqrt', '(x) => 1 / sqrt(x)');
+export const abs: Op<[x: Tensor]> = elementwise('abs', '(x) => abs(x)');
+export const square: Op<[x: Tensor]> = elementwise('square', '(x) => x * x');
+export const sin: Op<[x: Tensor]> = elementwise('sin', '(x) => sin(x)');
+export const cos: Op<[x: Tensor]> = elementwise('cos', '(x) => cos(x)');
+export const acos: Op<[x: Tensor]> = elementwise('acos', '(x) => acos(x)');
+export const floor: Op<[x: Tensor]> = elementwise('floor', '(x) => floor(x)');
+/** y = min(max(x, low), high) */
+export const clamp: Op<[x: Tensor, low: Operand, high: Operand]> = elementwise(
+  'clamp',
+  '(x, low, high) => min(max(x, low), high)',
+);
+
+// ---- comparison: 1 where true, 0 where false -----------------------------------------------------------------------
+
+export const less: Op<[a: Operand, b: Operand]> = elementwise('less', '(a, b) => a < b');
+export const lessEqual: Op<[a: Operand, b: Operand]> = elementwise('lessEqual', '(a, b) => a <= b');
+export const equal: Op<[a: Operand, b: Operand]> = elementwise('equal', '(a, b) => a == b');
+/** a where condition ≠ 0, b elsewhere */
+export const where: Op<[condition: Tensor, a: Operand, b: Operand]> = elementwise(
+  'where',
+  '(c, a, b) => where(c, a, b)',
+);
+
+// ---- activations ---------------------------------------------------------------------------------------------------
+
+export const tanh: Op<[x: Tensor]> = elementwise('tanh', '(x) => tanh(x)');
+export const erf: Op<[x: Tensor]> = elementwise('erf', '(x) => erf(x)');
+/** y = 1 / (1 + e^−x), said with tanh so that neither it nor its gradient overflows */
+export const sigmoid: Op<[x: Tensor]> = elementwise('sigmoid', '(x) => 0.5 + 0.5 * tanh(0.5 * x)');
+/** y = max(x, 0) */
+export const relu: Op<[x: Tensor]> = elementwise('relu', '(x) => max(0, x)');
+/** y = x for x ≥ 0, slope · x below */
+export const leakyRelu: Op<[x: Tensor, slope: number]> = elementwise(
+  'leakyRelu',
+  '(x, slope) => where(x > 0, x, slope * x)',
+);
+/** y = x · sigmoid(x) */
+export const silu: Op<[x: Tensor]> = elementwise('silu', '(x) => x * (0.5 + 0.5 * tanh(0.5 * x))');
+/** y = x Φ(x), the exact form: Φ(x) = (1 + erf(x/√2)) / 2 */
+export const gelu: Op<[x: Tensor]> = elementwise('gelu', '(x) => x * (0.5 + 0.5 * erf(0.7071067811865476 * x))');
+/** The tanh approximation of GELU. */
+export const geluTanh: Op<[x: Tensor]> = elementwise(
+  'geluTanh',
+  '(x) => 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))',
+);

@@ -1,0 +1,132 @@
+/** Matrix products. */
+import { address } from '../index-source.ts';
+import { defineOp, type Op } from '../op.ts';
+import { broadcastShapes, numel, ShapeError, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { reshape } from './movement.ts';
+import { expand, sum, sumTo } from './reduce.ts';
+
+export interface MatmulOptions {
+  /** Reads a as [k, m]. */
+  transposeA?: boolean;
+  /** Reads b as [n, k]. */
+  transposeB?: boolean;
+}
+type Transposes = { transposeA: boolean; transposeB: boolean };
+
+/** y[i] = a[i] b[i] for a [Ba, m, k], b [Bb, k, n]; a batch of one serves all. Users call `matmul`. */
+const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
+  name: 'matmul',
+  shape: (a, b, { transposeA, transposeB }) => [Math.max(a[0]!, b[0]!), a[transposeA ? 2 : 1]!, b[transposeB ? 1 : 2]!],
+  vjp: ({ g }, a, b, { transposeA, transposeB }) => {
+    const batch = (t: Tensor, x: Tensor) => sumTo(t, x.shape);
+    return [
+      () =>
+        batch(
+          transposeA
+            ? product(b, g, { transposeA: transposeB, transposeB: true })
+            : product(g, b, { transposeA: false, transposeB: !transposeB }),
+          a,
+        ),
+      () =>
+        batch(
+          transposeB
+            ? product(g, a, { transposeA: true, transposeB: transposeA })
+            : product(a, g, { transposeA: !transposeA, transposeB: false }),
+          b,
+        ),
+    ];
+  },
+  kernel: ([B, m, n], a, b, { transposeA, transposeB }) => {
+    const k = a[transposeA ? 1 : 2]!;
+    const cellA = address(
+      ['this.thread.z', 'this.thread.y', 'i'],
+      [a[0] === 1 ? 0 : m! * k, transposeA ? 1 : k, transposeA ? m! : 1],
+    );
+    const cellB = address(
+      ['this.thread.z', 'i', 'this.thread.x'],
+      [b[0] === 1 ? 0 : k * n!, transposeB ? 1 : n!, transposeB ? k : 1],
+    );
+    return [
+      {
+        out: [n!, m!, B!],
+        inputs: { a: 0, b: 1 },
+        body: `let s = 0.0; for (let i = 0; i < ${k}; i++) { s += a[${cellA}] * b[${cellB}]; } return s;`,
+      },
+    ];
+  },
+});
+
+/**
+ * Matrix product over the last two axes; leading axes broadcast as in NumPy.
+ *
+ *   y[…, i, j] = Σ_k a[…, i, k] b[…, k, j]
+ *
+ * @param a [..., m, k]    @param b [..., k, n]    @returns [..., m, n]
+ */
+export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor {
+  const fail = (hint: string): never => {
+    const [wantA, wantB] = [transposeA ? '[k, m]' : '[m, k]', transposeB ? '[n, k]' : '[k, n]'];
+    throw new ShapeError(
+      `matmul: expected a ${wantA} and b ${wantB}, got a ${show(a.shape)} and b ${show(b.shape)}.${hint}`,
+    );
+  };
+  if (a.rank < 2 || b.rank < 2) fail(' Give vectors a second axis with unsqueeze.');
+  const [m, ka] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
+  const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!];
+  if (ka !== kb) fail(!transposeA && !transposeB && ka === n ? ' Did you mean matmul(a, transpose(b))?' : '');
+  const options = { transposeA, transposeB };
+  if (b.rank === 2 && !transposeA) {
+    // rows of all batches are one tall matrix
+    const rows = reshape(a, [1, numel(a.shape.slice(0, -1)), ka]);
+    return reshape(product(rows, reshape(b, [1, ...b.shape]), options), [...a.shape.slice(0, -1), n]);
+  }
+  const lead = broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const flat = (t: Tensor) => {
+    const own = t.shape.slice(0, -2);
+    const matrix = t.shape.slice(-2);
+    return numel(own) === 1
+      ? reshape(t, [1, ...matrix])
+      : reshape(expand(t, [...lead, ...matrix]), [numel(lead), ...matrix]);
+  };
+  return reshape(product(flat(a), flat(b), options), [...lead, m, n]);
+}
+
+/** y = x Wᵀ + b with PyTorch's weight layout. Users call `linear`. */
+const affine: Op<[x: Tensor, weight: Tensor, bias: Tensor | null]> = defineOp({
+  name: 'linear',
+  shape: (x, weight, bias) => {
+    if (
+      weight.length !== 2 ||
+      x.length < 1 ||
+      x.at(-1) !== weight[1] ||
+      (bias && (bias.length !== 1 || bias[0] !== weight[0]))
+    ) {
+      throw new ShapeError(
+        `linear: expected x [..., in], weight [out, in] and bias [out], got x ${show(x)}, weight ${show(weight)} and bias ${bias ? show(bias) : 'none'}.`,
+      );
+    }
+    return [...x.slice(0, -1), weight[0]!];
+  },
+  vjp: ({ g }, x, weight, bias) => {
+    const rows = (t: Tensor) => reshape(t, [-1, t.shape.at(-1)!]);
+    return [
+      () => reshape(matmul(rows(g), weight), x.shape),
+      () => matmul(rows(g), rows(x), { transposeA: true }),
+      bias && (() => sum(rows(g), 0)),
+    ];
+  },
+  kernel: (y, x, weight, bias) => {
+    const [out, width] = weight as [number, number];
+    return [
+      {
+        out: [out, numel(y) / out],
+        inputs: { x: 0, w: 1, ...(bias && { bias: 2 }) },
+        body: `let s = ${bias ? 'bias[this.thread.x]' : '0.0'}; for (let i = 0; i < ${width}; i++) { s += x[this.thread.y * ${width} + i] * w[this.thread.x * ${width} + i]; } return s;`,
+      },
+    ];
+  },
+});
+
+/** y = x Wᵀ + b. x [..., in], weight [out, in], bias [out] or null → [..., out] */
+export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor => affine(x, weight, bias);

@@ -1,0 +1,234 @@
+/** Ops that move values without changing them. */
+import { address, indices, threads } from '../index-source.ts';
+import { defineOp, type Op } from '../op.ts';
+import { normalizeAxis, numel, type Shape, ShapeError, sameShape, show, strides } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** The same values under another shape; shares memory. Users call `reshape`. */
+const reshapeTo: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({
+  name: 'reshape',
+  shape: (_, { shape }) => shape,
+  vjp: ({ g }, x) => [() => reshapeTo(g, { shape: x.shape })],
+});
+
+/** The same values in row-major order under another shape; one axis may be −1 and is then worked out. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
+  const free = shape.indexOf(-1);
+  const full = free < 0 ? shape : shape.map((d, i) => (i === free ? x.size / known : d));
+  if (
+    numel(full) !== x.size ||
+    full.some((d) => !Number.isInteger(d) || d < 0) ||
+    (shape.indexOf(-1, free + 1) > free && free >= 0)
+  ) {
+    throw new ShapeError(`reshape: expected a shape of ${x.size} values for ${show(x.shape)}, got ${show(shape)}.`);
+  }
+  return reshapeTo(x, { shape: full });
+}
+
+/** Axes in another order. Users call `permute`. */
+const permuteAxes: Op<[x: Tensor, options: { axes: readonly number[] }]> = defineOp({
+  name: 'permute',
+  shape: (x, { axes }) => axes.map((a) => x[a]!),
+  vjp: ({ g }, _, { axes }) => [() => permuteAxes(g, { axes: axes.map((_, i) => axes.indexOf(i)) })],
+  kernel: (y, x, { axes }) => {
+    const step = strides(x);
+    return [
+      {
+        out: threads(y),
+        inputs: { x: 0 },
+        body: `return x[${address(
+          indices(y),
+          axes.map((a) => step[a]!),
+        )}];`,
+      },
+    ];
+  },
+});
+
+/** Axes in the given order. permute(x [2, 3, 4], [2, 0, 1]) → [4, 2, 3] */
+export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  const order = axes.map((a) => normalizeAxis('permute', a, x.rank));
+  if (order.length !== x.rank || new Set(order).size !== x.rank) {
+    throw new ShapeError(`permute: expected each of the ${x.rank} axes of ${show(x.shape)} once, got ${show(axes)}.`);
+  }
+  return order.every((a, i) => a === i) ? x : permuteAxes(x, { axes: order });
+}
+
+/** Swaps two axes, by default the last two. */
+export function transpose(x: Tensor, a = -2, b = -1): Tensor {
+  const [i, j] = [normalizeAxis('transpose', a, x.rank), normalizeAxis('transpose', b, x.rank)];
+  return permute(
+    x,
+    x.shape.map((_, k) => (k === i ? j : k === j ? i : k)),
+  );
+}
+
+/** The block from `starts` of lengths `sizes`. Users call `slice`. */
+const sliceBlock: Op<[x: Tensor, options: { starts: readonly number[]; sizes: Shape }]> = defineOp({
+  name: 'slice',
+  shape: (_, { sizes }) => sizes,
+  vjp: ({ g }, x, { starts, sizes }) => [
+    () =>
+      pad(
+        g,
+        starts,
+        x.shape.map((d, i) => d - starts[i]! - sizes[i]!),
+      ),
+  ],
+  kernel: (y, x, { starts }) => {
+    const step = strides(x);
+    const offset = starts.reduce((sum, s, i) => sum + s * step[i]!, 0);
+    return [{ out: threads(y), inputs: { x: 0 }, body: `return x[${address(indices(y), step, offset)}];` }];
+  },
+});
+
+/** The block of x that begins at `starts` and has lengths `sizes`; −1 takes the rest of an axis. */
+export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tensor {
+  const full = sizes.map((n, i) => (n === -1 ? x.shape[i]! - starts[i]! : n));
+  if (
+    starts.length !== x.rank ||
+    full.length !== x.rank ||
+    starts.some((s, i) => s < 0 || full[i]! < 0 || s + full[i]! > x.shape[i]!)
+  ) {
+    throw new ShapeError(
+      `slice: expected a block inside ${show(x.shape)}, got starts ${show(starts)} and sizes ${show(sizes)}.`,
+    );
+  }
+  return sameShape(full, x.shape) ? x : sliceBlock(x, { starts, sizes: full });
+}
+
+/** `length` entries of one axis from `start`, as torch.narrow. */
+export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
+  const a = normalizeAxis('narrow', axis, x.rank);
+  return slice(
+    x,
+    x.shape.map((_, i) => (i === a ? start : 0)),
+    x.shape.map((d, i) => (i === a ? length : d)),
+  );
+}
+
+/** `parts` equal pieces along an axis. */
+export function split(x: Tensor, parts: number, axis = 0): Tensor[] {
+  const a = normalizeAxis('split', axis, x.rank);
+  const length = x.shape[a]! / parts;
+  if (!Number.isInteger(length)) {
+    throw new ShapeError(
+      `split: expected axis ${axis} of ${show(x.shape)} to divide into ${parts} parts, got length ${x.shape[a]}.`,
+    );
+  }
+  return Array.from({ length: parts }, (_, i) => narrow(x, a, i * length, length));
+}
+
+/** Zeros around x. Users call `pad`. */
+const padZeros: Op<[x: Tensor, options: { before: readonly number[]; after: readonly number[] }]> = defineOp({
+  name: 'pad',
+  shape: (x, { before, after }) => x.map((d, i) => d + before[i]! + after[i]!),
+  vjp: ({ g }, x, { before }) => [() => slice(g, before, x.shape)],
+  kernel: (y, x, { before, after }) => {
+    const step = strides(x);
+    const index = indices(y);
+    const cell = `x[${address(index, step, -before.reduce((sum, b, i) => sum + b * step[i]!, 0))}]`;
+    const inside = index.flatMap((e, i) => [
+      ...(before[i] ? [`${e} >= ${before[i]}`] : []),
+      ...(after[i] ? [`${e} < ${before[i]! + x[i]!}`] : []),
+    ]);
+    return [
+      {
+        out: threads(y),
+        inputs: { x: 0 },
+        body: `let v = 0.0; ${inside.map((c) => `if (${c}) { `).join('')} v = ${cell}; ${'}'.repeat(inside.length)} return v;`,
+      },
+    ];
+  },
+});
+
+/** x with `before[i]` and `after[i]` zeros around axis i. */
+export function pad(x: Tensor, before: readonly number[], after: readonly number[]): Tensor {
+  if (before.length !== x.rank || after.length !== x.rank || [...before, ...after].some((n) => n < 0)) {
+    throw new ShapeError(
+      `pad: expected ${x.rank} counts ≥ 0 on each side of ${show(x.shape)}, got ${show(before)} and ${show(after)}.`,
+    );
+  }
+  return [...before, ...after].every((n) => n === 0) ? x : padZeros(x, { before, after });
+}
+
+/** Up to six tensors joined along one axis. Users call `concat`. */
+const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
+  name: 'concat',
+  shape: (...args) => {
+    const { axis } = args.at(-1) as { axis: number };
+    const shapes = args.slice(0, -1) as Shape[];
+    return shapes[0]!.map((d, i) => (i === axis ? shapes.reduce((n, s) => n + s[i]!, 0) : d));
+  },
+  vjp: ({ g }, ...args) => {
+    const { axis } = args.at(-1) as { axis: number };
+    let start = 0;
+    return (args.slice(0, -1) as Tensor[]).map((x) => {
+      const from = start;
+      start += x.shape[axis]!;
+      return () => narrow(g, axis, from, x.shape[axis]!);
+    });
+  },
+  kernel: (y, ...args) => {
+    const { axis } = args.at(-1) as { axis: number };
+    const shapes = args.slice(0, -1) as Shape[];
+    const index = indices(y);
+    let end = 0;
+    const parts = shapes.map((x, i) => {
+      const step = strides(x);
+      const read = `v = x${i}[${address(index, step, -end * step[axis]!)}];`;
+      end += x[axis]!;
+      return i === shapes.length - 1 ? `{ ${read} }` : `if (${index[axis]} < ${end}) { ${read} }`;
+    });
+    const inputs = Object.fromEntries(shapes.map((_, i) => [`x${i}`, i]));
+    return [{ out: threads(y), inputs, body: `let v = 0.0; ${parts.join(' else ')} return v;` }];
+  },
+});
+
+/** Tensors joined along an axis; all other axes must agree. */
+export function concat(xs: readonly Tensor[], axis = 0): Tensor {
+  if (xs.length === 0) throw new ShapeError('concat: expected at least one tensor, got none.');
+  const a = normalizeAxis('concat', axis, xs[0]!.rank);
+  for (const x of xs) {
+    if (x.rank !== xs[0]!.rank || x.shape.some((d, i) => i !== a && d !== xs[0]!.shape[i])) {
+      throw new ShapeError(
+        `concat: expected shapes that agree outside axis ${axis}, got ${xs.map((t) => show(t.shape)).join(', ')}.`,
+      );
+    }
+  }
+  if (xs.length === 1) return xs[0]!;
+  if (xs.length <= 6) return join(...xs, { axis: a });
+  const groups = Array.from({ length: Math.ceil(xs.length / 6) }, (_, i) => concat(xs.slice(6 * i, 6 * i + 6), a));
+  return concat(groups, a);
+}
+
+/** Tensors of equal shape along a new axis. */
+export const stack = (xs: readonly Tensor[], axis = 0): Tensor =>
+  concat(
+    xs.map((x) => unsqueeze(x, axis)),
+    axis,
+  );
+
+/** Inserts an axis of length 1. */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  const a = axis < 0 ? axis + x.rank + 1 : axis;
+  return reshape(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)]);
+}
+
+/** Removes an axis of length 1. */
+export function squeeze(x: Tensor, axis: number): Tensor {
+  const a = normalizeAxis('squeeze', axis, x.rank);
+  if (x.shape[a] !== 1)
+    throw new ShapeError(`squeeze: expected axis ${axis} of ${show(x.shape)} to have length 1, got ${x.shape[a]}.`);
+  return reshape(
+    x,
+    x.shape.filter((_, i) => i !== a),
+  );
+}
+
+/** Joins all axes from `from` on into one. */
+export const flatten = (x: Tensor, from = 0): Tensor => reshape(x, [...x.shape.slice(0, from), -1]);
+
+/** The same values as a constant: gradients stop here. */
+export const stopGradient = (x: Tensor): Tensor => x.view();

@@ -1,0 +1,85 @@
+/** Seeded random numbers with serialisable state. Nothing in the library calls Math.random. */
+
+/** A position in a generator's stream: four 32-bit words. */
+export type RngState = readonly [number, number, number, number];
+
+/** xoshiro128** (Blackman and Vigna 2018), seeded by splitmix32. */
+export class Rng {
+  #s: Int32Array;
+
+  constructor(seed: number | RngState) {
+    if (typeof seed !== 'number') {
+      this.#s = Int32Array.from(seed);
+      return;
+    }
+    let z = seed | 0;
+    this.#s = Int32Array.from({ length: 4 }, () => {
+      z = (z + 0x9e3779b9) | 0;
+      let t = z ^ (z >>> 16);
+      t = Math.imul(t, 0x21f0aaad);
+      t = t ^ (t >>> 15);
+      t = Math.imul(t, 0x735a2d97);
+      return t ^ (t >>> 15);
+    });
+  }
+
+  /** For checkpoints: `new Rng(rng.state)` continues the stream. */
+  get state(): RngState {
+    return Array.from(this.#s) as unknown as RngState;
+  }
+  set state(state: RngState) {
+    this.#s = Int32Array.from(state);
+  }
+
+  /** An independent stream: one for weights, one for data, one for dropout. */
+  fork(): Rng {
+    return new Rng(this.#next());
+  }
+
+  #next(): number {
+    const s = this.#s;
+    const x = Math.imul(s[1]!, 5);
+    const result = Math.imul((x << 7) | (x >>> 25), 9);
+    const t = s[1]! << 9;
+    s[2]! ^= s[0]!;
+    s[3]! ^= s[1]!;
+    s[1]! ^= s[2]!;
+    s[0]! ^= s[3]!;
+    s[2]! ^= t;
+    s[3] = (s[3]! << 11) | (s[3]! >>> 21);
+    return result;
+  }
+
+  /** Uniform in [0, 1), a multiple of 2⁻²⁴: exact in float32. */
+  uniform(): number {
+    return (this.#next() >>> 8) / 16777216;
+  }
+  /** A whole number in 0..n−1. */
+  int(n: number): number {
+    return Math.floor(((this.#next() >>> 0) / 4294967296) * n);
+  }
+  /** N(0, 1), by Box–Muller. */
+  normal(): number {
+    const u = 1 - this.uniform();
+    return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * this.uniform());
+  }
+  uniforms(n: number, low = 0, high = 1): Float32Array {
+    const out = new Float32Array(n);
+    for (let i = 0; i < n; i++) out[i] = low + (high - low) * this.uniform();
+    return out;
+  }
+  normals(n: number): Float32Array {
+    const out = new Float32Array(n);
+    for (let i = 0; i < n; i++) out[i] = this.normal();
+    return out;
+  }
+  /** 0..n−1 in random order (Fisher–Yates). */
+  permutation(n: number): Int32Array {
+    const out = Int32Array.from({ length: n }, (_, i) => i);
+    for (let i = n - 1; i > 0; i--) {
+      const j = this.int(i + 1);
+      [out[i], out[j]] = [out[j]!, out[i]!];
+    }
+    return out;
+  }
+}

@@ -1,0 +1,47 @@
+/** Shapes: axis lengths, outermost first, `[]` for a scalar. Values are stored in row-major order. */
+export type Shape = readonly number[];
+
+/** Shapes that do not fit each other or the op they were given to. */
+export class ShapeError extends Error {
+  override name = 'ShapeError';
+}
+
+export const numel = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
+export const show = (shape: Shape): string => `[${shape.join(', ')}]`;
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
+
+/** Elements between neighbours along each axis. */
+export function strides(shape: Shape): number[] {
+  const out = new Array<number>(shape.length);
+  let step = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    out[i] = step;
+    step *= shape[i]!;
+  }
+  return out;
+}
+
+/** Axis as 0..rank−1; negative axes count from the end, as in PyTorch. */
+export function normalizeAxis(op: string, axis: number, rank: number): number {
+  const positive = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(axis) || positive < 0 || positive >= rank) {
+    throw new ShapeError(`${op}: expected an axis in ${-rank}..${rank - 1} for a tensor of rank ${rank}, got ${axis}.`);
+  }
+  return positive;
+}
+
+/** Shape that a and b broadcast to (NumPy rules: right-aligned, axes of length 1 stretch). */
+export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const da = a[a.length - rank + i] ?? 1;
+    const db = b[b.length - rank + i] ?? 1;
+    if (da !== db && da !== 1 && db !== 1) {
+      throw new ShapeError(
+        `${op}: expected shapes that broadcast, got a ${show(a)} and b ${show(b)}: axis ${i - rank} is ${da} in one and ` +
+          `${db} in the other. Axes must be equal or 1; reshape one side or insert an axis of length 1.`,
+      );
+    }
+    return da === 1 ? db : da;
+  });
+}
