@@ -1,0 +1,106 @@
+/**
+ * exp, log, tanh and erf of four floats. Each takes an expression, works in locals of the function being emitted, and
+ * returns an expression over them: use or store it before calling the same function again.
+ */
+import { type V128, v } from '../emitter.ts';
+import type { KernelBuilder, Locals } from '../kernel-builder.ts';
+
+export interface VectorMath {
+  /** e^x, relative error about 1e-7; exact at ±Inf, NaN, overflow, underflow. */
+  exp(x: V128): V128;
+  /** e^x for x ≤ 88, with 0 below −87.3: for softmax, where x ≤ 0. NaN stays NaN. */
+  expFast(x: V128): V128;
+  /** ln x, relative error about 1e-7; log(0) = −Inf, log(x < 0) = NaN. */
+  log(x: V128): V128;
+  tanh(x: V128): V128;
+  /** erf x, relative error below 4e-7; ±1 from |x| = 3.84 on. */
+  erf(x: V128): V128;
+}
+
+const MAGIC = 12582912; // 1.5·2²³: adding it rounds to a whole number that stands in the low mantissa bits
+const EXP = [1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4]; // Cephes expf, from r³
+
+/** @param prefix  keeps the locals of two interleaved chains apart */
+export function vectorMath(k: KernelBuilder, L: Locals, prefix = ''): VectorMath {
+  const { madd, c } = { madd: k.madd.bind(k), c: k.c.bind(k) };
+  const local = (name: string) => L(`${prefix}${name}`);
+
+  /** Sets n = MAGIC + round(x log₂e) and r = e^(x − n ln 2), for clamped x. */
+  const splitExp = (x: V128, low: number, high: number) => {
+    const [n, r, t] = [local('exp.n'), local('exp.r'), local('exp.t')];
+    t.set(v.pmax(v.pmin(x, c(high)), c(low)));
+    n.set(madd(t, c(Math.LOG2E), c(MAGIC)));
+    r.set(v.sub(n, c(MAGIC)));
+    t.set(madd(r, c(-0.693359375), t)); // ln 2 in two parts
+    r.set(madd(r, c(2.1219444e-4), t));
+    const p = k.polynomial(r, [5.0000001201e-1, ...EXP]);
+    r.set(v.add(madd(p, v.mul(r, r), r), c(1)));
+    return { n, r };
+  };
+  /** 2^n for whole-number lanes n. */
+  const power = (n: V128) => v.intShl(v.intAdd(n, v.intConst(127)), 23);
+
+  const exp = (x: V128): V128 => {
+    const { n, r } = splitExp(x, -104, 89);
+    const half = local('exp.t');
+    n.set(v.intSub(n, c(MAGIC))); // as integers: the bits of MAGIC + n minus those of MAGIC
+    half.set(v.intShr(n, 1)); // two factors, so that 2^128 and denormals come out right
+    return v.mul(v.mul(r, power(half)), power(v.intSub(n, half)));
+  };
+
+  const expFast = (x: V128): V128 => {
+    const input = local('exp.x');
+    input.set(x);
+    const { n, r } = splitExp(input, -87.3, 88);
+    return v.andNot(v.mul(r, v.intAdd(v.intShl(n, 23), v.intConst(0x3f800000))), v.lt(input, c(-87.3)));
+  };
+
+  const log = (x: V128): V128 => {
+    const [a, m, e, z] = [local('log.a'), local('log.m'), local('log.e'), local('log.z')];
+    a.set(x);
+    const tiny = () => v.lt(a, c(1.17549435e-38)); // denormal: scaled by 2²³
+    m.set(v.select(v.mul(a, c(8388608)), a, tiny()));
+    // m = 2^e · f with f in [√½, √2)
+    e.set(v.intShr(v.intSub(m, v.intConst(0x3f3504f3)), 23));
+    m.set(v.sub(v.intSub(m, v.intShl(e, 23)), c(1)));
+    e.set(v.sub(v.fromInt(e), v.and(tiny(), c(23))));
+    z.set(v.mul(m, m));
+    const p = k.polynomial(m, [3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
+      -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2]); // biome-ignore format: Cephes logf
+    z.set(madd(v.mul(m, z), p, madd(z, c(-0.5), v.mul(e, c(-2.1219444e-4)))));
+    m.set(madd(e, c(0.693359375), v.add(m, z)));
+    m.set(v.select(a, m, v.or(v.eq(a, c(Infinity)), v.ne(a, a))));
+    m.set(v.select(c(-Infinity), m, v.eq(a, c(0))));
+    return v.select(c(NaN), m, v.lt(a, c(0)));
+  };
+
+  const tanh = (x: V128): V128 => {
+    const [a, t, z] = [local('tanh.a'), local('tanh.t'), local('tanh.z')];
+    a.set(x);
+    z.set(v.mul(a, a));
+    // near 0 a polynomial, else 1 − 2/(e^2|x| + 1) with the sign of x
+    t.set(expFast(v.mul(v.abs(a), c(2))));
+    t.set(v.sub(c(1), v.div(c(2), v.add(t, c(1)))));
+    t.set(v.or(t, v.and(a, v.intConst(0x80000000 | 0))));
+    const p = k.polynomial(
+      z,
+      [-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2, 2.06390887954e-2, -5.70498872745e-3],
+    );
+    return v.select(madd(v.mul(p, z), a, a), t, v.lt(z, c(0.625 * 0.625)));
+  };
+
+  /** A rational function of x, as in Eigen and XLA, up to where erf rounds to ±1. */
+  const erf = (x: V128): V128 => {
+    const [a, z] = [local('erf.a'), local('erf.z')];
+    a.set(v.pmax(v.pmin(x, c(3.8325066)), c(-3.8325066)));
+    z.set(v.mul(a, a));
+    const p = k.polynomial(z, [-1.60960333262415e-2, -2.95459980854025e-3, -7.34990630326855e-4, -5.69250639462346e-5,
+      -2.10102402082508e-6, 2.77068142495902e-8, -2.72614225801306e-10]); // biome-ignore format: coefficients
+    const q = k.polynomial(z, [-1.42647390514189e-2, -7.37332916720468e-3, -1.68282697438203e-3, -2.13374055278905e-4,
+      -1.45660718464996e-5]); // biome-ignore format: coefficients
+    const one = v.or(v.and(a, v.intConst(0x80000000 | 0)), c(1)); // with the sign of x
+    return v.select(one, v.div(v.mul(a, p), q), v.ge(v.abs(a), c(3.8325066)));
+  };
+
+  return { exp, expFast, log, tanh, erf };
+}

@@ -1,0 +1,49 @@
+/** What a kernel file of the cpu device is made of: WASM functions (`define`) and the routines that call them. */
+import type { Attributes } from '../device.ts';
+import type { Shape } from '../shape.ts';
+import type { KernelBuilder } from './kernel-builder.ts';
+
+export type { KernelBuilder } from './kernel-builder.ts';
+
+/** Scratch floats of each thread: a packed 256 × 256 panel and 4096 more. */
+export const SCRATCH_FLOATS = 256 * 256 + 4096;
+
+/** A tensor in the device's memory. Buffers start on 64 bytes; at least 16 readable bytes follow the last value. */
+export interface CpuRef {
+  /** Byte address. */
+  readonly at: number;
+  readonly shape: Shape;
+}
+export type CpuArg = CpuRef | number | Attributes | null;
+
+/** What a routine sees of the device. */
+export interface Cpu {
+  readonly threads: number;
+  /** True where madd is one fused instruction. */
+  readonly fma: boolean;
+  /**
+   * Cuts items 0..items−1 into one contiguous range per thread and calls the WASM function `kernel(begin, end, scratch,
+   * ...args)` on each; returns when all are done.
+   *
+   * @param work  estimated scalar operations in all; small work stays on the calling thread
+   * @param unit  ranges begin at multiples of this
+   */
+  parallel(kernel: string, items: number, work: number, args: readonly number[], unit?: number): void;
+  /** Temporary memory of a routine, in floats; returns a byte address. */
+  alloc(floats: number): number;
+  free(at: number, floats: number): void;
+}
+
+/** Computes an op into y from the op's arguments. */
+export type Routine = (cpu: Cpu, y: CpuRef, ...args: CpuArg[]) => void;
+
+/** A file of kernels. */
+export interface KernelFile {
+  readonly routines: Readonly<Record<string, Routine>>;
+  define(kernels: KernelBuilder): void;
+}
+
+/** The tensor arguments of an op in order, for routines that know their op's signature. */
+export const ref = (arg: CpuArg | undefined): CpuRef => arg as CpuRef;
+/** The options of an op. */
+export const options = <T extends Attributes>(arg: CpuArg | undefined): T => arg as T;
