@@ -132,7 +132,10 @@ export function formula(source: string): Formula {
     }
     take('(');
     const args: Expr[] = [comparison()];
-    while (peek() === ',') take(), args.push(comparison());
+    while (peek() === ',') {
+      take(',');
+      args.push(comparison());
+    }
     take(')');
     const arity = ARITY[t as FormulaFunction] ?? fail(`unknown function '${t}'`);
     if (args.length !== arity) fail(`${t} takes ${arity} arguments, got ${args.length}`);

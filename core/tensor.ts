@@ -196,7 +196,7 @@ export function tidy<T>(f: () => T): T {
   const scope = tensorScope();
   try {
     const result = f();
-    tensorsIn(result).forEach((t) => scope.keep(t));
+    for (const t of tensorsIn(result)) scope.keep(t);
     return result;
   } finally {
     scope[Symbol.dispose]();

@@ -97,10 +97,12 @@ function derivedGradient(
 ): ((g: Tensor, args: readonly Operand[]) => Tensor) | null {
   const slope = derivative(f.body, param);
   if (slope.kind === 'const' && slope.value === 0) return null;
-  const body = call('mul', variable('g'), slope);
+  let upstream = 'g';
+  while (f.params.includes(upstream)) upstream += 'g'; // the gradient of a gradient has two of them
+  const body = call('mul', variable(upstream), slope);
   if (body.kind === 'var') return (g) => g;
-  const used = variablesOf(body).filter((v) => v !== 'g');
-  const op = makeOp<Operand[]>(mapSpec(`${name}.d${param}`, { params: ['g', ...used], body }));
+  const used = variablesOf(body).filter((v) => v !== upstream);
+  const op = makeOp<Operand[]>(mapSpec(`${name}.d${param}`, { params: [upstream, ...used], body }));
   return (g, args) => op(g, ...used.map((v) => args[f.params.indexOf(v)]!));
 }
 
@@ -108,7 +110,10 @@ const variablesOf = (e: Expr): string[] => topological(e).flatMap((x) => (x.kind
 
 function lazily<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 // ---- arithmetic ----------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ const argmaxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp<[x: Tensor, o
 });
 
 /** g (axis of length 1) put at position `index` of an axis of length `size`, zero elsewhere: the gradient of max. */
-const placeAt: Op<[g: Tensor, index: Tensor, options: { axis: number; size: number }]> = defineOp({
+export const placeAt: Op<[g: Tensor, index: Tensor, options: { axis: number; size: number }]> = defineOp({
   name: 'placeAt',
   shape: (g, _, { axis, size }) => g.map((d, i) => (i === axis ? size : d)),
   vjp: ({ g: u }, _, index, { axis }) => [() => pickAt(u, index, { axis })],
@@ -163,7 +163,7 @@ const placeAt: Op<[g: Tensor, index: Tensor, options: { axis: number; size: numb
   },
 });
 /** x at position `index` of an axis, which stays with length 1: the gradient of placeAt. */
-const pickAt: Op<[x: Tensor, index: Tensor, options: AxisOption]> = defineOp({
+export const pickAt: Op<[x: Tensor, index: Tensor, options: AxisOption]> = defineOp({
   name: 'pickAt',
   shape: (x, _, { axis }) => x.map((d, i) => (i === axis ? 1 : d)),
   vjp: ({ g }, x, index, { axis }) => [() => placeAt(g, index, { axis, size: x.shape[axis]! })],

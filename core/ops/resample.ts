@@ -120,7 +120,7 @@ export const adaptiveMaxPoolGrad: Op<[x: Tensor, g: Tensor, options: PoolSize]> 
 });
 
 /** u read where each window of x has its first maximum. */
-const pickMaxima: Op<[x: Tensor, u: Tensor, options: PoolSize]> = defineOp({
+export const pickMaxima: Op<[x: Tensor, u: Tensor, options: PoolSize]> = defineOp({
   name: 'pickMaxima',
   shape: (x, _, { size }) => [x[0]!, x[1]!, ...size],
   vjp: ({ g }, x, _, { size }) => [null, () => adaptiveMaxPoolGrad(x, g, { size })],
