@@ -1,0 +1,77 @@
+/** TiTok's decoder: mask tokens in the image's place, and the latent tokens that tell them what to become. */
+import { concat, expand, narrow, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
+import { Conv2d, LayerNorm, Linear, parameter, TransformerBlock } from '../nn/index.ts';
+import { gridOf, type TiTokConfig } from './config.ts';
+import { repeat } from './encoder.ts';
+import { patchesToImage } from './patches.ts';
+import { runInTurn, type Tap } from './tap.ts';
+
+/**
+ *   [class | G² masks | K latents] → ln_pre → blocks → positions 1..G² → ln_post → head
+ *
+ * Head 'proxy': two 1×1 convolutions with tanh between them → logits over a teacher's codes.
+ * Head 'pixels': a 1×1 convolution → one patch per position → 3×3 convolution.
+ */
+export class TiTokDecoder {
+  readonly class_embedding: Tensor; // [1, width]
+  readonly positional_embedding: Tensor; // [G² + 1, width]
+  readonly mask_token: Tensor; // [1, 1, width]
+  readonly latent_token_positional_embedding: Tensor; // [K, width]
+  readonly decoder_embed: Linear;
+  readonly ln_pre: LayerNorm;
+  readonly transformer: readonly TransformerBlock[];
+  readonly ln_post: LayerNorm;
+  readonly ffn: { readonly 0: Conv2d; readonly 2?: Conv2d };
+  readonly conv_out?: Conv2d;
+  readonly grid: number;
+
+  constructor(config: TiTokConfig, rng: Rng) {
+    const { width, layers, heads, patchSize } = config.decoder;
+    this.grid = gridOf(config, 'decoder');
+    this.class_embedding = parameter(() => zeros([1, width]));
+    this.positional_embedding = parameter(() => zeros([this.grid ** 2 + 1, width]));
+    this.mask_token = parameter(() => zeros([1, 1, width]));
+    this.latent_token_positional_embedding = parameter(() => zeros([config.latentTokens, width]));
+    this.decoder_embed = new Linear(config.tokenSize, width, rng);
+    this.ln_pre = new LayerNorm(width);
+    this.transformer = Array.from({ length: layers }, () => new TransformerBlock(width, heads, rng));
+    this.ln_post = new LayerNorm(width);
+    if (config.head === 'proxy') {
+      this.ffn = {
+        0: new Conv2d(width, 2 * width, 1, rng),
+        2: new Conv2d(2 * width, config.proxyCodebookSize, 1, rng),
+      };
+    } else {
+      this.ffn = { 0: new Conv2d(width, 3 * patchSize ** 2, 1, rng) };
+      this.conv_out = new Conv2d(3, 3, 3, rng, { padding: 1 });
+    }
+  }
+
+  /**
+   * @param z [batch, C, 1, K]
+   * @returns logits [batch, proxyCodebookSize, G, G], or images [batch, 3, size, size], not clamped
+   */
+  forward(z: Tensor, tap?: Tap): Tensor {
+    const [batch, tokenSize, , latentCount] = z.shape as [number, number, number, number];
+    const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, latentCount]))); // [batch, K, width]
+    tap?.('decoder_embed', embedded);
+    const width = embedded.shape[2]!;
+    const g = this.grid;
+
+    const masks = expand(this.mask_token, [batch, g * g, width]);
+    const image = concat([repeat(this.class_embedding, batch), masks], 1).add(this.positional_embedding);
+    const latents = embedded.add(this.latent_token_positional_embedding);
+
+    let x = this.ln_pre.forward(concat([image, latents], 1)); // [batch, 1 + G² + K, width]
+    tap?.('ln_pre', x);
+    x = runInTurn(this.transformer, x, tap, (i) => `block.${i}`);
+    x = this.ln_post.forward(narrow(x, 1, 1, g * g)); // [batch, G², width]
+    tap?.('ln_post', x);
+    return this.#head(reshape(transpose(x), [batch, width, g, g]));
+  }
+
+  #head(x: Tensor): Tensor {
+    const y = this.ffn[0].forward(x);
+    return this.ffn[2] ? this.ffn[2].forward(tanh(y)) : this.conv_out!.forward(patchesToImage(y));
+  }
+}

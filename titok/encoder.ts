@@ -1,0 +1,65 @@
+/** TiTok's encoder: an image and a few learned latent tokens go through one transformer; only the latents come out. */
+import { concat, expand, narrow, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
+import { Conv2d, LayerNorm, parameter, TransformerBlock } from '../nn/index.ts';
+import { gridOf, type TiTokConfig } from './config.ts';
+import { runInTurn, type Tap } from './tap.ts';
+
+/**
+ *   [class | G² patches | K latents] → ln_pre → blocks → the last K → ln_post → 1×1 convolution → z
+ *
+ * @see arXiv:2406.07550, section 3.2
+ */
+export class TiTokEncoder {
+  readonly class_embedding: Tensor; // [1, width]
+  readonly positional_embedding: Tensor; // [G² + 1, width]; the first is the class token's
+  readonly latent_token_positional_embedding: Tensor; // [K, width]
+  readonly patch_embed: Conv2d;
+  readonly ln_pre: LayerNorm;
+  readonly transformer: readonly TransformerBlock[];
+  readonly ln_post: LayerNorm;
+  readonly conv_out: Conv2d;
+  readonly legacy: boolean;
+
+  constructor(config: TiTokConfig, rng: Rng) {
+    const { width, layers, heads, patchSize } = config.encoder;
+    const outputs = config.quantizeMode === 'vae' ? 2 * config.tokenSize : config.tokenSize; // mean and log-variance
+    this.class_embedding = parameter(() => zeros([1, width]));
+    this.positional_embedding = parameter(() => zeros([gridOf(config, 'encoder') ** 2 + 1, width]));
+    this.latent_token_positional_embedding = parameter(() => zeros([config.latentTokens, width]));
+    this.patch_embed = new Conv2d(3, width, patchSize, rng, { stride: patchSize });
+    this.ln_pre = new LayerNorm(width);
+    this.transformer = Array.from({ length: layers }, () => new TransformerBlock(width, heads, rng));
+    this.ln_post = new LayerNorm(width);
+    this.conv_out = new Conv2d(width, outputs, 1, rng);
+    this.legacy = config.legacy;
+  }
+
+  /**
+   * @param images        [batch, 3, size, size] in 0..1
+   * @param latentTokens  [K, width]
+   * @returns z [batch, C, 1, K] (2C channels in VAE mode)
+   */
+  forward(images: Tensor, latentTokens: Tensor, tap?: Tap): Tensor {
+    const features = this.patch_embed.forward(images); // [batch, width, G, G]
+    tap?.('patch_embed', features);
+    const [batch, width, g] = features.shape as [number, number, number];
+    const latentCount = latentTokens.shape[0]!;
+
+    const patches = transpose(reshape(features, [batch, width, g * g])); // [batch, G², width]
+    const image = concat([repeat(this.class_embedding, batch), patches], 1).add(this.positional_embedding);
+    const latents = repeat(latentTokens.add(this.latent_token_positional_embedding), batch);
+
+    let x = this.ln_pre.forward(concat([image, latents], 1)); // [batch, 1 + G² + K, width]
+    tap?.('ln_pre', x);
+    x = runInTurn(this.transformer, x, tap, (i) => `block.${i}`);
+    x = this.ln_post.forward(narrow(x, 1, 1 + g * g, latentCount)); // [batch, K, width]
+    tap?.('ln_post', x);
+
+    // legacy: the [K, width] memory is reread as [width, K] without moving anything, so that each code mixes all latents
+    const columns = reshape(this.legacy ? x : transpose(x), [batch, width, latentCount, 1]);
+    return reshape(this.conv_out.forward(columns), [batch, -1, 1, latentCount]);
+  }
+}
+
+/** [n, width] → [batch, n, width] */
+export const repeat = (rows: Tensor, batch: number): Tensor => expand(unsqueeze(rows, 0), [batch, ...rows.shape]);

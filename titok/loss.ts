@@ -1,0 +1,174 @@
+/** What each stage minimises. Every loss returns its terms by name, each a tensor with one element; `loss` is the sum. */
+import { crossEntropy, embedding, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
+import { gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam, l1, mse } from '../nn/index.ts';
+import type { Discriminator } from './discriminator.ts';
+import { klDivergence, type Posterior } from './posterior.ts';
+import { softLatents } from './teacher.ts';
+
+/** Named terms; `loss` is what to differentiate. */
+export type Terms<Name extends string> = Readonly<Record<Name | 'loss', Tensor>>;
+
+export interface WarmupWeights {
+  /** Of commitment and codebook loss. Published: 1. */
+  readonly quantizer: number;
+  /** Of `embeddingLoss`. Published: 0; 1 is what makes minutes of training enough. */
+  readonly embedding: number;
+}
+export const publishedWarmup: WarmupWeights = { quantizer: 1, embedding: 0 };
+export const laptopWarmup: WarmupWeights = { quantizer: 1, embedding: 1 };
+
+/**
+ * Stage 1: predict the teacher's codes.
+ *
+ *   loss = CE(logits, codes) + w_q · quantizerLoss + w_e · embeddingLoss
+ *
+ * @param logits         [batch, proxyCodebookSize, G, G]
+ * @param codes          [batch, G²] of the frozen teacher for the same crop
+ * @param quantizerLoss  of TiTok's quantiser; absent during a continuous warm-up
+ * @param codebook       the teacher's, [proxyCodebookSize, dim]; needed with w_e > 0
+ */
+export function warmupLoss(
+  {
+    logits,
+    codes,
+    quantizerLoss,
+    codebook,
+  }: { logits: Tensor; codes: Tensor; quantizerLoss?: Tensor | undefined; codebook?: Tensor },
+  weights: WarmupWeights = publishedWarmup,
+): Terms<'reconstructionLoss' | 'quantizerLoss' | 'embeddingLoss'> {
+  const reconstructionLoss = proxyCrossEntropy(logits, codes);
+  const near = weights.embedding > 0 && codebook ? embeddingLoss(logits, codes, codebook) : undefined;
+  return summed({
+    reconstructionLoss: [1, reconstructionLoss],
+    quantizerLoss: [weights.quantizer, quantizerLoss],
+    embeddingLoss: [weights.embedding, near],
+  });
+}
+
+/** Mean cross-entropy over batch and positions; no smoothing, no mask. */
+export function proxyCrossEntropy(logits: Tensor, codes: Tensor): Tensor {
+  const [batch, , h, w] = logits.shape as [number, number, number, number];
+  return mean(crossEntropy(permute(logits, [0, 2, 3, 1]), reshape(codes, [batch, h, w])));
+}
+
+/**
+ * Distance of the expected latent from the right code's: wrong codes that look alike cost little.
+ *
+ *   mean over positions of Σ_d (softmax(logits) E − E[code])²
+ */
+export function embeddingLoss(logits: Tensor, codes: Tensor, codebook: Tensor): Tensor {
+  const [batch, , h, w] = logits.shape as [number, number, number, number];
+  const expected = softLatents(logits, codebook); // [batch, dim, h, w]
+  const right = permute(embedding(codebook, reshape(codes, [batch, h, w])), [0, 3, 1, 2]);
+  return mean(expected.sub(right).square().sum(1));
+}
+
+/** Weights of the terms of `reconstructionLoss`; a term of weight 0 is not computed. */
+export interface ReconstructionWeights {
+  readonly l2: number;
+  readonly l1: number;
+  /** Of the L1 distance of image gradients. */
+  readonly gradient: number;
+  readonly perceptual: number;
+  readonly adversarial: number;
+  readonly quantizer: number;
+  /** Of the KL divergence, summed over tokens and averaged over the batch. */
+  readonly kl: number;
+}
+const none: ReconstructionWeights = { l2: 0, l1: 0, gradient: 0, perceptual: 0, adversarial: 0, quantizer: 0, kl: 0 };
+
+/** Stage 2 as published; the quantiser is frozen. */
+export const publishedFinetune: ReconstructionWeights = { ...none, l2: 1, perceptual: 0.1, adversarial: 0.01 };
+/** Stage 2 in a minute: pixel terms alone only blur (Fréchet distance 42 → 119), with these it is 41. */
+export const laptopFinetune: ReconstructionWeights = { ...none, l2: 1, l1: 0.1, perceptual: 0.12, adversarial: 0.02 };
+/** One stage from pixels, as the later published models. */
+export const publishedSingleStage: ReconstructionWeights = { ...publishedFinetune, quantizer: 1 };
+export const publishedVae: ReconstructionWeights = { ...publishedFinetune, kl: 1e-6 };
+/** One stage in minutes, for comparison with two. */
+export const laptopSingleStage: ReconstructionWeights = { ...none, l2: 1, l1: 0.3, gradient: 0.15, quantizer: 1 };
+/** The lean teacher: pixels, edges, commitment. */
+export const leanTeacherWeights: ReconstructionWeights = { ...none, l2: 4, l1: 1, gradient: 0.25, quantizer: 1 };
+
+export interface ReconstructionParts {
+  /** [batch, 3, size, size] in 0..1 */
+  readonly images: Tensor;
+  /** Not clamped. */
+  readonly reconstruction: Tensor;
+  readonly quantizerLoss?: Tensor;
+  readonly posterior?: Posterior;
+  /** One number from two batches of images. */
+  readonly perceptual?: ((images: Tensor, reconstruction: Tensor) => Tensor) | undefined;
+  /** Left out until the discriminator has started (published: step 20,000). */
+  readonly discriminator?: Discriminator | undefined;
+}
+
+/**
+ * Everything that compares pictures: stage 0, stage 2 and the single stage, by weights.
+ *
+ *   loss = w₂ mean((x − x̂)²) + w₁ mean|x − x̂| + … + w_a (−mean D(x̂))
+ *
+ * The adversarial weight is a constant: there is no gradient-ratio weight.
+ */
+export function reconstructionLoss(parts: ReconstructionParts, weights: ReconstructionWeights) {
+  const { images: x, reconstruction: y, quantizerLoss, posterior, perceptual, discriminator } = parts;
+  const when = (weight: number, term: () => Tensor): [number, Tensor | undefined] => [
+    weight,
+    weight === 0 ? undefined : term(),
+  ];
+  return summed({
+    l2Loss: when(weights.l2, () => mse(x, y)),
+    l1Loss: when(weights.l1, () => l1(x, y)),
+    gradientLoss: when(weights.gradient, () => gradientL1(x, y)),
+    perceptualLoss: perceptual ? when(weights.perceptual, () => perceptual(x, y)) : [0, undefined],
+    ganLoss: discriminator
+      ? when(weights.adversarial, () => hingeGeneratorLoss(discriminator.forward(y)))
+      : [0, undefined],
+    quantizerLoss: [weights.quantizer, quantizerLoss],
+    klLoss: posterior ? when(weights.kl, () => klLoss(posterior)) : [0, undefined],
+  });
+}
+
+/** KL divergence summed over channels and tokens, averaged over the batch. */
+export const klLoss = (posterior: Posterior): Tensor => klDivergence(posterior).sum().div(posterior.mean.shape[0]!);
+
+/** Weight of LeCam in the discriminator's loss. */
+export const lecamWeight = 0.001;
+
+/**
+ * loss = ½ (mean relu(1 − D(x)) + mean relu(1 + D(x̂))) + 0.001 LeCam
+ *
+ * @param reconstruction  without gradient: pass what the generator's step made
+ * @returns terms and both logits; after the step call `lecam.update(realLogits, fakeLogits)`
+ */
+export function discriminatorLoss(
+  {
+    discriminator,
+    lecam,
+    images,
+    reconstruction,
+  }: { discriminator: Discriminator; lecam: LeCam; images: Tensor; reconstruction: Tensor },
+  weight = lecamWeight,
+) {
+  const realLogits = discriminator.forward(images);
+  const fakeLogits = discriminator.forward(reconstruction);
+  const terms = summed({
+    hingeLoss: [1, hingeDiscriminatorLoss(realLogits, fakeLogits)],
+    lecamLoss: [weight, lecam.loss(realLogits, fakeLogits)],
+  });
+  return { ...terms, realLogits, fakeLogits };
+}
+
+/** The weighted sum of what is there; terms are returned unweighted, absent ones as 0. */
+function summed<Name extends string>(
+  terms: Readonly<Record<Name, readonly [weight: number, term: Tensor | undefined]>>,
+): Terms<Name> {
+  const named: Record<string, Tensor> = {};
+  let loss: Tensor | undefined;
+  for (const [name, [weight, term]] of Object.entries<readonly [number, Tensor | undefined]>(terms)) {
+    named[name] = term ? reshape(term, []) : zeros([]);
+    if (!term || weight === 0) continue;
+    const part = weight === 1 ? named[name]! : named[name]!.mul(weight);
+    loss = loss ? loss.add(part) : part;
+  }
+  return { ...named, loss: loss ?? zeros([]) } as Terms<Name>;
+}

@@ -1,0 +1,83 @@
+/** LPIPS on VGG-16, with the published layer names. */
+import { maxPool2d, mean, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
+import { Conv2d, parameter } from '../../nn/index.ts';
+import type { Tap } from '../tap.ts';
+import { unitChannels } from './mobilenet.ts';
+
+/** Width of each of the five slices of VGG-16. */
+export const vgg16Widths: readonly number[] = [64, 128, 256, 512, 512];
+/** Torchvision's indices of the convolutions in each slice; a slice ends behind the activation of its last one. */
+const sliceLayers = [
+  [0, 2],
+  [5, 7],
+  [10, 12, 14],
+  [17, 19, 21],
+  [24, 26, 28],
+] as const;
+
+type Slice = Readonly<Record<number, Conv2d>>;
+type Head = { readonly model: { readonly 1: Conv2d } };
+
+/** @see Zhang et al. 2018, arXiv:1801.03924 */
+export class Lpips {
+  readonly scaling_layer: { readonly shift: Tensor; readonly scale: Tensor };
+  readonly net: {
+    readonly slice1: Slice;
+    readonly slice2: Slice;
+    readonly slice3: Slice;
+    readonly slice4: Slice;
+    readonly slice5: Slice;
+  };
+  readonly lin0: Head;
+  readonly lin1: Head;
+  readonly lin2: Head;
+  readonly lin3: Head;
+  readonly lin4: Head;
+
+  constructor(rng: Rng, widths: readonly number[] = vgg16Widths) {
+    const slice = (s: number): Slice =>
+      Object.fromEntries(
+        sliceLayers[s]!.map((layer, i) => [
+          layer,
+          new Conv2d(i === 0 ? (widths[s - 1] ?? 3) : widths[s]!, widths[s]!, 3, rng, { padding: 1 }),
+        ]),
+      );
+    const head = (s: number): Head => ({ model: { 1: new Conv2d(widths[s]!, 1, 1, rng, { bias: false }) } });
+    this.scaling_layer = {
+      shift: parameter(() => tensor([-0.03, -0.088, -0.188], [1, 3, 1, 1])),
+      scale: parameter(() => tensor([0.458, 0.448, 0.45], [1, 3, 1, 1])),
+    };
+    this.net = { slice1: slice(0), slice2: slice(1), slice3: slice(2), slice4: slice(3), slice5: slice(4) };
+    [this.lin0, this.lin1, this.lin2, this.lin3, this.lin4] = [head(0), head(1), head(2), head(3), head(4)];
+  }
+
+  /**
+   * Σ over slices of mean_hw lin((u(f_a) − u(f_b))²)
+   *
+   * @param a, b  [batch, 3, h, w] in 0..1
+   * @returns [batch, 1, 1, 1]
+   */
+  forward(a: Tensor, b: Tensor, tap?: Tap): Tensor {
+    const [fa, fb] = [this.features(a, tap), this.features(b)];
+    const heads = [this.lin0, this.lin1, this.lin2, this.lin3, this.lin4];
+    const distances = heads.map(({ model }, i) => {
+      const difference = unitChannels(fa[i]!).sub(unitChannels(fb[i]!)).square();
+      return mean(model[1].forward(difference), [2, 3], true);
+    });
+    return distances.reduce((sum, d) => sum.add(d));
+  }
+
+  /** Activations behind relu1_2, relu2_2, relu3_3, relu4_3, relu5_3 of images in 0..1. */
+  features(images: Tensor, tap?: Tap): Tensor[] {
+    const { shift, scale } = this.scaling_layer;
+    let x = images.mul(2).sub(1).sub(shift).div(scale);
+    tap?.('scaled_input', x);
+    const { slice1, slice2, slice3, slice4, slice5 } = this.net;
+    return [slice1, slice2, slice3, slice4, slice5].map((slice, s) => {
+      if (s > 0) x = maxPool2d(x, 2);
+      for (const layer of sliceLayers[s]!) x = relu(slice[layer]!.forward(x));
+      tap?.(`relu${s + 1}_${sliceLayers[s]!.length}`, x);
+      return x;
+    });
+  }
+}

@@ -1,0 +1,77 @@
+/** The perceptual losses of the paper's code: class logits of ConvNeXt-S, LPIPS, or a weighted mean of both. */
+import { mean, type Rng, resizeBilinear, type Tensor, tensor } from '../../core/index.ts';
+import { mse, parameter } from '../../nn/index.ts';
+import { expectOption } from '../option-error.ts';
+import { type Tap, tapUnder } from '../tap.ts';
+import { ConvNext, type ConvNextConfig, convNextSmall } from './convnext.ts';
+import { Lpips, vgg16Widths } from './lpips.ts';
+
+export interface PerceptualNetworks {
+  readonly convnext: ConvNextConfig;
+  readonly vgg: readonly number[];
+}
+
+/**
+ * 'convnext_s'            MSE of the 1000 class logits of both images at 224 × 224 (not of inner features)
+ * 'lpips'                 learned distance on VGG-16 features
+ * 'lpips-convnext_s-a-b'  (a · lpips + b · convnext) / (a + b)
+ *
+ * Weights are frozen; load them by `loadStateDict`, published names.
+ */
+export class PublishedPerceptualLoss {
+  readonly imagenet_mean: Tensor; // [1, 3, 1, 1]
+  readonly imagenet_std: Tensor;
+  readonly lpips?: Lpips;
+  readonly convnext?: ConvNext;
+  readonly weights: { readonly lpips: number; readonly convnext: number };
+
+  constructor(
+    name: string,
+    rng: Rng,
+    { convnext, vgg }: PerceptualNetworks = { convnext: convNextSmall, vgg: vgg16Widths },
+  ) {
+    this.weights = perceptualWeights(name);
+    this.imagenet_mean = parameter(() => tensor([0.485, 0.456, 0.406], [1, 3, 1, 1]));
+    this.imagenet_std = parameter(() => tensor([0.229, 0.224, 0.225], [1, 3, 1, 1]));
+    if (this.weights.lpips) this.lpips = new Lpips(rng, vgg);
+    if (this.weights.convnext) this.convnext = new ConvNext(convnext, rng);
+  }
+
+  /** Images [batch, 3, h, w] in 0..1 → one number; the mean over the batch. */
+  forward(input: Tensor, target: Tensor): Tensor {
+    return mean(this.perImage(input, target));
+  }
+
+  /** [batch, 1, 1, 1] with LPIPS; a scalar for ConvNeXt alone, whose mean runs over the batch. */
+  perImage(input: Tensor, target: Tensor): Tensor {
+    const { lpips: a, convnext: b } = this.weights;
+    const distance = this.lpips?.forward(input, target);
+    const classes = this.convnext && mse(this.logits(input), this.logits(target));
+    if (!distance || !classes) return (distance ?? classes)!;
+    return distance
+      .mul(a)
+      .add(classes.mul(b))
+      .div(a + b);
+  }
+
+  /** Class logits of images in 0..1: [batch, 1000]. */
+  logits(images: Tensor, tap?: Tap): Tensor {
+    const resized = resizeBilinear(images, [224, 224], { antialias: true });
+    tap?.('resized', resized);
+    return this.convnext!.forward(resized.sub(this.imagenet_mean).div(this.imagenet_std), tapUnder('convnext.', tap));
+  }
+}
+
+/** 'lpips-convnext_s-1.0-0.1' → { lpips: 1, convnext: 0.1 } */
+export function perceptualWeights(name: string): { lpips: number; convnext: number } {
+  if (name === 'lpips') return { lpips: 1, convnext: 0 };
+  if (name === 'convnext_s') return { lpips: 0, convnext: 1 };
+  const [, a, b] = /^lpips-convnext_s-(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)$/.exec(name) ?? [];
+  expectOption(
+    Number(a) > 0 && Number(b) > 0,
+    'perceptual loss',
+    "'convnext_s', 'lpips' or 'lpips-convnext_s-1.0-0.1'",
+    name,
+  );
+  return { lpips: Number(a), convnext: Number(b) };
+}

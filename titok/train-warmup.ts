@@ -1,0 +1,94 @@
+/** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
+import { concat, crossEntropy, embedding, noGrad, reshape, type Rng, sub, type Tensor, tensorScope, tidy, transpose, valueAndGrad } from '../core/index.ts';
+import {
+  AdamW, type BatchSource, cosineSchedule, EmaCodebook, latentRows, pick, readFinite, stateDict, type Training, TrainingState,
+} from '../nn/index.ts'; // biome-ignore format: one line of names
+import { presets, type TiTokConfig, warmupConfig } from './config.ts';
+import { TiTok } from './model.ts';
+import { softLatents, type Teacher } from './teacher.ts';
+
+export interface WarmupSettings {
+  readonly model: TiTokConfig;
+  readonly steps: number;
+  /** Length of the cosine, when the run is cut short on purpose. */
+  readonly scheduleSteps: number;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly betas: readonly [number, number];
+  readonly weightDecay: number;
+  readonly maxNorm: number;
+  /** Weight of ‖Σ_v p_v E_v − E_code‖², which says how wrong a wrong code is. 0: cross-entropy only, as published. */
+  readonly embeddingWeight: number;
+  readonly codebook: 'average' | 'gradient';
+  /** Updates without quantisation, after which the codebook starts from k-means. 0: quantise from the start, as published. */
+  readonly continuousSteps: number;
+}
+
+/** Measured at 32 pixels on two cores: cross-entropy 3.33, 16.2 dB (soft), 508 of 512 codes after 2,000 steps. */
+export const warmupDefaults: WarmupSettings = {
+  model: presets.tiny,
+  steps: 2000,
+  scheduleSteps: 2000,
+  batchSize: 16,
+  learningRate: 2e-3,
+  warmupSteps: 50,
+  betas: [0.9, 0.99], // arXiv:2406.07550, stage 1
+  weightDecay: 1e-4,
+  maxNorm: 1,
+  embeddingWeight: 1, // at equal time cross-entropy 3.98 → 3.72
+  codebook: 'average',
+  continuousSteps: 300, // quantised at 150, with cross-entropy still 5.2, it collapsed to 11 codes
+};
+
+export interface WarmupTraining extends Training {
+  readonly model: TiTok;
+}
+
+export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: BatchSource, rng: Rng): WarmupTraining {
+  const model = new TiTok(warmupConfig(settings.model), rng);
+  const quantizer = model.quantize!;
+  const averaged = settings.codebook === 'average';
+  const params = pick(stateDict(model), (name) => !averaged || !name.startsWith('quantize.'));
+  const { betas, weightDecay, maxNorm } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
+  const rate = cosineSchedule({ lr: settings.learningRate, warmupSteps: settings.warmupSteps, totalSteps: settings.scheduleSteps, endLr: 0.05 * settings.learningRate });
+  const codebook = new EmaCodebook(quantizer);
+  const state = new TrainingState({ models: { model, codebook }, optimizers: { model: optimizer }, streams: { data, rng } });
+
+  /** k-means centres of some 8,000 encoder outputs. */
+  async function startCodebook(): Promise<void> {
+    using _ = tensorScope();
+    const batches = Math.ceil((16 * quantizer.codebookSize) / (settings.batchSize * settings.model.latentTokens));
+    const latents = noGrad(() =>
+      concat(Array.from({ length: batches }, () => tidy(() => latentRows(quantizer, model.encodeLatents(data.next().images))))),
+    );
+    await codebook.warmStart(await latents.data(), rng);
+  }
+
+  async function step() {
+    const quantised = state.done >= settings.continuousSteps;
+    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) await startCodebook();
+    using _ = tensorScope();
+    const { images } = data.next();
+    const codes = noGrad(() => tidy(() => teacher.encode(images))); // [batch, G²]
+    const forward = () => {
+      const z = model.encodeLatents(images); // [batch, C, 1, K]
+      const quantized = quantised ? model.quantizeLatents(z) : undefined;
+      const logits = model.decodeLatents(quantized?.zQuantized ?? model.continuous(z)); // [batch, V, G, G]
+      const ce = proxyCrossEntropy(logits, codes);
+      let loss = ce;
+      if (settings.embeddingWeight > 0) loss = loss.add(embeddingLoss(logits, codes, teacher.codebook).mul(settings.embeddingWeight));
+      if (quantized) loss = loss.add(averaged ? quantized.commitmentLoss : quantized.quantizerLoss);
+      return { loss, ce, z, indices: quantized?.indices };
+    };
+    const { value, grads } = valueAndGrad(params, forward);
+    const report = await readFinite({ loss: value.loss, ce: value.ce }, forward);
+    optimizer.step(grads, { lr: rate(state.done) });
+    if (averaged && value.indices) codebook.update(value.z, value.indices, rng);
+    state.done++;
+    return { ...report, learningRate: rate(state.done - 1) };
+  }
+
+  return { model, steps: settings.steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+}

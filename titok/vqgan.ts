@@ -1,0 +1,217 @@
+/** MaskGIT-VQGAN: the convolutional tokenizer with one code for each 16 × 16 pixels. Published names and quirks. */
+import {
+  avgPool2d,
+  matmul,
+  type Rng,
+  reshape,
+  silu,
+  softmax,
+  type Tensor,
+  transpose,
+  upsampleNearest,
+} from '../core/index.ts';
+import { Conv2d, GroupNorm, VectorQuantizer } from '../nn/index.ts';
+import { expectOption } from './option-error.ts';
+import { runInTurn, type Tap, tapUnder } from './tap.ts';
+import { type PixelDecoder, quantizeGrid, type Teacher, type TeacherPass } from './teacher.ts';
+
+export interface VqganConfig {
+  readonly kind: 'vqgan';
+  readonly hiddenChannels: number;
+  /** Width of each level in units of hiddenChannels, finest first; between levels the side halves. */
+  readonly channelMult: readonly number[];
+  /** Residual blocks per level, and in the middle. */
+  readonly resBlocks: number;
+  readonly zChannels: number;
+  readonly codebookSize: number;
+}
+
+/** The one released, with 54.5 million parameters (`maskgit-vqgan-imagenet-f16-256`). */
+export const publishedVqgan: VqganConfig = {
+  kind: 'vqgan',
+  hiddenChannels: 128,
+  channelMult: [1, 1, 2, 2, 4],
+  resBlocks: 2,
+  zChannels: 256,
+  codebookSize: 1024,
+};
+
+/** @see arXiv:2202.04200 */
+export class MaskGitVqgan implements Teacher {
+  readonly config: VqganConfig;
+  readonly encoder: VqganEncoder;
+  readonly decoder: VqganDecoder;
+  readonly quantize: VectorQuantizer;
+
+  constructor(config: VqganConfig, rng: Rng) {
+    this.config = config;
+    this.encoder = new VqganEncoder(config, rng);
+    this.decoder = new VqganDecoder(config, rng);
+    // cost 1: `forward` weighs the halves itself
+    this.quantize = new VectorQuantizer(config.codebookSize, config.zChannels, rng, {
+      l2Norm: false,
+      commitmentCost: 1,
+    });
+  }
+
+  get codebook(): Tensor {
+    return this.quantize.embedding.weight;
+  }
+
+  encode(images: Tensor): Tensor {
+    return quantizeGrid(this.quantize, this.encoder.forward(images)).codes;
+  }
+
+  decodeLatents(z: Tensor, tap?: Tap): Tensor {
+    return this.decoder.forward(z, tap);
+  }
+
+  /** quantizerLoss = mean((sg[q] − h)²) + 0.25 mean((q − sg[h])²): here β weighs the codebook's half. */
+  forward(images: Tensor, tap?: Tap): TeacherPass {
+    const latents = this.encoder.forward(images, tapUnder('encoder.', tap)); // [batch, dim, g, g]
+    const quantized = quantizeGrid(this.quantize, latents);
+    const reconstruction = this.decoder.forward(quantized.zQuantized, tapUnder('decoder.', tap));
+    const quantizerLoss = quantized.commitmentLoss.add(quantized.codebookLoss.mul(0.25));
+    return { latents, reconstruction, ...quantized, quantizerLoss };
+  }
+
+  /** softmax over codes of the negative squared distance: latents [batch, dim, g, g] → [batch, g·g, codebookSize]. */
+  softCodes(latents: Tensor): Tensor {
+    const [batch, dim, h, w] = latents.shape as [number, number, number, number];
+    const z = transpose(reshape(latents, [batch, dim, h * w])); // [batch, g·g, dim]
+    const squares = this.codebook.square().sum(1); // |z|² is the same for every code and drops out
+    return softmax(matmul(z, this.codebook, { transposeB: true }).mul(2).sub(squares), -1);
+  }
+}
+
+/** Images [batch, 3, size, size] → latents [batch, zChannels, g, g]. */
+export class VqganEncoder {
+  readonly conv_in: Conv2d;
+  readonly down: readonly DownLevel[];
+  readonly mid: readonly ResidualBlock[];
+  readonly norm_out: GroupNorm;
+  readonly conv_out: Conv2d;
+
+  constructor(config: VqganConfig, rng: Rng) {
+    const { first, widths, last } = levels(config);
+    this.conv_in = new Conv2d(3, first, 3, rng, { padding: 1, bias: false });
+    this.down = widths.map(
+      (width, l) => new DownLevel(l === 0 ? first : widths[l - 1]!, width, l < widths.length - 1, config, rng),
+    );
+    this.mid = blocks(config.resBlocks, last, last, rng);
+    this.norm_out = norm(last);
+    this.conv_out = new Conv2d(last, config.zChannels, 1, rng);
+  }
+
+  forward(images: Tensor, tap?: Tap): Tensor {
+    let x = this.conv_in.forward(images);
+    tap?.('conv_in', x);
+    x = runInTurn(this.down, x, tap, (i) => `down.${i}`);
+    x = runInTurn(this.mid, x, tap, (i) => `mid.${i}`);
+    return this.conv_out.forward(silu(this.norm_out.forward(x)));
+  }
+}
+
+/** Latents [batch, zChannels, g, g] → images [batch, 3, size, size]; also TiTok's `pixel_decoder`. */
+export class VqganDecoder implements PixelDecoder {
+  readonly conv_in: Conv2d;
+  readonly mid: readonly ResidualBlock[];
+  readonly up: readonly UpLevel[];
+  readonly norm_out: GroupNorm;
+  readonly conv_out: Conv2d;
+
+  constructor(config: VqganConfig, rng: Rng) {
+    const { widths, last } = levels(config);
+    this.conv_in = new Conv2d(config.zChannels, last, 3, rng, { padding: 1 });
+    this.mid = blocks(config.resBlocks, last, last, rng);
+    this.up = widths.map((width, l) => new UpLevel(widths[l + 1] ?? last, width, l > 0, config, rng));
+    this.norm_out = norm(widths[0]!);
+    this.conv_out = new Conv2d(widths[0]!, 3, 3, rng, { padding: 1 });
+  }
+
+  forward(z: Tensor, tap?: Tap): Tensor {
+    let x = this.conv_in.forward(z);
+    tap?.('conv_in', x);
+    x = runInTurn(this.mid, x, tap, (i) => `mid.${i}`);
+    const top = this.up.length - 1;
+    x = runInTurn(this.up.toReversed(), x, tap, (i) => `up.${top - i}`); // stored finest first, run coarsest first
+    return this.conv_out.forward(silu(this.norm_out.forward(x)));
+  }
+}
+
+/** Residual blocks, then 2 × 2 average pooling. */
+class DownLevel {
+  readonly block: readonly ResidualBlock[];
+  readonly pool: boolean;
+
+  constructor(inChannels: number, outChannels: number, pool: boolean, config: VqganConfig, rng: Rng) {
+    this.block = blocks(config.resBlocks, inChannels, outChannels, rng);
+    this.pool = pool;
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = runInTurn(this.block, x);
+    return this.pool ? avgPool2d(y, 2) : y;
+  }
+}
+
+/** Residual blocks, then nearest-neighbour doubling and a convolution. */
+class UpLevel {
+  readonly block: readonly ResidualBlock[];
+  readonly upsample_conv?: Conv2d;
+
+  constructor(inChannels: number, outChannels: number, upsample: boolean, config: VqganConfig, rng: Rng) {
+    this.block = blocks(config.resBlocks, inChannels, outChannels, rng);
+    if (upsample) this.upsample_conv = new Conv2d(outChannels, outChannels, 3, rng, { padding: 1 });
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = runInTurn(this.block, x);
+    return this.upsample_conv ? this.upsample_conv.forward(upsampleNearest(y, 2)) : y;
+  }
+}
+
+/**
+ * h = conv2(silu(norm2(conv1(silu(norm1(x))))));   y = x + h
+ *
+ * Where the width changes there is no identity path: y = h + shortcut(h), the shortcut acting on the *branch*. The
+ * published weights were trained so, and only work so.
+ */
+class ResidualBlock {
+  readonly norm1: GroupNorm;
+  readonly conv1: Conv2d;
+  readonly norm2: GroupNorm;
+  readonly conv2: Conv2d;
+  readonly nin_shortcut?: Conv2d;
+
+  constructor(inChannels: number, outChannels: number, rng: Rng) {
+    this.norm1 = norm(inChannels);
+    this.conv1 = new Conv2d(inChannels, outChannels, 3, rng, { padding: 1, bias: false });
+    this.norm2 = norm(outChannels);
+    this.conv2 = new Conv2d(outChannels, outChannels, 3, rng, { padding: 1, bias: false });
+    if (inChannels !== outChannels) this.nin_shortcut = new Conv2d(outChannels, outChannels, 1, rng, { bias: false });
+  }
+
+  forward(x: Tensor): Tensor {
+    const h = this.conv2.forward(silu(this.norm2.forward(this.conv1.forward(silu(this.norm1.forward(x))))));
+    return h.add(this.nin_shortcut ? this.nin_shortcut.forward(h) : x);
+  }
+}
+
+const norm = (channels: number): GroupNorm => new GroupNorm(normGroups, channels, 1e-6);
+const normGroups = 32;
+
+const blocks = (count: number, inChannels: number, outChannels: number, rng: Rng): ResidualBlock[] =>
+  Array.from({ length: count }, (_, i) => new ResidualBlock(i === 0 ? inChannels : outChannels, outChannels, rng));
+
+function levels({ hiddenChannels: first, channelMult }: VqganConfig): {
+  first: number;
+  widths: number[];
+  last: number;
+} {
+  const widths = channelMult.map((m) => m * first);
+  for (const width of [first, ...widths]) {
+    expectOption(width % normGroups === 0, 'vqgan', `widths that are multiples of ${normGroups} (group norm)`, width);
+  }
+  return { first, widths, last: widths.at(-1)! };
+}
