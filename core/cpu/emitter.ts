@@ -159,8 +159,12 @@ export const trap: Statement = statement([0x00]);
 
 /** 'begin end lr:f32' → { begin: 'i32', end: 'i32', lr: 'f32' } */
 type Split<S extends string> = S extends `${infer A} ${infer B}` ? A | Split<B> : S;
-type TypeOf<S extends string, Name extends string> =
-  Extract<S, `${Name}:${ValueType}`> extends `${Name}:${infer T extends ValueType}` ? T : 'i32';
+type Typed<S extends string, Name extends string> = Extract<S, `${Name}:${ValueType}`>;
+type TypeOf<S extends string, Name extends string> = [Typed<S, Name>] extends [never]
+  ? 'i32'
+  : Typed<S, Name> extends `${Name}:${infer T extends ValueType}`
+    ? T
+    : never;
 type NameOf<S extends string> = S extends `${infer Name}:${ValueType}` ? Name : S;
 export type Params<P extends string> = { readonly [N in NameOf<Split<P>>]: Local<TypeOf<Split<P>, N>> };
 
