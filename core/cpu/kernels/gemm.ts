@@ -1,0 +1,324 @@
+/**
+ * Matrix products: C = A B (+ what is there, + bias), any sizes, either operand transposed.
+ *
+ *            ┌─ 8 columns ─┐
+ *            │ B, packed   │  256 × 256 blocks of B are copied once into panels of 8 columns: [panel][k][8]
+ *            └─────────────┘
+ *   ┌──────┐ ┌──────┬──────┐
+ *   │ A: 4 │ │ C: 4 × 8    │  one tile = 8 accumulators; for each k: 2 vectors of B, 4 splatted values of A, 8 madd
+ *   └──────┘ └──────┴──────┘
+ *
+ * 8 accumulators + 2 vectors of B + 4 of A fit the 15 registers that V8 hands out; larger tiles and an unrolled k spill
+ * and run at half the speed. A is read in place. Tiles over the border compute 4 × 8 values all the same (rows and
+ * columns past the end repeat the last one) and leave through a scratch tile.
+ */
+import { type Fn, type I32, i32, type Local, type Statement, type V128, v } from '../emitter.ts';
+import type { Locals } from '../kernel-builder.ts';
+import { type Cpu, type CpuRef, type KernelBuilder, options, type Routine, ref } from '../routine.ts';
+import { ints, vectors } from './locals.ts';
+
+const k = i32.const;
+const at = i32.add;
+export const KC = 256; // block of the sum
+export const NC = 256; // block of columns: a packed KC × NC block is 256 KB and stays in the L2 cache
+const MC = 128; // rows of A that meet one panel while they are in the cache
+/** The scratch tile, before the packed block. */
+export const EDGE_BYTES = 128;
+/** Scratch floats of gemm: the edge tile, the packed block, and room for the last group of four k to run over. */
+export const gemmScratch = (n: number, depth: number): number =>
+  EDGE_BYTES / 4 + Math.min(KC, depth) * Math.min(NC, (n + 7) & ~7) + 32;
+
+/** What is added to the product. */
+export const ADD = { nothing: 0, c: 1, columnBias: 2, rowBias: 3 } as const;
+
+export function define(b: KernelBuilder): void {
+  definePack(b);
+  for (const mode of ['row', 'col'] as const) {
+    defineBlock(b, mode);
+    defineGemm(b, mode);
+    defineProduct(b, mode);
+  }
+  b.def('fill_rows', 'begin end scratch c n bias', (f, a, L) => {
+    const { i, j, p } = ints(L, 'i j p');
+    p.set(at(a.c, i32.shl(i32.mul(a.begin, a.n), k(2))));
+    f.for(i, a.begin, a.end, k(1), () =>
+      f.loop(j, a.n, 1, () => {
+        f.do(i32.store(p, k(0)));
+        f.if(a.bias, () => f.do(i32.store(p, i32.load(at(a.bias, i32.shl(j, k(2)))))));
+        p.set(at(p, k(4)));
+      }),
+    );
+  });
+}
+
+/** B[kb, nb] → panels [nb/8][kb][8]. rs, cs: bytes between rows and columns of B; one of them is 4. */
+function definePack(b: KernelBuilder): void {
+  b.def('pack', 'src kb nb rs cs dst', (f, a, L) => {
+    const { j, kk, p, d, n, last } = ints(L, 'j kk p d n last');
+    const q = Object.values(ints(L, 'q0 q1 q2 q3 q4 q5 q6 q7'));
+    d.set(a.dst);
+    f.loop(j, a.nb, 8, () => {
+      p.set(at(a.src, i32.mul(j, a.cs)));
+      n.set(i32.sub(a.nb, j));
+      f.if(
+        i32.eq(a.cs, k(4)),
+        () =>
+          f.loop(kk, a.kb, 1, () => {
+            f.do(v.store(d, v.load(p)));
+            // a narrow last panel must not read far past the end of B
+            f.if(
+              i32.gt(n, k(4)),
+              () => f.do(v.store(d, v.load(p, 16), 16)),
+              () => f.do(v.store(d, v.const(0), 16)),
+            );
+            p.set(at(p, a.rs));
+            d.set(at(d, k(32)));
+          }),
+        () => {
+          q.forEach((column, i) => {
+            column.set(at(p, i32.mul(a.cs, i32.min(k(i), i32.sub(n, k(1))))));
+          });
+          last.set(at(d, i32.shl(a.kb, k(5))));
+          f.loop(kk, a.kb, 4, () => {
+            for (const half of [0, 1]) transpose4(f, L, q.slice(4 * half, 4 * half + 4), d, 16 * half);
+            for (const column of q) column.set(at(column, k(16)));
+            d.set(at(d, k(128)));
+          });
+          d.set(last); // the last group of four may have run over into the next panel
+        },
+      );
+    });
+  });
+}
+
+/** Four vectors at `columns` become four rows, 32 bytes apart, at d + offset. */
+function transpose4(f: Fn, L: Locals, columns: readonly I32[], d: I32, offset: number): void {
+  const { t0, t1, t2, t3, s0, s1 } = vectors(L, 't0 t1 t2 t3 s0 s1');
+  [t0, t1, t2, t3].forEach((t, i) => {
+    t.set(v.load(columns[i]!));
+  });
+  for (const row of [0, 2]) {
+    const lanes = row ? [2, 6, 3, 7] : [0, 4, 1, 5];
+    s0.set(v.shuffle(t0, t1, lanes));
+    s1.set(v.shuffle(t2, t3, lanes));
+    f.do(v.store(d, v.shuffle(s0, s1, [0, 1, 4, 5]), 32 * row + offset));
+    f.do(v.store(d, v.shuffle(s0, s1, [2, 3, 6, 7]), 32 * row + 32 + offset));
+  }
+}
+
+/**
+ * C[m, nb] = A[m, kb] · panels, plus what `add` says. `as`: bytes between rows of A ('row'), or between its k where A is
+ * stored transposed ('col'). `from`: bias of the first column or of row 0.
+ */
+function defineBlock(b: KernelBuilder, mode: 'row' | 'col'): void {
+  b.def(`block_${mode}`, 'm nb kb A as panels C ldc add from edge', (f, a, L) => {
+    const { mc, me, i, j, count, panel, pb, cp, cc, step } = ints(L, 'mc me i j count panel pb cp cc step');
+    const { rows, columns, full, from, fromStep } = ints(L, 'rows columns full from fromStep');
+    const tile = [0, 1, 2, 3].map((x) => [L(`c${x}0`), L(`c${x}1`)] as const);
+    const { b0, b1, av } = vectors(L, 'b0 b1 av');
+    const pa = Object.values<Local<'i32'>>(mode === 'row' ? ints(L, 'pa0 pa1 pa2 pa3') : ints(L, 'pa0'));
+
+    const multiply = () => {
+      for (const row of tile) for (const x of row) x.set(v.const(0));
+      if (mode === 'col') pa[0]!.set(at(a.A, i32.shl(i, k(2))));
+      else {
+        pa[0]!.set(at(a.A, i32.mul(i, a.as)));
+        for (let x = 1; x < 4; x++) pa[x]!.set(at(pa[x - 1]!, i32.select(a.as, k(0), i32.gt(rows, k(x)))));
+      }
+      pb.set(panel);
+      count.set(a.kb);
+      f.doWhile(() => {
+        b0.set(v.load(pb));
+        b1.set(v.load(pb, 16));
+        tile.forEach(([c0, c1], x) => {
+          av.set(mode === 'row' ? v.loadSplat(pa[x]!) : v.loadSplat(pa[0]!, 4 * x));
+          c0.set(b.madd(av, b0, c0));
+          c1.set(b.madd(av, b1, c1));
+        });
+        for (const p of pa) p.set(at(p, mode === 'row' ? k(4) : a.as));
+        pb.set(at(pb, k(32)));
+        count.set(i32.sub(count, k(1)));
+        return count;
+      });
+    };
+    const store = () => {
+      const eachRow = (value: (x: V128, offset: number) => V128) => {
+        for (const row of tile) {
+          row.forEach((x, y) => {
+            f.do(v.store(cc, value(x, 16 * y), 16 * y));
+          });
+          cc.set(at(cc, step));
+          from.set(at(from, fromStep));
+        }
+      };
+      const plus = (value: (offset: number) => V128) => eachRow((x, o) => v.add(value(o), x));
+      cc.set(i32.select(cp, a.edge, full));
+      step.set(i32.select(a.ldc, k(32), full));
+      f.if(i32.or(i32.eqz(a.add), i32.eqz(full)), () => eachRow((x) => x), () =>
+        f.if(i32.eq(a.add, k(ADD.rowBias)), () => plus(() => v.loadSplat(from)), () =>
+          plus((o) => v.load(from, o))),
+      ); // biome-ignore format: three cases
+    };
+    /** The valid part of the edge tile → C. */
+    const storeEdge = () => {
+      const { r, jj, cell, source } = ints(L, 'r jj cell source');
+      cell.set(cp);
+      cc.set(a.edge);
+      setFrom();
+      f.loop(r, rows, 1, () => {
+        const copy = (bytes: number, load: typeof v.load, store: (x: V128) => Statement) => {
+          source.set(at(cc, i32.shl(jj, k(2))));
+          f.if(i32.eqz(a.add), () => f.do(store(load(source))), () =>
+            f.if(i32.eq(a.add, k(ADD.rowBias)), () => f.do(store(v.add(v.loadSplat(from), load(source)))), () =>
+              f.do(store(v.add(load(at(from, i32.shl(jj, k(2)))), load(source))))),
+          ); // biome-ignore format: three cases
+          cell.set(at(cell, k(bytes)));
+        };
+        f.for(jj, k(0), i32.sub(columns, k(3)), k(4), () => copy(16, v.load, (x) => v.store(cell, x)));
+        f.for(jj, jj, columns, k(1), () => copy(4, v.loadZero, (x) => v.storeLane(cell, x, 0)));
+        cell.set(at(cp, i32.mul(a.ldc, at(r, k(1)))));
+        cc.set(at(cc, k(32)));
+        from.set(at(from, fromStep));
+      });
+    };
+    const setFrom = () => {
+      from.set(at(a.from, i32.shl(i32.select(i, j, i32.eq(a.add, k(ADD.rowBias))), k(2))));
+      fromStep.set(i32.select(k(4), k(0), i32.eq(a.add, k(ADD.rowBias))));
+      f.if(i32.eq(a.add, k(ADD.c)), () => {
+        from.set(cp);
+        fromStep.set(a.ldc);
+      });
+    };
+
+    f.loop(mc, a.m, MC, () => {
+      me.set(i32.min(a.m, at(mc, k(MC))));
+      panel.set(a.panels);
+      f.loop(j, a.nb, 8, () => {
+        columns.set(i32.min(i32.sub(a.nb, j), k(8)));
+        cp.set(at(at(a.C, i32.mul(mc, a.ldc)), i32.shl(j, k(2))));
+        f.for(i, mc, me, k(4), () => {
+          rows.set(i32.min(i32.sub(me, i), k(4)));
+          full.set(i32.eq(at(rows, columns), k(12)));
+          multiply();
+          setFrom();
+          store();
+          f.if(i32.eqz(full), storeEdge);
+          cp.set(at(cp, i32.shl(a.ldc, k(2))));
+        });
+        panel.set(at(panel, i32.shl(a.kb, k(5))));
+      });
+    });
+  });
+}
+
+/** C[m, n] = A[m, depth] B[depth, n]; `buffer` has gemmScratch(n, depth) floats. `as` as in block, `rs cs` as in pack. */
+function defineGemm(b: KernelBuilder, mode: 'row' | 'col'): void {
+  b.def(`gemm_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
+    const { kc, kb, nc, nb, add } = ints(L, 'kc kb nc nb add');
+    const panels = at(a.buffer, k(EDGE_BYTES));
+    const columnA = mode === 'row' ? i32.shl(kc, k(2)) : i32.mul(kc, a.as);
+    const bias = at(a.bias, i32.select(i32.shl(nc, k(2)), k(0), i32.eq(add, k(ADD.columnBias))));
+    add.set(a.add);
+    f.loop(kc, a.depth, KC, () => {
+      kb.set(i32.min(i32.sub(a.depth, kc), k(KC)));
+      f.loop(nc, a.n, NC, () => {
+        nb.set(i32.min(i32.sub(a.n, nc), k(NC)));
+        f.do(b.call('pack', at(at(a.B, i32.mul(kc, a.rs)), i32.mul(nc, a.cs)), kb, nb, a.rs, a.cs, panels));
+        const C = at(a.C, i32.shl(nc, k(2)));
+        f.do(b.call(`block_${mode}`, a.m, nb, kb, at(a.A, columnA), a.as, panels, C, a.ldc, add, bias, a.buffer));
+      });
+      add.set(k(ADD.c)); // later blocks of the sum add to what the first one wrote
+    });
+  });
+}
+
+const BATCHES = 0;
+const ROWS = 1;
+const COLUMNS = 2;
+/** The threads' share of a product: some of its batches, rows or columns. sA, sB, sC: bytes between batches. */
+function defineProduct(b: KernelBuilder, mode: 'row' | 'col'): void {
+  const params = 'begin end scratch split m n depth A as sA B rs cs sB C ldc sC add bias';
+  b.def(`product_${mode}`, params, (f, a, L) => {
+    const { i } = ints(L, 'i');
+    const gemm = (m: I32, n: I32, A: I32, B: I32, C: I32, bias: I32) =>
+      f.do(b.call(`gemm_${mode}`, m, n, a.depth, A, a.as, B, a.rs, a.cs, C, a.ldc, a.add, bias, a.scratch));
+    const share = i32.sub(a.end, a.begin);
+    const floats = i32.shl(a.begin, k(2));
+    f.if(i32.eq(a.split, k(ROWS)), () =>
+      gemm(share, a.n, at(a.A, mode === 'row' ? i32.mul(a.begin, a.as) : floats), a.B, at(a.C, i32.mul(a.begin, a.ldc)), a.bias));
+    f.if(i32.eq(a.split, k(COLUMNS)), () =>
+      gemm(a.m, share, a.A, at(a.B, i32.mul(a.begin, a.cs)), at(a.C, floats), at(a.bias, floats)));
+    f.if(i32.eq(a.split, k(BATCHES)), () =>
+      f.for(i, a.begin, a.end, k(1), () =>
+        gemm(a.m, a.n, at(a.A, i32.mul(i, a.sA)), at(a.B, i32.mul(i, a.sB)), at(a.C, i32.mul(i, a.sC)), a.bias)));
+  }); // biome-ignore format: one line per way of splitting
+}
+
+interface Product {
+  readonly batches: number;
+  readonly m: number;
+  readonly n: number;
+  readonly depth: number;
+  /** Byte address; bytes between batches, 0 to use the one for all. */
+  readonly a: { at: number; transposed: boolean; batch: number };
+  readonly b: { at: number; transposed: boolean; batch: number };
+  readonly c: number;
+  readonly bias: number | null;
+}
+
+function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, bias }: Product): void {
+  if (batches * m * n === 0) return;
+  const launch = (split: number, items: number, batch: number, count: number, unit: number) =>
+    cpu.parallel(
+      a.transposed ? 'product_col' : 'product_row',
+      items,
+      count * m * n * depth,
+      [
+        split, m, n, depth,
+        a.at + batch * a.batch, (a.transposed ? m : depth) * 4, a.batch,
+        b.at + batch * b.batch, b.transposed ? 4 : n * 4, b.transposed ? depth * 4 : 4, b.batch,
+        c + batch * m * n * 4, n * 4, m * n * 4,
+        bias === null ? ADD.nothing : ADD.columnBias, bias ?? 0,
+      ],
+      unit,
+    ); // biome-ignore format: one line per operand
+  if (depth === 0) cpu.parallel('fill_rows', batches * m, batches * m * n, [c, n, bias ?? 0]);
+  else if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
+  else {
+    for (let i = 0; i < batches; i++) {
+      // the longer side is cut, so that each thread packs little and multiplies much
+      if (m >= n) launch(ROWS, m, i, 1, 4);
+      else launch(COLUMNS, n, i, 1, 8);
+    }
+  }
+}
+
+const matrixBytes = ([batches, rows, columns]: CpuRef['shape']): number => (batches === 1 ? 0 : rows! * columns! * 4);
+
+export const routines: Readonly<Record<string, Routine>> = {
+  /** y[i] = a[i] b[i]; a [B, m, k] or transposed [B, k, m], b [B, k, n] or [B, n, k]; a batch of one serves all. */
+  matmul(cpu, y, ...args) {
+    const [a, b] = [ref(args[0]), ref(args[1])];
+    const { transposeA, transposeB } = options<{ transposeA: boolean; transposeB: boolean }>(args[2]);
+    const [batches, m, n] = y.shape as [number, number, number];
+    multiply(cpu, {
+      batches, m, n, depth: a.shape[transposeA ? 1 : 2]!,
+      a: { at: a.at, transposed: transposeA, batch: matrixBytes(a.shape) },
+      b: { at: b.at, transposed: transposeB, batch: matrixBytes(b.shape) },
+      c: y.at, bias: null,
+    }); // biome-ignore format: sizes, operands, result
+  },
+
+  /** y = x Wᵀ + bias; x [..., in], W [out, in] */
+  linear(cpu, y, ...args) {
+    const [x, w] = [ref(args[0]), ref(args[1])];
+    const [n, depth] = w.shape as [number, number];
+    const m = y.shape.slice(0, -1).reduce((p, d) => p * d, 1);
+    multiply(cpu, {
+      batches: 1, m, n, depth,
+      a: { at: x.at, transposed: false, batch: 0 },
+      b: { at: w.at, transposed: true, batch: 0 },
+      c: y.at, bias: args[2] == null ? null : ref(args[2]).at,
+    }); // biome-ignore format: sizes, operands, result
+  },
+};
