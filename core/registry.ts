@@ -1,4 +1,5 @@
 /** Opening devices and choosing the default one. */
+import { CpuDevice } from './cpu/device.ts';
 import { type Device, DeviceError } from './device.ts';
 import { ReferenceDevice } from './reference.ts';
 
@@ -8,6 +9,7 @@ export interface DeviceOptions {
 }
 
 const openers: Record<string, (options: DeviceOptions) => Device | Promise<Device>> = {
+  cpu: (options) => new CpuDevice(options),
   reference: () => new ReferenceDevice(),
 };
 /** Names that `openDevice` knows. */
@@ -31,8 +33,8 @@ export async function openDevice(name: string, options: DeviceOptions = {}): Pro
 /** Where new tensors go: `cpu` unless `setDefaultDevice` was called. */
 export function defaultDevice(): Device {
   if (!current) {
-    current = new ReferenceDevice();
-    opened.set('reference ', current);
+    current = new CpuDevice({});
+    opened.set('cpu ', current);
   }
   return current;
 }

@@ -15,4 +15,8 @@ export * from './shapes.ts';
 export * from './tap.ts';
 export * from './teacher.ts';
 export * from './teachers.ts';
+export * from './train-finetune.ts';
+export * from './train-single.ts';
+export * from './train-teacher.ts';
+export * from './train-warmup.ts';
 export * from './vqgan.ts';

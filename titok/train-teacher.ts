@@ -1,10 +1,20 @@
 /** Stage 0: a teacher, that is a 2-D tokenizer whose codes stage 1 learns to predict. */
-import { concat, noGrad, reshape, type Rng, tensorScope, tidy, valueAndGrad } from '../core/index.ts';
+import { concat, noGrad, type Rng, reshape, tensorScope, tidy, valueAndGrad } from '../core/index.ts';
 import {
-  AdamW, type BatchSource, cosineSchedule, EmaCodebook, gradientL1, l1, latentRows, mse, pick, readFinite, stateDict, type Training, TrainingState,
-} from '../nn/index.ts'; // biome-ignore format: one line of names
+  AdamW,
+  type BatchSource,
+  cosineSchedule,
+  EmaCodebook,
+  latentRows,
+  pick,
+  readFinite,
+  stateDict,
+  type Training,
+  TrainingState,
+} from '../nn/index.ts';
 import type { PixelDecoderConfig } from './config.ts';
 import { LeanTeacher, leanTeacher, startFromPca } from './lean-teacher.ts';
+import { leanTeacherWeights, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
 import { type AnyTeacher, createTeacher } from './teachers.ts';
 
 export interface TeacherSettings {
@@ -17,10 +27,7 @@ export interface TeacherSettings {
   readonly betas: readonly [number, number];
   readonly weightDecay: number;
   readonly maxNorm: number;
-  /** Weight of the squared error; L1 has weight 1. */
-  readonly mseWeight: number;
-  /** Weight of the L1 distance between image gradients, which keeps edges. */
-  readonly gradientWeight: number;
+  readonly weights: ReconstructionWeights;
   /** The codebook follows its latents by moving averages, or is trained by gradient as published. */
   readonly codebook: 'average' | 'gradient';
   /** Updates without quantisation, after which the codebook starts from k-means. 0: quantise from the start. */
@@ -39,8 +46,7 @@ export const teacherDefaults: TeacherSettings = {
   betas: [0.9, 0.99],
   weightDecay: 1e-4, // as the tokenizer's, arXiv:2406.07550
   maxNorm: 1,
-  mseWeight: 4, // squared errors of 0..1 images are small beside L1
-  gradientWeight: 0.25,
+  weights: leanTeacherWeights,
   codebook: 'average', // all 512 codes stay in use; by gradient a few dozen
   continuousSteps: 8, // the PCA start is good at once; the codes only need to see where latents lie
   pcaStart: true, // without it everything turns orange or blue
@@ -56,7 +62,12 @@ export async function trainTeacher(settings: TeacherSettings, data: BatchSource,
   const params = pick(stateDict(teacher), (name) => !averaged || !name.startsWith('quantize.'));
   const { betas, weightDecay, maxNorm } = settings;
   const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
-  const rate = cosineSchedule({ lr: settings.learningRate, warmupSteps: settings.warmupSteps, totalSteps: settings.steps, endLr: 0.05 * settings.learningRate });
+  const rate = cosineSchedule({
+    lr: settings.learningRate,
+    warmupSteps: settings.warmupSteps,
+    totalSteps: settings.steps,
+    endLr: 0.05 * settings.learningRate,
+  });
   const codebook = new EmaCodebook(teacher.quantize);
   const models = { model: teacher, codebook };
   const state = new TrainingState({ models, optimizers: { model: optimizer }, streams: { data, rng } });
@@ -88,17 +99,18 @@ export async function trainTeacher(settings: TeacherSettings, data: BatchSource,
     using _ = tensorScope();
     const { images } = data.next();
     const forward = () => {
-      const pass = quantised ? teacher.forward(images) : undefined;
-      const reconstruction = pass?.reconstruction ?? teacher.decoder.forward(teacher.encoder.forward(images));
-      const squared = mse(reconstruction, images);
-      const pixels = squared.mul(settings.mseWeight).add(l1(reconstruction, images)).add(gradientL1(reconstruction, images).mul(settings.gradientWeight));
-      const quantizer = pass && (averaged ? pass.commitmentLoss : pass.quantizerLoss);
-      return { loss: quantizer ? pixels.add(quantizer) : pixels, mse: squared, latents: pass?.latents, codes: pass?.codes };
+      if (!quantised) {
+        const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
+        return reconstructionLoss({ images, reconstruction }, settings.weights);
+      }
+      const { reconstruction, latents, codes, commitmentLoss, quantizerLoss } = teacher.forward(images);
+      const parts = { images, reconstruction, quantizerLoss: averaged ? commitmentLoss : quantizerLoss };
+      return { ...reconstructionLoss(parts, settings.weights), latents, codes };
     };
     const { value, grads } = valueAndGrad(params, forward);
-    const report = await readFinite({ loss: value.loss, mse: value.mse }, forward);
+    const report = await readFinite({ loss: value.loss, mse: value.l2Loss, commitment: value.quantizerLoss }, forward);
     optimizer.step(grads, { lr: rate(state.done) });
-    if (averaged && value.latents && value.codes) {
+    if (averaged && 'latents' in value) {
       const [batch, dim] = value.latents.shape as [number, number];
       codebook.update(reshape(value.latents, [batch, dim, 1, -1]), reshape(value.codes, [batch, 1, -1]), rng);
     }

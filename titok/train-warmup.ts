@@ -1,11 +1,21 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
-import { concat, crossEntropy, embedding, noGrad, reshape, type Rng, sub, type Tensor, tensorScope, tidy, transpose, valueAndGrad } from '../core/index.ts';
+import { concat, noGrad, type Rng, tensorScope, tidy, valueAndGrad } from '../core/index.ts';
 import {
-  AdamW, type BatchSource, cosineSchedule, EmaCodebook, latentRows, pick, readFinite, stateDict, type Training, TrainingState,
-} from '../nn/index.ts'; // biome-ignore format: one line of names
+  AdamW,
+  type BatchSource,
+  cosineSchedule,
+  EmaCodebook,
+  latentRows,
+  pick,
+  readFinite,
+  stateDict,
+  type Training,
+  TrainingState,
+} from '../nn/index.ts';
 import { presets, type TiTokConfig, warmupConfig } from './config.ts';
+import { laptopWarmup, type WarmupWeights, warmupLoss } from './loss.ts';
 import { TiTok } from './model.ts';
-import { softLatents, type Teacher } from './teacher.ts';
+import type { Teacher } from './teacher.ts';
 
 export interface WarmupSettings {
   readonly model: TiTokConfig;
@@ -18,8 +28,7 @@ export interface WarmupSettings {
   readonly betas: readonly [number, number];
   readonly weightDecay: number;
   readonly maxNorm: number;
-  /** Weight of ‖Σ_v p_v E_v − E_code‖², which says how wrong a wrong code is. 0: cross-entropy only, as published. */
-  readonly embeddingWeight: number;
+  readonly weights: WarmupWeights;
   readonly codebook: 'average' | 'gradient';
   /** Updates without quantisation, after which the codebook starts from k-means. 0: quantise from the start, as published. */
   readonly continuousSteps: number;
@@ -36,7 +45,7 @@ export const warmupDefaults: WarmupSettings = {
   betas: [0.9, 0.99], // arXiv:2406.07550, stage 1
   weightDecay: 1e-4,
   maxNorm: 1,
-  embeddingWeight: 1, // at equal time cross-entropy 3.98 → 3.72
+  weights: laptopWarmup, // the embedding loss took cross-entropy from 3.98 to 3.72 at equal time
   codebook: 'average',
   continuousSteps: 300, // quantised at 150, with cross-entropy still 5.2, it collapsed to 11 codes
 };
@@ -52,16 +61,29 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Ba
   const params = pick(stateDict(model), (name) => !averaged || !name.startsWith('quantize.'));
   const { betas, weightDecay, maxNorm } = settings;
   const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
-  const rate = cosineSchedule({ lr: settings.learningRate, warmupSteps: settings.warmupSteps, totalSteps: settings.scheduleSteps, endLr: 0.05 * settings.learningRate });
+  const rate = cosineSchedule({
+    lr: settings.learningRate,
+    warmupSteps: settings.warmupSteps,
+    totalSteps: settings.scheduleSteps,
+    endLr: 0.05 * settings.learningRate,
+  });
   const codebook = new EmaCodebook(quantizer);
-  const state = new TrainingState({ models: { model, codebook }, optimizers: { model: optimizer }, streams: { data, rng } });
+  const state = new TrainingState({
+    models: { model, codebook },
+    optimizers: { model: optimizer },
+    streams: { data, rng },
+  });
 
   /** k-means centres of some 8,000 encoder outputs. */
   async function startCodebook(): Promise<void> {
     using _ = tensorScope();
     const batches = Math.ceil((16 * quantizer.codebookSize) / (settings.batchSize * settings.model.latentTokens));
     const latents = noGrad(() =>
-      concat(Array.from({ length: batches }, () => tidy(() => latentRows(quantizer, model.encodeLatents(data.next().images))))),
+      concat(
+        Array.from({ length: batches }, () =>
+          tidy(() => latentRows(quantizer, model.encodeLatents(data.next().images))),
+        ),
+      ),
     );
     await codebook.warmStart(await latents.data(), rng);
   }
@@ -76,14 +98,20 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Ba
       const z = model.encodeLatents(images); // [batch, C, 1, K]
       const quantized = quantised ? model.quantizeLatents(z) : undefined;
       const logits = model.decodeLatents(quantized?.zQuantized ?? model.continuous(z)); // [batch, V, G, G]
-      const ce = proxyCrossEntropy(logits, codes);
-      let loss = ce;
-      if (settings.embeddingWeight > 0) loss = loss.add(embeddingLoss(logits, codes, teacher.codebook).mul(settings.embeddingWeight));
-      if (quantized) loss = loss.add(averaged ? quantized.commitmentLoss : quantized.quantizerLoss);
-      return { loss, ce, z, indices: quantized?.indices };
+      const quantizerLoss = averaged ? quantized?.commitmentLoss : quantized?.quantizerLoss;
+      const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
+      return { ...terms, z, indices: quantized?.indices };
     };
     const { value, grads } = valueAndGrad(params, forward);
-    const report = await readFinite({ loss: value.loss, ce: value.ce }, forward);
+    const report = await readFinite(
+      {
+        loss: value.loss,
+        crossEntropy: value.reconstructionLoss,
+        embedding: value.embeddingLoss,
+        commitment: value.quantizerLoss,
+      },
+      forward,
+    );
     optimizer.step(grads, { lr: rate(state.done) });
     if (averaged && value.indices) codebook.update(value.z, value.indices, rng);
     state.done++;

@@ -1,0 +1,119 @@
+/** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
+import { noGrad, type Rng, type Tensor, tensorScope, valueAndGrad } from '../core/index.ts';
+import {
+  AdamW,
+  type BatchSource,
+  cosineSchedule,
+  LeCam,
+  pick,
+  readFinite,
+  stateDict,
+  type Training,
+  TrainingState,
+} from '../nn/index.ts';
+import { type Discriminator, discriminatorParameters } from './discriminator.ts';
+import { discriminatorLoss, laptopFinetune, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
+import { isTrainedInStage2, type TiTok } from './model.ts';
+import type { PerceptualLoss } from './perceptual/index.ts';
+
+export interface FinetuneSettings {
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly discriminatorLearningRate: number;
+  readonly warmupSteps: number;
+  readonly betas: readonly [number, number];
+  readonly weightDecay: number;
+  readonly maxNorm: number;
+  readonly weights: ReconstructionWeights;
+  /** Share of the steps after which the discriminator joins in. */
+  readonly discriminatorStart: number;
+}
+
+export const finetuneDefaults: FinetuneSettings = {
+  steps: 300,
+  batchSize: 16,
+  learningRate: 7e-4,
+  discriminatorLearningRate: 1e-3,
+  warmupSteps: 20,
+  betas: [0.9, 0.999], // arXiv:2406.07550, stage 2
+  weightDecay: 1e-4,
+  maxNorm: 1,
+  weights: laptopFinetune,
+  discriminatorStart: 0.3, // earlier it judges noise
+};
+
+export interface FinetuneTraining extends Training {
+  readonly model: TiTok;
+}
+
+/**
+ * @param model          from `withPixelDecoder`; changed in place
+ * @param perceptual     one number from two batches of images, or null for none
+ * @param discriminator  or null for none
+ */
+export function trainFinetune(
+  settings: FinetuneSettings,
+  model: TiTok,
+  data: BatchSource,
+  rng: Rng,
+  perceptual: PerceptualLoss | null,
+  discriminator: Discriminator | null,
+): FinetuneTraining {
+  const { betas, weightDecay, maxNorm, warmupSteps, steps, weights } = settings;
+  const params = pick(stateDict(model), isTrainedInStage2);
+  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
+  const rate = cosineSchedule({
+    lr: settings.learningRate,
+    warmupSteps,
+    totalSteps: steps,
+    endLr: 0.05 * settings.learningRate,
+  });
+
+  const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
+  const criticOptimizer = new AdamW({
+    params: criticParams,
+    lr: settings.discriminatorLearningRate,
+    betas,
+    weightDecay,
+    maxNorm,
+  });
+  const lecam = new LeCam();
+  const start = Math.round(settings.discriminatorStart * steps);
+  const state = new TrainingState({
+    models: { model, discriminator: discriminator ?? {}, lecam },
+    optimizers: { model: optimizer, discriminator: criticOptimizer },
+    streams: { data, rng },
+  });
+
+  async function step() {
+    using _ = tensorScope();
+    const { images } = data.next();
+    const critic = state.done >= start ? discriminator : null;
+    const { zQuantized } = noGrad(() => model.encode(images));
+    const forward = () => {
+      const reconstruction = model.decode(zQuantized);
+      const parts = { images, reconstruction, perceptual: perceptual ?? undefined, discriminator: critic ?? undefined };
+      return { ...reconstructionLoss(parts, weights), reconstruction };
+    };
+    const { value, grads } = valueAndGrad(params, forward);
+    const terms = { loss: value.loss, mse: value.l2Loss, perceptual: value.perceptualLoss, gan: value.ganLoss };
+    const report = await readFinite(terms, forward);
+    optimizer.step(grads, { lr: rate(state.done) });
+    const judged = critic ? await judge(critic, images, value.reconstruction) : {};
+    state.done++;
+    return { ...report, ...judged, psnr: -10 * Math.log10(report.mse), learningRate: rate(state.done - 1) };
+  }
+
+  /** The discriminator's own update, on the reconstructions that the decoder just made. */
+  async function judge(critic: Discriminator, images: Tensor, reconstruction: Tensor) {
+    const forward = () => discriminatorLoss({ discriminator: critic, lecam, images, reconstruction });
+    const { value, grads } = valueAndGrad(criticParams, forward);
+    const report = await readFinite({ loss: value.loss }, forward);
+    criticOptimizer.step(grads);
+    lecam.update(value.realLogits, value.fakeLogits);
+    return { discriminator: report.loss };
+  }
+
+  return { model, steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+}
