@@ -27,7 +27,7 @@ const FAILURE_BYTES = 1024;
 const STOP = -1;
 
 /** Below this many scalar operations a barrier costs more than it gains. */
-const WORK_PER_BARRIER = 65536;
+const WORK_PER_BARRIER = 131072;
 /** Turns of a waiting loop before sleeping: some 20 µs. */
 const SPIN = 20000;
 

@@ -1,0 +1,58 @@
+/** Ops without a WASM kernel: their gpu.js passes as plain JavaScript over the device's memory. */
+import { isRef, type KernelCall, type Pass } from '../device.ts';
+import { numel } from '../shape.ts';
+import { erf } from '../special.ts';
+
+type Values = Float32Array<ArrayBufferLike> | Float64Array;
+type Compiled = (out: Values, sizes: readonly number[], ...inputs: (Values | number)[]) => void;
+
+const helpers: Readonly<Record<string, (x: number) => number>> = { erf, tanh: Math.tanh };
+const compiled = new Map<string, Compiled>();
+
+/** One loop around the pass's body, which V8 inlines; the same source is compiled once. */
+function compile(pass: Pass): Compiled {
+  const names = Object.keys(pass.inputs);
+  const key = `${names}|${pass.body}`;
+  let f = compiled.get(key);
+  if (!f) {
+    const used = pass.helpers ?? [];
+    const body = pass.body.replaceAll(/this\.thread\.([xyz])/g, 'thread_$1');
+    f = new Function(
+      ...used,
+      `return (out, [X, Y = 1, Z = 1], ${names.join(', ')}) => {
+        const cell = (thread_x, thread_y, thread_z) => { ${body} };
+        let i = 0;
+        for (let z = 0; z < Z; z++) for (let y = 0; y < Y; y++) for (let x = 0; x < X; x++) out[i++] = cell(x, y, z);
+      };`,
+    )(...used.map((name) => helpers[name])) as Compiled;
+    compiled.set(key, f);
+  }
+  return f;
+}
+
+/**
+ * Runs the passes of a call. Earlier passes keep float64 values; the last one writes the result.
+ *
+ * @param view  the memory behind a handle as so many floats
+ */
+export function runFallback(
+  call: KernelCall,
+  y: unknown,
+  view: (handle: unknown, length: number) => Float32Array<ArrayBufferLike>,
+): void {
+  const passes = call.passes();
+  const earlier = new Map<string, Values>();
+  passes.forEach((pass, i) => {
+    const inputs = Object.values(pass.inputs).map((from) => {
+      if (typeof from === 'string') return earlier.get(from)!;
+      const arg = call.args[from]!;
+      if (isRef(arg)) return view(arg.handle, numel(arg.shape));
+      if (typeof arg === 'number') return arg;
+      throw new TypeError(`${call.op}: expected a tensor or number as argument ${from}, got ${JSON.stringify(arg)}.`);
+    });
+    const length = numel(pass.out);
+    const out = i === passes.length - 1 ? view(y, length) : new Float64Array(length);
+    compile(pass)(out, pass.out, ...inputs);
+    if (pass.name) earlier.set(pass.name, out);
+  });
+}

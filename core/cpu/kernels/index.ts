@@ -1,0 +1,4 @@
+/** All hand-written kernels of the cpu device. A new file of kernels is added here. */
+import type { KernelFile } from '../routine.ts';
+
+export const kernelFiles: readonly KernelFile[] = [];
