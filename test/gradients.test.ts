@@ -2,9 +2,19 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { type Device, grad, openDevice, registry, Rng, type Shape, type Tensor, tensor, tensorScope } from '../core/index.ts';
-import { draw, type Row, rows } from './op-rows.ts';
+import {
+  type Device,
+  grad,
+  openDevice,
+  Rng,
+  registry,
+  type Shape,
+  type Tensor,
+  tensor,
+  tensorScope,
+} from '../core/index.ts';
 import { devicesUnderTest } from './devices.ts';
+import { draw, type Row, rows } from './op-rows.ts';
 
 test('every op has a row', () => {
   assert.deepEqual(Object.keys(rows).sort(), [...registry.keys()].sort());
@@ -21,7 +31,9 @@ const float32: Precision = { eps: 1e-2, tolerance: 1e-2, runs: 6 };
 for (const { name, device, precise } of await devicesUnderTest()) {
   for (const [op, row] of Object.entries(rows)) {
     test(`${name}: gradient of ${op}`, async () => {
-      await forShapes(precise ? float64.runs : float32.runs, (m, k, n, seed) => checkGradient(row, device, [m, k, n], seed, precise ? float64 : float32));
+      await forShapes(precise ? float64.runs : float32.runs, (m, k, n, seed) =>
+        checkGradient(row, device, [m, k, n], seed, precise ? float64 : float32),
+      );
     });
   }
 }
@@ -34,20 +46,37 @@ for (const [op, row] of Object.entries(rows)) {
   });
 }
 
-async function forShapes(runs: number, check: (m: number, k: number, n: number, seed: number) => Promise<void>): Promise<void> {
+async function forShapes(
+  runs: number,
+  check: (m: number, k: number, n: number, seed: number) => Promise<void>,
+): Promise<void> {
   const axis = fc.integer({ min: 1, max: 4 });
   await fc.assert(fc.asyncProperty(axis, axis, axis, fc.nat(), check), { numRuns: runs, seed: 1 });
 }
 
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => Array.from(a).reduce((s, x, i) => s + x * b[i]!, 0);
 
-async function checkGradient(row: Row, device: Device, axes: [number, number, number], seed: number, p: Precision): Promise<void> {
+async function checkGradient(
+  row: Row,
+  device: Device,
+  axes: [number, number, number],
+  seed: number,
+  p: Precision,
+): Promise<void> {
   using _ = tensorScope();
   const rng = new Rng(seed);
   const shapes = row.shapes(...axes);
-  const values = shapes.map((s) => draw(row, s, rng));
+  const values = shapes.map((s, i) => draw(row, s, rng, i));
   const f = (step: number, along: Float32Array[]): Tensor =>
-    row.call(...shapes.map((s, i) => tensor(Float64Array.from(values[i]!, (x, j) => x + step * along[i]![j]!), s, { device })));
+    row.call(
+      ...shapes.map((s, i) =>
+        tensor(
+          Float64Array.from(values[i]!, (x, j) => x + step * along[i]![j]!),
+          s,
+          { device },
+        ),
+      ),
+    );
   const zero = values.map((x) => new Float32Array(x.length));
   const xs = shapes.map((s, i) => tensor(values[i]!, s, { device }));
   const y = row.call(...xs);
@@ -63,8 +92,12 @@ async function checkGradient(row: Row, device: Device, axes: [number, number, nu
   const gradients = grad(y, xs, { seed: tensor(u, y.shape, { device }) });
   let exact = 0;
   for (const [i, g] of gradients.entries()) exact += dot(await g.data(), vs[i]!);
-  const scale = 1 + Math.abs(exact) + (p === float32 ? (1e-6 * Math.abs(dot(u, await f(0, zero).data()))) / spacing : 0);
-  assert.ok(Math.abs(numeric - exact) <= p.tolerance * scale, `differences give ${numeric}, vjp ${exact}, shapes ${shapes.map((s: Shape) => `[${s}]`).join(' ')}`);
+  const scale =
+    1 + Math.abs(exact) + (p === float32 ? (1e-6 * Math.abs(dot(u, await f(0, zero).data()))) / spacing : 0);
+  assert.ok(
+    Math.abs(numeric - exact) <= p.tolerance * scale,
+    `differences give ${numeric}, vjp ${exact}, shapes ${shapes.map((s: Shape) => `[${s}]`).join(' ')}`,
+  );
 }
 
 /** The same check on x ↦ ⟨w, ∇⟨u, f(x)⟩⟩. */
@@ -72,10 +105,23 @@ async function checkSecond(row: Row, device: Device, axes: [number, number, numb
   using _ = tensorScope();
   const rng = new Rng(seed);
   const shapes = row.shapes(...axes);
-  const values = shapes.map((s) => Float64Array.from(draw(row, s, rng)));
+  const values = shapes.map((s, i) => Float64Array.from(draw(row, s, rng, i)));
   const vs = values.map((x) => rng.uniforms(x.length, -1, 1));
-  const ws = shapes.map((s) => rng.uniforms(s.reduce((a, b) => a * b, 1), -1, 1));
-  const make = (step: number) => shapes.map((s, i) => tensor(values[i]!.map((x, j) => x + step * vs[i]![j]!), s, { device }));
+  const ws = shapes.map((s) =>
+    rng.uniforms(
+      s.reduce((a, b) => a * b, 1),
+      -1,
+      1,
+    ),
+  );
+  const make = (step: number) =>
+    shapes.map((s, i) =>
+      tensor(
+        values[i]!.map((x, j) => x + step * vs[i]![j]!),
+        s,
+        { device },
+      ),
+    );
   const size = row.call(...make(0)).size;
   const u = rng.uniforms(size, -1, 1);
   const inner = (xs: Tensor[]): Tensor => {

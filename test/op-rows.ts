@@ -21,15 +21,31 @@ const pair = (m: number, k: number): Shape[] => [
 ];
 const positive = [0.3, 2] as const;
 const ids = (like: Tensor, shape: Shape, below: number): Tensor =>
-  T.tensor(Int32Array.from({ length: numel(shape) }, (_, i) => (i * 7 + 3) % below), shape, { dtype: 'int32', device: like.device });
+  T.tensor(
+    Int32Array.from({ length: numel(shape) }, (_, i) => (i * 7 + 3) % below),
+    shape,
+    { dtype: 'int32', device: like.device },
+  );
 /** A tall picture: [n, c, h, w] with sides that divide by 2. */
 const picture = (m: number, k: number): Shape => [2, k, 4, 2 * m];
 const conv: T.ConvOptions = { stride: [2, 1], padding: [1, 2, 0, 1] };
 const settled = { stride: [2, 1], padding: [1, 2, 0, 1], groups: 1 } as const;
 
 export const rows: Record<string, Row> = {
-  add: { call: T.add, shapes: (m, k, n) => [[m, 1, n], [k, n]] },
-  sub: { call: T.sub, shapes: (m, k, n) => [[m, k, n], [k, 1]] },
+  add: {
+    call: T.add,
+    shapes: (m, k, n) => [
+      [m, 1, n],
+      [k, n],
+    ],
+  },
+  sub: {
+    call: T.sub,
+    shapes: (m, k, n) => [
+      [m, k, n],
+      [k, 1],
+    ],
+  },
   mul: { call: T.mul, shapes: (m, k) => [[m, k], []] },
   div: { call: T.div, shapes: pair, range: positive },
   maximum: { call: T.maximum, shapes: pair, apart: true },
@@ -66,7 +82,14 @@ export const rows: Record<string, Row> = {
   permute: { call: (x) => T.permute(x, [2, 0, 1]), shapes: (m, k, n) => [[m, k, n]] },
   slice: { call: (x) => T.slice(x, [1, 0], [-1, 1]), shapes: (m, k) => [[m + 1, k]] },
   pad: { call: (x) => T.pad(x, [1, 0], [0, 2]), shapes: same },
-  concat: { call: (...xs) => T.concat(xs, 1), shapes: (m, k, n) => [[m, k], [m, n], [m, 1]] },
+  concat: {
+    call: (...xs) => T.concat(xs, 1),
+    shapes: (m, k, n) => [
+      [m, k],
+      [m, n],
+      [m, 1],
+    ],
+  },
   expand: { call: (x) => T.expand(x, [3, x.shape[0]!, 4]), shapes: (m) => [[m, 1]] },
   sum: { call: (x) => T.sum(x, [0, 2]), shapes: (m, k, n) => [[m, k, n]] },
   cumsum: { call: T.cumsum, shapes: same },
@@ -76,7 +99,13 @@ export const rows: Record<string, Row> = {
   pickAt: { call: (x) => T.pickAt(x, ids(x, [x.shape[1]!], x.shape[0]!), { axis: 0 }), shapes: same },
   argsort: { call: T.argsort, shapes: same, constant: true },
 
-  matmul: { call: (a, b) => T.matmul(a, b), shapes: (m, k, n) => [[2, m, k], [2, k, n]] },
+  matmul: {
+    call: (a, b) => T.matmul(a, b),
+    shapes: (m, k, n) => [
+      [2, m, k],
+      [2, k, n],
+    ],
+  },
   linear: { call: (x, w, b) => T.linear(x, w, b), shapes: (m, k, n) => [[2, m, k], [n, k], [n]] },
   embedding: { call: (t) => T.embedding(t, ids(t, [2, 3], t.shape[0]!)), shapes: same },
   embeddingGrad: { call: (g) => T.embeddingGrad(g, ids(g, [g.shape[0]!], 3), { rows: 3 }), shapes: same },
@@ -86,22 +115,37 @@ export const rows: Record<string, Row> = {
   softmaxGrad: { call: T.softmaxGrad, shapes: pair },
   logSoftmax: { call: (x) => T.logSoftmax(x, 0), shapes: same, range: [-3, 3] },
   logSoftmaxGrad: { call: T.logSoftmaxGrad, shapes: pair },
-  crossEntropy: { call: (x) => T.crossEntropy(x, ids(x, [x.shape[0]!], x.shape[1]!), { smoothing: 0.1 }), shapes: same },
+  crossEntropy: {
+    call: (x) => T.crossEntropy(x, ids(x, [x.shape[0]!], x.shape[1]!), { smoothing: 0.1 }),
+    shapes: same,
+  },
   crossEntropyGrad: {
     call: (x, g) => T.crossEntropyGrad(x, ids(x, [x.shape[0]!], x.shape[1]!), g, { smoothing: 0.1 }),
     shapes: (m, k) => [[m, k], [m]],
   },
   attention: { call: (qkv) => T.attention(qkv, 2), shapes: (m, k) => [[2, m, 6 * k]] },
-  attentionGrad: { call: (qkv, g) => T.attentionGrad(qkv, g, { heads: 2 }), shapes: (m, k) => [[2, m, 6 * k], [2, m, 2 * k]] },
+  attentionGrad: {
+    call: (qkv, g) => T.attentionGrad(qkv, g, { heads: 2 }),
+    shapes: (m, k) => [
+      [2, m, 6 * k],
+      [2, m, 2 * k],
+    ],
+  },
 
   conv2d: { call: (x, w, b) => T.conv2d(x, w, b, conv), shapes: (m, k, n) => [[2, k, 3, m + 2], [n, k, 2, 3], [n]] },
   conv2dGradInput: {
     call: (g, w) => T.conv2dGradInput(g, w, { ...settled, size: [3, w.shape[3]! + 1] }),
-    shapes: (m, k, n) => [[2, k, 3, 3], [k, n, 2, m]],
+    shapes: (m, k, n) => [
+      [2, k, 3, 3],
+      [k, n, 2, m],
+    ],
   },
   conv2dGradWeight: {
     call: (x, g) => T.conv2dGradWeight(x, g, { ...settled, kernel: [2, 3] }),
-    shapes: (m, k, n) => [[2, k, 3, m + 2], [2, n, 3, m + 1]],
+    shapes: (m, k, n) => [
+      [2, k, 3, m + 2],
+      [2, n, 3, m + 1],
+    ],
   },
   upsampleNearest: { call: (x) => T.upsampleNearest(x, 2), shapes: (m, k) => [picture(m, k)] },
   avgPool2d: { call: (x) => T.avgPool2d(x, 2), shapes: (m, k) => [picture(m, k)] },
@@ -116,27 +160,56 @@ export const rows: Record<string, Row> = {
     shapes: (m, k) => [picture(m, k), picture(m, k)],
     apart: true,
   },
-  nearestCode: { call: T.nearestCode, shapes: (m, k, n) => [[m, k], [n, k]], constant: true },
+  nearestCode: {
+    call: T.nearestCode,
+    shapes: (m, k, n) => [
+      [m, k],
+      [n, k],
+    ],
+    constant: true,
+  },
 
-  layerNorm: { call: (x, w, b) => T.layerNorm(x, w, b, 1e-3), shapes: (m, k) => [[m, k + 1], [k + 1], [k + 1]], apart: true },
-  layerNormGrad: { call: (x, w, g) => T.layerNormGrad(x, w, g, { eps: 1e-1 }), shapes: (m, k) => [[m, k + 1], [k + 1], [m, k + 1]] },
-  layerNormGradGain: { call: (x, g) => T.layerNormGradGain(x, g, { eps: 1e-1 }), shapes: (m, k) => [[m, k + 1], [m, k + 1]] },
-  groupNorm: { call: (x, w, b) => T.groupNorm(x, w, b, 2, 1e-1), shapes: (m, k, n) => [[m, 2 * k, n, 2], [2 * k], [2 * k]] },
+  layerNorm: {
+    call: (x, w, b) => T.layerNorm(x, w, b, 1e-3),
+    shapes: (m, k) => [[m, k + 1], [k + 1], [k + 1]],
+    apart: true,
+  },
+  layerNormGrad: {
+    call: (x, w, g) => T.layerNormGrad(x, w, g, { eps: 1e-1 }),
+    shapes: (m, k) => [[m, k + 1], [k + 1], [m, k + 1]],
+  },
+  layerNormGradGain: {
+    call: (x, g) => T.layerNormGradGain(x, g, { eps: 1e-1 }),
+    shapes: (m, k) => [
+      [m, k + 1],
+      [m, k + 1],
+    ],
+  },
+  groupNorm: {
+    call: (x, w, b) => T.groupNorm(x, w, b, 2, 1e-1),
+    shapes: (m, k, n) => [[m, 2 * k, n, 2], [2 * k], [2 * k]],
+  },
   groupNormGrad: {
     call: (x, w, g) => T.groupNormGrad(x, w, g, { groups: 2, eps: 1e-1 }),
     shapes: (m, k, n) => [[m, 2 * k, n, 2], [2 * k], [m, 2 * k, n, 2]],
   },
   groupNormGradGain: {
     call: (x, g) => T.groupNormGradGain(x, g, { groups: 2, eps: 1e-1 }),
-    shapes: (m, k, n) => [[m, 2 * k, n, 2], [m, 2 * k, n, 2]],
+    shapes: (m, k, n) => [
+      [m, 2 * k, n, 2],
+      [m, 2 * k, n, 2],
+    ],
   },
 };
 
-/** Values for a row's inputs: uniform in its range, or a shuffled grid without 0 where corners must be avoided. */
-export function draw(row: Row, shape: Shape, rng: T.Rng): Float32Array {
+/** Values for a row's input: uniform in its range, or a shuffled grid, another one for each input, that avoids corners. */
+export function draw(row: Row, shape: Shape, rng: T.Rng, input = 0): Float32Array {
   const [low, high] = row.range ?? [-1, 1];
   const n = numel(shape);
   if (!row.apart) return rng.uniforms(n, low, high);
   const places = rng.permutation(n);
-  return Float32Array.from(places, (p) => Math.fround(low + ((high - low) * (p + 0.4 + 0.1 * rng.uniform())) / n) || 0.1);
+  return Float32Array.from(
+    places,
+    (p) => Math.fround(low + ((high - low) * (p + 0.2 + 0.3 * input + 0.1 * rng.uniform())) / n) || 0.1,
+  );
 }
