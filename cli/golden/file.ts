@@ -1,0 +1,88 @@
+/** A file of golden values: named tensors with the configuration that made them. */
+import { basename, dirname } from 'node:path';
+import { type Shape, type Tensor, tensor } from '../../core/index.ts';
+import { readSafetensors } from '../../data/index.ts';
+
+interface Entry {
+  readonly integer: boolean;
+  readonly shape: Shape;
+  readonly data: Float32Array | Int32Array;
+}
+
+export class GoldenFile {
+  readonly path: string;
+  /** 'titok_stage2' */
+  readonly name: string;
+  readonly keys: readonly string[];
+  readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #metadata: Readonly<Record<string, string>>;
+
+  private constructor(path: string, entries: ReadonlyMap<string, Entry>, metadata: Readonly<Record<string, string>>) {
+    this.path = path;
+    this.name = basename(path, '.safetensors');
+    this.keys = [...entries.keys()];
+    this.#entries = entries;
+    this.#metadata = metadata;
+  }
+
+  static async open(path: string): Promise<GoldenFile> {
+    const { tensors, metadata } = await readSafetensors(path);
+    const entries = Object.entries(tensors).map(([key, { dtype, shape, data }]): [string, Entry] => {
+      const integer = dtype !== 'F32';
+      const values = integer ? Int32Array.from(data as ArrayLike<number | bigint>, Number) : (data as Float32Array);
+      return [key, { integer, shape, data: values }];
+    });
+    return new GoldenFile(path, new Map(entries), metadata);
+  }
+
+  get folder(): string {
+    return dirname(this.path);
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+  /** Keys below a prefix, without it. */
+  below(prefix: string): string[] {
+    return this.keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+  }
+  shape(key: string): Shape {
+    return this.#entry(key).shape;
+  }
+  isInteger(key: string): boolean {
+    return this.#entry(key).integer;
+  }
+  values(key: string): Float32Array | Int32Array {
+    return this.#entry(key).data;
+  }
+  scalar(key: string): number {
+    return this.values(key)[0]!;
+  }
+  /** On the default device. */
+  tensor(key: string): Tensor {
+    const { integer, shape, data } = this.#entry(key);
+    return tensor(data, shape, { dtype: integer ? 'int32' : 'float32' });
+  }
+  /** A state dict stored below a prefix. */
+  state(prefix: string): Record<string, { shape: Shape; data: Float32Array | Int32Array }> {
+    return Object.fromEntries(this.below(prefix).map((key) => [key, this.#entry(prefix + key)]));
+  }
+  hasMetadata(key: string): boolean {
+    return key in this.#metadata;
+  }
+  /** Parsed metadata; its shape is the golden README's word. */
+  metadata<T>(key: string): T {
+    const text = this.#metadata[key];
+    if (text === undefined) throw new Error(`${this.name}: expected metadata '${key}', got none of that name.`);
+    return JSON.parse(text) as T;
+  }
+  text(key: string): string | undefined {
+    return this.#metadata[key];
+  }
+
+  #entry(key: string): Entry {
+    const entry = this.#entries.get(key);
+    if (!entry) throw new Error(`${this.name}: expected a tensor '${key}', got none of that name.`);
+    return entry;
+  }
+}

@@ -1,0 +1,93 @@
+/** Running golden files through the library: which family a file belongs to, and what came out. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Device, setDefaultDevice } from '../../core/index.ts';
+import { Comparison, type Miss } from './comparison.ts';
+import { discriminator } from './discriminator.ts';
+import { evaluator } from './evaluator.ts';
+import { GoldenFile } from './file.ts';
+import { maskgit } from './maskgit.ts';
+import { mobilenet } from './mobilenet.ts';
+import { ops } from './ops.ts';
+import { perceptual } from './perceptual.ts';
+import { preprocess } from './preprocess.ts';
+import { quantizer } from './quantizer.ts';
+import { lrSchedule, maskgitSchedule } from './schedules.ts';
+import { titokStage2 } from './stage2.ts';
+import { titokStage1, titokVae } from './titok.ts';
+import { adamw, trainMaskgit, trainStage1 } from './training.ts';
+import { vqgan } from './vqgan.ts';
+
+/** Compares a file's results, one after another. */
+type Family = (file: GoldenFile, check: Comparison) => Promise<void>;
+
+/** By the beginning of the file's name. */
+const families: readonly (readonly [name: RegExp, family: Family])[] = [
+  [/^ops/, ops],
+  [/^quantizer/, quantizer],
+  [/^titok_stage1/, titokStage1],
+  [/^titok_stage2/, titokStage2],
+  [/^titok_vae/, titokVae],
+  [/^maskgit_vqgan/, vqgan],
+  [/^maskgit_schedule/, maskgitSchedule],
+  [/^maskgit_(bert|uvit)/, maskgit],
+  [/^discriminator/, discriminator],
+  [/^perceptual/, perceptual],
+  [/^mobilenetv2/, mobilenet],
+  [/^adamw/, adamw],
+  [/^lr_schedule/, lrSchedule],
+  [/^train_stage1/, trainStage1],
+  [/^train_maskgit/, trainMaskgit],
+  [/^evaluator/, evaluator],
+  [/^preprocess/, preprocess],
+];
+
+export interface GoldenReport {
+  readonly file: string;
+  readonly device: string;
+  /** Tensors compared, and numbers in them. */
+  readonly compared: number;
+  readonly values: number;
+  /** The worst error, relative to the largest magnitude in its tensor, and which tensor that is. */
+  readonly worst: number;
+  readonly worstKey: string;
+  readonly status: 'pass' | 'fail' | 'unsupported';
+  readonly unsupported: readonly string[];
+  readonly misses: readonly Miss[];
+}
+
+/** Paths of the golden files of a folder, by name. */
+export async function goldenFiles(folder: string): Promise<string[]> {
+  const names = await readdir(folder);
+  return names
+    .filter((name) => name.endsWith('.safetensors'))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+/** Runs one file on a device, which becomes the default device. */
+export async function runGolden(path: string, device: Device): Promise<GoldenReport> {
+  setDefaultDevice(device);
+  const file = await GoldenFile.open(path);
+  const check = new Comparison(file);
+  const family = families.find(([pattern]) => pattern.test(file.name))?.[1];
+  if (family) {
+    try {
+      await family(file, check);
+    } catch (error) {
+      check.misses.push({ key: file.name, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  const unsupported = family ? [...check.unsupported, ...check.leftOver()] : [file.name];
+  return {
+    file: file.name,
+    device: device.name,
+    compared: check.compared,
+    values: check.values,
+    worst: check.worst,
+    worstKey: check.worstKey,
+    status: check.misses.length > 0 ? 'fail' : check.compared === 0 ? 'unsupported' : 'pass',
+    unsupported,
+    misses: check.misses,
+  };
+}

@@ -1,0 +1,129 @@
+/** ImageBert: the post-norm transformer that generates the tokens of L-32 and B-64, under its published names. */
+import {
+  add,
+  attention,
+  concat,
+  embedding,
+  gelu,
+  linear,
+  matmul,
+  mul,
+  narrow,
+  permute,
+  type Rng,
+  reshape,
+  softmax,
+  split,
+  type Tensor,
+} from '../core/index.ts';
+import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
+import type { Tap } from '../titok/index.ts';
+import { type GeneratorConfig, vocabularySize } from './config.ts';
+import type { Generator } from './generator.ts';
+import { initialiseWeights } from './init.ts';
+
+const EPS = 1e-12; // BERT's own, not the usual 1e-5
+
+/**
+ *   x0 = dropout(LN(word[id] + tokenType[0] + position[i]))
+ *   a  = LN(x + dropout(Wo attention(x) + bo));   x ← LN(a + dropout(W2 gelu(W1 a + b1) + b2))
+ *   logits = lm_head(x), not tied to the embeddings
+ *
+ * @see Devlin et al. 2018, arXiv:1810.04805; Chang et al. 2022, arXiv:2202.04200
+ */
+export class ImageBert implements Generator {
+  readonly config: GeneratorConfig;
+  readonly model: {
+    embeddings: {
+      word_embeddings: Embedding;
+      position_embeddings: Embedding;
+      token_type_embeddings: Embedding;
+      LayerNorm: LayerNorm;
+    };
+    encoder: { layer: BertLayer[] };
+    lm_head: Linear;
+  };
+
+  constructor(config: GeneratorConfig, rng: Rng) {
+    const { width, layers, latentTokens, codebookSize } = config;
+    this.config = config;
+    this.model = {
+      embeddings: {
+        word_embeddings: new Embedding(vocabularySize(config), width, rng),
+        position_embeddings: new Embedding(latentTokens + 1, width, rng),
+        token_type_embeddings: new Embedding(2, width, rng), // only row 0 is ever used
+        LayerNorm: new LayerNorm(width, EPS),
+      },
+      encoder: { layer: Array.from({ length: layers }, () => new BertLayer(config, rng)) },
+      lm_head: new Linear(width, codebookSize, rng),
+    };
+    initialiseWeights(this, config.initializerRange, rng);
+  }
+
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap): Tensor {
+    const { embeddings, encoder, lm_head } = this.model;
+    const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
+    const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]
+    const places = add(embeddings.position_embeddings.weight, type); // [1+K, width]
+    let x = dropout(embeddings.LayerNorm.forward(add(words, places)), this.config.dropout, rng);
+    tap?.('embeddings', x);
+    encoder.layer.forEach((layer, i) => {
+      x = layer.forward(x, rng);
+      tap?.(`layer.${i}`, x);
+    });
+    return lm_head.forward(narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
+  }
+}
+
+class BertLayer {
+  readonly attention: {
+    self: { query: Linear; key: Linear; value: Linear };
+    output: { dense: Linear; LayerNorm: LayerNorm };
+  };
+  readonly intermediate: { dense: Linear };
+  readonly output: { dense: Linear; LayerNorm: LayerNorm };
+  readonly #config: GeneratorConfig;
+
+  constructor(config: GeneratorConfig, rng: Rng) {
+    const { width, mlpWidth } = config;
+    const square = () => new Linear(width, width, rng);
+    this.#config = config;
+    this.attention = {
+      self: { query: square(), key: square(), value: square() },
+      output: { dense: square(), LayerNorm: new LayerNorm(width, EPS) },
+    };
+    this.intermediate = { dense: new Linear(width, mlpWidth, rng) };
+    this.output = { dense: new Linear(mlpWidth, width, rng), LayerNorm: new LayerNorm(width, EPS) };
+  }
+
+  forward(x: Tensor, rng: Rng | undefined): Tensor {
+    const { dropout: p } = this.#config;
+    const { dense, LayerNorm: norm } = this.attention.output;
+    const a = norm.forward(add(x, dropout(dense.forward(this.#attend(x, rng)), p, rng)));
+    const hidden = gelu(this.intermediate.dense.forward(a)); // [batch, tokens, mlpWidth]
+    return this.output.LayerNorm.forward(add(a, dropout(this.output.dense.forward(hidden), p, rng)));
+  }
+
+  /** The three projections are separate parameters but one product. */
+  #attend(x: Tensor, rng: Rng | undefined): Tensor {
+    const { heads, attentionDropout } = this.#config;
+    const parts = Object.values(this.attention.self);
+    const weight = concat(
+      parts.map((part) => part.weight),
+      0,
+    ); // [3·width, width]
+    const bias = concat(
+      parts.map((part) => part.bias!),
+      0,
+    );
+    const qkv = linear(x, weight, bias); // [batch, tokens, 3·width]
+    if (!rng || attentionDropout === 0) return attention(qkv, heads);
+    const [batch, tokens, width] = x.shape as [number, number, number];
+    const headDim = width / heads;
+    const perHead = permute(reshape(qkv, [batch, tokens, 3 * heads, headDim]), [0, 2, 1, 3]);
+    const [q, k, v] = split(perHead, 3, 1) as [Tensor, Tensor, Tensor]; // [batch, heads, tokens, headDim]
+    const scores = mul(matmul(q, k, { transposeB: true }), headDim ** -0.5); // [batch, heads, tokens, tokens]
+    const mixed = matmul(dropout(softmax(scores), attentionDropout, rng), v);
+    return reshape(permute(mixed, [0, 2, 1, 3]), [batch, tokens, width]);
+  }
+}

@@ -1,0 +1,59 @@
+/** What the two generators share: their interface and their input sequence. */
+import { type Rng, ShapeError, type Tensor, tensor } from '../core/index.ts';
+import type { Tap } from '../titok/index.ts';
+import { type GeneratorConfig, nullLabel } from './config.ts';
+
+export interface Generator {
+  readonly config: GeneratorConfig;
+  /**
+   * Logits of the image tokens.
+   *
+   * @param sequence  [batch, 1+K] ids, as `inputSequence` makes them
+   * @param rng       dropout is on when it is passed
+   * @returns         [batch, K, V]
+   */
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap): Tensor;
+}
+
+/**
+ * The row of ids that a generator reads: the class, then the image tokens.
+ *
+ *   [V + 1 + label, token 0, …, token K−1]
+ *
+ * @param tokens  batch·K ids in 0..V, where V is the mask
+ * @param labels  batch classes in 0..C, where C is no class
+ * @returns       int32 [batch, 1+K], on the device that new tensors go to
+ */
+export function inputSequence(config: GeneratorConfig, tokens: ArrayLike<number>, labels: ArrayLike<number>): Tensor {
+  const { codebookSize, latentTokens } = config;
+  const batch = labels.length;
+  if (tokens.length !== batch * latentTokens) {
+    throw new ShapeError(
+      `inputSequence: expected ${batch} × ${latentTokens} tokens for ${batch} labels, got ${tokens.length}.`,
+    );
+  }
+  const ids = new Int32Array(batch * (1 + latentTokens));
+  for (let b = 0; b < batch; b++) {
+    const row = b * (1 + latentTokens);
+    ids[row] = codebookSize + 1 + checked(labels[b]!, nullLabel(config), 'label');
+    for (let i = 0; i < latentTokens; i++) {
+      ids[row + 1 + i] = checked(tokens[b * latentTokens + i]!, codebookSize, 'token');
+    }
+  }
+  return tensor(ids, [batch, 1 + latentTokens], { dtype: 'int32' });
+}
+
+function checked(id: number, highest: number, what: string): number {
+  if (Number.isInteger(id) && id >= 0 && id <= highest) return id;
+  throw new RangeError(`inputSequence: expected a ${what} in 0..${highest}, got ${id}.`);
+}
+
+/** Labels with some replaced by no class: where `draws`, uniform in [0, 1), fall below the probability. */
+export function dropLabels(
+  config: GeneratorConfig,
+  labels: ArrayLike<number>,
+  draws: ArrayLike<number>,
+  probability: number,
+): Int32Array {
+  return Int32Array.from(labels, (label, i) => (draws[i]! < probability ? nullLabel(config) : label));
+}

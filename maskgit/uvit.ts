@@ -1,0 +1,84 @@
+/** UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names. */
+import { add, attention, concat, embedding, gelu, narrow, type Rng, type Tensor, zeros } from '../core/index.ts';
+import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
+import type { Tap } from '../titok/index.ts';
+import { type GeneratorConfig, vocabularySize } from './config.ts';
+import type { Generator } from './generator.ts';
+import { initialiseWeights } from './init.ts';
+
+/**
+ *   x ← x + attention(norm1(x));   x ← x + fc2(gelu(fc1(norm2(x))))
+ *
+ * in layers/2 blocks whose outputs are remembered, one in the middle, and layers/2 blocks that start with
+ * x ← skip_linear([x, remembered]), last remembered first. No dropout.
+ *
+ * @see Bao et al. 2022, arXiv:2209.12152
+ */
+export class UViTBert implements Generator {
+  readonly config: GeneratorConfig;
+  readonly pos_embed: Tensor; // [1, 1+K, width]
+  readonly embeddings: Embedding;
+  readonly in_blocks: UViTBlock[];
+  readonly mid_block: UViTBlock;
+  readonly out_blocks: UViTBlock[];
+  readonly norm: LayerNorm;
+  readonly lm_head: Linear;
+
+  constructor(config: GeneratorConfig, rng: Rng) {
+    const { width, layers, latentTokens, codebookSize } = config;
+    const half = Array.from({ length: Math.floor(layers / 2) });
+    this.config = config;
+    this.pos_embed = parameter(() => zeros([1, latentTokens + 1, width]));
+    this.embeddings = new Embedding(vocabularySize(config), width, rng);
+    this.in_blocks = half.map(() => new UViTBlock(config, rng, false));
+    this.mid_block = new UViTBlock(config, rng, false);
+    this.out_blocks = half.map(() => new UViTBlock(config, rng, true));
+    this.norm = new LayerNorm(width);
+    this.lm_head = new Linear(width, codebookSize, rng);
+    initialiseWeights(this, config.initializerRange, rng);
+  }
+
+  forward(sequence: Tensor, _rng?: Rng, tap?: Tap): Tensor {
+    let x = add(embedding(this.embeddings.weight, sequence), this.pos_embed); // [batch, 1+K, width]
+    const skips: Tensor[] = [];
+    this.in_blocks.forEach((block, i) => {
+      x = block.forward(x);
+      skips.push(x);
+      tap?.(`in_blocks.${i}`, x);
+    });
+    x = this.mid_block.forward(x);
+    tap?.('mid_block', x);
+    this.out_blocks.forEach((block, i) => {
+      x = block.forward(x, skips.pop());
+      tap?.(`out_blocks.${i}`, x);
+    });
+    x = this.norm.forward(x);
+    tap?.('norm', x);
+    return this.lm_head.forward(narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
+  }
+}
+
+class UViTBlock {
+  readonly norm1: LayerNorm;
+  readonly attn: { qkv: Linear; proj: Linear };
+  readonly norm2: LayerNorm;
+  readonly mlp: { fc1: Linear; fc2: Linear };
+  readonly skip_linear?: Linear;
+  readonly #heads: number;
+
+  constructor({ width, heads, mlpWidth }: GeneratorConfig, rng: Rng, skip: boolean) {
+    this.#heads = heads;
+    this.norm1 = new LayerNorm(width);
+    this.attn = { qkv: new Linear(width, 3 * width, rng, { bias: false }), proj: new Linear(width, width, rng) };
+    this.norm2 = new LayerNorm(width);
+    this.mlp = { fc1: new Linear(width, mlpWidth, rng), fc2: new Linear(mlpWidth, width, rng) };
+    if (skip) this.skip_linear = new Linear(2 * width, width, rng);
+  }
+
+  forward(input: Tensor, skip?: Tensor): Tensor {
+    const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
+    const mixed = this.attn.proj.forward(attention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads));
+    const a = add(x, mixed);
+    return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
+  }
+}

@@ -1,0 +1,38 @@
+/** The golden files of this folder, on the cpu device; the quick ones on the reference device as well. */
+import assert from 'node:assert/strict';
+import { basename } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { goldenFiles, runGolden } from '../../cli/golden/index.ts';
+import { defaultDevice, memory, openDevice, setDefaultDevice } from '../../core/index.ts';
+
+const paths = await goldenFiles(fileURLToPath(new URL('.', import.meta.url)));
+/** Larger files take the float64 device seconds each. */
+const slow = /^(maskgit_vqgan|discriminator|mobilenetv2|perceptual|titok_stage2)/;
+/** Keys that need the full-precision weights, which the project does not carry. */
+const absent = /^full_precision\//;
+
+const before = defaultDevice();
+after(() => setDefaultDevice(before));
+
+for (const device of ['cpu', 'reference']) {
+  for (const path of paths) {
+    const name = basename(path, '.safetensors');
+    if (device === 'reference' && slow.test(name)) continue;
+    test(`${name} on ${device}`, async () => {
+      const live = memory().tensors;
+      const report = await runGolden(path, await openDevice(device));
+      assert.deepEqual(report.misses, []);
+      assert.equal(report.status, 'pass');
+      assert.deepEqual(
+        report.unsupported.filter((what) => !absent.test(what)),
+        [],
+      );
+      assert.equal(memory().tensors, live, 'every tensor is freed');
+    });
+  }
+}
+
+test('every family of files is here', () => {
+  assert.equal(paths.length, 19);
+});

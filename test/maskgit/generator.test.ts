@@ -1,0 +1,103 @@
+/** The two generators: names, sizes, dropout, and that they learn. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { grad, noGrad, Rng, type Tensor, tensorScope } from '../../core/index.ts';
+import {
+  createGenerator,
+  dropLabels,
+  type GeneratorConfig,
+  inputSequence,
+  maskedAccuracy,
+  maskedTokenLoss,
+  maskTokens,
+  publishedGenerators,
+} from '../../maskgit/index.ts';
+import { AdamW, stateDict } from '../../nn/index.ts';
+
+const small: GeneratorConfig = {
+  architecture: 'bert',
+  codebookSize: 10,
+  latentTokens: 4,
+  classes: 2,
+  width: 16,
+  layers: 2,
+  heads: 2,
+  mlpWidth: 32,
+  dropout: 0.2,
+  attentionDropout: 0.2,
+  initializerRange: 0.25,
+};
+
+/** Numbers in a generator, by arithmetic. */
+function parameterCount({
+  architecture,
+  codebookSize: V,
+  latentTokens: K,
+  classes,
+  width: W,
+  layers,
+  mlpWidth: M,
+}: GeneratorConfig): number {
+  const embeddings = (V + 2 + classes) * W + (K + 1) * W;
+  const head = W * V + V;
+  const mlp = 2 * W * M + M + W;
+  if (architecture === 'bert') return embeddings + 2 * W + 2 * W + head + layers * (4 * (W * W + W) + mlp + 4 * W);
+  const block = 3 * W * W + W * W + W + mlp + 4 * W;
+  return embeddings + 2 * W + head + (layers + 1) * block + (layers / 2) * (2 * W * W + W);
+}
+
+test('parameter counts are the published ones', () => {
+  assert.equal(parameterCount(publishedGenerators.b64), 177_227_008);
+  assert.equal(parameterCount(publishedGenerators.l32), 177_202_432);
+  assert.equal(parameterCount(publishedGenerators.s128), 294_990_848);
+  for (const architecture of ['bert', 'uvit'] as const) {
+    const config = { ...small, architecture };
+    const model = createGenerator(config, new Rng(0));
+    const size = Object.values(stateDict(model)).reduce((n, t) => n + t.size, 0);
+    assert.equal(size, parameterCount(config), architecture);
+  }
+});
+
+test('dropout acts only where a generator of random numbers is passed', async () => {
+  using _ = tensorScope();
+  const model = createGenerator(small, new Rng(1));
+  const sequence = inputSequence(small, [0, 1, 2, 10], [1]);
+  const read = async (rng?: Rng) => Array.from(await noGrad(() => model.forward(sequence, rng)).data());
+  const still = await read();
+  assert.deepEqual(await read(), still);
+  assert.notDeepEqual(await read(new Rng(2)), still);
+  assert.deepEqual(await read(new Rng(2)), await read(new Rng(2)));
+});
+
+test('with dropout probabilities of zero, training and evaluation agree', async () => {
+  using _ = tensorScope();
+  const config = { ...small, dropout: 0, attentionDropout: 0 };
+  const model = createGenerator(config, new Rng(1));
+  const sequence = inputSequence(config, [0, 1, 2, 10], [1]);
+  assert.deepEqual(await model.forward(sequence, new Rng(2)).data(), await model.forward(sequence).data());
+});
+
+test('labels are dropped where the draw falls below the probability', () => {
+  assert.deepEqual([...dropLabels(small, [0, 1, 1], [0.05, 0.1, 0.95], 0.1)], [2, 1, 1]);
+});
+
+for (const architecture of ['bert', 'uvit'] as const) {
+  test(`${architecture}: learns two rows by heart from their class`, async () => {
+    const config = { ...small, architecture, dropout: 0, attentionDropout: 0 };
+    const model = createGenerator(config, new Rng(4));
+    const params: Record<string, Tensor> = stateDict(model);
+    const optimizer = new AdamW({ params, lr: 1e-2, betas: [0.9, 0.96], weightDecay: 0 });
+    const rng = new Rng(5);
+    const tokens = [1, 2, 3, 4, 9, 8, 7, 6];
+    for (let step = 0; step < 80; step++) {
+      using _ = tensorScope();
+      const masked = maskTokens(tokens, { t: rng.uniforms(2), order: rng.uniforms(8) }, config.codebookSize);
+      const logits = model.forward(inputSequence(config, masked.tokens, [0, 1]), rng);
+      optimizer.step(grad(maskedTokenLoss(logits, tokens, masked.masks), params));
+    }
+    using _ = tensorScope();
+    const hidden = new Int32Array(8).fill(config.codebookSize);
+    const logits = noGrad(() => model.forward(inputSequence(config, hidden, [0, 1])));
+    assert.ok((await maskedAccuracy(logits, tokens, new Uint8Array(8).fill(1))) > 0.99);
+  });
+}

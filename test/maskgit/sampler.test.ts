@@ -1,0 +1,129 @@
+/** The sampling loop on small random generators. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { memory, Rng, tensorScope } from '../../core/index.ts';
+import {
+  createGenerator,
+  drawsFrom,
+  type Generator,
+  type GeneratorConfig,
+  guidanceAt,
+  type SamplingOptions,
+  sample,
+  samplingSteps,
+} from '../../maskgit/index.ts';
+
+const base: GeneratorConfig = {
+  architecture: 'bert',
+  codebookSize: 12,
+  latentTokens: 6,
+  classes: 3,
+  width: 8,
+  layers: 2,
+  heads: 2,
+  mlpWidth: 16,
+  dropout: 0.1,
+  attentionDropout: 0.1,
+  initializerRange: 0.5,
+};
+const generators: Generator[] = [
+  createGenerator(base, new Rng(1)),
+  createGenerator({ ...base, architecture: 'uvit' }, new Rng(2)),
+];
+const labels = [0, 2, 3]; // 3 is no class
+const noisy: SamplingOptions = {
+  steps: 4,
+  guidance: 'linear',
+  guidanceScale: 2,
+  randomizeTemperature: 3,
+  annealing: true,
+};
+const run = (generator: Generator, options: SamplingOptions, seed = 5) =>
+  sample(generator, labels, options, drawsFrom(new Rng(seed)));
+
+const options = fc.record({
+  steps: fc.integer({ min: 1, max: 9 }),
+  guidance: fc.constantFrom('constant' as const, 'linear' as const, 'power-cosine' as const),
+  guidanceScale: fc.double({ min: 0, max: 7, noNaN: true }),
+  randomizeTemperature: fc.double({ min: 0, max: 9, noNaN: true }),
+  annealing: fc.boolean(),
+  schedule: fc.constantFrom('arccos' as const, 'cosine' as const, 'root' as const),
+});
+
+for (const generator of generators) {
+  const name = generator.config.architecture;
+
+  test(`${name}: no mask id is left, whatever the options`, async () => {
+    await fc.assert(
+      fc.asyncProperty(options, fc.integer(), async (settings, seed) => {
+        const ids = await run(generator, settings, seed);
+        assert.equal(ids.length, labels.length * base.latentTokens);
+        for (const id of ids) assert.ok(id >= 0 && id < base.codebookSize);
+      }),
+      { seed: 1, numRuns: 20 },
+    );
+  });
+
+  test(`${name}: one seed gives one result, another seed another`, async () => {
+    const first = await run(generator, noisy);
+    assert.deepEqual(await run(generator, noisy), first);
+    assert.notDeepEqual(await run(generator, noisy, 6), first);
+  });
+
+  test(`${name}: guidance 0 is no guidance, and guidance changes something`, async () => {
+    const plain = await run(generator, { ...noisy, guidance: 'constant', guidanceScale: 0 });
+    assert.deepEqual(await run(generator, { ...noisy, guidance: 'linear', guidanceScale: 0 }), plain);
+    assert.deepEqual(await run(generator, { ...noisy, guidance: 'power-cosine', guidanceScale: 1 }), plain);
+    assert.notDeepEqual(await run(generator, { ...noisy, guidance: 'constant', guidanceScale: 20 }), plain);
+  });
+
+  test(`${name}: fixed tokens stay fixed and each step fixes at least one more`, async () => {
+    let before: Int32Array | undefined;
+    for await (const { ids } of samplingSteps(generator, labels, noisy, drawsFrom(new Rng(3)))) {
+      if (before) {
+        before.forEach((id, i) => {
+          if (id !== base.codebookSize) assert.equal(ids[i], id);
+        });
+        assert.ok(masked(ids) < masked(before));
+      }
+      before = ids;
+    }
+    assert.equal(masked(before!), 0);
+  });
+
+  test(`${name}: sampling frees what it makes`, async () => {
+    await run(generator, noisy);
+    const before = memory();
+    await run(generator, noisy);
+    assert.deepEqual(memory(), before);
+  });
+}
+
+test('one step takes the likeliest token everywhere and needs no random numbers', async () => {
+  const refuse = () => assert.fail('expected no draws at temperature 0');
+  const generator = generators[0]!;
+  const once = await sample(generator, labels, { steps: 1 }, { tokens: refuse, confidence: refuse });
+  assert.deepEqual(once, await run(generator, { steps: 1, randomizeTemperature: 9 }));
+});
+
+test('zero uniforms give finite noise', async () => {
+  using _ = tensorScope();
+  const zero = (_step: number, count: number) => new Float32Array(count);
+  const ids = await sample(generators[0]!, labels, noisy, { tokens: zero, confidence: zero });
+  for (const id of ids) assert.ok(id >= 0 && id < base.codebookSize);
+});
+
+test('power-cosine guidance starts at 1 and stays below its scale', () => {
+  assert.equal(guidanceAt('power-cosine', 6.9, 0, 64), 1);
+  assert.ok(guidanceAt('power-cosine', 6.9, 63, 64) < 6.9);
+  assert.equal(guidanceAt('linear', 4, 2, 8), 1);
+});
+
+test('impossible requests name what is wrong', async () => {
+  const draws = drawsFrom(new Rng(0));
+  await assert.rejects(sample(generators[0]!, [0], { steps: 0 }, draws), /whole number of steps/);
+  await assert.rejects(sample(generators[0]!, [4], { steps: 1 }, draws), /expected a label in 0\.\.3, got 4/);
+});
+
+const masked = (ids: Int32Array): number => ids.filter((id) => id === base.codebookSize).length;
