@@ -1,0 +1,106 @@
+/** Linear probe: how much of the class can be read off features by a linear map? */
+
+export interface LinearProbeOptions {
+  /** Class of each row, 0..classes−1. */
+  labels: ArrayLike<number>;
+  classes: number;
+  /** Features per row. */
+  dim: number;
+  /** Weight of the penalty on the coefficients, relative to the number of rows. */
+  ridge?: number;
+}
+
+/**
+ * Ridge regression from standardised features to one-hot labels, solved exactly in float64; the class is the largest
+ * output.
+ *
+ *   W = (XᵀX + λ N I)⁻¹ Xᵀ Y
+ */
+export class LinearProbe {
+  readonly #dim: number;
+  readonly #classes: number;
+  readonly #mean: Float64Array;
+  readonly #scale: Float64Array;
+  readonly #weights: Float64Array; // [dim + 1, classes], the last row for the constant 1
+
+  /** @param features  [rows, dim], row-major */
+  constructor(features: ArrayLike<number>, { labels, classes, dim, ridge = 1e-3 }: LinearProbeOptions) {
+    const rows = labels.length;
+    if (features.length !== rows * dim || rows === 0) {
+      throw new RangeError(`LinearProbe: expected ${rows} rows of ${dim} features, got ${features.length} values.`);
+    }
+    this.#dim = dim;
+    this.#classes = classes;
+    this.#mean = new Float64Array(dim);
+    this.#scale = new Float64Array(dim);
+    for (let i = 0; i < features.length; i++) this.#mean[i % dim]! += features[i]! / rows;
+    for (let i = 0; i < features.length; i++)
+      this.#scale[i % dim]! += (features[i]! - this.#mean[i % dim]!) ** 2 / rows;
+    for (let d = 0; d < dim; d++) this.#scale[d] = 1 / Math.sqrt(this.#scale[d]! + 1e-12);
+
+    const n = dim + 1;
+    const gram = new Float64Array(n * n);
+    const target = new Float64Array(n * classes);
+    for (let row = 0; row < rows; row++) {
+      const x = this.#row(features, row);
+      const label = labels[row]!;
+      for (let i = 0; i < n; i++) {
+        target[i * classes + label]! += x[i]!;
+        for (let j = 0; j <= i; j++) gram[i * n + j]! += x[i]! * x[j]!;
+      }
+    }
+    for (let i = 0; i < n; i++) gram[i * n + i]! += ridge * rows;
+    this.#weights = solvePositive(gram, target, n, classes);
+  }
+
+  /** Class of each row. */
+  predict(features: ArrayLike<number>): Int32Array {
+    const classes = this.#classes;
+    return Int32Array.from({ length: features.length / this.#dim }, (_, row) => {
+      const x = this.#row(features, row);
+      let best = 0;
+      let highest = -Infinity;
+      for (let k = 0; k < classes; k++) {
+        const score = x.reduce((sum, value, i) => sum + value * this.#weights[i * classes + k]!, 0);
+        if (score > highest) [best, highest] = [k, score];
+      }
+      return best;
+    });
+  }
+
+  /** Share of rows whose class is predicted, 0..1. */
+  accuracy(features: ArrayLike<number>, labels: ArrayLike<number>): number {
+    return this.predict(features).reduce((hits, k, row) => hits + (k === labels[row] ? 1 : 0), 0) / labels.length;
+  }
+
+  /** A standardised row with a 1 at its end. */
+  #row(features: ArrayLike<number>, row: number): Float64Array {
+    const x = new Float64Array(this.#dim + 1).fill(1);
+    for (let d = 0; d < this.#dim; d++) x[d] = (features[row * this.#dim + d]! - this.#mean[d]!) * this.#scale[d]!;
+    return x;
+  }
+}
+
+/** X with A X = B for a symmetric positive definite A [n, n] (lower triangle read), B [n, m], by Cholesky's A = L Lᵀ. */
+function solvePositive(a: Float64Array, b: Float64Array, n: number, m: number): Float64Array {
+  const l = a.slice();
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let rest = l[i * n + j]!;
+      for (let k = 0; k < j; k++) rest -= l[i * n + k]! * l[j * n + k]!;
+      l[i * n + j] = i === j ? Math.sqrt(rest) : rest / l[j * n + j]!;
+    }
+  }
+  const x = b.slice();
+  for (let column = 0; column < m; column++) {
+    for (let i = 0; i < n; i++) {
+      for (let k = 0; k < i; k++) x[i * m + column]! -= l[i * n + k]! * x[k * m + column]!;
+      x[i * m + column]! /= l[i * n + i]!;
+    }
+    for (let i = n - 1; i >= 0; i--) {
+      for (let k = i + 1; k < n; k++) x[i * m + column]! -= l[k * n + i]! * x[k * m + column]!;
+      x[i * m + column]! /= l[i * n + i]!;
+    }
+  }
+  return x;
+}

@@ -1,0 +1,16 @@
+/** Dropout. */
+import { type Rng, type Tensor, tensor } from '../core/index.ts';
+
+/**
+ * Sets each value to 0 with probability p and scales the others by 1 / (1 − p).
+ *
+ * Training passes a generator; without one this is the identity. There is no hidden train/eval flag.
+ *
+ * @see Srivastava et al. 2014, JMLR 15
+ */
+export function dropout(x: Tensor, p: number, rng: Rng | undefined): Tensor {
+  if (!rng || p === 0) return x;
+  if (!(p > 0 && p < 1)) throw new RangeError(`dropout: expected a probability in 0..1 (1 excluded), got ${p}.`);
+  const mask = rng.uniforms(x.size).map((u) => (u < p ? 0 : 1 / (1 - p)));
+  return x.mul(tensor(mask, x.shape, { device: x.device }));
+}

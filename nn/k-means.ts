@@ -1,0 +1,76 @@
+/** k-means clustering. */
+import { nearestCode, type Rng, ShapeError, tensor, tidy } from '../core/index.ts';
+import { parameter } from './init.ts';
+
+export interface KMeansOptions {
+  iterations?: number;
+}
+
+/**
+ * Lloyd's algorithm from a k-means++ start. A centre that loses all its points starts again at a random one.
+ *
+ * @param points  [count, dim], row-major
+ * @returns       centres [k, dim], row-major
+ * @see Arthur and Vassilvitskii 2007, "k-means++: the advantages of careful seeding"
+ */
+export async function kMeans(
+  points: Float32Array,
+  dim: number,
+  k: number,
+  rng: Rng,
+  { iterations = 12 }: KMeansOptions = {},
+): Promise<Float32Array> {
+  const count = points.length / dim;
+  if (!Number.isInteger(count) || count < k) {
+    throw new ShapeError(`kMeans: expected at least ${k} points of ${dim} values, got ${count}.`);
+  }
+  const centres = farApart(points, dim, k, rng);
+  const all = parameter(() => tensor(points, [count, dim]));
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    const nearest = tidy(() => nearestCode(all, tensor(centres, [k, dim])));
+    const ids = await nearest.data();
+    nearest.dispose();
+    const members = new Int32Array(k);
+    const sums = new Float64Array(k * dim);
+    for (let i = 0; i < count; i++) {
+      const j = ids[i]!;
+      members[j]!++;
+      for (let d = 0; d < dim; d++) sums[j * dim + d]! += points[i * dim + d]!;
+    }
+    for (let j = 0; j < k; j++) {
+      if (members[j] === 0) centres.set(pointAt(points, dim, rng.int(count)), j * dim);
+      else for (let d = 0; d < dim; d++) centres[j * dim + d] = sums[j * dim + d]! / members[j]!;
+    }
+  }
+  all.dispose();
+  return centres;
+}
+
+/** k of the points, each drawn with a probability proportional to its squared distance from those already drawn. */
+function farApart(points: Float32Array, dim: number, k: number, rng: Rng): Float32Array {
+  const count = points.length / dim;
+  const centres = new Float32Array(k * dim);
+  const distance = new Float64Array(count).fill(1); // to the nearest centre, squared; all alike before the first
+  for (let j = 0; j < k; j++) {
+    const centre = pointAt(points, dim, draw(distance, rng));
+    centres.set(centre, j * dim);
+    for (let i = 0; i < count; i++) {
+      let squared = 0;
+      for (let d = 0; d < dim; d++) squared += (points[i * dim + d]! - centre[d]!) ** 2;
+      distance[i] = j === 0 ? squared : Math.min(distance[i]!, squared);
+    }
+  }
+  return centres;
+}
+
+/** An index with a probability proportional to its weight. */
+function draw(weights: Float64Array, rng: Rng): number {
+  let left = rng.uniform() * weights.reduce((a, b) => a + b, 0);
+  for (let i = 0; i < weights.length; i++) {
+    left -= weights[i]!;
+    if (left < 0) return i;
+  }
+  return rng.int(weights.length); // all weights are zero
+}
+
+const pointAt = (points: Float32Array, dim: number, i: number): Float32Array => points.subarray(i * dim, (i + 1) * dim);

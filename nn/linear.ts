@@ -1,0 +1,22 @@
+/** Affine maps. */
+import { linear, type Rng, type Tensor } from '../core/index.ts';
+import { fanInUniform, parameter } from './init.ts';
+
+/**
+ * y = x Wᵀ + b
+ *
+ * x [..., in] → y [..., out]. Both parameters start uniform in ±1/√in, as in PyTorch.
+ */
+export class Linear {
+  readonly weight: Tensor; // [out, in]
+  readonly bias: Tensor | null; // [out]
+
+  constructor(inFeatures: number, outFeatures: number, rng: Rng, { bias = true }: { bias?: boolean } = {}) {
+    this.weight = parameter(() => fanInUniform([outFeatures, inFeatures], inFeatures, rng));
+    this.bias = bias ? parameter(() => fanInUniform([outFeatures], inFeatures, rng)) : null;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+}

@@ -1,0 +1,122 @@
+/** Models are plain objects. Their state is the tensors in their fields, named by the path of field names. */
+import { type Shape, show, Tensor } from '../core/index.ts';
+
+/** Parameters by checkpoint key, as in PyTorch: 'encoder.transformer.0.attn.in_proj_weight'. */
+export type StateDict = Record<string, Tensor>;
+
+/** Values for a parameter: a tensor on a synchronous device, or what a checkpoint reader returns. */
+export type StateValue = Tensor | { readonly shape: Shape; readonly data: ArrayLike<number> };
+
+/** A checkpoint that does not fit the model (or, in `data`, a file that cannot be read). */
+export class CheckpointError extends Error {
+  override name = 'CheckpointError';
+}
+
+/**
+ * Every tensor in the fields of a model. Objects, arrays and other layers are walked; numbers, functions and private
+ * (`#`) fields are not. A field `ffn = { 0: conv, 2: conv }` gives 'ffn.0.weight' and 'ffn.2.weight'.
+ *
+ * Optimizer, weight average, clipping and checkpoints all speak this one flat record.
+ */
+export function stateDict(model: object): StateDict {
+  const found: StateDict = {};
+  const open = new Set<object>();
+  const walk = (node: unknown, path: string): void => {
+    if (node instanceof Tensor) {
+      found[path] = node;
+      return;
+    }
+    if (typeof node !== 'object' || node === null || ArrayBuffer.isView(node)) return;
+    if (open.has(node))
+      throw new TypeError(
+        `stateDict: expected a tree of layers, but '${path}' leads back to one of its owners. Keep that reference in a private field (#owner).`,
+      );
+    open.add(node);
+    for (const [name, child] of Object.entries(node)) walk(child, path === '' ? name : `${path}.${name}`);
+    open.delete(node);
+  };
+  walk(model, '');
+  return found;
+}
+
+export interface LoadOptions {
+  /** Every parameter must be given and nothing else may be; false loads what both sides have. */
+  strict?: boolean;
+  /** What the values came from, for error messages: 'checkpoint run/last.safetensors'. */
+  source?: string;
+}
+
+/**
+ * Overwrites a model's parameters. Everything is checked before anything is written, so that a failed load leaves the
+ * model as it was.
+ *
+ * @throws CheckpointError naming keys that are missing, unexpected (with the nearest key of the model) or mis-shaped
+ */
+export function loadStateDict(
+  model: object,
+  values: Readonly<Record<string, StateValue>>,
+  { strict = true, source = 'loadStateDict' }: LoadOptions = {},
+): void {
+  const own = stateDict(model);
+  const missing = Object.keys(own).filter((key) => !(key in values));
+  const unexpected = Object.keys(values).filter((key) => !(key in own));
+  const problems = Object.entries(own).flatMap(([key, p]) => {
+    const value = values[key];
+    if (!value || show(value.shape) === show(p.shape)) return [];
+    return [`'${key}' is ${show(value.shape)} in the file, ${show(p.shape)} in the model`];
+  });
+  if (strict) {
+    problems.push(
+      ...unexpected.map((key) => `'${key}' is in the file but not in the model${suggestion(key, missing)}`),
+    );
+    problems.push(
+      ...missing.filter((key) => !nearest(key, unexpected)).map((key) => `'${key}' is missing from the file`),
+    );
+  }
+  if (problems.length > 0) {
+    const [shown, rest] = [problems.slice(0, 8), problems.length - 8];
+    throw new CheckpointError(
+      `${source}: expected the ${Object.keys(own).length} tensors of the model; ${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}. Was it saved with another preset?`,
+    );
+  }
+  for (const [key, p] of Object.entries(own)) {
+    const value = values[key];
+    if (value) p.assign(value instanceof Tensor ? value : value.data);
+  }
+}
+
+/** The entries whose key passes, for example what a stage trains: `pick(stateDict(model), (key) => key.startsWith('decoder.'))`. */
+export const pick = <V>(dict: Readonly<Record<string, V>>, keep: (key: string) => boolean): Record<string, V> =>
+  Object.fromEntries(Object.entries(dict).filter(([key]) => keep(key)));
+
+/** " (did you mean 'ln_1.weight'?)" or nothing. */
+export function suggestion(name: string, candidates: readonly string[]): string {
+  const near = nearest(name, candidates);
+  return near ? ` (did you mean '${near}'?)` : '';
+}
+
+/** The candidate with the fewest edits from `name`, if they are few compared with its length. */
+function nearest(name: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let fewest = Math.max(2, Math.floor(name.length / 4)) + 1;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) >= fewest) continue;
+    const count = edits(name, candidate);
+    if (count < fewest) [best, fewest] = [candidate, count];
+  }
+  return best;
+}
+
+/** Levenshtein distance: insertions, deletions and replacements that lead from a to b. */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

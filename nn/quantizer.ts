@@ -1,0 +1,141 @@
+/** Vector quantization: latents become entries of a learned codebook. */
+import {
+  defineUpdate,
+  embedding,
+  isRecording,
+  l2Normalize,
+  nearestCode,
+  noGrad,
+  oneHot,
+  type Rng,
+  ShapeError,
+  show,
+  stopGradient,
+  type Tensor,
+  tidy,
+  uniform,
+  zeros,
+} from '../core/index.ts';
+import { parameter } from './init.ts';
+import { mse } from './losses.ts';
+import { moveTowards } from './updates.ts';
+
+export interface VectorQuantizerOptions {
+  /** Compares directions: latents and codes are scaled to length 1. */
+  l2Norm?: boolean;
+  /** β, the weight of the commitment term. */
+  commitmentCost?: number;
+  /** Draws rarely used codes to latents while training (CVQ-VAE, arXiv:2307.15139). Adds the buffer `embed_prob`. */
+  clusteringVQ?: boolean;
+}
+
+export interface Quantized {
+  zQuantized: Tensor; // [batch, dim, 1, tokens]
+  indices: Tensor; // [batch, 1, tokens], int32
+  /** commitmentLoss + codebookLoss */
+  quantizerLoss: Tensor;
+  commitmentLoss: Tensor;
+  codebookLoss: Tensor;
+}
+
+/**
+ * Nearest codebook entry for each latent, with straight-through gradients.
+ *
+ *   z̃ = n(z), ẽ = n(e);   n(v) = v / max(|v|, 1e-12) with l2Norm, else v
+ *   i = argmin_j |z̃|² + |ẽ_j|² − 2 z̃·ẽ_j;   q = ẽ_i
+ *   commitment = β mean((sg[q] − z̃)²);   codebook = mean((q − sg[z̃])²)
+ *   z_q = z̃ + sg[q − z̃]
+ *
+ * Means run over all values (batch, tokens and channels).
+ *
+ * @see van den Oord et al. 2017, arXiv:1711.00937; Yu et al. 2022, arXiv:2110.04627 for l2Norm
+ */
+export class VectorQuantizer {
+  readonly embedding: { readonly weight: Tensor }; // [codebookSize, dim]
+  readonly embed_prob?: Tensor; // [codebookSize]: how often each code is used, for clusteringVQ
+  readonly codebookSize: number;
+  readonly dim: number;
+  readonly l2Norm: boolean;
+  readonly commitmentCost: number;
+
+  constructor(codebookSize: number, dim: number, rng: Rng, options: VectorQuantizerOptions = {}) {
+    const { l2Norm = false, commitmentCost = 0.25, clusteringVQ = false } = options;
+    this.embedding = {
+      weight: parameter(() => uniform([codebookSize, dim], -1 / codebookSize, 1 / codebookSize, rng)),
+    };
+    if (clusteringVQ) this.embed_prob = parameter(() => zeros([codebookSize]));
+    this.codebookSize = codebookSize;
+    this.dim = dim;
+    this.l2Norm = l2Norm;
+    this.commitmentCost = commitmentCost;
+  }
+
+  /**
+   * @param z       [batch, dim, 1, tokens]
+   * @param reseed  moves rarely used codes (clusteringVQ only); by default while gradients are recorded
+   * @throws ShapeError when dim differs from the codebook's
+   */
+  forward(z: Tensor, { reseed = isRecording() }: { reseed?: boolean } = {}): Quantized {
+    const [batch, dim, height, tokens] = z.shape as [number, number, number, number];
+    if (z.rank !== 4 || dim !== this.dim || height !== 1) {
+      throw new ShapeError(`VectorQuantizer: expected z [batch, ${this.dim}, 1, tokens], got ${show(z.shape)}.`);
+    }
+    const raw = z.permute([0, 2, 3, 1]).reshape([batch * tokens, dim]);
+    const rows = this.normalize(raw); // z̃ [batch·tokens, dim]
+    const ids = this.nearest(rows);
+    const q = this.lookup(ids);
+    const commitmentLoss = mse(stopGradient(q), rows).mul(this.commitmentCost);
+    const codebookLoss = mse(q, stopGradient(rows));
+    const passed = rows.add(stopGradient(q.sub(rows))); // straight through
+    if (reseed && this.embed_prob) this.#reseed(raw, rows, ids, this.embed_prob);
+    return {
+      zQuantized: passed.reshape([batch, 1, tokens, dim]).permute([0, 3, 1, 2]),
+      indices: ids.reshape([batch, 1, tokens]),
+      quantizerLoss: commitmentLoss.add(codebookLoss),
+      commitmentLoss,
+      codebookLoss,
+    };
+  }
+
+  /** Ids of the nearest codes. rows [R, dim], normalised → [R] */
+  nearest(rows: Tensor): Tensor {
+    return noGrad(() => tidy(() => nearestCode(rows, this.normalize(this.embedding.weight))));
+  }
+
+  /** Codes by id. ids [...] → [..., dim], of length 1 with l2Norm */
+  lookup(ids: Tensor): Tensor {
+    return this.normalize(embedding(this.embedding.weight, ids));
+  }
+
+  /** Mixtures of codes. weights [..., codebookSize], rows summing to 1 → [..., dim] */
+  softLookup(weights: Tensor): Tensor {
+    return this.normalize(weights.matmul(this.embedding.weight));
+  }
+
+  /** Length 1 along the last axis with l2Norm, else unchanged. */
+  normalize(rows: Tensor): Tensor {
+    return this.l2Norm ? l2Normalize(rows, -1, 1e-12) : rows;
+  }
+
+  /**
+   * Each code moves towards the latent nearest to it, the rarer it is the further.
+   *
+   *   p ← γ p + (1 − γ) frequency;   a = exp(−10 V p / (1 − γ) − 1e-3);   e ← (1 − a) e + a z,   γ = 0.99
+   */
+  #reseed(raw: Tensor, rows: Tensor, ids: Tensor, probability: Tensor): void {
+    noGrad(() =>
+      tidy(() => {
+        moveTowards({ x: probability, seen: oneHot(ids, this.codebookSize).mean(0) }, { rest: 1 - 0.99 });
+        const pull = probability
+          .mul((-10 * this.codebookSize) / (1 - 0.99))
+          .sub(1e-3)
+          .exp(); // a
+        const nearest = nearestCode(this.normalize(this.embedding.weight), rows);
+        const { weight } = this.embedding;
+        moveCodes({ e: weight, z: embedding(raw, nearest), a: pull.unsqueeze(1).expand(weight.shape) }, {});
+      }),
+    );
+  }
+}
+
+const moveCodes = defineUpdate('moveCodes', ['e'], ['z', 'a'], [], { e: '(1 - a) * e + a * z' });

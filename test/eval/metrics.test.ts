@@ -1,0 +1,136 @@
+/** Metrics against golden values and cases with known answers. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Rng } from '../../core/index.ts';
+import {
+  CodebookUsage,
+  FrechetStatistics,
+  frechetDistance,
+  inceptionScore,
+  LinearProbe,
+  psnr,
+  SquaredError,
+  symmetricEigen,
+} from '../../eval/index.ts';
+import { close, Golden } from '../nn/golden.ts';
+
+test('golden: evaluator', () => {
+  const golden = new Golden('evaluator');
+  const want = golden.json<Record<string, number>>('values');
+  const features = (key: string) => new FrechetStatistics(8).add(golden.get(key).data);
+  const usage = new CodebookUsage(Number(golden.metadata['num_codebook_entries'])).add(
+    golden.get('in/codebook_indices').data,
+  );
+  const got = {
+    rFID: frechetDistance(features('in/real_features'), features('in/fake_features')),
+    InceptionScore: inceptionScore(golden.get('in/fake_logits').data, 6),
+    CodebookUsage: usage.fraction,
+    CodebookEntropy: usage.entropy,
+  };
+  for (const [name, value] of Object.entries(got)) close([value], [want[name]!], 1e-6, name);
+});
+
+test('eigenvectors of a symmetric matrix rebuild it', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 12 }), fc.integer(), (n, seed) => {
+      const rng = new Rng(seed);
+      const a = new Float64Array(n * n);
+      for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) a[i * n + j] = a[j * n + i] = rng.normal();
+      const { values, vectors } = symmetricEigen(a, n);
+      const rebuilt = a.map((_, at) => {
+        const [i, j] = [Math.floor(at / n), at % n];
+        return values.reduce((sum, value, k) => sum + value * vectors[k * n + i]! * vectors[k * n + j]!, 0);
+      });
+      close(rebuilt, a, 1e-12);
+    }),
+    { numRuns: 30, seed: 3 },
+  );
+  close(symmetricEigen(Float64Array.of(2, 1, 1, 2), 2).values.sort(), [1, 3], 1e-14);
+  assert.throws(() => symmetricEigen(Float64Array.of(1, Number.NaN, 0, 1), 2), /finite/);
+});
+
+/** A Gaussian with a diagonal covariance, turned by a random rotation of the first two axes. */
+function gaussian(mean: number[], variances: number[], angle: number) {
+  const n = mean.length;
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  const covariance = new Float64Array(n * n);
+  variances.forEach((v, i) => {
+    covariance[i * n + i] = v;
+  });
+  const [a, b] = variances as [number, number];
+  covariance[0] = c * c * a + s * s * b;
+  covariance[1] = covariance[n] = c * s * (a - b);
+  covariance[n + 1] = s * s * a + c * c * b;
+  return { dim: n, mean: Float64Array.from(mean), covariance };
+}
+
+test('Fréchet distance of Gaussians with a known answer', () => {
+  const variance = fc.double({ min: 0, max: 9, noNaN: true });
+  fc.assert(
+    fc.property(
+      fc.array(variance, { minLength: 3, maxLength: 3 }),
+      fc.array(variance, { minLength: 3, maxLength: 3 }),
+      fc.double({ min: -3, max: 3, noNaN: true }),
+      (v1, v2, angle) => {
+        // covariances that share their axes: |Δμ|² + Σ (√a − √b)²
+        const got = frechetDistance(gaussian([1, 2, 3], v1, angle), gaussian([2, 2, 1], v2, angle));
+        const want = 5 + v1.reduce((sum, v, i) => sum + (Math.sqrt(v) - Math.sqrt(v2[i]!)) ** 2, 0);
+        assert.ok(Math.abs(got - want) < 1e-6, `${got} ${want}`);
+      },
+    ),
+    { seed: 4 },
+  );
+});
+
+test('statistics do not depend on how features arrive, and survive a large mean', () => {
+  const rng = new Rng(7);
+  const rows = Float64Array.from({ length: 300 }, () => 1e6 + rng.normal());
+  const whole = new FrechetStatistics(3).add(rows);
+  const parts = new FrechetStatistics(3).add(rows.subarray(0, 30)).add(rows.subarray(30, 33)).add(rows.subarray(33));
+  assert.equal(whole.count, 100);
+  assert.deepEqual(parts.covariance, whole.covariance);
+  const column = Array.from({ length: 100 }, (_, i) => rows[3 * i]! - 1e6);
+  const mean = column.reduce((a, b) => a + b, 0) / 100;
+  const variance = column.reduce((a, b) => a + (b - mean) ** 2, 0) / 99;
+  close([whole.covariance[0]!], [variance], 1e-6);
+  assert.ok(Math.abs(frechetDistance(whole, parts)) < 1e-6);
+  assert.throws(() => whole.add([1, 2]), /rows of 3 features, got 2 values/);
+  assert.throws(() => new FrechetStatistics(1).add([1]).covariance, /at least 2 feature vectors, got 1/);
+});
+
+test('inception score: 1 for unclear or uniform samples, the number of classes at best', () => {
+  assert.ok(Math.abs(inceptionScore(new Float32Array(12), 3) - 1) < 1e-9);
+  assert.ok(Math.abs(inceptionScore([900, 0, 0, 900, 0, 0], 3) - 1) < 1e-9);
+  assert.ok(Math.abs(inceptionScore([900, 0, 0, 0, 900, 0, 0, 0, 900], 3) - 3) < 1e-9);
+  assert.throws(() => inceptionScore([1, 2], 3), /rows of 3 logits/);
+});
+
+test('PSNR comes from the mean error over all images and clamps reconstructions', () => {
+  assert.ok(Math.abs(psnr([0, 0, 0, 0], [0.1, 0.1, 0.1, 0.1]) - 20) < 1e-9);
+  assert.equal(psnr([0, 1], [-3, 7]), Infinity);
+  const error = new SquaredError().add([0], [0.1]).add([0, 0, 0], [0, 0, 0]);
+  assert.ok(Math.abs(error.psnr - -10 * Math.log10(0.01 / 4)) < 1e-9);
+  assert.throws(() => psnr([0], [0, 0]), /as many values in both, got 1 and 2/);
+});
+
+test('a linear probe reads classes off features that hold them, and no others', () => {
+  const rng = new Rng(8);
+  const sample = (rows: number, signal: number) => {
+    const labels = Int32Array.from({ length: rows }, () => rng.int(3));
+    const features = Float32Array.from(
+      { length: rows * 4 },
+      (_, i) => rng.normal() + (i % 4 === labels[Math.floor(i / 4)] ? signal : 0),
+    );
+    return { labels, features };
+  };
+  for (const [signal, low, high] of [
+    [8, 0.98, 1],
+    [0, 0.2, 0.48],
+  ] as const) {
+    const [train, held] = [sample(300, signal), sample(300, signal)];
+    const probe = new LinearProbe(train.features, { labels: train.labels, classes: 3, dim: 4 });
+    const accuracy = probe.accuracy(held.features, held.labels);
+    assert.ok(accuracy >= low && accuracy <= high, `signal ${signal}: accuracy ${accuracy}`);
+  }
+});

@@ -1,0 +1,179 @@
+/** The vector quantizer against golden values, and the ways to keep its codebook alive. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { add, grad, memory, mul, Rng, randn, stopGradient, sum, tensor, tensorScope, zeros } from '../../core/index.ts';
+import { CodebookUsage, EmaCodebook, kMeans, loadStateDict, stateDict, VectorQuantizer } from '../../nn/index.ts';
+import { close, Golden } from './golden.ts';
+
+interface Case {
+  codebook_size: number;
+  token_size: number;
+  use_l2_norm: boolean;
+  clustering_vq: boolean;
+  commitment_cost: number;
+}
+
+const golden = new Golden('quantizer');
+for (const [name, settings] of Object.entries(golden.json<Record<string, Case>>('cases'))) {
+  test(`golden: ${name}`, async () => {
+    using _ = tensorScope();
+    const quantizer = new VectorQuantizer(settings.codebook_size, settings.token_size, new Rng(0), {
+      l2Norm: settings.use_l2_norm,
+      commitmentCost: settings.commitment_cost,
+      clusteringVQ: settings.clustering_vq,
+    });
+    loadStateDict(quantizer, golden.under(`${name}/weights/`));
+    const equal = async (key: string, got: { data(): Promise<ArrayLike<number>> }) =>
+      close(await got.data(), golden.get(`${name}/${key}`).data, 1e-5, key);
+    const z = golden.tensor(`${name}/in/z`);
+    const out = quantizer.forward(z);
+    assert.deepEqual(out.indices.shape, golden.get(`${name}/out/indices`).shape);
+    assert.deepEqual(await out.indices.data(), golden.get(`${name}/out/indices`).data);
+    assert.deepEqual(out.zQuantized.shape, z.shape);
+    await equal('out/z_quantized', out.zQuantized);
+    await equal('out/quantizer_loss', out.quantizerLoss);
+    await equal('out/commitment_loss', out.commitmentLoss);
+    await equal('out/codebook_loss', out.codebookLoss);
+    await equal('out/lookup', quantizer.lookup(golden.tensor(`${name}/in/lookup_ids`)));
+    await equal('out/soft_lookup', quantizer.softLookup(golden.tensor(`${name}/in/soft_code`)));
+    if (settings.clustering_vq) {
+      for (const [key, p] of Object.entries(stateDict(quantizer))) await equal(`after/${key}`, p);
+      return;
+    }
+    const pulled = sum(mul(out.zQuantized, golden.tensor(`${name}/in/grad_z_quantized`)));
+    const total = add(pulled, mul(out.quantizerLoss, 3));
+    await equal('loss/total', total);
+    const grads = grad(total, { z, 'embedding.weight': quantizer.embedding.weight });
+    await equal('grad/z', grads.z);
+    await equal('grad/embedding.weight', grads['embedding.weight']);
+  });
+}
+
+test('the decoder sees codes, the encoder sees the gradient of the decoder', async () => {
+  using _ = tensorScope();
+  const quantizer = new VectorQuantizer(6, 3, new Rng(1));
+  const z = randn([2, 3, 1, 4], new Rng(2));
+  const { zQuantized, indices } = quantizer.forward(z);
+  const codes = quantizer.lookup(indices); // [2, 1, 4, 3]
+  close(await zQuantized.permute([0, 2, 3, 1]).data(), await codes.data());
+  const pull = randn(z.shape, new Rng(3));
+  close(await grad(sum(mul(zQuantized, pull)), [z])[0]!.data(), await pull.data());
+});
+
+test('a latent of the wrong size is an error with both shapes', () => {
+  const quantizer = new VectorQuantizer(6, 3, new Rng(1));
+  assert.throws(() => quantizer.forward(zeros([2, 4, 1, 5])), /expected z \[batch, 3, 1, tokens\], got \[2, 4, 1, 5\]/);
+});
+
+test('usage counts codes; its perplexity is how many are used equally often', () => {
+  const usage = new CodebookUsage(8).add([0, 1, 2, 3]).add(Int32Array.of(0, 1, 2, 3));
+  assert.equal(usage.used, 4);
+  assert.equal(usage.fraction, 0.5);
+  assert.ok(Math.abs(usage.perplexity - 4) < 1e-5);
+  assert.equal(new CodebookUsage(8).perplexity, 1);
+  assert.throws(() => usage.add([0, 8]), /ids in 0\.\.7, got 8 at position 1/);
+  assert.equal(usage.counts[0], 2);
+});
+
+/** Latents that the given codes stand for exactly. */
+function latentsAt(quantizer: VectorQuantizer, ids: number[]) {
+  const rows = quantizer.lookup(tensor(ids, [1, ids.length], { dtype: 'int32' })); // [1, tokens, dim]
+  return stopGradient(rows.permute([0, 2, 1]).unsqueeze(2));
+}
+
+test('an averaged codebook follows its latents: e = Σ γ-weighted means', async () => {
+  using _ = tensorScope();
+  const [V, D, decay] = [4, 2, 0.9];
+  const quantizer = new VectorQuantizer(V, D, new Rng(5));
+  const codebook = new EmaCodebook(quantizer, { decay, reviveBelow: 0 });
+  const start = await quantizer.embedding.weight.data();
+  const share = new Array<number>(V).fill(1 / V);
+  const sums = Array.from(start, (x) => x / V);
+  const rng = new Rng(6);
+  for (let step = 0; step < 5; step++) {
+    const z = randn([2, D, 1, 3], rng);
+    const { indices } = quantizer.forward(z);
+    const [values, ids] = [await z.data(), await indices.data()];
+    for (let j = 0; j < V; j++) {
+      const rows = Array.from(ids, (id, r) => (id === j ? [r] : [])).flat();
+      share[j] = decay * share[j]! + ((1 - decay) * rows.length) / 6;
+      for (let d = 0; d < D; d++) {
+        const seen = rows.reduce((sum, r) => sum + values[Math.floor(r / 3) * D * 3 + d * 3 + (r % 3)]!, 0) / 6;
+        sums[j * D + d] = decay * sums[j * D + d]! + (1 - decay) * seen;
+      }
+    }
+    codebook.update(z, indices, rng);
+  }
+  close(await codebook.share.data(), share);
+  close(
+    await quantizer.embedding.weight.data(),
+    sums.map((x, i) => x / share[Math.floor(i / D)]!),
+  );
+});
+
+test('revival moves dead codes to latents and leaves used codes where they are', async () => {
+  for (const l2Norm of [false, true]) {
+    using _ = tensorScope();
+    const quantizer = new VectorQuantizer(5, 3, new Rng(1), { l2Norm });
+    quantizer.embedding.weight.assign([1, 0, 0, 0, 1, 0, 9, 9, 9, 9, 9, -9, 0, 0, 1]);
+    const codebook = new EmaCodebook(quantizer, { decay: 0.5, reviveBelow: 0.03 });
+    const z = latentsAt(quantizer, [0, 1, 4, 0, 1, 4]);
+    const rng = new Rng(2);
+    for (let step = 0; step < 6; step++) {
+      const { indices } = quantizer.forward(z);
+      codebook.update(z, indices, rng);
+    }
+    const codes = await quantizer.embedding.weight.data();
+    close(codes.slice(0, 6), [1, 0, 0, 0, 1, 0], 1e-6, 'used codes');
+    close(codes.slice(12), [0, 0, 1], 1e-6, 'used code');
+    const latents = new Set(['1,0,0', '0,1,0', '0,0,1']);
+    for (const j of [2, 3])
+      assert.ok(
+        latents.has(Array.from(codes.slice(3 * j, 3 * j + 3), Math.round).join()),
+        `code ${j} is ${codes.slice(3 * j, 3 * j + 3)}`,
+      );
+    assert.ok((await codebook.share.data()).every((share) => share >= 0.03 / 5));
+  }
+});
+
+test('k-means finds separate clusters, and a codebook started from it uses every code', async () => {
+  using _ = tensorScope();
+  const rng = new Rng(3);
+  const centres = [
+    [0, 0],
+    [10, 0],
+    [0, 10],
+    [10, 10],
+  ];
+  const points = Float32Array.from(
+    { length: 400 },
+    (_, i) => centres[Math.floor(i / 2) % 4]![i % 2]! + 0.1 * rng.normal(),
+  );
+  const found = await kMeans(points, 2, 4, new Rng(1));
+  const rounded = Array.from({ length: 4 }, (_, j) =>
+    [found[2 * j]!, found[2 * j + 1]!].map((x) => x.toFixed(0).replace('-0', '0')).join(),
+  );
+  assert.deepEqual(rounded.sort(), centres.map(String).sort());
+
+  const quantizer = new VectorQuantizer(16, 2, new Rng(4));
+  const codebook = new EmaCodebook(quantizer);
+  await codebook.warmStart(points, new Rng(5));
+  const usage = new CodebookUsage(16).add(await quantizer.nearest(tensor(points, [200, 2])).data());
+  assert.ok(usage.used >= 14, `${usage.used} of 16 codes in use`);
+  await assert.rejects(kMeans(points.subarray(0, 6), 2, 4, rng), /at least 4 points of 2 values, got 3/);
+});
+
+test('an update leaves no tensors behind', () => {
+  const quantizer = new VectorQuantizer(8, 3, new Rng(1), { clusteringVQ: true });
+  const codebook = new EmaCodebook(quantizer);
+  const rng = new Rng(2);
+  const step = () => {
+    using _ = tensorScope();
+    const z = randn([2, 3, 1, 4], rng);
+    codebook.update(z, quantizer.forward(z).indices, rng);
+  };
+  step();
+  const before = memory();
+  step();
+  assert.deepEqual(memory(), before);
+});
