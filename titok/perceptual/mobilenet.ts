@@ -1,5 +1,5 @@
 /** MobileNetV2's first eleven blocks as a small perceptual network; the layers to run are read from the file's metadata. */
-import { add, clamp, conv2d, mean, mul, sub, type Tensor, tensor } from '../../core/index.ts';
+import { add, clamp, conv2d, maximum, mean, mul, sub, type Tensor, tensor } from '../../core/index.ts';
 import { CheckpointError, parameter } from '../../nn/index.ts';
 
 interface Convolution {
@@ -128,8 +128,11 @@ export const perceptualDistance = (
   taps: readonly string[] = distanceTaps,
 ): Tensor => Object.values(perceptualDistances(trunk, a, b, taps)).reduce((sum, d) => sum.add(d));
 
-/** f / (‖f‖ + 1e-10) over channels of [batch, channels, h, w]. */
-export const unitChannels = (f: Tensor): Tensor => f.div(f.square().sum(1, true).sqrt().add(1e-10));
+/** f / (‖f‖ + 1e-10) over channels of [batch, channels, h, w]; where all are 0, so is the norm's gradient. */
+export function unitChannels(f: Tensor): Tensor {
+  const squares = maximum(f.square().sum(1, true), 1e-30); // √ has no gradient at 0
+  return f.div(squares.sqrt().add(1e-10));
+}
 
 function parsed<T>(metadata: Readonly<Record<string, string>>, key: string): T {
   const text = metadata[key];

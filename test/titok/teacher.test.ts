@@ -1,0 +1,78 @@
+/** Teachers: codes, decoding, the residual quirk and the PCA start. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { argmax, Rng, randn, type Tensor, tensorScope, uniform } from '../../core/index.ts';
+import { mse } from '../../nn/index.ts';
+import {
+  createTeacher,
+  decodeArgmax,
+  decodeCodes,
+  imageToPatches,
+  LeanTeacher,
+  MaskGitVqgan,
+  patchesToImage,
+  principalComponents,
+  startFromPca,
+} from '../../titok/index.ts';
+import { lean, vqgan } from './configs.ts';
+
+const images = (rng: Rng, n = 2): Tensor => uniform([n, 3, 8, 8], 0, 1, rng);
+const largest = async (t: Tensor) => Math.max(...Array.from(await t.data(), Math.abs));
+
+test('both teachers: codes of a grid, and the same picture from codes as from latents', async () => {
+  for (const config of [lean, vqgan]) {
+    using _ = tensorScope();
+    const rng = new Rng(1);
+    const teacher = createTeacher(config, rng);
+    const { codes, zQuantized, reconstruction } = teacher.forward(images(rng));
+    assert.deepEqual(codes.shape, [2, 4]);
+    assert.deepEqual(zQuantized.shape, [2, 6, 2, 2]);
+    assert.ok((await largest(decodeCodes(teacher, codes).sub(reconstruction))) < 1e-5);
+    const logits = randn([2, 10, 2, 2], rng);
+    assert.ok((await largest(decodeArgmax(teacher, logits).sub(decodeCodes(teacher, argmax(logits, 1))))) < 1e-6);
+  }
+});
+
+test('MaskGIT-VQGAN: a block that changes width has no identity path', async () => {
+  using _ = tensorScope();
+  const teacher = new MaskGitVqgan(vqgan, new Rng(2));
+  const [same, wider] = [teacher.encoder.down[0]!.block[0]!, teacher.encoder.down[1]!.block[0]!]; // 32 → 32, 32 → 64
+  const x = randn([1, 32, 4, 4], new Rng(3));
+  for (const block of [same, wider]) block.conv2.weight.assign(new Float32Array(block.conv2.weight.size));
+  assert.equal(await largest(same.forward(x).sub(x)), 0);
+  assert.equal(await largest(wider.forward(x)), 0);
+});
+
+test('patches: colour fastest, and back', async () => {
+  using _ = tensorScope();
+  const x = images(new Rng(4));
+  const rows = imageToPatches(x, 4); // [2·2·2, 48]
+  const [pixels, patches] = [await x.data(), await rows.data()];
+  assert.equal(patches[48 + (1 * 4 + 2) * 3 + 1], pixels[64 + 1 * 8 + 4 + 2]); // second patch, row 1, column 2, green
+  const grid = rows.reshape([2, 2, 2, 48]).permute([0, 3, 1, 2]);
+  assert.equal(await largest(patchesToImage(grid).sub(x)), 0);
+});
+
+test('principal components of a known covariance', () => {
+  const rng = new Rng(5);
+  const rows = Array.from({ length: 4000 }, () => [3 * rng.normal(), rng.normal()]).flatMap(([a, b]) => [
+    a! + b! + 5,
+    a! - b!,
+  ]);
+  const { mean, components, variances } = principalComponents(rows, 2, 2);
+  assert.ok(Math.abs(mean[0]! - 5) < 0.2 && Math.abs(mean[1]!) < 0.2);
+  assert.ok(Math.abs(Math.abs(components[0]![0]!) - Math.SQRT1_2) < 0.02, String(components[0]));
+  assert.ok(Math.abs(variances[0]! / 18 - 1) < 0.1 && Math.abs(variances[1]! / 2 - 1) < 0.1, String(variances));
+});
+
+test('started from PCA, the lean teacher is the best linear autoencoder of its size', async () => {
+  using _ = tensorScope();
+  const rng = new Rng(6);
+  const teacher = new LeanTeacher(lean, rng);
+  const x = images(rng, 16);
+  await startFromPca(teacher, x);
+  const all = principalComponents(await imageToPatches(x, 4).data(), 48, 48).variances;
+  const lost = all.slice(lean.dim).reduce((s, v) => s + v, 0) / 48;
+  const error = await mse(x, teacher.decodeLatents(teacher.encoder.forward(x))).item();
+  assert.ok(Math.abs(error / lost - 1) < 1e-3, `${error} and ${lost}`);
+});
