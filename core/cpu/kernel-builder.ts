@@ -17,7 +17,7 @@ import {
 
 /** A local variable by name: asking again for the same name gives the same variable. */
 export type Locals = <T extends ValueType = 'v128'>(name: string, type?: T) => Local<T>;
-export type Body<P extends string> = (f: Fn<P>, args: Params<P>, L: Locals) => void;
+export type Body<P extends string> = (f: Fn, args: Params<P>, L: Locals) => void;
 
 /** Vector constants that kernels read from memory, 16 bytes each: one load, where V8 rebuilds v128.const each time. */
 export class ConstantTable {
@@ -64,14 +64,15 @@ export class KernelBuilder {
     if (this.functions.some((f) => f.name === name))
       throw new Error(`KernelBuilder: expected a new name, got '${name}'.`);
     const f = new Fn(name, params);
+    const fn = f as unknown as Fn;
     const locals = new Map<string, Local<ValueType>>();
     const L: Locals = <T extends ValueType>(key: string, type?: T) => {
       const found = locals.get(key) ?? f.local(type ?? 'v128');
       locals.set(key, found as Local<ValueType>);
       return found as Local<T>;
     };
-    this.functions.push(f as unknown as Fn);
-    body(f, f.args, L);
+    this.functions.push(fn);
+    body(fn, f.args, L);
   }
   /** Calls a function defined before. */
   call(name: string, ...args: Expr<ValueType>[]): Statement {
