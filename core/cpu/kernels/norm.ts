@@ -1,0 +1,295 @@
+/**
+ * Layer norm and group norm: y = xhat · gain + bias with xhat = (x − mean) / √(variance + eps) over a row (layer norm) or
+ * over the channels and places of a group, which also stand side by side (group norm).
+ *
+ * Statistics take two passes: m ≈ mean, then d = mean(x − m) and variance = mean((x − m)²) − d². The differences are
+ * nearly exact, so this holds when the mean is far above the deviation; mean = m + d. Gradients work them out again.
+ *
+ *   dx = (u − mean(u) − xhat · mean(u · xhat)) / √(variance + eps),   u = g · gain
+ */
+import { type F32, f32, type I32, i32, type V128, v } from '../emitter.ts';
+import { type KernelBuilder, type Locals, sum4 } from '../kernel-builder.ts';
+import { type CpuRef, options, type Routine, ref } from '../routine.ts';
+import { eachFour, floats, ints, vectors } from './locals.ts';
+import { reduceParts } from './parts.ts';
+
+const at = i32.add;
+const c = i32.const;
+/** Where `moments` leaves m, d and 1/√(variance + eps), and `channel_sums` its two sums. */
+const M = 0;
+const DELTA = 4;
+const RSTD = 8;
+const SUMS = 12;
+
+/** xhat from what `moments` found: (x − m) · rstd − d · rstd. */
+function standardizer(k: KernelBuilder, L: Locals) {
+  const { m, rstd, shift } = vectors(L, 'm rstd shift');
+  return {
+    rstd,
+    load(moments: I32): void {
+      m.set(v.loadSplat(moments, M));
+      rstd.set(v.loadSplat(moments, RSTD));
+      shift.set(v.neg(v.mul(v.loadSplat(moments, DELTA), rstd)));
+    },
+    xhat: (x: V128): V128 => k.madd(v.sub(x, m), rstd, shift),
+  };
+}
+
+export function define(k: KernelBuilder): void {
+  k.def('moments', 'x n eps:f32 out', (f, a, L) => {
+    const { j } = ints(L, 'j');
+    const { s, s2, t, m } = vectors(L, 's s2 t m');
+    const { mean, d, rn } = floats(L, 'mean d rn');
+    rn.set(f32.div(f32.const(1), f32.fromInt(a.n)));
+    s.set(v.const(0));
+    eachFour(f, L, j, a.n, ({ live }) => s.set(v.add(s, live(v.load(at(a.x, j)), v.const(0)))));
+    mean.set(f32.mul(sum4(s), rn));
+    m.set(v.splat(mean));
+    s.set(v.const(0));
+    s2.set(v.const(0));
+    eachFour(f, L, j, a.n, ({ live }) => {
+      t.set(v.sub(live(v.load(at(a.x, j)), m), m));
+      s.set(v.add(s, t));
+      s2.set(k.madd(t, t, s2));
+    });
+    d.set(f32.mul(sum4(s), rn));
+    const variance: F32 = f32.sub(f32.mul(sum4(s2), rn), f32.mul(d, d));
+    f.do(
+      f32.store(a.out, mean, M),
+      f32.store(a.out, d, DELTA),
+      f32.store(a.out, f32.div(f32.const(1), f32.sqrt(f32.add(variance, a.eps))), RSTD),
+    );
+  });
+
+  k.def('layerNorm', 'begin end scratch x gain bias y n eps:f32', (f, a, L) => {
+    const { i, j, step } = ints(L, 'i j step');
+    const { t } = vectors(L, 't');
+    const standard = standardizer(k, L);
+    step.set(i32.shl(a.n, c(2)));
+    for (const p of [a.x, a.y]) p.set(at(p, i32.mul(a.begin, step)));
+    f.for(i, a.begin, a.end, c(1), () => {
+      f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
+      standard.load(a.scratch);
+      eachFour(f, L, j, a.n, ({ store }) => {
+        t.set(standard.xhat(v.load(at(a.x, j)))); // xhat
+        t.set(k.madd(t, v.load(at(a.gain, j)), v.load(at(a.bias, j))));
+        store(at(a.y, j), t);
+      });
+      for (const p of [a.x, a.y]) p.set(at(p, step));
+    });
+  });
+  k.def('layerNormGrad', 'begin end scratch x gain g y n eps:f32', (f, a, L) => {
+    const { i, j, step } = ints(L, 'i j step');
+    const { t, u, s1, s2 } = vectors(L, 't u s1 s2');
+    const standard = standardizer(k, L);
+    const xhat = () => standard.xhat(v.load(at(a.x, j)));
+    const mean = (s: typeof s1) => v.splat(f32.div(sum4(s), f32.fromInt(a.n)));
+    step.set(i32.shl(a.n, c(2)));
+    for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(a.begin, step)));
+    f.for(i, a.begin, a.end, c(1), () => {
+      f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
+      standard.load(a.scratch);
+      s1.set(v.const(0));
+      s2.set(v.const(0));
+      eachFour(f, L, j, a.n, ({ live }) => {
+        u.set(live(v.mul(v.load(at(a.g, j)), v.load(at(a.gain, j))), v.const(0)));
+        s1.set(v.add(s1, u));
+        s2.set(k.madd(u, live(xhat(), v.const(0)), s2));
+      });
+      s1.set(mean(s1));
+      s2.set(mean(s2));
+      eachFour(f, L, j, a.n, ({ store }) => {
+        u.set(v.sub(v.mul(v.load(at(a.g, j)), v.load(at(a.gain, j))), s1));
+        t.set(v.mul(standard.rstd, v.sub(u, v.mul(xhat(), s2))));
+        store(at(a.y, j), t);
+      });
+      for (const p of [a.x, a.g, a.y]) p.set(at(p, step));
+    });
+  });
+  // items: parts of `rows` rows each; part p → partial[p][n]
+  k.def('layerNormGradGain', 'begin end scratch x g y rows part n eps:f32', (f, a, L) => {
+    const { p, i, j, to, step, out, x, g } = ints(L, 'p i j to step out x g');
+    const { t } = vectors(L, 't');
+    const standard = standardizer(k, L);
+    step.set(i32.shl(a.n, c(2)));
+    f.for(p, a.begin, a.end, c(1), () => {
+      out.set(at(a.y, i32.mul(p, step)));
+      t.set(v.const(0));
+      eachFour(f, L, j, a.n, ({ store }) => store(at(out, j), t));
+      to.set(i32.min(a.rows, i32.mul(at(p, c(1)), a.part)));
+      f.for(i, i32.mul(p, a.part), to, c(1), () => {
+        x.set(at(a.x, i32.mul(i, step)));
+        g.set(at(a.g, i32.mul(i, step)));
+        f.do(k.call('moments', x, a.n, a.eps, a.scratch));
+        standard.load(a.scratch);
+        eachFour(f, L, j, a.n, ({ store }) => {
+          t.set(standard.xhat(v.load(at(x, j))));
+          t.set(k.madd(t, v.load(at(g, j)), v.load(at(out, j))));
+          store(at(out, j), t);
+        });
+      });
+    });
+  });
+  // items: groups of all pictures; a group has `channels` rows of n values; channel of row r: (group % groups) · channels + r
+  const group = 'channels groups n eps:f32';
+  k.def('groupNorm', `begin end scratch x gain bias y ${group}`, (f, a, L) => {
+    const { i, j, r, channel, x, y, size } = ints(L, 'i j r channel x y size');
+    const { scale, shift, m, t } = vectors(L, 'scale shift m t');
+    size.set(i32.mul(a.channels, a.n));
+    f.for(i, a.begin, a.end, c(1), () => {
+      x.set(at(a.x, i32.shl(i32.mul(i, size), c(2))));
+      y.set(at(a.y, i32.shl(i32.mul(i, size), c(2))));
+      channel.set(i32.shl(i32.mul(i32.remu(i, a.groups), a.channels), c(2)));
+      f.do(k.call('moments', x, size, a.eps, a.scratch));
+      m.set(v.loadSplat(a.scratch, M));
+      f.loop(r, a.channels, 1, () => {
+        scale.set(v.mul(v.loadSplat(a.scratch, RSTD), v.loadSplat(at(a.gain, channel))));
+        shift.set(v.sub(v.loadSplat(at(a.bias, channel)), v.mul(v.loadSplat(a.scratch, DELTA), scale)));
+        eachFour(f, L, j, a.n, ({ store }) => {
+          t.set(k.madd(v.sub(v.load(at(x, j)), m), scale, shift));
+          store(at(y, j), t);
+        });
+        for (const p of [x, y]) p.set(at(p, i32.shl(a.n, c(2))));
+        channel.set(at(channel, c(4)));
+      });
+    });
+  });
+  /** Sums over a channel's row: s1 = Σ g, s2 = Σ g · xhat. */
+  k.def('channel_sums', 'x g n moments out', (f, a, L) => {
+    const { j } = ints(L, 'j');
+    const { t, s1, s2 } = vectors(L, 't s1 s2');
+    const standard = standardizer(k, L);
+    standard.load(a.moments);
+    s1.set(v.const(0));
+    s2.set(v.const(0));
+    eachFour(f, L, j, a.n, ({ live }) => {
+      t.set(live(v.load(at(a.g, j)), v.const(0)));
+      s1.set(v.add(s1, t));
+      s2.set(k.madd(t, live(standard.xhat(v.load(at(a.x, j))), v.const(0)), s2));
+    });
+    f.do(f32.store(a.out, sum4(s1)), f32.store(a.out, sum4(s2), 4));
+  });
+  k.def('groupNormGrad', `begin end scratch x gain g y ${group}`, (f, a, L) => {
+    const { i, j, r, channel, x, g, y, size } = ints(L, 'i j r channel x g y size');
+    const { t, gain, mean1, mean2 } = vectors(L, 't gain mean1 mean2');
+    const standard = standardizer(k, L);
+    const { u1, u2 } = floats(L, 'u1 u2');
+    size.set(i32.mul(a.channels, a.n));
+    const rowBytes = i32.shl(a.n, c(2));
+    const eachChannel = (body: (x: I32, g: I32) => void) => {
+      x.set(at(a.x, i32.shl(i32.mul(i, size), c(2))));
+      g.set(at(a.g, i32.shl(i32.mul(i, size), c(2))));
+      channel.set(i32.shl(i32.mul(i32.remu(i, a.groups), a.channels), c(2)));
+      f.loop(r, a.channels, 1, () => {
+        body(x, g);
+        for (const p of [x, g]) p.set(at(p, rowBytes));
+        channel.set(at(channel, c(4)));
+      });
+    };
+    const mean = (u: F32) => v.splat(f32.div(u, f32.fromInt(size)));
+    f.for(i, a.begin, a.end, c(1), () => {
+      f.do(k.call('moments', at(a.x, i32.shl(i32.mul(i, size), c(2))), size, a.eps, a.scratch));
+      u1.set(f32.const(0));
+      u2.set(f32.const(0));
+      eachChannel((x, g) => {
+        f.do(k.call('channel_sums', x, g, a.n, a.scratch, at(a.scratch, c(SUMS))));
+        const times = (offset: number) => f32.mul(f32.load(at(a.gain, channel)), f32.load(a.scratch, offset));
+        u1.set(f32.add(u1, times(SUMS)));
+        u2.set(f32.add(u2, times(SUMS + 4)));
+      });
+      mean1.set(mean(u1));
+      mean2.set(mean(u2));
+      standard.load(a.scratch);
+      y.set(at(a.y, i32.shl(i32.mul(i, size), c(2))));
+      eachChannel((x, g) => {
+        gain.set(v.loadSplat(at(a.gain, channel)));
+        eachFour(f, L, j, a.n, ({ store }) => {
+          t.set(standard.xhat(v.load(at(x, j))));
+          t.set(v.sub(v.sub(v.mul(v.load(at(g, j)), gain), mean1), v.mul(t, mean2)));
+          t.set(v.mul(t, standard.rstd));
+          store(at(y, j), t);
+        });
+        y.set(at(y, rowBytes));
+      });
+    });
+  });
+  // partial[picture][channel] = Σ g · xhat over the channel's places
+  k.def('groupNormGradGain', `begin end scratch x g y ${group}`, (f, a, L) => {
+    const { i, r, x, g, y, size } = ints(L, 'i r x g y size');
+    size.set(i32.mul(a.channels, a.n));
+    f.for(i, a.begin, a.end, c(1), () => {
+      x.set(at(a.x, i32.shl(i32.mul(i, size), c(2))));
+      g.set(at(a.g, i32.shl(i32.mul(i, size), c(2))));
+      y.set(at(a.y, i32.shl(i32.mul(i, a.channels), c(2)))); // groups · channels = C values per picture
+      f.do(k.call('moments', x, size, a.eps, a.scratch));
+      f.loop(r, a.channels, 1, () => {
+        f.do(k.call('channel_sums', x, g, a.n, a.scratch, at(a.scratch, c(SUMS))));
+        f.do(f32.store(y, f32.load(a.scratch, SUMS + 4)));
+        for (const p of [x, g]) p.set(at(p, i32.shl(a.n, c(2))));
+        y.set(at(y, c(4)));
+      });
+    });
+  });
+}
+
+const size = (x: CpuRef): number => x.shape.reduce((p, d) => p * d, 1);
+type Eps = { eps: number };
+type Groups = { groups: number; eps: number };
+const overRows =
+  (kernel: string): Routine =>
+  (cpu, y, ...args) => {
+    const n = ref(args[0]).shape.at(-1)!;
+    const { eps } = options<Eps>(args[3] as Eps);
+    const refs = args.slice(0, 3).map((a) => ref(a).at);
+    if (size(y) > 0) cpu.parallel(kernel, size(y) / n, 4 * size(y), [...refs, y.at, n, eps]);
+  };
+/** Arguments that describe the groups of x [N, C, ...]. */
+const groupsOf = (x: CpuRef, { groups, eps }: Groups) => {
+  const [N, C] = x.shape as [number, number];
+  return { items: N * groups, work: 4 * size(x), args: [C / groups, groups, size(x) / (N * C), eps] };
+};
+
+export const routines: Readonly<Record<string, Routine>> = {
+  /** x [..., D], gain [D], bias [D], { eps } */
+  layerNorm: overRows('layerNorm'),
+  /** x, gain, g, { eps } → dx */
+  layerNormGrad: overRows('layerNormGrad'),
+  /** x, g, { eps } → [D]: Σ over rows of g · xhat */
+  layerNormGradGain(cpu, y, ...args) {
+    const [x, g] = [ref(args[0]), ref(args[1])];
+    const n = x.shape.at(-1)!;
+    const rows = size(x) / n;
+    const part = Math.max(64, Math.ceil(rows / 16));
+    const count = Math.max(1, Math.ceil(rows / part));
+    reduceParts(cpu, y.at, count, n, (parts) =>
+      cpu.parallel('layerNormGradGain', count, 4 * size(x), [
+        x.at,
+        g.at,
+        parts,
+        rows,
+        part,
+        n,
+        options<Eps>(args[2]).eps,
+      ]),
+    );
+  },
+  /** x [N, C, ...], gain [C], bias [C], { groups, eps } */
+  groupNorm(cpu, y, ...args) {
+    const { items, work, args: sizes } = groupsOf(y, options<Groups>(args[3]));
+    cpu.parallel('groupNorm', items, work, [ref(args[0]).at, ref(args[1]).at, ref(args[2]).at, y.at, ...sizes]);
+  },
+  /** x, gain, g, { groups, eps } → dx */
+  groupNormGrad(cpu, y, ...args) {
+    const { items, work, args: sizes } = groupsOf(y, options<Groups>(args[3]));
+    cpu.parallel('groupNormGrad', items, work, [ref(args[0]).at, ref(args[1]).at, ref(args[2]).at, y.at, ...sizes]);
+  },
+  /** x, g, { groups, eps } → [C]: Σ over pictures and places of g · xhat */
+  groupNormGradGain(cpu, y, ...args) {
+    const [x, g] = [ref(args[0]), ref(args[1])];
+    const { items, work, args: sizes } = groupsOf(x, options<Groups>(args[2]));
+    const [N, C] = x.shape as [number, number];
+    reduceParts(cpu, y.at, N, C, (parts) =>
+      cpu.parallel('groupNormGradGain', items, work, [x.at, g.at, parts, ...sizes]),
+    );
+  },
+};
