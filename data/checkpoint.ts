@@ -1,0 +1,106 @@
+/**
+ * Checkpoints: one safetensors file with everything a training needs to go on.
+ *
+ *   model/encoder.ln_pre.weight, ema/…, optimizer/m/…      groups of tensors, the names inside a group as published
+ *   metadata: format, version, meta                        step, generator states, data position, settings as JSON
+ *
+ * A published file has plain names and no such metadata; it loads as the single group `model`.
+ */
+import { CheckpointError } from './errors.ts';
+import type { RawTensor, WritableTensor } from './safetensors.ts';
+import { readSafetensors, writeSafetensors } from './safetensors-file.ts';
+import type { RawData } from './values.ts';
+
+const format = 'titok-ts checkpoint';
+const version = 1;
+
+/** A core Tensor, or values with their shape. */
+export interface Saveable {
+  readonly shape: readonly number[];
+  readonly data: RawData | (() => Promise<RawData>);
+}
+
+export interface CheckpointContent {
+  /** Group → name → tensor: `model`, `ema`, `optimizer`, … ; a group's name has no slash. */
+  readonly groups: Record<string, Record<string, Saveable>>;
+  /** What JSON can hold: step, preset, settings, generator states. */
+  readonly meta: Record<string, unknown>;
+}
+
+export interface Checkpoint {
+  readonly groups: Record<string, Record<string, RawTensor>>;
+  readonly meta: Record<string, unknown>;
+  /** A file with plain published names, not one of our trainings. */
+  readonly published: boolean;
+}
+
+/**
+ * Saves atomically: whoever reads `path` finds the previous checkpoint or this one, never a part.
+ *
+ *   await saveCheckpoint('runs/a/last.safetensors', { groups: { model: stateDict(model) }, meta: { preset, step } })
+ *
+ * @throws CheckpointError when it cannot be written, or when `meta` holds NaN or infinity, which JSON would lose
+ */
+export async function saveCheckpoint(path: string, { groups, meta }: CheckpointContent): Promise<void> {
+  const tensors: Record<string, WritableTensor> = {};
+  for (const [group, members] of Object.entries(groups)) {
+    if (group === '' || group.includes('/')) {
+      throw new CheckpointError(`checkpoint ${path}: expected a group name without '/', got '${group}'.`);
+    }
+    for (const [name, tensor] of Object.entries(members)) {
+      const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data;
+      tensors[`${group}/${name}`] = { shape: tensor.shape, data };
+    }
+  }
+  const json = JSON.stringify(meta, (key, value) => {
+    if (typeof value !== 'number' || Number.isFinite(value)) return value;
+    throw new CheckpointError(`checkpoint ${path}: expected finite numbers in meta, got ${key} = ${value}.`);
+  });
+  writeSafetensors(path, tensors, { format, version: String(version), meta: json });
+}
+
+/**
+ * Loads a checkpoint of ours or a published file.
+ *
+ *   const { groups, meta } = loadCheckpoint(path, { preset: 'tiny' })
+ *
+ * @param expected  entries that `meta` must have; ignored for published files, which have no meta
+ * @throws CheckpointError when the file is damaged, newer than this program, or of another preset
+ */
+export function loadCheckpoint(path: string, expected: Record<string, string | number> = {}): Checkpoint {
+  const { tensors, metadata } = readSafetensors(path);
+  if (metadata['format'] !== format) return { groups: { model: tensors }, meta: {}, published: true };
+  if (metadata['version'] !== String(version)) {
+    throw new CheckpointError(
+      `checkpoint ${path}: expected format version ${version}, got ${metadata['version']}. Is titok-ts up to date?`,
+    );
+  }
+  const meta = parseMeta(path, metadata['meta']);
+  for (const [key, want] of Object.entries(expected)) {
+    if (meta[key] === want) continue;
+    throw new CheckpointError(
+      `checkpoint ${path}: expected ${key} ${JSON.stringify(want)}, got ${JSON.stringify(meta[key]) ?? 'none'}. ` +
+        `Choose that ${key}, or another checkpoint.`,
+    );
+  }
+  const groups = new Map<string, [string, RawTensor][]>(); // not an object: a file may name a group __proto__
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const slash = name.indexOf('/');
+    if (slash < 1) throw new CheckpointError(`checkpoint ${path}: expected names like 'model/…', got '${name}'.`);
+    const group = name.slice(0, slash);
+    if (!groups.has(group)) groups.set(group, []);
+    groups.get(group)!.push([name.slice(slash + 1), tensor]);
+  }
+  const records = [...groups].map(([group, members]) => [group, Object.fromEntries(members)] as const);
+  return { groups: Object.fromEntries(records), meta, published: false };
+}
+
+function parseMeta(path: string, json: string | undefined): Record<string, unknown> {
+  try {
+    const meta: unknown = JSON.parse(json ?? '');
+    if (typeof meta === 'object' && meta !== null && !Array.isArray(meta)) return meta as Record<string, unknown>;
+  } catch {
+    // told below
+  }
+  throw new CheckpointError(`checkpoint ${path}: expected meta as a JSON object, got ${json?.slice(0, 40) ?? 'none'}.`);
+}

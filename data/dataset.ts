@@ -1,0 +1,59 @@
+/** What every dataset of this library is: 8-bit images of one size in memory, with a class each. */
+
+/** `images` holds count × [3, size, size] bytes. */
+export interface ImageSet {
+  readonly count: number;
+  readonly size: number; // pixels, width and height
+  readonly images: Uint8Array;
+  readonly labels: Int32Array; // indices into the dataset's classes
+  readonly names: readonly string[];
+}
+
+export interface ImageDataset {
+  readonly name: string;
+  readonly size: number; // pixels, width and height
+  readonly classes: readonly string[];
+  readonly train: ImageSet;
+  readonly validation: ImageSet;
+}
+
+/** One picture on its way into a set. */
+export interface LabelledImage {
+  readonly planes: Uint8Array; // [3, size, size]
+  readonly label: number;
+  readonly name: string;
+}
+
+export function imageSet(items: readonly LabelledImage[], size: number): ImageSet {
+  const each = 3 * size * size;
+  const images = new Uint8Array(items.length * each);
+  items.forEach(({ planes }, i) => {
+    images.set(planes, i * each);
+  });
+  return {
+    count: items.length,
+    size,
+    images,
+    labels: Int32Array.from(items, ({ label }) => label),
+    names: items.map(({ name }) => name),
+  };
+}
+
+/** How many images each class has. */
+export function classCounts(set: ImageSet, classes: number): number[] {
+  const counts = new Array<number>(classes).fill(0);
+  for (const label of set.labels) counts[label]!++;
+  return counts;
+}
+
+/** FNV-1a, 32 bits: a fixed, even spread of names, to split a set the same way everywhere. */
+export function hashName(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+/** True for about `fraction` of all names, always for the same ones. */
+export function isHeldOut(name: string, fraction: number): boolean {
+  return hashName(name) % 1000 < fraction * 1000;
+}

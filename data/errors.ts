@@ -1,0 +1,21 @@
+/** What can be wrong with files from outside. Messages read `where: expected …, got … . Repair.` */
+
+/** An image, an image folder or a dataset that cannot be used. */
+export class DataError extends Error {
+  override readonly name = 'DataError';
+}
+
+/** A safetensors file or checkpoint that cannot be read, written or trusted. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+/** The system's own words for a failed file operation: 'ENOENT: no such file or directory'. */
+export function reason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.trim();
+}
+
+/** 632400 → '0.6 MB' */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

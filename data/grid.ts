@@ -1,0 +1,105 @@
+/** Pictures for people: PNG files and grids of small images, enlarged so that pixels can be seen. */
+import { Resvg } from '@resvg/resvg-js';
+import sharp from 'sharp';
+import { writeFileAtomic } from './atomic-write.ts';
+import { DataError, reason } from './errors.ts';
+import type { RgbImage } from './resize.ts';
+
+export interface GridOptions {
+  /** White pixels around the tiles. */
+  readonly gap?: number;
+  /** Whole number by which pixels are enlarged; by default what makes tiles at least 96 pixels wide. */
+  readonly scale?: number;
+  /** One text above each column. Texts need a font on the system; without one only the pictures are drawn. */
+  readonly columnLabels?: readonly string[];
+  /** One text to the left of each row. */
+  readonly rowLabels?: readonly string[];
+}
+
+const fontSize = 13; // pixels
+const headerHeight = 22;
+
+/** Writes an image as PNG; a reader never sees half of it. */
+export async function writePng(path: string, { width, height, data }: RgbImage): Promise<void> {
+  const png = await sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+  try {
+    writeFileAtomic(path, [png]);
+  } catch (error) {
+    throw new DataError(`${path}: expected to write a picture, got ${reason(error)}.`, { cause: error });
+  }
+}
+
+/**
+ * Images of one size, `columns` in a row, on white.
+ *
+ *   await writePng('out.png', imageGrid([input0, output0, input1, output1], 2, { columnLabels: ['input', 'output'] }))
+ */
+export function imageGrid(images: readonly RgbImage[], columns: number, options: GridOptions = {}): RgbImage {
+  const first = images[0];
+  if (!first || !(columns >= 1)) {
+    throw new DataError(`imageGrid: expected images in 1 or more columns, got ${images.length} in ${columns}.`);
+  }
+  const odd = images.find(({ width, height }) => width !== first.width || height !== first.height);
+  if (odd) {
+    const [a, b] = [first, odd].map(({ width, height }) => `${width}×${height}`);
+    throw new DataError(`imageGrid: expected images of one size, got ${a} and ${b}.`);
+  }
+  const { scale = Math.ceil(96 / first.width), gap = 4, columnLabels = [], rowLabels = [] } = options;
+  const tile = { width: first.width * scale, height: first.height * scale };
+  const left = Math.max(0, ...rowLabels.map((text) => gap + textWidth(text)));
+  const top = columnLabels.length > 0 ? headerHeight : 0;
+  const corner = (column: number, row: number) => ({
+    x: left + gap + column * (tile.width + gap),
+    y: top + gap + row * (tile.height + gap),
+  });
+  const { x: width, y: height } = corner(columns, Math.ceil(images.length / columns));
+  const canvas = drawTexts(width, height, [
+    ...columnLabels.map((text, i) => ({ text, x: corner(i, 0).x, y: headerHeight - 4 })),
+    ...rowLabels.map((text, i) => ({ text, x: gap, y: corner(0, i).y + (tile.height + fontSize) / 2 })),
+  ]);
+  images.forEach((image, i) => {
+    const { x, y } = corner(i % columns, Math.floor(i / columns));
+    drawEnlarged(canvas, image, x, y, scale);
+  });
+  return canvas;
+}
+
+/** Every pixel becomes a `scale` × `scale` square. */
+function drawEnlarged(canvas: RgbImage, image: RgbImage, left: number, top: number, scale: number): void {
+  for (let y = 0; y < image.height * scale; y++) {
+    for (let x = 0; x < image.width * scale; x++) {
+      const from = (Math.floor(y / scale) * image.width + Math.floor(x / scale)) * 3;
+      canvas.data.set(image.data.subarray(from, from + 3), ((top + y) * canvas.width + left + x) * 3);
+    }
+  }
+}
+
+interface Text {
+  readonly text: string;
+  readonly x: number;
+  readonly y: number; // of the baseline
+}
+
+/** A white canvas with the texts on it. */
+function drawTexts(width: number, height: number, texts: readonly Text[]): RgbImage {
+  const data = new Uint8Array(width * height * 3).fill(255);
+  if (texts.length === 0) return { width, height, data };
+  const elements = texts.map(({ text, x, y }) => `<text x="${x}" y="${y}">${escapeXml(text)}</text>`);
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
+    `font-family="sans-serif" font-size="${fontSize}" fill="#444">${elements.join('')}</svg>`;
+  const { pixels } = new Resvg(svg, { font: { loadSystemFonts: true }, background: 'white' }).render(); // RGBA
+  for (let p = 0; p < width * height; p++) data.set(pixels.subarray(4 * p, 4 * p + 3), 3 * p);
+  return { width, height, data };
+}
+
+/** An estimate: a letter of a sans-serif font is some 0.6 of its size wide. */
+function textWidth(text: string): number {
+  return Math.ceil(text.length * fontSize * 0.6);
+}
+
+function escapeXml(text: string): string {
+  return text.replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
+}

@@ -1,0 +1,155 @@
+/** Batches from a set of images, in a random order that can be stopped, saved and continued. */
+import { Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
+import type { ImageSet } from './dataset.ts';
+import { DataError } from './errors.ts';
+import { toUnit } from './images.ts';
+
+export interface Batch {
+  readonly images: Tensor; // [batch, 3, size, size] in 0..1
+  readonly labels: Tensor; // [batch] int32
+}
+
+export interface BatchOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  /** Mirror half of the images; a function says which classes may be mirrored (not those with text). */
+  readonly flip?: boolean | ((label: number) => boolean);
+  /** Cut a random square of this many pixels from each image. */
+  readonly crop?: number;
+  /** 0 draws images as often as they are, 1 all classes equally often; P(class) ∝ count^(1 − classBalance). */
+  readonly classBalance?: number;
+}
+
+/** A position in the endless row of batches; plain JSON. */
+export interface BatchState {
+  readonly count: number; // images in the set, to notice another one
+  readonly epoch: number;
+  readonly position: number; // images of this epoch already used
+  readonly order: RngState; // before this epoch's order was drawn
+  readonly draws: RngState; // flips, crops and balanced draws
+}
+
+export interface Batches {
+  /** The next batch. Epochs follow each other without a seam: a batch may hold the end of one and the start of the next. */
+  next(): Batch;
+  /** Assign a saved state to continue from it with exactly the batches that would have come. */
+  state: BatchState;
+}
+
+/**
+ * Shuffled batches without end.
+ * @throws DataError for an empty set, a batch size below 1, or a crop larger than the images
+ */
+export function batches(set: ImageSet, options: BatchOptions): Batches {
+  const { batchSize, seed, flip = false, crop = set.size, classBalance = 0 } = options;
+  if (set.count === 0) throw new DataError('batches: expected a set with images, got an empty one.');
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new DataError(`batches: expected a batch size ≥ 1, got ${batchSize}.`);
+  }
+  if (!Number.isInteger(crop) || crop < 1 || crop > set.size) {
+    throw new DataError(`batches: expected a crop of 1 to ${set.size} pixels (the images' size), got ${crop}.`);
+  }
+  const mayFlip = typeof flip === 'function' ? flip : () => flip;
+  const root = new Rng(seed);
+  const orderRng = root.fork();
+  const drawRng = root.fork();
+  let epoch = 0;
+  let position = 0;
+  let epochStart = orderRng.state;
+  let order = orderRng.permutation(set.count);
+
+  const shuffled = () => {
+    if (position === set.count) {
+      epoch++;
+      position = 0;
+      epochStart = orderRng.state;
+      order = orderRng.permutation(set.count);
+    }
+    return order[position++]!;
+  };
+  const pick = classBalance === 0 ? shuffled : balancedDraw(set, classBalance, drawRng);
+
+  return {
+    next() {
+      const indices = Int32Array.from({ length: batchSize }, pick);
+      const pixels = new Uint8Array(batchSize * 3 * crop * crop);
+      indices.forEach((index, i) => {
+        const flipped = mayFlip(set.labels[index]!) && drawRng.uniform() < 0.5;
+        const [left, top] = [drawRng.int(set.size - crop + 1), drawRng.int(set.size - crop + 1)];
+        copyWindow(set, index, { left, top, side: crop, flipped }, pixels, i * 3 * crop * crop);
+      });
+      return toBatch(set, indices, pixels, crop);
+    },
+    get state() {
+      return { count: set.count, epoch, position, order: epochStart, draws: drawRng.state };
+    },
+    set state(saved: BatchState) {
+      if (saved.count !== set.count) {
+        throw new DataError(
+          `batches: expected the position in a set of ${set.count} images, got one of ${saved.count}. ` +
+            'Has the dataset changed since the checkpoint?',
+        );
+      }
+      ({ epoch, position } = saved);
+      epochStart = saved.order;
+      orderRng.state = saved.order;
+      order = orderRng.permutation(set.count);
+      drawRng.state = saved.draws;
+    },
+  };
+}
+
+/** Every image once, in the set's order, for evaluation; the last batch may be smaller. `limit` stops earlier. */
+export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): Generator<Batch> {
+  const each = 3 * set.size * set.size;
+  const count = Math.min(limit, set.count);
+  for (let start = 0; start < count; start += batchSize) {
+    const length = Math.min(batchSize, count - start);
+    const indices = Int32Array.from({ length }, (_, i) => start + i);
+    yield toBatch(set, indices, set.images.subarray(start * each, (start + length) * each), set.size);
+  }
+}
+
+function toBatch(set: ImageSet, indices: Int32Array, pixels: Uint8Array, side: number): Batch {
+  const labels = indices.map((index) => set.labels[index]!);
+  return { images: tensor(toUnit(pixels), [indices.length, 3, side, side]), labels: tensor(labels, [indices.length]) };
+}
+
+/** Draws a class, then one of its images, with replacement. */
+function balancedDraw(set: ImageSet, balance: number, rng: Rng): () => number {
+  const members: number[][] = [];
+  set.labels.forEach((label, index) => {
+    members[label] ??= [];
+    members[label].push(index);
+  });
+  const groups = members.filter((group) => group !== undefined);
+  let total = 0;
+  const ends = groups.map((group) => {
+    total += group.length ** (1 - balance);
+    return total; // the class takes the part of 0..total up to here
+  });
+  return () => {
+    const at = rng.uniform() * total;
+    const group = groups[ends.findIndex((end) => at < end)]!;
+    return group[rng.int(group.length)]!;
+  };
+}
+
+interface Window {
+  readonly left: number;
+  readonly top: number;
+  readonly side: number;
+  readonly flipped: boolean;
+}
+
+function copyWindow(set: ImageSet, index: number, window: Window, out: Uint8Array, at: number): void {
+  const { left, top, side, flipped } = window;
+  for (let c = 0; c < 3; c++) {
+    for (let y = 0; y < side; y++) {
+      const from = ((index * 3 + c) * set.size + top + y) * set.size + left;
+      const row = out.subarray(at + (c * side + y) * side, at + (c * side + y + 1) * side);
+      row.set(set.images.subarray(from, from + side));
+      if (flipped) row.reverse();
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/** Safetensors files on the disk: read whole, read one tensor at a time, written atomically. */
+import fs from 'node:fs';
+import { writeFileAtomic } from './atomic-write.ts';
+import { CheckpointError, megabytes, reason } from './errors.ts';
+import {
+  headerLength,
+  parseHeader,
+  parseSafetensors,
+  type RawTensor,
+  readEntry,
+  type SafetensorsContent,
+  serializeSafetensors,
+  type TensorEntry,
+  type WritableTensor,
+} from './safetensors.ts';
+
+/**
+ * Every tensor of a file, or of a file's bytes. F16, BF16 and F64 arrive as float32, I64 as int32.
+ * @throws CheckpointError when the file is missing, cut short or not sound
+ */
+export function readSafetensors(pathOrBytes: string | Uint8Array): SafetensorsContent {
+  if (typeof pathOrBytes !== 'string') return parseSafetensors(pathOrBytes);
+  using file = openSafetensors(pathOrBytes);
+  const tensors = [...file.entries.keys()].map((name): [string, RawTensor] => [name, file.read(name)]);
+  return { tensors: Object.fromEntries(tensors), metadata: file.metadata };
+}
+
+/** An open file whose tensors are read one by one. */
+export interface SafetensorsFile extends Disposable {
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: Record<string, string>;
+  /** @throws CheckpointError when there is no such tensor */
+  read(name: string): RawTensor;
+  close(): void;
+}
+
+/** Opens a file and reads its header only: `using file = openSafetensors(path)` closes it at the end of the block. */
+export function openSafetensors(path: string): SafetensorsFile {
+  const file = attempt(path, () => fs.openSync(path, 'r'));
+  let open = true;
+  const close = () => {
+    if (open) fs.closeSync(file);
+    open = false;
+  };
+  const bytesAt = (position: number, length: number) => attempt(path, () => readExactly(file, position, length));
+  try {
+    const { size } = fs.fstatSync(file);
+    const start = 8 + headerLength(bytesAt(0, Math.min(8, size)), size, path);
+    const header = parseHeader(bytesAt(8, start - 8), size - start, path);
+    const entries = new Map(header.entries.map((entry) => [entry.name, entry]));
+    const read = (name: string): RawTensor => {
+      const entry = entries.get(name);
+      if (!entry) throw new CheckpointError(`${path}: expected a tensor '${name}', got a file without it.`);
+      return readEntry(entry, bytesAt(start + entry.begin, entry.end - entry.begin), path);
+    };
+    return { entries, metadata: header.metadata, read, close, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/**
+ * Writes a file that is either whole or not there; what stood at `path` before survives any failure.
+ * @throws CheckpointError when the disk is full or the folder cannot be written
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: Record<string, WritableTensor>,
+  metadata: Record<string, string> = {},
+): void {
+  const pieces = serializeSafetensors(tensors, metadata, path);
+  try {
+    writeFileAtomic(path, pieces);
+  } catch (error) {
+    const size = megabytes(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    const full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
+    const before = fs.existsSync(path) ? ' The file saved before is untouched.' : '';
+    throw new CheckpointError(
+      `${path}: expected to write ${size}, got ${reason(error)}.${before} ` +
+        (full ? 'Free some space and save again.' : 'Can this folder be written to?'),
+      { cause: error },
+    );
+  }
+}
+
+/** A buffer of its own, so that typed arrays can look at it. */
+function readExactly(file: number, position: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const step = Math.min(length - done, 2 ** 30); // one read takes less than 2 GiB
+    const got = fs.readSync(file, bytes, done, step, position + done);
+    if (got === 0) throw new Error('the file became shorter while it was read');
+    done += got;
+  }
+  return bytes;
+}
+
+function attempt<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new CheckpointError(`${path}: expected a readable safetensors file, got ${reason(error)}.`, { cause: error });
+  }
+}
