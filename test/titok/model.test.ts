@@ -1,7 +1,7 @@
 /** The tokenizer's forward pieces, on small models. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { memory, noGrad, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
+import { memory, noGrad, observeOps, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { createTeacher, decodeSoft, isTrainedInStage2, TiTok, withPixelDecoder } from '../../titok/index.ts';
 import { forms, lean, warmup } from './configs.ts';
@@ -96,6 +96,22 @@ test('evaluation keeps nothing but its result, and computes the same', async () 
     noGrad(() => model.decode(randn([2, 5, 1, 3], rng)));
     assert.ok(memory().tensors - middle.tensors <= 3, `${memory().tensors - middle.tensors} tensors left`);
   }
+});
+
+test('evaluation needs no more memory for more layers', () => {
+  using _ = tensorScope();
+  const peak = (layers: number) => {
+    const model = new TiTok({ ...warmup, encoder: { ...warmup.encoder, layers } }, new Rng(6));
+    const x = images(new Rng(7));
+    const before = memory().bytes;
+    let most = 0;
+    const see = () => {
+      most = Math.max(most, memory().bytes - before);
+    };
+    observeOps(see, () => noGrad(() => model.encodeLatents(x)));
+    return most;
+  };
+  assert.equal(peak(8), peak(3));
 });
 
 test('narrow models start with std width^-0.5, published ones with 0.02', async () => {
