@@ -1,5 +1,23 @@
-/** All hand-written kernels of the cpu device. A new file of kernels is added here. */
+/** All hand-written kernels of the cpu device. A new file of kernels is added here, after those whose functions it calls. */
 import type { KernelFile } from '../routine.ts';
+import * as gemm from './gemm.ts';
+import * as indexing from './indexing.ts';
+import * as loss from './loss.ts';
 import * as movement from './movement.ts';
+import * as norm from './norm.ts';
+import * as parts from './parts.ts';
+import * as reduce from './reduce.ts';
+import * as resample from './resample.ts';
+import * as softmax from './softmax.ts';
 
-export const kernelFiles: readonly KernelFile[] = [movement];
+export const kernelFiles: readonly KernelFile[] = [
+  gemm,
+  parts,
+  softmax,
+  loss,
+  norm,
+  movement,
+  reduce,
+  indexing,
+  resample,
+];
