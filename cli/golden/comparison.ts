@@ -1,5 +1,5 @@
 /** Comparing what the library computes with golden values. */
-import { keep, numel, type Shape, show, Tensor } from '../../core/index.ts';
+import { numel, type Shape, show, Tensor } from '../../core/index.ts';
 import type { GoldenFile } from './file.ts';
 
 /** Values and gradients may differ by this much of the largest magnitude in their tensor. */
@@ -34,6 +34,7 @@ export class Comparison {
   worst = 0;
   worstKey = '';
   readonly #seen = new Set<string>();
+  readonly #taps = new Map<string, Tensor>();
   readonly #inputs: RegExp[] = [/(^|\/)(in|init|weights|loss_weights)\//];
 
   constructor(file: GoldenFile) {
@@ -74,14 +75,15 @@ export class Comparison {
     for (const [name, t] of Object.entries(record)) await this.check(prefix + name, t, options);
   }
 
-  /** Checks what a model shows of its inside, when its turn comes: `tap('mid/dec.ln_pre')(activation)`. */
-  readonly taps = new Map<string, Tensor>();
-  readonly tap = (prefix: string) => (name: string, activation: Tensor) => {
-    if (this.file.has(prefix + name)) this.taps.set(prefix + name, keep(activation));
-  };
+  /** What a model shows of its inside, `model.forward(x, check.tap('mid/'))`, is compared by `checkTaps`. */
+  tap(prefix: string): (name: string, activation: Tensor) => void {
+    return (name, activation) => {
+      if (this.file.has(prefix + name)) this.#taps.set(prefix + name, activation);
+    };
+  }
   async checkTaps(): Promise<void> {
-    for (const [key, t] of this.taps) await this.check(key, t);
-    this.taps.clear();
+    for (const [key, t] of this.#taps) await this.check(key, t);
+    this.#taps.clear();
   }
 
   /** Golden results that nothing was compared with. */

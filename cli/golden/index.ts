@@ -1,6 +1,6 @@
 /** Running golden files through the library: which family a file belongs to, and what came out. */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Device, setDefaultDevice } from '../../core/index.ts';
 import { Comparison, type Miss } from './comparison.ts';
 import { discriminator } from './discriminator.ts';
@@ -68,26 +68,19 @@ export async function goldenFiles(folder: string): Promise<string[]> {
 /** Runs one file on a device, which becomes the default device. */
 export async function runGolden(path: string, device: Device): Promise<GoldenReport> {
   setDefaultDevice(device);
-  const file = await GoldenFile.open(path);
-  const check = new Comparison(file);
-  const family = families.find(([pattern]) => pattern.test(file.name))?.[1];
-  if (family) {
-    try {
-      await family(file, check);
-    } catch (error) {
-      check.misses.push({ key: file.name, message: error instanceof Error ? error.message : String(error) });
-    }
+  const name = basename(path, '.safetensors');
+  const family = families.find(([pattern]) => pattern.test(name))?.[1];
+  const misses: Miss[] = [];
+  let check: Comparison | undefined;
+  try {
+    check = new Comparison(await GoldenFile.open(path));
+    await family?.(check.file, check);
+  } catch (error) {
+    misses.push({ key: name, message: error instanceof Error ? error.message : String(error) });
   }
-  const unsupported = family ? [...check.unsupported, ...check.leftOver()] : [file.name];
-  return {
-    file: file.name,
-    device: device.name,
-    compared: check.compared,
-    values: check.values,
-    worst: check.worst,
-    worstKey: check.worstKey,
-    status: check.misses.length > 0 ? 'fail' : check.compared === 0 ? 'unsupported' : 'pass',
-    unsupported,
-    misses: check.misses,
-  };
+  misses.unshift(...(check?.misses ?? []));
+  const { compared = 0, values = 0, worst = 0, worstKey = '' } = check ?? {};
+  const unsupported = family ? [...(check?.unsupported ?? []), ...(check?.leftOver() ?? [])] : [name];
+  const status = misses.length > 0 ? 'fail' : compared === 0 ? 'unsupported' : 'pass';
+  return { file: name, device: device.name, compared, values, worst, worstKey, status, unsupported, misses };
 }
