@@ -121,7 +121,10 @@ export class CpuDevice implements Device, Cpu {
   parallel(kernel: string, items: number, work: number, args: readonly number[], unit = 1): void {
     this.#threads.parallel(kernel, items, work, args, unit);
   }
-  async sync(): Promise<void> {}
+  /** Ops have run when they return; this waits for the worker threads to start, which first timings should do. */
+  async sync(): Promise<void> {
+    await this.#threads.started();
+  }
   async close(): Promise<void> {
     await this.#threads.close();
   }

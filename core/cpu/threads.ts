@@ -179,6 +179,12 @@ export class Threads {
     if (control[WORD.failed]) throw this.#failure(kernel);
   }
 
+  /** Resolves when every worker takes part. */
+  async started(): Promise<void> {
+    while (this.count > 1 && this.#workers.length > 0 && !this.#allReady()) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
   /** Ends the workers. */
   async close(): Promise<void> {
     this.#ready = false;

@@ -10,7 +10,7 @@ import { ints } from './locals.ts';
  * Longer n is reduced in chunks, and then the chunks' results: rounding errors stay those of one chunk, and threads share
  * one long sum. (A row is summed in 16 lanes, a column in one.) The chunks depend on the shape alone, so results do not depend on the number of threads.
  */
-const CHUNK = { rows: 2048, columns: 128 };
+const CHUNK = { rows: 512, columns: 64 };
 /** Columns that one item of a column kernel reduces, in four accumulators. */
 const COLUMNS = 16;
 

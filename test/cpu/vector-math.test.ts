@@ -1,0 +1,74 @@
+/** exp, log, tanh and erf of four floats against JavaScript's float64. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { i32, supportsRelaxedMadd, v } from '../../core/cpu/emitter.ts';
+import { ConstantTable, KernelBuilder } from '../../core/cpu/kernel-builder.ts';
+import { vectorMath } from '../../core/cpu/kernels/vector-math.ts';
+import { setEngineFlags } from '../../core/cpu/platform.ts';
+import { erf } from '../../core/special.ts';
+
+setEngineFlags();
+const names = ['exp', 'expFast', 'log', 'tanh', 'erf'] as const;
+
+function compile(fma: boolean): (name: string, x: readonly number[]) => Float32Array {
+  const constants = new ConstantTable(256, 1000);
+  const k = new KernelBuilder(fma, constants);
+  for (const name of names) {
+    k.def(name, 'end x y', (f, a, L) => {
+      const i = L('i', 'i32');
+      f.loop(i, a.end, 16, () => {
+        f.do(v.store(i32.add(a.y, i), vectorMath(k, L)[name](v.load(i32.add(a.x, i)))));
+      });
+    });
+  }
+  const memory = new WebAssembly.Memory({ initial: 8, maximum: 65536 });
+  const floats = new Float32Array(memory.buffer);
+  constants.store(floats);
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(k.build(false)), { e: { m: memory } });
+  const [x, y] = [65536, 262144];
+  return (name, values) => {
+    floats.set(values, x / 4);
+    (exports[name] as (...args: number[]) => void)(4 * values.length, x, y);
+    return floats.slice(y / 4, y / 4 + values.length);
+  };
+}
+
+const between = (low: number, high: number): number[] =>
+  Array.from({ length: 20000 }, (_, i) => Math.fround(low + ((high - low) * (i + 0.5)) / 20000));
+const nearZero = between(-8, 8).map((x) => Math.fround(Math.sign(x) * 10 ** -Math.abs(x)));
+const special = [0, -0, 1, -1, Infinity, -Infinity, NaN, 89, -104, 3e38, -3e38, 1e-40];
+
+for (const fma of supportsRelaxedMadd() ? [false, true] : [false]) {
+  const run = compile(fma);
+  const relative = (name: string, exact: (x: number) => number, x: readonly number[]): number => {
+    const y = run(name, x);
+    return x.reduce((worst, value, i) => Math.max(worst, Math.abs(y[i]! / exact(value) - 1)), 0);
+  };
+  const how = fma ? 'fused' : 'mul + add';
+
+  test(`${how}: relative errors`, () => {
+    assert.ok(relative('exp', Math.exp, between(-87.3, 88.7)) < 2e-7);
+    assert.ok(relative('expFast', Math.exp, between(-87.2, 88)) < 2e-7);
+    assert.ok(relative('log', Math.log, between(0, 10)) < 2e-7);
+    assert.ok(relative('log', Math.log, nearZero.map(Math.abs)) < 2e-7);
+    assert.ok(relative('tanh', Math.tanh, [...between(-10, 10), ...nearZero]) < 2e-7);
+    assert.ok(relative('erf', erf, [...between(-6, 6), ...nearZero]) < 5e-7);
+  });
+
+  test(`${how}: zeros, infinities and NaN`, () => {
+    for (const [name, exact] of [
+      ['exp', Math.exp],
+      ['log', Math.log],
+      ['tanh', Math.tanh],
+      ['erf', erf],
+    ] as const) {
+      const y = run(name, special);
+      special.forEach((x, i) => {
+        const want = Math.fround(exact(Math.fround(x)));
+        const close = Math.abs(y[i]! - want) <= 5e-7 * Math.abs(want) + 1e-42; // denormals lose digits
+        assert.ok(close || Object.is(y[i]! + 0, want + 0), `${name}(${x}): expected ${want}, got ${y[i]}`);
+      });
+    }
+    assert.deepEqual([...run('expFast', [0, -Infinity, NaN, -88])], [1, 0, NaN, 0]);
+  });
+}
