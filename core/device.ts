@@ -53,6 +53,8 @@ export interface Device {
   readonly synchronous: boolean;
   /** Worker threads besides reading: 1 where there are none. */
   readonly threads: number;
+  /** False once the device was closed or lost. */
+  readonly usable?: boolean;
   upload(values: ArrayLike<number>): Handle;
   run(call: KernelCall): Handle;
   /**

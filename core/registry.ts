@@ -11,30 +11,37 @@ export interface DeviceOptions {
 const openers: Record<string, (options: DeviceOptions) => Device | Promise<Device>> = {
   cpu: (options) => new CpuDevice(options),
   reference: () => new ReferenceDevice(),
+  ...Object.fromEntries(
+    ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'gpujs-cpu'].map((name) => [name, () => openWithGpuJs(name)]),
+  ),
 };
+/** gpu.js is large, so it is loaded when a device asks for it. */
+const openWithGpuJs = async (name: string): Promise<Device> => (await import('./gpu/device.ts')).openGpuJs(name);
+
 /** Names that `openDevice` knows. */
 export const deviceNames = (): string[] => Object.keys(openers);
 
-const opened = new Map<string, Device | Promise<Device>>();
+const opened = new Map<string, Promise<Device>>();
 let current: Device | undefined;
 
-/** The device with this name, opened once per process. @throws DeviceError when it is not there */
+/** The device with this name, opened once and again after it was closed or lost. @throws DeviceError when it is not there */
 export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
   const key = `${name} ${options.threads ?? ''}`;
-  const found = opened.get(key);
-  if (found) return found;
+  const found = await opened.get(key);
+  if (found && found.usable !== false) return found;
   const open = openers[name];
   if (!open) throw new DeviceError(`openDevice: expected one of ${deviceNames().join(', ')}, got '${name}'.`);
-  const device = await open(options);
-  opened.set(key, device);
-  return device;
+  const opening = Promise.resolve(open(options));
+  opened.set(key, opening);
+  opening.catch(() => opened.delete(key));
+  return opening;
 }
 
 /** Where new tensors go: `cpu` unless `setDefaultDevice` was called. */
 export function defaultDevice(): Device {
   if (!current) {
     current = new CpuDevice({});
-    opened.set('cpu ', current);
+    opened.set('cpu ', Promise.resolve(current));
   }
   return current;
 }

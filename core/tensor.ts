@@ -1,5 +1,5 @@
 /** Tensors: immutable values on a device, with a shape and the op that made them. Scopes that free a step's tensors. */
-import { type Device, DeviceError, type Handle } from './device.ts';
+import { type Device, DeviceError, type Handle, type KernelCall } from './device.ts';
 import type { Node } from './op.ts';
 import { numel, type Shape, ShapeError, show } from './shape.ts';
 
@@ -113,7 +113,10 @@ export class Tensor {
       throw new ShapeError(`assign: expected ${this.size} values for ${show(this.shape)}, got ${length}.`);
     }
     this.#handle('assign');
-    const fresh = values instanceof Tensor ? this.device.upload(values.dataSync()) : this.device.upload(values);
+    const copied = values instanceof Tensor && values.device === this.device && !this.device.synchronous;
+    const fresh = copied
+      ? this.device.run(copyCall(values))
+      : this.device.upload(values instanceof Tensor ? values.dataSync() : values);
     this.replaceHandle(fresh);
     return this;
   }
@@ -135,6 +138,14 @@ export class Tensor {
     return this.dtype === 'int32' ? Int32Array.from(values) : values;
   }
 }
+
+/** x ↦ x, for devices whose values cannot be read at once. */
+const copyCall = (x: Tensor): KernelCall => ({
+  op: 'assign',
+  shape: x.shape,
+  args: [{ handle: x.storage.handle, shape: x.shape }],
+  passes: () => [{ out: [x.size], inputs: { x: 0 }, body: 'return x[this.thread.x];' }],
+});
 
 export function disposedError(what: string, t: Tensor): Error {
   return new DeviceError(

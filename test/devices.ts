@@ -1,5 +1,6 @@
-/** Devices that the op tables run on; one that the machine lacks is named with its reason. */
-import { type Device, openDevice } from '../core/index.ts';
+/** Devices that the op tables run on; one that the machine lacks is a skipped test that names its reason. */
+import test from 'node:test';
+import { type Device, DeviceError, openDevice } from '../core/index.ts';
 
 export interface DeviceUnderTest {
   name: string;
@@ -12,6 +13,22 @@ export interface DeviceUnderTest {
 export async function devicesUnderTest(): Promise<DeviceUnderTest[]> {
   const names = (process.env['TITOK_TEST_DEVICES'] ?? 'reference,cpu').split(',');
   const found: DeviceUnderTest[] = [];
-  for (const name of names) found.push({ name, device: await openDevice(name), precise: name === 'reference' });
+  for (const name of names) {
+    const device = await openOrSkip(name);
+    if (device) found.push({ name, device, precise: name === 'reference' });
+  }
   return found;
+}
+
+/** The device, or a skipped test in its place. An unknown name is an error. */
+export async function openOrSkip(name: string): Promise<Device | undefined> {
+  try {
+    return await openDevice(name);
+  } catch (error) {
+    const { message } = error as Error;
+    if (!(error instanceof DeviceError) || message.startsWith('openDevice')) throw error;
+    console.log(`# SKIP ${message}`);
+    test(`${name} is absent`, { skip: message }, () => {});
+    return undefined;
+  }
 }

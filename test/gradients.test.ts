@@ -51,10 +51,16 @@ async function forShapes(
   check: (m: number, k: number, n: number, seed: number) => Promise<void>,
 ): Promise<void> {
   const axis = fc.integer({ min: 1, max: 4 });
-  await fc.assert(fc.asyncProperty(axis, axis, axis, fc.nat(), check), { numRuns: runs, seed: 1 });
+  await fc.assert(fc.asyncProperty(axis, axis, axis, fc.nat(), check), {
+    numRuns: runs,
+    seed: 1,
+    includeErrorInReport: true,
+  });
 }
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => Array.from(a).reduce((s, x, i) => s + x * b[i]!, 0);
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Array.from(a).reduce((s, x, i) => s + x * b[i]!, 0);
+}
 
 async function checkGradient(
   row: Row,

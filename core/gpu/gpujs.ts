@@ -1,0 +1,77 @@
+/** The part of gpu.js that the devices use. */
+
+/** A gpu.js mode; 'cpu' is gpu.js's own JavaScript path, our device 'gpujs-cpu'. */
+export type Mode = 'webgpu' | 'webgl2' | 'webgl' | 'headlessgl' | 'webasm' | 'cpu';
+
+/** What a kernel returns: rows of numbers on webasm and cpu, a texture or buffer elsewhere. */
+export type Rows = Float32Array | readonly Rows[];
+export interface Resident {
+  toArray(): Rows | Promise<Rows>;
+  delete(): void;
+}
+export type Raw = Resident | Float32Array;
+export const isResident = (raw: Raw): raw is Resident => !(raw instanceof Float32Array);
+
+/** A compiled kernel. `kernel` is replaced when gpu.js falls back to another mode. */
+export interface BuiltKernel {
+  (...args: (Raw | number)[]): Resident | Rows | Promise<Resident | Rows>;
+  readonly kernel: { readonly constructor: { readonly mode: string }; outputBuffer?: SharedBuffer | null };
+  readonly fallbackReason?: string;
+  destroy(): void;
+}
+/** A WebGPU buffer with gpu.js's count of its users. */
+export interface SharedBuffer {
+  _refs: number;
+  destroy(): void;
+}
+
+export interface GpuJs {
+  createKernel(source: string, settings: object): BuiltKernel;
+  /** The kernel class of the chosen mode. */
+  readonly Kernel: unknown;
+  readonly context: WebGL2RenderingContext | null;
+  destroy(): Promise<void>;
+}
+/** The WebGPU device that all of gpu.js shares. */
+export interface WebGpuContext {
+  readonly device: {
+    readonly limits: Readonly<Record<string, number>>;
+    readonly lost: Promise<{ reason: string; message: string }>;
+    readonly queue: { onSubmittedWorkDone(): Promise<unknown> };
+    onuncapturederror: ((event: { error: Error }) => void) | null;
+    pushErrorScope(filter: 'out-of-memory' | 'validation' | 'internal'): void;
+    popErrorScope(): Promise<Error | null>;
+    destroy(): void;
+  };
+}
+export interface GpuJsModule {
+  GPU: {
+    new (settings: { mode: Mode }): GpuJs;
+    readonly isWebGL2Supported: boolean;
+    readonly isWebGLSupported: boolean;
+    readonly isHeadlessGLSupported: boolean;
+    readonly isWebAssemblySupported: boolean;
+  };
+  WebGPUContext: { acquire(): Promise<WebGpuContext>; destroy(): Promise<void> };
+}
+
+/** Loads gpu.js, which is large and therefore imported only when asked for. */
+export async function loadGpuJs(): Promise<GpuJsModule> {
+  const loaded = (await import('gpu.js')) as unknown as GpuJsModule & { default?: GpuJsModule };
+  return loaded.default ?? loaded;
+}
+
+/** Copies nested rows into one flat array. */
+export function flatten(rows: Rows, length: number): Float32Array {
+  if (rows instanceof Float32Array && rows.length === length) return rows;
+  const out = new Float32Array(length);
+  let at = 0;
+  const copy = (r: Rows | ArrayLike<number>): void => {
+    if (ArrayBuffer.isView(r) || typeof r[0] === 'number') {
+      out.set(r as ArrayLike<number>, at);
+      at += r.length;
+    } else for (const row of r as readonly Rows[]) copy(row);
+  };
+  copy(rows);
+  return out;
+}

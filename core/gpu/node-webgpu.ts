@@ -1,0 +1,26 @@
+/** WebGPU in Node, from Dawn: the optional package `webgpu`. */
+
+/** SwiftShader, a Vulkan driver in software that Debian's Chromium brings: for machines without a GPU. */
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+/** Makes `navigator.gpu` in Node; does nothing where it exists already. Without the package, nothing changes. */
+export async function provideWebGpu(): Promise<void> {
+  if (globalThis.navigator && 'gpu' in globalThis.navigator) return;
+  if (typeof process === 'undefined' || !process.versions?.node) return;
+  const { existsSync } = await import('node:fs');
+  const configured = process.env['VK_ICD_FILENAMES'] ?? process.env['VK_DRIVER_FILES'];
+  const hasGpu = ['/dev/dri', '/dev/nvidia0', '/dev/dxg'].some(existsSync);
+  const software = !configured && !hasGpu && existsSync(SWIFTSHADER);
+  if (software) process.env['VK_ICD_FILENAMES'] = SWIFTSHADER;
+  try {
+    const dawn = (await import('webgpu')) as { create(flags: string[]): unknown; globals: object };
+    Object.assign(globalThis, dawn.globals);
+    if (!globalThis.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
+    Object.defineProperty(globalThis.navigator, 'gpu', {
+      value: dawn.create(software ? ['backend=vulkan'] : []),
+      configurable: true,
+    });
+  } catch {
+    // not installed, or not for this platform: gpu.js then finds no adapter
+  }
+}

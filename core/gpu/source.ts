@@ -1,0 +1,57 @@
+/** How a pass becomes the source of a gpu.js kernel. */
+import type { Pass } from '../device.ts';
+import { literal } from '../formula.ts';
+import { quotient, remainder } from '../index-source.ts';
+
+/**
+ * Functions that bodies call. Rational approximations (Eigen's), because the built-in tanh is NaN above 45 and off by
+ * 1e-4 near 0 on GPUs, and none has erf: both within 3e-7 of float64, relative.
+ */
+const HELPERS: Readonly<Record<string, string>> = {
+  erf: rational(
+    'erf',
+    4,
+    [-1.60960333262415e-2, -2.95459980854025e-3, -7.34990630326855e-4, -5.69250639462346e-5, -2.10102402082508e-6, 2.77068142495902e-8, -2.72614225801306e-10],
+    [-1.42647390514189e-2, -7.37332916720468e-3, -1.68282697438203e-3, -2.13374055278905e-4, -1.45660718464996e-5],
+  ),
+  tanh: rational(
+    'tanh',
+    7.905311107635498,
+    [4.89352455891786e-3, 6.37261928875436e-4, 1.48572235717979e-5, 5.12229709037114e-8, -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16],
+    [4.89352518554385e-3, 2.268434632439e-3, 1.18534705686654e-4, 1.19825839466702e-6],
+  ),
+}; // biome-ignore format: coefficients from low to high powers
+
+/** x P(x²) / Q(x²) with x clamped to ±limit. */
+function rational(name: string, limit: number, p: readonly number[], q: readonly number[]): string {
+  const horner = (c: readonly number[]) =>
+    c.reduceRight((s, k) => (s === '' ? literal(k) : `(${s} * z + ${literal(k)})`), '');
+  return (
+    `function ${name}(v) { const x = Math.min(Math.max(v, ${literal(-limit)}), ${literal(limit)}); const z = x * x; ` +
+    `return x * ${horner(p)} / ${horner(q)}; }`
+  );
+}
+
+/** The source of a pass: one self-contained function, as a string so that no compiler or minifier can touch it. */
+export function kernelSource(pass: Pass): string {
+  const helpers = (pass.helpers ?? []).map((name) => HELPERS[name] ?? '').join(' ');
+  return `function (${Object.keys(pass.inputs).join(', ')}) { ${helpers} ${pass.body} }`;
+}
+
+/** The same pass over one axis of threads, for outputs with more rows than a mode can launch along y or z. */
+export function linearThreads(pass: Pass): Pass {
+  const [X, Y = 1, Z = 1] = pass.out as [number, number?, number?];
+  const row = quotient('this.thread.x', X);
+  const index: Record<string, string> = {
+    x: remainder('this.thread.x', X),
+    y: `(${row} - ${quotient('this.thread.x', X * Y)} * ${Y})`,
+    z: quotient('this.thread.x', X * Y),
+  };
+  if (X * Y * Z > 1 << 23)
+    throw new Error(`expected at most 65535 layers of threads, or 8388608 values, got [${pass.out}]`);
+  return {
+    ...pass,
+    out: [X * Y * Z],
+    body: pass.body.replace(/this\.thread\.([xyz])/g, (_, axis: string) => index[axis]!),
+  };
+}
