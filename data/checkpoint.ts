@@ -17,7 +17,7 @@ const version = 1;
 /** A core Tensor, or values with their shape. */
 export interface Saveable {
   readonly shape: readonly number[];
-  readonly data: RawData | (() => Promise<RawData>);
+  readonly data: RawData | (() => Promise<RawData | Float64Array>);
 }
 
 export interface CheckpointContent {
@@ -49,7 +49,10 @@ export async function saveCheckpoint(path: string, { groups, meta }: CheckpointC
     }
     for (const [name, tensor] of Object.entries(members)) {
       const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data;
-      tensors[`${group}/${name}`] = { shape: tensor.shape, data };
+      tensors[`${group}/${name}`] = {
+        shape: tensor.shape,
+        data: data instanceof Float64Array ? Float32Array.from(data) : data, // the reference device computes in float64
+      };
     }
   }
   const json = JSON.stringify(meta, (key, value) => {

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Rng, tensor } from '../../core/index.ts';
+import { loadCheckpoint, saveCheckpoint, writeSafetensors } from '../../data/index.ts';
+import { temporaryFolder } from './temporary.ts';
+
+const weights = (value: number) => ({ weight: { shape: [2], data: new Float32Array([value, value]) } });
+
+test('groups and meta come back; tensors of core are saved as they are', async (t) => {
+  const path = join(temporaryFolder(t), 'runs/a/last.safetensors'); // folders are made
+  const meta = { preset: 'tiny', step: 12, rng: new Rng(1).state, settings: { learningRate: 1e-3 } };
+  const groups = {
+    model: { 'encoder.ln_pre.weight': tensor([1, 2, 3, 4], [2, 2]), bias: tensor([1]) },
+    optimizer: { 'm/encoder.ln_pre.weight': { shape: [2, 2], data: new Float32Array(4).fill(0.5) } },
+    counts: { used: tensor(new Int32Array([3, 4]), [2]) },
+  };
+  await saveCheckpoint(path, { groups, meta });
+  const loaded = loadCheckpoint(path, { preset: 'tiny' });
+  assert.deepEqual(loaded.meta, meta);
+  assert.equal(loaded.published, false);
+  assert.deepEqual(Object.keys(loaded.groups).sort(), ['counts', 'model', 'optimizer']);
+  const { shape, data } = loaded.groups['model']!['encoder.ln_pre.weight']!;
+  assert.deepEqual([shape, data], [[2, 2], new Float32Array([1, 2, 3, 4])]);
+  assert.deepEqual(loaded.groups['optimizer']!['m/encoder.ln_pre.weight']!.data, new Float32Array(4).fill(0.5));
+  assert.deepEqual(loaded.groups['counts']!['used']!.data, new Int32Array([3, 4]));
+});
+
+test('a published file with plain names is the group model', (t) => {
+  const path = join(temporaryFolder(t), 'pytorch.safetensors');
+  writeSafetensors(path, weights(1), { format: 'pt' });
+  const { groups, published } = loadCheckpoint(path, { preset: 's128' });
+  assert.equal(published, true);
+  assert.deepEqual(groups['model']!['weight']!.data, new Float32Array([1, 1]));
+});
+
+test('another preset, a newer format and a damaged file are told apart', async (t) => {
+  const path = join(temporaryFolder(t), 'last.safetensors');
+  await saveCheckpoint(path, { groups: { model: weights(1) }, meta: { preset: 'smoke' } });
+  const error = (message: RegExp) => ({ name: 'CheckpointError', message });
+  assert.throws(() => loadCheckpoint(path, { preset: 'tiny' }), error(/expected preset "tiny", got "smoke"/));
+  assert.throws(() => loadCheckpoint(path, { stage: 'teacher' }), error(/expected stage "teacher", got none/));
+  const ours = { format: 'titok-ts checkpoint', version: '1', meta: '{}' };
+  writeSafetensors(path, weights(1), { ...ours, version: '2' });
+  assert.throws(() => loadCheckpoint(path), error(/format version 1, got 2/));
+  writeSafetensors(path, weights(1), { ...ours, meta: '[' });
+  assert.throws(() => loadCheckpoint(path), error(/meta as a JSON object/));
+  writeSafetensors(path, weights(1), ours);
+  assert.throws(() => loadCheckpoint(path), error(/names like 'model\/…', got 'weight'/));
+});
+
+test('a file cannot reach the prototype of objects', (t) => {
+  const path = join(temporaryFolder(t), 'hostile.safetensors');
+  const tensors = { '__proto__/polluted': weights(1).weight, 'model/__proto__': weights(2).weight };
+  writeSafetensors(path, tensors, { format: 'titok-ts checkpoint', version: '1', meta: '{}' });
+  const { groups } = loadCheckpoint(path);
+  assert.equal('polluted' in {}, false);
+  assert.deepEqual(Object.keys(groups['model']!), ['__proto__']);
+});
+
+test('numbers that JSON would lose are refused', async (t) => {
+  const path = join(temporaryFolder(t), 'last.safetensors');
+  const save = saveCheckpoint(path, { groups: {}, meta: { best: { loss: Number.NaN } } });
+  await assert.rejects(save, { name: 'CheckpointError', message: /finite numbers in meta, got loss = NaN/ });
+});
+
+test('on a full disk the previous checkpoint survives and nothing is left behind', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'last.safetensors');
+  await saveCheckpoint(path, { groups: { model: weights(1) }, meta: {} });
+  let writes = 0;
+  const write = fs.writeSync as (file: number, bytes: Uint8Array, offset: number, length: number) => number;
+  t.mock.method(fs, 'writeSync', (file: number, bytes: Uint8Array, offset: number, length: number) => {
+    if (writes++ === 2) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    return write(file, bytes, offset, Math.min(length, 5)); // a nearly full disk writes in small parts
+  });
+  await assert.rejects(saveCheckpoint(path, { groups: { model: weights(2) }, meta: {} }), {
+    name: 'CheckpointError',
+    message: /expected to write .* got ENOSPC.* The file saved before is untouched\. Free some space/,
+  });
+  t.mock.restoreAll();
+  assert.deepEqual(fs.readdirSync(folder), ['last.safetensors']);
+  assert.deepEqual(loadCheckpoint(path).groups['model']!['weight']!.data, new Float32Array([1, 1]));
+});
+
+const saver = fileURLToPath(new URL('./save-forever.ts', import.meta.url));
+
+test('a limit of the system during a save is an error with the path', { skip: process.platform === 'win32' }, (t) => {
+  const path = join(temporaryFolder(t), 'last.safetensors');
+  const command = `ulimit -f 64; exec "${process.execPath}" --import tsx "${saver}" "${path}"`; // 64 blocks: 32 or 64 KiB
+  const { stderr, status } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+  assert.notEqual(status, 0);
+  assert.match(stderr, /CheckpointError: .*last\.safetensors: expected to write 1\.0 MB, got EFBIG/);
+  assert.deepEqual(fs.readdirSync(join(path, '..')), []);
+});
+
+test('kill -9 during saves leaves a whole checkpoint', { timeout: 60_000 }, async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'last.safetensors');
+  for (const delayMs of [3, 11, 24]) {
+    const child = spawn(process.execPath, ['--import', 'tsx', saver, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const exited = once(child, 'exit');
+    await once(child.stdout, 'data'); // the first save is done, the next ones are under way
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    child.kill('SIGKILL');
+    await exited;
+    const { groups, meta } = loadCheckpoint(path);
+    const values = new Set(groups['model']!['weight']!.data);
+    assert.deepEqual([...values], [meta['step']]);
+  }
+  // What a killed process left is removed by a save an hour later.
+  const leftover = `${path}.1-0.tmp`;
+  fs.writeFileSync(leftover, 'half a checkpoint');
+  fs.utimesSync(leftover, 0, 0);
+  await saveCheckpoint(path, { groups: { model: weights(1) }, meta: {} });
+  assert.equal(fs.existsSync(leftover), false);
+});

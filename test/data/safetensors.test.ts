@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  CheckpointError,
+  mobilenetTrunkPath,
+  openSafetensors,
+  parseSafetensors,
+  readSafetensors,
+  serializeSafetensors,
+  type WritableTensor,
+  writeSafetensors,
+} from '../../data/index.ts';
+import { temporaryFolder } from './temporary.ts';
+
+/** A file with any header, sound or not. */
+function file(header: unknown, values: Uint8Array = new Uint8Array()): Uint8Array {
+  const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, values]);
+}
+
+const bytesOf = (array: ArrayBufferView) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+const shapes = fc.array(fc.nat(4), { maxLength: 3 });
+const tensors = shapes.chain((shape) => {
+  const count = shape.reduce((product, d) => product * d, 1);
+  const range = { minLength: count, maxLength: count };
+  return fc.oneof(
+    fc.float32Array(range).map((data): WritableTensor => ({ shape, data })),
+    fc.int32Array(range).map((data): WritableTensor => ({ shape, data })),
+    fc.int32Array(range).map((data): WritableTensor => ({ shape, data, dtype: 'I64' })),
+    fc.uint8Array(range).map((data): WritableTensor => ({ shape, data })),
+  );
+});
+const names = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('__proto__', 'a.b/c', '"', '{'));
+const contents = fc.dictionary(
+  names.filter((name) => name !== '__metadata__'),
+  tensors,
+);
+
+test('what is written is read again, value for value', () => {
+  fc.assert(
+    fc.property(contents, fc.dictionary(names, fc.string()), (content, metadata) => {
+      const read = parseSafetensors(Buffer.concat(serializeSafetensors(content, metadata)));
+      assert.deepEqual({ ...read.metadata }, { ...metadata });
+      assert.deepEqual(Object.keys(read.tensors).sort(), Object.keys(content).sort());
+      for (const [name, { shape, data }] of Object.entries(content)) {
+        assert.deepEqual(read.tensors[name]?.shape, shape);
+        assert.deepEqual(bytesOf(read.tensors[name]!.data), bytesOf(data));
+      }
+    }),
+  );
+});
+
+test('every number format arrives as float32, int32 or bytes', () => {
+  const parts = {
+    f64: ['F64', new Float64Array([1.5, -1e300])],
+    i64: ['I64', new BigInt64Array([-5n, 2147483647n])],
+    f32: ['F32', new Float32Array([Math.PI])],
+    i32: ['I32', new Int32Array([-7])],
+    f16: ['F16', new Uint16Array([0x3c00, 0xc000, 0x0001, 0x7bff, 0xfc00, 0x7e00])],
+    bf16: ['BF16', new Uint16Array([0x3f80, 0xc049])],
+    u8: ['U8', new Uint8Array([0, 255])],
+    bool: ['BOOL', new Uint8Array([1])],
+  } as const;
+  let offset = 0;
+  const header = Object.entries(parts).map(([name, [dtype, array]]) => {
+    const begin = offset;
+    offset += array.byteLength;
+    return [name, { dtype, shape: [array.length], data_offsets: [begin, offset] }];
+  });
+  const values = Buffer.concat(Object.values(parts).map(([, array]) => bytesOf(array)));
+  const { tensors } = parseSafetensors(file(Object.fromEntries(header), values));
+  const data = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor.data]));
+  assert.deepEqual(data, {
+    f64: new Float32Array([1.5, -Infinity]),
+    i64: new Int32Array([-5, 2147483647]),
+    f32: new Float32Array([Math.PI]),
+    i32: new Int32Array([-7]),
+    f16: new Float32Array([1, -2, 2 ** -24, 65504, -Infinity, NaN]),
+    bf16: new Float32Array([1, -3.140625]),
+    u8: new Uint8Array([0, 255]),
+    bool: new Uint8Array([1]),
+  });
+});
+
+const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) => ({
+  dtype: 'F32',
+  shape,
+  data_offsets: [begin, end],
+});
+const eight = new Uint8Array(8);
+const hostile: Record<string, [Uint8Array, RegExp]> = {
+  'an empty file': [new Uint8Array(), /only 0 bytes/],
+  'a header longer than the file': [file('{}').subarray(0, 9), /header length of 2/],
+  'an absurd header length': [Buffer.alloc(16, 0xff), /header length of 18446744073709552000/],
+  'no JSON': [file('PK\u0003\u0004'), /header of JSON/],
+  'not UTF-8': [Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe])]), /header of JSON/],
+  'a list for a header': [file('[]'), /named tensors/],
+  'a name twice': [
+    file(`{"a":${JSON.stringify(f32(0, 4))},"\\u0061":${JSON.stringify(f32(4, 8))}}`, eight),
+    /'a' twice/,
+  ],
+  'overlapping tensors': [file({ a: f32(0, 8), b: f32(4, 8) }, eight), /'b' to begin at byte 8 .* inside/],
+  'a hole between tensors': [file({ b: f32(4, 8) }, eight), /'b' to begin at byte 0 .* after a hole/],
+  'values nobody names': [file({ a: f32(0, 4) }, eight), /4 bytes of values, got 8/],
+  'a file cut short': [file({ a: f32(0, 8) }, new Uint8Array(4)), /'a' to end at byte 8 .* cut short/],
+  'a shape of another size': [file({ a: f32(0, 8, [3]) }, eight), /12 bytes for F32 \[3\], got 8/],
+  'a shape beyond all memory': [file({ a: f32(0, 8, [2 ** 40, 2 ** 40]) }, eight), /bytes for F32/],
+  'a negative size': [file({ a: f32(0, 8, [-1, -2]) }, eight), /whole numbers ≥ 0, got \[-1,-2\]/],
+  'negative offsets': [file({ a: f32(-8, 0, [2]) }, eight), /data_offsets/],
+  'offsets in the wrong order': [file({ a: f32(8, 0, [2]) }, eight), /data_offsets/],
+  'fractional offsets': [file({ a: f32(0, 7.5, [2]) }, eight), /data_offsets/],
+  'a part of a number': [file({ a: f32(0, 7, [2]) }, new Uint8Array(7)), /8 bytes for F32 \[2\], got 7/],
+  'an unknown dtype': [file({ a: { ...f32(0, 8), dtype: 'F8_E4M3' } }, eight), /dtype of F32.*"F8_E4M3"/],
+  'a dtype from the prototype': [file({ a: { ...f32(0, 8), dtype: 'toString' } }, eight), /dtype of F32/],
+  'no dtype': [file({ a: { shape: [2], data_offsets: [0, 8] } }, eight), /dtype of F32.*nothing/],
+  'metadata of numbers': [file({ __metadata__: { a: 1 } }), /__metadata__ of strings/],
+  'int64 beyond int32': [
+    file({ a: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, bytesOf(new BigInt64Array([2n ** 31n]))),
+    /'a': expected int64 values that fit into int32, got 2147483648 at position 0/,
+  ],
+};
+for (const [what, [bytes, message]] of Object.entries(hostile)) {
+  test(`a hostile file: ${what}`, () => {
+    assert.throws(
+      () => parseSafetensors(bytes, 'model.safetensors'),
+      (error) =>
+        error instanceof CheckpointError &&
+        error.message.startsWith('model.safetensors: ') &&
+        message.test(error.message),
+    );
+  });
+}
+
+test('a damaged file is read or refused with a CheckpointError, nothing else', () => {
+  const sound = Buffer.concat(
+    serializeSafetensors({ 'a.weight': { shape: [2, 2], data: new Float32Array(4) } }, { note: 'x' }),
+  );
+  const damaged: fc.Arbitrary<Uint8Array> = fc.oneof(
+    fc.uint8Array({ maxLength: 64 }),
+    fc.nat(sound.length - 1).map((length) => sound.subarray(0, length)),
+    fc.tuple(fc.nat(sound.length - 1), fc.nat(255)).map(([at, byte]) => {
+      const copy = Uint8Array.from(sound);
+      copy[at] = byte;
+      return copy;
+    }),
+  );
+  fc.assert(
+    fc.property(damaged, (bytes) => {
+      try {
+        parseSafetensors(bytes);
+      } catch (error) {
+        assert.ok(error instanceof CheckpointError, String(error));
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('one tensor of a large file is read without the others', (t) => {
+  const path = join(temporaryFolder(t), 'large.safetensors');
+  const big = new Float32Array(1 << 20);
+  writeSafetensors(path, { big: { shape: [1 << 20], data: big }, small: { shape: [1], data: new Int32Array([42]) } });
+  using opened = openSafetensors(path);
+  assert.deepEqual(opened.read('small').data, new Int32Array([42]));
+  truncateSync(path, 4 * big.length); // the file shrinks behind our back: `small`, at its end, is lost
+  assert.throws(() => opened.read('small'), /became shorter/);
+  assert.throws(() => opened.read('smal'), /'smal', got a file without it/);
+  assert.deepEqual([...opened.entries.keys()].sort(), ['big', 'small']);
+});
+
+test('files: missing, cut short, and the one that ships', (t) => {
+  const path = join(temporaryFolder(t), 'x.safetensors');
+  assert.throws(() => readSafetensors(path), { name: 'CheckpointError', message: /x\.safetensors: .*ENOENT/ });
+  const bytes = Buffer.concat(serializeSafetensors({ a: { shape: [2], data: new Float32Array(2) } }));
+  writeFileSync(path, bytes.subarray(0, -3));
+  assert.throws(() => readSafetensors(path), { name: 'CheckpointError', message: /cut short/ });
+  const { tensors, metadata } = readSafetensors(mobilenetTrunkPath);
+  const parameters = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
+  assert.equal(parameters, 300_416);
+  assert.equal(metadata['license'], 'MIT');
+});
+
+test('a tensor whose shape and values disagree is not written', () => {
+  const wrong = { a: { shape: [3], data: new Float32Array(2) } };
+  assert.throws(() => serializeSafetensors(wrong), { name: 'CheckpointError', message: /3 values for 'a'.*got 2/ });
+});
