@@ -1,9 +1,12 @@
 /** All hand-written kernels of the cpu device. A new file of kernels is added here, after those whose functions it calls. */
 import type { KernelFile } from '../routine.ts';
+import * as attention from './attention.ts';
+import * as conv from './conv.ts';
 import * as gemm from './gemm.ts';
 import * as indexing from './indexing.ts';
 import * as loss from './loss.ts';
 import * as movement from './movement.ts';
+import * as nearest from './nearest.ts';
 import * as norm from './norm.ts';
 import * as parts from './parts.ts';
 import * as reduce from './reduce.ts';
@@ -16,6 +19,9 @@ export const kernelFiles: readonly KernelFile[] = [
   softmax,
   loss,
   norm,
+  attention,
+  nearest,
+  conv,
   movement,
   reduce,
   indexing,
