@@ -6,6 +6,7 @@ import { LeCam, stateDict } from '../../nn/index.ts';
 import {
   discriminatorLoss,
   discriminatorParameters,
+  Lpips,
   laptopWarmup,
   MobileNetTrunk,
   PatchDiscriminator,
@@ -99,6 +100,25 @@ test('unit channels: length 1; all-zero positions stay and have a finite gradien
     [0.6, 0, 0.8, 0],
   );
   assert.ok((await grad(u.square().sum(), [f])[0]!.data()).every(Number.isFinite));
+});
+
+test('LPIPS: zero for equal images, five halvings whatever the side', async () => {
+  using _ = tensorScope();
+  const rng = new Rng(3);
+  const lpips = new Lpips(rng, [2, 3, 2, 2, 2]);
+  const x = uniform([2, 3, 22, 16], 0, 1, rng);
+  assert.deepEqual(
+    lpips.features(x).map((f) => f.shape.slice(1)),
+    [
+      [2, 22, 16],
+      [3, 11, 8],
+      [2, 5, 4],
+      [2, 2, 2],
+      [2, 1, 1],
+    ],
+  );
+  assert.deepEqual(lpips.forward(x, x).shape, [2, 1, 1, 1]);
+  await near(lpips.forward(x, x).sum(), 0);
 });
 
 test('the trunk runs what its metadata says', async () => {

@@ -1,5 +1,5 @@
 /** LPIPS on VGG-16, with the published layer names. */
-import { maxPool2d, mean, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
+import { maxPool2d, mean, narrow, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
 import { Conv2d, parameter } from '../../nn/index.ts';
 import type { Tap } from '../tap.ts';
 import { unitChannels } from './mobilenet.ts';
@@ -74,10 +74,16 @@ export class Lpips {
     tap?.('scaled_input', x);
     const { slice1, slice2, slice3, slice4, slice5 } = this.net;
     return [slice1, slice2, slice3, slice4, slice5].map((slice, s) => {
-      if (s > 0) x = maxPool2d(x, 2);
+      if (s > 0) x = halve(x);
       for (const layer of sliceLayers[s]!) x = relu(slice[layer]!.forward(x));
       tap?.(`relu${s + 1}_${sliceLayers[s]!.length}`, x);
       return x;
     });
   }
+}
+
+/** 2 × 2 maximum; the last row or column of an odd side is left out. */
+function halve(x: Tensor): Tensor {
+  const [h, w] = x.shape.slice(2) as [number, number];
+  return maxPool2d(narrow(narrow(x, 2, 0, h - (h % 2)), 3, 0, w - (w % 2)), 2);
 }
