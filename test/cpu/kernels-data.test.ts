@@ -40,8 +40,10 @@ function check(op: string, args: readonly Arg[], tolerance = 0): void {
     const got = device.read(device.run(call(device)), numel(shape));
     for (let i = 0; i < want.length; i++) {
       const close = Math.abs(got[i]! - want[i]!) <= tolerance * Math.max(1, Math.abs(want[i]!));
-      const what = `${op} ${JSON.stringify(shapes)}, ${device.threads} threads, value ${i}`;
-      assert.ok(close, `${what}: expected ${want[i]}, got ${got[i]}`);
+      if (!close) {
+        const where = `${op} ${JSON.stringify(shapes)}, ${device.threads} threads, value ${i}`;
+        assert.fail(`${where}: expected ${want[i]}, got ${got[i]}`);
+      }
     }
   }
 }
