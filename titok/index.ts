@@ -6,6 +6,7 @@ export * from './encoder.ts';
 export * from './lean-teacher.ts';
 export * from './loss.ts';
 export * from './model.ts';
+export * from './official.ts';
 export * from './option-error.ts';
 export * from './patches.ts';
 export * from './pca.ts';
