@@ -25,6 +25,7 @@ const CASES: Record<string, Case> = {
   'uneven strides': { C: 2, H: 9, W: 10, O: 3, kernel: [3, 2], stride: [1, 2], padding: [1, 0, 0, 2] },
   'many taps, many pictures': { N: 10, C: 31, H: 5, W: 5, O: 7, kernel: [3, 3], padding: [1, 1, 1, 1] },
   'many places': { C: 2, H: 21, W: 40, O: 5, kernel: [3, 3], padding: [1, 1, 1, 1] },
+  'two rows of three end seven places on': { C: 2, H: 3, W: 5, O: 3, kernel: [2, 3] },
   groups: { N: 2, C: 6, H: 6, W: 7, O: 9, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 3 },
   depthwise: { N: 2, C: 5, H: 9, W: 38, O: 5, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 5 },
   'depthwise 7x7': { C: 3, H: 9, W: 9, O: 3, kernel: [7, 7], padding: [3, 3, 3, 3], groups: 3 },

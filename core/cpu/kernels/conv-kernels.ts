@@ -136,7 +136,7 @@ function definePackGather(k: KernelBuilder): void {
         f.if(i32.lt(at(j, c(x + 1)), a.n), () => advance(p, x1, x2, a.c1, a.c2, a.t0, a.t1, a.t2));
       });
       f.if(
-        i32.eq(i32.sub(q[7]!, q[0]!), c(28)), // eight neighbours
+        i32.and(i32.eq(i32.sub(q[7]!, q[0]!), c(28)), i32.ge(i32.sub(a.n, j), c(8))), // eight neighbours
         () => walk(() => f.do(v.store(d, v.load(at(q[0]!, w))), v.store(d, v.load(at(q[0]!, w), 16), 16))),
         () => walk(() => f.do(...q.map((address, x) => i32.store(d, i32.load(at(address, w)), 4 * x)))),
       );
