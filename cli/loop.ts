@@ -1,7 +1,8 @@
 /** The loop around every training: progress, log, pictures, checkpoints, Ctrl-C, resuming. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadCheckpoint, saveCheckpoint } from '../data/index.ts';
+import type { Tensor } from '../core/index.ts';
+import { type CheckpointContent, loadCheckpoint, saveCheckpoint } from '../data/index.ts';
 import type { Json, StepReport, Training } from '../nn/index.ts';
 import { ProgressLine } from './progress.ts';
 
@@ -85,10 +86,18 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
 }
 
 export async function saveTraining(training: Training, path: string, stage: string, settings: Json): Promise<void> {
-  await saveCheckpoint(path, {
-    groups: training.state.groups(),
-    meta: { stage, settings, state: training.state.values() },
-  });
+  const groups: CheckpointContent['groups'] = {};
+  for (const [group, tensors] of Object.entries(training.state.groups())) {
+    groups[group] = Object.fromEntries(
+      Object.entries(tensors).map(([name, t]) => [name, { shape: t.shape, data: () => values(t) }]),
+    );
+  }
+  await saveCheckpoint(path, { groups, meta: { stage, settings, state: training.state.values() } });
+}
+
+async function values(t: Tensor): Promise<Float32Array | Int32Array> {
+  const data = await t.data();
+  return data instanceof Float64Array ? Float32Array.from(data) : data;
 }
 
 async function restore(training: Training, path: string, stage: string): Promise<void> {

@@ -12,7 +12,7 @@ import {
   type Training,
   TrainingState,
 } from '../nn/index.ts';
-import { presets, type TiTokConfig } from './config.ts';
+import { presets } from './config.ts';
 import { laptopSingleStage, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
 import { TiTok } from './model.ts';
 import type { PerceptualLoss } from './perceptual/index.ts';

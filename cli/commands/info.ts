@@ -1,0 +1,30 @@
+/** `titok info CHECKPOINT`: what a file holds. */
+import type { Command } from 'commander';
+import { numel } from '../../core/index.ts';
+import { loadCheckpoint } from '../../data/index.ts';
+
+export function addInfo(program: Command): void {
+  program
+    .command('info')
+    .description('Says what a checkpoint holds.')
+    .argument('<checkpoint>', 'a file of ours, or published safetensors')
+    .option('--tensors', 'lists every tensor', false)
+    .action((path: string, given: { tensors: boolean }) => {
+      const { groups, meta, published } = loadCheckpoint(path);
+      console.log(
+        published ? `${path}: published weights` : `${path}: stage ${meta['stage']}, ${stepsOf(meta)} updates done`,
+      );
+      for (const [group, tensors] of Object.entries(groups)) {
+        const values = Object.values(tensors).reduce((n, t) => n + numel(t.shape), 0);
+        console.log(
+          `  ${group.padEnd(24)} ${String(Object.keys(tensors).length).padStart(4)} tensors  ${values.toLocaleString('en')} values`,
+        );
+        if (given.tensors)
+          for (const [name, t] of Object.entries(tensors))
+            console.log(`    ${name} [${t.shape.join(', ')}] ${t.dtype}`);
+      }
+      if (!published) console.log(`settings ${JSON.stringify(meta['settings'], null, 2)}`);
+    });
+}
+
+const stepsOf = (meta: Record<string, unknown>): number => (meta['state'] as { done: number }).done;

@@ -1,0 +1,50 @@
+/** `titok sample`: new pictures of a class. */
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { Rng } from '../../core/index.ts';
+import { imageGrid, writePng } from '../../data/index.ts';
+import type { SamplingOptions } from '../../maskgit/index.ts';
+import { suggestion } from '../../nn/index.ts';
+import { OptionError } from '../../titok/index.ts';
+import { picturesOf } from '../pictures.ts';
+import { presets } from '../presets.ts';
+import { loadGenerator, loadPixelTokenizer, runFolder, useDevice } from '../runs.ts';
+import { addSettings, readSettings } from '../settings.ts';
+import { generate } from '../stages.ts';
+import { count } from '../values.ts';
+
+export function addSample(program: Command): void {
+  const command = program
+    .command('sample')
+    .description('Generates pictures.')
+    .option('--class <name>', 'class to generate; all when left out')
+    .option('--count <number>', 'pictures of each class', '12')
+    .option('--seed <number>', 'of the samples', '0')
+    .option('--name <name>', 'run whose models are used', 'quickstart')
+    .option('--output <file>', 'PNG to write (default: sampled.png in the run)')
+    .option('--device <name>', 'what to run on', 'cpu')
+    .action(async (given) => {
+      await useDevice(given.device);
+      const folder = runFolder(given.name);
+      const { generator, classes, settings } = loadGenerator(folder);
+      const model = loadPixelTokenizer(folder);
+      const sampling = readSettings(settings['sampling'] as SamplingOptions, given);
+      const wanted = given.class === undefined ? classes : [classOf(given.class, classes)];
+      const columns = count('--count', given.count);
+      const labels = wanted.flatMap((name) => new Array<number>(columns).fill(classes.indexOf(name)));
+      const images = await generate(generator, labels, sampling, model, new Rng(count('--seed', given.seed)));
+      const output: string = given.output ?? join(folder, 'sampled.png');
+      mkdirSync(dirname(output), { recursive: true });
+      await writePng(output, imageGrid(await picturesOf(images), columns, { rowLabels: wanted }));
+      console.log(output);
+    });
+  addSettings(command, presets.tiny.sampling);
+}
+
+/** A class by its name, or by what its name begins with, in any case. */
+function classOf(text: string, classes: readonly string[]): string {
+  const found = classes.filter((name) => name.toLowerCase().startsWith(text.toLowerCase()));
+  if (found.length === 1) return found[0]!;
+  throw new OptionError(`--class: expected one of ${classes.join(', ')}, got '${text}'${suggestion(text, classes)}.`);
+}

@@ -1,0 +1,65 @@
+/** What the laptop presets train: one plain object for each size. */
+import {
+  type GeneratorSettings,
+  generatorDefaults,
+  laptopGenerators,
+  laptopSampling,
+  type SamplingOptions,
+} from '../maskgit/index.ts';
+import {
+  type FinetuneSettings,
+  finetuneDefaults,
+  laptopFinetune,
+  presets as models,
+  type SingleSettings,
+  singleDefaults,
+  type TeacherSettings,
+  teacherDefaults,
+  type WarmupSettings,
+  warmupDefaults,
+} from '../titok/index.ts';
+
+export interface Preset {
+  readonly teacher: TeacherSettings;
+  readonly warmup: WarmupSettings;
+  readonly finetune: FinetuneSettings;
+  readonly single: SingleSettings;
+  readonly generator: GeneratorSettings;
+  readonly sampling: SamplingOptions;
+}
+
+export const presets = {
+  /** About a minute: shows that everything runs and learns. */
+  smoke: {
+    teacher: { ...teacherDefaults, steps: 80 },
+    warmup: { ...warmupDefaults, model: models.smoke, steps: 330 }, // the first 330 of 2,000
+    finetune: {
+      ...finetuneDefaults,
+      steps: 20,
+      warmupSteps: 5,
+      weights: { ...laptopFinetune, perceptual: 0, adversarial: 0 },
+    },
+    single: { ...singleDefaults, steps: 330 },
+    generator: { ...generatorDefaults, generator: laptopGenerators.smoke, steps: 100 },
+    sampling: laptopSampling.smoke,
+  },
+  /** About ten minutes on two cores: the measured recipe. */
+  tiny: {
+    teacher: teacherDefaults,
+    warmup: warmupDefaults,
+    finetune: finetuneDefaults,
+    single: singleDefaults,
+    generator: generatorDefaults,
+    sampling: laptopSampling.tiny,
+  },
+  /** About an hour: more tokens, layers and steps. */
+  small: {
+    teacher: { ...teacherDefaults, steps: 2500 },
+    warmup: { ...warmupDefaults, model: models.small, steps: 10_000, scheduleSteps: 10_000, continuousSteps: 600 },
+    finetune: { ...finetuneDefaults, steps: 1500 },
+    single: { ...singleDefaults, model: { ...models.small, head: 'pixels' }, steps: 10_000, scheduleSteps: 10_000 },
+    generator: { ...generatorDefaults, generator: laptopGenerators.small, steps: 3500 },
+    sampling: laptopSampling.small,
+  },
+} as const satisfies Record<string, Preset>;
+export type PresetName = keyof typeof presets;

@@ -1,0 +1,90 @@
+/** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
+import { embedding, noGrad, permute, Rng, type RngState, reshape, type Tensor, tensor, tidy } from '../core/index.ts';
+import type { ImageDataset } from '../data/index.ts';
+import type { TokenSource } from '../maskgit/index.ts';
+import type { TiTok } from '../titok/index.ts';
+import { eachBatch } from './evaluate.ts';
+import { flippable } from './stages.ts';
+
+/** Batches in shuffled order, epoch by epoch; the state is the generator and the place in the order. */
+export class TokenBatches implements TokenSource {
+  readonly #tokens: Int32Array;
+  readonly #labels: Int32Array;
+  readonly #batchSize: number;
+  readonly #rng: Rng;
+  #epoch: RngState;
+  #order: Int32Array;
+  #position = 0;
+
+  /** @param tokens  rows·K ids    @param labels  a class for each row */
+  constructor(tokens: Int32Array, labels: Int32Array, batchSize: number, seed: number) {
+    this.#tokens = tokens;
+    this.#labels = labels;
+    this.#batchSize = Math.min(batchSize, labels.length);
+    this.#rng = new Rng(seed);
+    this.#epoch = this.#rng.state;
+    this.#order = this.#rng.permutation(labels.length);
+  }
+
+  /** Encodes the training images, and their mirror images where the class allows it. */
+  static async encode(model: TiTok, dataset: ImageDataset, batchSize: number, seed: number): Promise<TokenBatches> {
+    const { train, size } = dataset;
+    const rows: number[] = [];
+    const labels: number[] = [];
+    const mayFlip = flippable(dataset);
+    await eachBatch(train, size, async (images, start) => {
+      for (const flipped of [false, true]) {
+        const ids = noGrad(() => tidy(() => model.encode(flipped ? mirrored(images) : images).indices));
+        const values = await ids.data();
+        ids.dispose();
+        const count = images.shape[0]!;
+        const k = values.length / count;
+        for (let i = 0; i < count; i++) {
+          const label = train.labels[start + i]!;
+          if (flipped && !mayFlip(label)) continue;
+          labels.push(label);
+          for (let j = 0; j < k; j++) rows.push(values[i * k + j]!);
+        }
+      }
+    });
+    return new TokenBatches(Int32Array.from(rows), Int32Array.from(labels), batchSize, seed);
+  }
+
+  next(): { tokens: Int32Array; labels: Int32Array } {
+    if (this.#position + this.#batchSize > this.#order.length) {
+      this.#epoch = this.#rng.state;
+      this.#order = this.#rng.permutation(this.#labels.length);
+      this.#position = 0;
+    }
+    const rows = this.#order.subarray(this.#position, this.#position + this.#batchSize);
+    this.#position += this.#batchSize;
+    const k = this.#tokens.length / this.#labels.length;
+    const tokens = new Int32Array(rows.length * k);
+    rows.forEach((row, i) => {
+      tokens.set(this.#tokens.subarray(row * k, (row + 1) * k), i * k);
+    });
+    return { tokens, labels: Int32Array.from(rows, (row) => this.#labels[row]!) };
+  }
+
+  get state(): { epoch: RngState; position: number } {
+    return { epoch: this.#epoch, position: this.#position };
+  }
+  set state({ epoch, position }: { epoch: RngState; position: number }) {
+    this.#epoch = epoch;
+    this.#rng.state = epoch;
+    this.#order = this.#rng.permutation(this.#labels.length);
+    this.#position = position;
+  }
+}
+
+/** Columns in reverse order. images [n, 3, height, width] */
+function mirrored(images: Tensor): Tensor {
+  const [n, c, h, w] = images.shape as [number, number, number, number];
+  const order = tensor(
+    Int32Array.from({ length: w }, (_, i) => w - 1 - i),
+    [w],
+    { dtype: 'int32' },
+  );
+  const columns = permute(images, [3, 0, 1, 2]).reshape([w, -1]); // [width, rest]
+  return permute(reshape(embedding(columns, order), [w, n, c, h]), [1, 2, 3, 0]);
+}

@@ -1,0 +1,42 @@
+/** The tokenizer and the images that commands work on. */
+import type { Command } from 'commander';
+import { type Tensor, tensor } from '../core/index.ts';
+import { centerCrop, decodeImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
+import type { TiTok } from '../titok/index.ts';
+import { loadPixelTokenizer, loadPublished, runFolder, useDevice } from './runs.ts';
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .option('--name <name>', 'run whose models are used', 'quickstart')
+    .option('--checkpoint <file>', 'published weights instead of a run; needs --preset')
+    .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, …')
+    .option('--device <name>', 'what to run on', 'cpu');
+}
+
+export interface ModelOptions {
+  readonly name: string;
+  readonly checkpoint?: string;
+  readonly preset?: string;
+  readonly device: string;
+}
+
+export async function openTokenizer({
+  name,
+  checkpoint,
+  preset,
+  device,
+}: ModelOptions): Promise<{ model: TiTok; folder: string }> {
+  await useDevice(device);
+  const folder = runFolder(name);
+  return { folder, model: checkpoint ? loadPublished(checkpoint, preset ?? 'none') : loadPixelTokenizer(folder) };
+}
+
+/** Files as [n, 3, size, size] in 0..1: shorter edge to `size` (antialiased bicubic), centre square. */
+export async function openImages(paths: readonly string[], size: number): Promise<Tensor> {
+  const values = new Float32Array(paths.length * 3 * size * size);
+  for (const [i, path] of paths.entries()) {
+    const square = centerCrop(resizeShorterEdge(await decodeImage(path), size), size);
+    values.set(toUnit(toPlanes(square)), i * 3 * size * size);
+  }
+  return tensor(values, [paths.length, 3, size, size]);
+}
