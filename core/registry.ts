@@ -27,8 +27,8 @@ let current: Device | undefined;
 /** The device with this name, opened once and again after it was closed or lost. @throws DeviceError when it is not there */
 export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
   const key = `${name} ${options.threads ?? ''}`;
-  const found = await opened.get(key);
-  if (found && found.usable !== false) return found;
+  const found = opened.get(key);
+  if (found && (await found).usable !== false) return found;
   const open = openers[name];
   if (!open) throw new DeviceError(`openDevice: expected one of ${deviceNames().join(', ')}, got '${name}'.`);
   const opening = Promise.resolve(open(options));
