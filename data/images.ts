@@ -14,8 +14,7 @@ export async function decodeImage(source: string | Uint8Array): Promise<RgbImage
     const { data, info } = await sharp(source, { failOn: 'error' })
       .rotate() // upright, by EXIF
       .flatten({ background: 'white' })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
+      .raw({ depth: 'uchar' }) // in sRGB, sharp's default
       .toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`${info.channels} channels after conversion to RGB`);
     return { width: info.width, height: info.height, data };

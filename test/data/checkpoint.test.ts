@@ -91,31 +91,49 @@ const saver = fileURLToPath(new URL('./save-forever.ts', import.meta.url));
 
 test('a limit of the system during a save is an error with the path', { skip: process.platform === 'win32' }, (t) => {
   const path = join(temporaryFolder(t), 'last.safetensors');
-  const command = `ulimit -f 64; exec "${process.execPath}" --import tsx "${saver}" "${path}"`; // 64 blocks: 32 or 64 KiB
+  const command = `ulimit -f 1024; exec "${process.execPath}" --import tsx "${saver}" "${path}"`; // blocks of 512 or 1024 bytes
   const { stderr, status } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
   assert.notEqual(status, 0);
   assert.match(stderr, /CheckpointError: .*last\.safetensors: expected to write 1\.0 MB, got EFBIG/);
   assert.deepEqual(fs.readdirSync(join(path, '..')), []);
 });
 
-test('kill -9 during saves leaves a whole checkpoint', { timeout: 60_000 }, async (t) => {
-  const folder = temporaryFolder(t);
-  const path = join(folder, 'last.safetensors');
-  for (const delayMs of [3, 11, 24]) {
-    const child = spawn(process.execPath, ['--import', 'tsx', saver, path], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const exited = once(child, 'exit');
-    await once(child.stdout, 'data'); // the first save is done, the next ones are under way
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    child.kill('SIGKILL');
-    await exited;
-    const { groups, meta } = loadCheckpoint(path);
-    const values = new Set(groups['model']!['weight']!.data);
-    assert.deepEqual([...values], [meta['step']]);
-  }
-  // What a killed process left is removed by a save an hour later.
-  const leftover = `${path}.1-0.tmp`;
-  fs.writeFileSync(leftover, 'half a checkpoint');
-  fs.utimesSync(leftover, 0, 0);
-  await saveCheckpoint(path, { groups: { model: weights(1) }, meta: {} });
-  assert.equal(fs.existsSync(leftover), false);
+/** Runs a saver until it is dead. Resolves when the first save is done, if it says so. */
+function startSaver(program: string, ...args: string[]) {
+  const path = fileURLToPath(new URL(program, import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return { child, saved: once(child.stdout, 'data'), exited: once(child, 'exit') };
+}
+
+/** Every value of a whole checkpoint is the step in its meta. */
+function stepOf(path: string): unknown {
+  const { groups, meta } = loadCheckpoint(path);
+  assert.deepEqual([...new Set(groups['model']!['weight']!.data)], [meta['step']]);
+  return meta['step'];
+}
+
+test('kill -9 at any point of a save leaves the previous checkpoint', { timeout: 60_000 }, async (t) => {
+  const points = ['writeSync', 'fsyncSync', 'renameSync'];
+  const died = points.map(async (point) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, 'last.safetensors');
+    const { exited } = startSaver('./save-and-die.ts', path, point);
+    assert.deepEqual(await exited, [null, 'SIGKILL'], point);
+    assert.equal(stepOf(path), 1, point);
+    const leftover = fs.readdirSync(folder).find((name) => name.endsWith('.tmp'))!;
+    fs.utimesSync(join(folder, leftover), 0, 0); // a save an hour later removes what the killed one left
+    await saveCheckpoint(path, { groups: { model: weights(3) }, meta: { step: 3 } });
+    assert.deepEqual(fs.readdirSync(folder), ['last.safetensors'], point);
+  });
+  await Promise.all(died);
+});
+
+test('kill -9 at an arbitrary moment leaves a whole checkpoint', { timeout: 60_000 }, async (t) => {
+  const path = join(temporaryFolder(t), 'last.safetensors');
+  const { child, saved, exited } = startSaver('./save-forever.ts', path);
+  await saved; // the next saves are under way
+  await new Promise((resolve) => setTimeout(resolve, 17));
+  child.kill('SIGKILL');
+  await exited;
+  stepOf(path);
 });

@@ -45,6 +45,15 @@ test('resizing, cropping and rounding equal the reference, bit for bit', () => {
   }
 });
 
+test('metrics round halves to even, and lose a level where float32 does', () => {
+  const halves = Float32Array.from([0.5, 1.5, 2.5, 3.5], (v) => v / 255);
+  assert.deepEqual([...toUint8ForMetrics(halves)], [0, 2, 2, 4]);
+  const levels = Uint8Array.from({ length: 256 }, (_, i) => i);
+  const expected = levels.map((k) => Math.fround(Math.fround(k / 255) * 255));
+  assert.deepEqual(toUint8ForMetrics(toUnit(levels)), expected);
+  assert.deepEqual([...toUint8Truncated([-1, 2, 0.999])], [0, 255, 254]);
+});
+
 const pixel = ({ data, width }: RgbImage, x: number, y: number) => [...data.subarray((y * width + x) * 3).slice(0, 3)];
 const near = (actual: readonly number[], expected: readonly number[], tolerance: number) =>
   assert.ok(
