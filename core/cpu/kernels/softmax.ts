@@ -8,10 +8,10 @@ import { vectorMath } from './vector-math.ts';
 const at = i32.add;
 const c = i32.const;
 
-/** Sets `top` to the largest of a row's n values, in all lanes. */
+/** Sets `top` to the largest of a row's n values, in all lanes. NaN is passed over here; the exponentials bring it in. */
 export function rowMaximum(f: Code, L: Locals, j: Local<'i32'>, row: I32, n: I32, top: Local<'v128'>): void {
   top.set(v.const(-Infinity));
-  eachFour(f, L, j, n, ({ live }) => top.set(v.max(top, live(v.load(at(row, j)), v.const(-Infinity)))));
+  eachFour(f, L, j, n, ({ live }) => top.set(v.pmax(top, live(v.load(at(row, j)), v.const(-Infinity)))));
   top.set(v.splat(max4(top)));
 }
 
