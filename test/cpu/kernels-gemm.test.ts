@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as gemm from '../../core/cpu/kernels/gemm.ts';
+import * as matmul from '../../core/cpu/kernels/matmul.ts';
 import { assertClose, harness, randomValues, type Values } from './harness.ts';
 
 const random = randomValues(1);
@@ -37,7 +38,7 @@ for (const [threads, fma] of [
   [1, false],
   [3, undefined],
 ] as const) {
-  const { run } = harness([gemm], { threads, ...(fma !== undefined && { fma }) });
+  const { run } = harness([gemm, matmul], { threads, ...(fma !== undefined && { fma }) });
   test(`matmul, all transposes, ${threads} shares`, () => {
     for (const [ba, bb, m, k, n] of SIZES)
       for (const transposeA of [false, true])
@@ -73,7 +74,7 @@ for (const [threads, fma] of [
 }
 
 test('NaN and Inf reach exactly the values that depend on them', () => {
-  const { run } = harness([gemm]);
+  const { run } = harness([gemm, matmul]);
   const a = random([1, 6, 5], (x, i) => (i === 7 ? NaN : i === 14 ? Infinity : x)); // in rows 1 and 2
   const b = random([1, 5, 9], Math.abs);
   const y = run('matmul', [1, 6, 9], a, b, { transposeA: false, transposeB: false });

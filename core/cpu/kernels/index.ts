@@ -5,6 +5,7 @@ import * as conv from './conv.ts';
 import * as gemm from './gemm.ts';
 import * as indexing from './indexing.ts';
 import * as loss from './loss.ts';
+import * as matmul from './matmul.ts';
 import * as movement from './movement.ts';
 import * as nearest from './nearest.ts';
 import * as norm from './norm.ts';
@@ -15,6 +16,7 @@ import * as softmax from './softmax.ts';
 
 export const kernelFiles: readonly KernelFile[] = [
   gemm,
+  matmul,
   parts,
   softmax,
   loss,

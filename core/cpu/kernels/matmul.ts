@@ -1,0 +1,115 @@
+/** The matrix products of tensors: what `matmul` and `linear` ask of gemm.ts, and how threads share it. */
+import { type I32, i32 } from '../emitter.ts';
+import { type Cpu, type CpuRef, type KernelBuilder, options, type Routine, ref } from '../routine.ts';
+import { ADD } from './gemm.ts';
+import { ints } from './locals.ts';
+
+const k = i32.const;
+const at = i32.add;
+
+export function define(b: KernelBuilder): void {
+  for (const mode of ['row', 'col'] as const) defineProduct(b, mode);
+  // products without a sum (depth 0): rows of c become the bias or 0
+  b.def('fill_rows', 'begin end scratch c n bias', (f, a, L) => {
+    const { i, j, p } = ints(L, 'i j p');
+    p.set(at(a.c, i32.shl(i32.mul(a.begin, a.n), k(2))));
+    f.for(i, a.begin, a.end, k(1), () =>
+      f.loop(j, a.n, 1, () => {
+        f.do(i32.store(p, k(0)));
+        f.if(a.bias, () => f.do(i32.store(p, i32.load(at(a.bias, i32.shl(j, k(2)))))));
+        p.set(at(p, k(4)));
+      }),
+    );
+  });
+}
+
+const BATCHES = 0;
+const ROWS = 1;
+const COLUMNS = 2;
+/** The threads' share of a product: some of its batches, rows or columns. sA, sB, sC: bytes between batches. */
+function defineProduct(b: KernelBuilder, mode: 'row' | 'col'): void {
+  const params = 'begin end scratch split m n depth A as sA B rs cs sB C ldc sC add bias';
+  b.def(`product_${mode}`, params, (f, a, L) => {
+    const { i } = ints(L, 'i');
+    const gemm = (m: I32, n: I32, A: I32, B: I32, C: I32, bias: I32) =>
+      f.do(b.call(`gemm_${mode}`, m, n, a.depth, A, a.as, B, a.rs, a.cs, C, a.ldc, a.add, bias, a.scratch));
+    const share = i32.sub(a.end, a.begin);
+    const floats = i32.shl(a.begin, k(2));
+    f.if(i32.eq(a.split, k(ROWS)), () =>
+      gemm(share, a.n, at(a.A, mode === 'row' ? i32.mul(a.begin, a.as) : floats), a.B, at(a.C, i32.mul(a.begin, a.ldc)), a.bias));
+    f.if(i32.eq(a.split, k(COLUMNS)), () =>
+      gemm(a.m, share, a.A, at(a.B, i32.mul(a.begin, a.cs)), at(a.C, floats), at(a.bias, floats)));
+    f.if(i32.eq(a.split, k(BATCHES)), () =>
+      f.for(i, a.begin, a.end, k(1), () =>
+        gemm(a.m, a.n, at(a.A, i32.mul(i, a.sA)), at(a.B, i32.mul(i, a.sB)), at(a.C, i32.mul(i, a.sC)), a.bias)));
+  }); // biome-ignore format: one line per way of splitting
+}
+
+interface Product {
+  readonly batches: number;
+  readonly m: number;
+  readonly n: number;
+  readonly depth: number;
+  /** Byte address; bytes between batches, 0 to use the one for all. */
+  readonly a: { at: number; transposed: boolean; batch: number };
+  readonly b: { at: number; transposed: boolean; batch: number };
+  readonly c: number;
+  readonly bias: number | null;
+}
+
+function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, bias }: Product): void {
+  if (batches * m * n === 0) return;
+  const launch = (split: number, items: number, batch: number, count: number, unit: number) =>
+    cpu.parallel(
+      a.transposed ? 'product_col' : 'product_row',
+      items,
+      count * m * n * depth,
+      [
+        split, m, n, depth,
+        a.at + batch * a.batch, (a.transposed ? m : depth) * 4, a.batch,
+        b.at + batch * b.batch, b.transposed ? 4 : n * 4, b.transposed ? depth * 4 : 4, b.batch,
+        c + batch * m * n * 4, n * 4, m * n * 4,
+        bias === null ? ADD.nothing : ADD.columnBias, bias ?? 0,
+      ],
+      unit,
+    ); // biome-ignore format: one line per operand
+  if (depth === 0) cpu.parallel('fill_rows', batches * m, batches * m * n, [c, n, bias ?? 0]);
+  else if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
+  else {
+    for (let i = 0; i < batches; i++) {
+      // the longer side is cut, so that each thread packs little and multiplies much
+      if (m >= n) launch(ROWS, m, i, 1, 4);
+      else launch(COLUMNS, n, i, 1, 8);
+    }
+  }
+}
+
+const matrixBytes = ([batches, rows, columns]: CpuRef['shape']): number => (batches === 1 ? 0 : rows! * columns! * 4);
+
+export const routines: Readonly<Record<string, Routine>> = {
+  /** y[i] = a[i] b[i]; a [B, m, k] or transposed [B, k, m], b [B, k, n] or [B, n, k]; a batch of one serves all. */
+  matmul(cpu, y, ...args) {
+    const [a, b] = [ref(args[0]), ref(args[1])];
+    const { transposeA, transposeB } = options<{ transposeA: boolean; transposeB: boolean }>(args[2]);
+    const [batches, m, n] = y.shape as [number, number, number];
+    multiply(cpu, {
+      batches, m, n, depth: a.shape[transposeA ? 1 : 2]!,
+      a: { at: a.at, transposed: transposeA, batch: matrixBytes(a.shape) },
+      b: { at: b.at, transposed: transposeB, batch: matrixBytes(b.shape) },
+      c: y.at, bias: null,
+    }); // biome-ignore format: sizes, operands, result
+  },
+
+  /** y = x Wᵀ + bias; x [..., in], W [out, in] */
+  linear(cpu, y, ...args) {
+    const [x, w] = [ref(args[0]), ref(args[1])];
+    const [n, depth] = w.shape as [number, number];
+    const m = y.shape.slice(0, -1).reduce((p, d) => p * d, 1);
+    multiply(cpu, {
+      batches: 1, m, n, depth,
+      a: { at: x.at, transposed: false, batch: 0 },
+      b: { at: w.at, transposed: true, batch: 0 },
+      c: y.at, bias: args[2] == null ? null : ref(args[2]).at,
+    }); // biome-ignore format: sizes, operands, result
+  },
+};
