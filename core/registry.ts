@@ -11,10 +11,17 @@ export interface DeviceOptions {
 const openers: Record<string, (options: DeviceOptions) => Device | Promise<Device>> = {
   cpu: (options) => new CpuDevice(options),
   reference: () => new ReferenceDevice(),
+  auto: openFastest,
   ...Object.fromEntries(
     ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'gpujs-cpu'].map((name) => [name, () => openWithGpuJs(name)]),
   ),
 };
+/** The fastest device of this machine; which one, and why, goes to the log. */
+async function openFastest(): Promise<Device> {
+  const { device, why } = await (await import('./gpu/auto.ts')).pickDevice(openDevice);
+  console.error(why);
+  return device;
+}
 /** gpu.js is large, so it is loaded when a device asks for it. */
 const openWithGpuJs = async (name: string): Promise<Device> => (await import('./gpu/device.ts')).openGpuJs(name);
 

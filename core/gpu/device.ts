@@ -92,7 +92,7 @@ export class GpuJsDevice implements Device {
           const inputs: (Raw | number)[] = [];
           for (const from of Object.values(pass.inputs)) {
             const arg = typeof from === 'string' ? named.get(from)! : args[from];
-            inputs.push(isSlot(arg) ? (arg.raw ?? (await this.#empty())) : (arg as Raw | number));
+            inputs.push(isSlot(arg) ? await this.#raw(arg) : (arg as Raw | number));
           }
           const raw =
             numel(pass.out) === 0 ? await this.#empty() : await this.#launch(call.op, call.shape, pass, inputs);
@@ -236,6 +236,11 @@ export class GpuJsDevice implements Device {
   async #empty(): Promise<Raw> {
     this.#nothing ??= await this.#launch('upload', [1], identity(1), [new Float32Array(1)]);
     return this.#nothing;
+  }
+  async #raw(slot: Slot): Promise<Raw> {
+    if (slot.length === 0) return this.#empty();
+    if (!slot.raw) throw new Error(`the values of ${slot.op} ${show(slot.shape)} were freed before they were read`);
+    return slot.raw;
   }
   #delete(raw: Raw): void {
     if (isResident(raw)) raw.delete();

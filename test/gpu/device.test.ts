@@ -1,0 +1,196 @@
+/** What the gpu.js devices promise besides right numbers: order, errors that stay with their tensor, bounded caches. */
+import assert from 'node:assert/strict';
+import test, { after } from 'node:test';
+import { pickDevice } from '../../core/gpu/auto.ts';
+import type { GpuJsDevice } from '../../core/gpu/device.ts';
+import { loadGpuJs } from '../../core/gpu/gpujs.ts';
+import * as T from '../../core/index.ts';
+import { type Device, DeviceError, openDevice, type Tensor, tensor } from '../../core/index.ts';
+import { openOrSkip } from '../devices.ts';
+
+const list = async (t: Tensor): Promise<number[]> => Array.from(await t.data());
+
+for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
+  const opened = await openOrSkip(name);
+  if (!opened) continue;
+  const device = opened as GpuJsDevice;
+  const on = (values: number[], shape?: T.Shape): Tensor => tensor(values, shape, { device });
+
+  test(`${name}: says what runs, and is opened once`, async () => {
+    assert.equal(device.name, name);
+    assert.equal(await openDevice(name), device);
+    assert.throws(() => on([1]).dataSync(), /dataSync: expected a synchronous device .* Use 'await t.data\(\)'/);
+  });
+
+  test(`${name}: empty tensors and tensors with one element`, async () => {
+    const empty = T.zeros([0, 3], { device });
+    assert.deepEqual(await list(T.exp(empty)), []);
+    assert.deepEqual(await list(T.sum(empty, 0)), [0, 0, 0]);
+    assert.deepEqual(await list(T.matmul(T.zeros([2, 0], { device }), empty)), [0, 0, 0, 0, 0, 0]);
+    assert.deepEqual(await list(T.concat([empty, on([1, 2, 3], [1, 3])])), [1, 2, 3]);
+    assert.deepEqual(await list(T.add(on([2], []), 3)), [5]);
+    assert.equal(await T.mul(on([2]), on([4], [1])).item(), 8);
+  });
+
+  test(`${name}: a tensor may be freed as soon as it was used, and an array overwritten once it was uploaded`, async () => {
+    const values = Float32Array.of(1, 2, 3);
+    const x = tensor(values, [3], { device });
+    values.fill(99);
+    const y = T.mul(x, 2);
+    const read = x.data();
+    x.dispose();
+    const z = T.add(y, 1);
+    y.dispose();
+    assert.deepEqual(Array.from(await read), [1, 2, 3]);
+    assert.deepEqual(await list(z), [3, 5, 7]);
+    assert.throws(() => T.add(y, 1), DeviceError);
+  });
+
+  test(`${name}: assign takes values from a tensor of the same device`, async () => {
+    const [p, x] = [on([1, 2]), on([3, 4])];
+    p.assign(T.mul(x, 10));
+    x.dispose();
+    assert.deepEqual(await list(p), [30, 40]);
+    assert.deepEqual(await list(p.assign([5, 6])), [5, 6]);
+  });
+
+  test(`${name}: updates in place see the new values of targets before them`, async () => {
+    const step = T.defineUpdate(`step on ${name}`, ['m', 'p'], ['g'], ['rate'], { m: 'm + g', p: 'p - rate * m' });
+    const [m, p] = [on([1, 1]), on([5, 5])];
+    step({ m, p, g: on([2, 3]) }, { rate: 0.5 });
+    assert.deepEqual(
+      [await list(m), await list(p)],
+      [
+        [3, 4],
+        [3.5, 3],
+      ],
+    );
+  });
+
+  test(`${name}: a kernel is compiled once per op and shape, whatever its scalars`, async () => {
+    await T.mul(on([1, 2, 3, 4, 5]), 2).data();
+    const { kernels, launches } = device.stats();
+    assert.deepEqual(await list(T.mul(on([1, 2, 3, 4, 5]), 2.5)), [2.5, 5, 7.5, 10, 12.5]);
+    assert.equal(device.stats().kernels, kernels);
+    assert.equal(device.stats().launches, launches + 2); // upload and mul
+  });
+
+  test(`${name}: evicted kernels leave their results readable and are compiled again`, async () => {
+    const x = on([1, 2, 3]);
+    const y = T.exp(T.neg(x));
+    device.evict();
+    assert.equal(await device.sync(), undefined);
+    assert.equal(device.stats().kernels, 0);
+    const before = await list(y);
+    assert.ok(Math.abs(before[0]! - Math.exp(-1)) < 1e-6);
+    assert.deepEqual(await list(T.exp(T.neg(x))), before);
+  });
+
+  test(`${name}: profile counts launches by op and shape`, async () => {
+    await device.sync();
+    device.resetProfile();
+    await T.softmax(on([1, 2, 3, 4], [2, 2])).data();
+    const softmax = device.profile().find((row) => row.op === 'softmax');
+    assert.deepEqual([softmax?.shape, softmax?.launches], ['[2, 2]', 3]);
+    assert.ok(softmax!.hostMs > 0);
+  });
+
+  test(`${name}: an error names its op, stays with its tensor and those made from it`, async () => {
+    const broken = T.elementwise<[x: T.Operand]>(`broken on ${name}`, '(x) => x + 1');
+    T.registry.delete(`broken on ${name}`);
+    const x = on([1, 2]);
+    const tooMany = device.run({
+      op: 'hungry',
+      shape: [2],
+      args: Array(8).fill({ handle: x.storage.handle, shape: [2] }),
+      passes: () => [
+        {
+          out: [2],
+          inputs: Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`a${i}`, i])),
+          body: 'return a0[this.thread.x];',
+        },
+      ],
+    });
+    const next = device.run({
+      op: 'next',
+      shape: [2],
+      args: [{ handle: tooMany, shape: [2] }],
+      passes: () => [{ out: [2], inputs: { a: 0 }, body: 'return a[this.thread.x];' }],
+    });
+    const expected = {
+      name: 'DeviceError',
+      message: `${name}: hungry [2]: expected at most 7 arrays in a kernel, got 8.`,
+    };
+    await assert.rejects(device.read(next, 2), expected);
+    await assert.rejects(device.read(tooMany, 2), expected);
+    assert.deepEqual(await list(broken(x)), [2, 3]);
+    device.free(tooMany);
+    device.free(next);
+    assert.throws(() => device.free(next), /next \[2\] were freed/);
+  });
+
+  test(`${name}: a source that gpu.js cannot run is an error, never a fallback`, async () => {
+    const odd = device.run({
+      op: 'odd',
+      shape: [1],
+      args: [],
+      passes: () => [{ out: [1], inputs: {}, body: 'return nobody(1.0);' }],
+    });
+    await assert.rejects(
+      device.read(odd, 1),
+      (e: Error) => e instanceof DeviceError && e.message.startsWith(`${name}: odd [1]: `),
+    );
+    device.free(odd);
+  });
+
+  test(`${name}: a result beyond the device's limit names op and limit`, async () => {
+    const huge = T.expand(on([1], [1, 1]), [2 ** 15, 2 ** 15]);
+    await assert.rejects(
+      huge.data(),
+      new RegExp(
+        `${name}: expand \\[32768, 32768\\]: expected at most \\d+ values in one array \\(.*\\), got 1073741824`,
+      ),
+    );
+    huge.dispose();
+  });
+}
+
+test('webgpu: losing the device is an error that names the op, and a new one can be opened', async (t) => {
+  const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
+  if (!device) return;
+  const x = tensor([1, 2], [2], { device });
+  await x.data();
+  const { device: gpu } = await (await loadGpuJs()).WebGPUContext.acquire();
+  gpu.destroy();
+  await gpu.lost;
+  await assert.rejects(T.exp(x).data(), /webgpu: exp \[2\]: the device was lost .* load the last checkpoint/);
+  assert.equal(device.usable, false);
+  const fresh = await openDevice('webgpu');
+  assert.notEqual(fresh, device);
+  assert.deepEqual(await list(T.add(tensor([1, 2], [2], { device: fresh }), 1)), [2, 3]);
+  await fresh.close();
+});
+
+test('a device that is missing says what to install', async () => {
+  await assert.rejects(openDevice('webgl2'), /webgl2: expected a browser with WebGL 2, got none. In Node use webgpu/);
+  await assert.rejects(openDevice('vulkan'), /openDevice: expected one of cpu, reference, .*, got 'vulkan'/);
+});
+
+test('auto picks the fastest device that is there and says why', async () => {
+  const slow = new Map<string, Device>([
+    ['cpu', await openDevice('cpu')],
+    ['webgpu', await openDevice('reference')],
+  ]);
+  const choice = await pickDevice(async (name) => slow.get(name)!);
+  assert.equal(choice.device.name, 'cpu');
+  assert.match(choice.why, /^auto: cpu\. 128³ matmul in ms: cpu [\d.]+, reference [\d.]+/);
+  const alone = await pickDevice(async (name) => {
+    if (name === 'cpu') return slow.get(name)!;
+    throw new DeviceError(`${name}: none here.`);
+  });
+  assert.match(alone.why, /Absent: webgpu: none here\./);
+});
+
+after(async () => {
+  for (const name of ['webasm', 'gpujs-cpu']) await (await openDevice(name)).close();
+});
