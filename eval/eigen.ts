@@ -1,101 +1,91 @@
-/** Eigenvalues and eigenvectors of symmetric matrices, in float64. */
+/** Eigenvalues of symmetric matrices, in float64. */
 
-export interface Eigen {
-  /** In no particular order. */
-  readonly values: Float64Array; // [n]
-  /** Row i is the unit eigenvector of value i. */
-  readonly vectors: Float64Array; // [n, n]
+/**
+ * All eigenvalues in rising order: reflections make the matrix tridiagonal, bisection finds the values.
+ *
+ * @param matrix  [n, n], symmetric, row-major; not changed
+ */
+export function symmetricEigenvalues(matrix: Float64Array, n: number): Float64Array {
+  if (matrix.length !== n * n) {
+    throw new RangeError(`symmetricEigenvalues: expected ${n} × ${n} values, got ${matrix.length}.`);
+  }
+  if (!matrix.every(Number.isFinite)) {
+    throw new RangeError('symmetricEigenvalues: expected finite values, got NaN or an infinity.');
+  }
+  return bisect(tridiagonalize(matrix.slice(), n), n);
+}
+
+interface Tridiagonal {
+  readonly diagonal: Float64Array; // [n]
+  /** Value i stands between diagonal values i and i + 1; the last is 0. */
+  readonly beside: Float64Array; // [n]
 }
 
 /**
- * Cyclic Jacobi: rotations in the plane of two axes, each of which makes one off-diagonal pair zero, until all are.
+ * Householder: column k is reflected onto its first entry below the diagonal, which leaves the eigenvalues as they are.
  *
- *   A = Vᵀ diag(values) V
+ *   H = I − 2 v vᵀ, |v| = 1;   H A H = A − v wᵀ − w vᵀ,   w = 2 (A v − (vᵀ A v) v)
  *
- * Slow beside QR iteration for many hundreds of dimensions, but short and exact to the last digits.
- *
- * @param matrix  [n, n], symmetric, row-major; not changed
- * @see Golub and Van Loan, Matrix Computations, §8.5
+ * @param a  [n, n], overwritten
+ * @see Golub and Van Loan, Matrix Computations, §8.3
  */
-export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
-  if (matrix.length !== n * n)
-    throw new RangeError(`symmetricEigen: expected ${n} × ${n} values, got ${matrix.length}.`);
-  if (!matrix.every(Number.isFinite))
-    throw new RangeError('symmetricEigen: expected finite values, got NaN or an infinity.');
-  const a = matrix.slice();
-  const vectors = identity(n);
-  const negligible = 1e-30 * a.reduce((sum, x) => sum + x * x, 0); // of the squared norm, which rotations keep
-  for (let sweep = 0; sweep < 60 && offDiagonal(a, n) > negligible; sweep++) {
-    for (let p = 0; p < n - 1; p++) {
-      for (let q = p + 1; q < n; q++) {
-        const apq = a[p * n + q]!;
-        if (apq === 0) continue;
-        // the smaller root t = tan(angle) of t² + 2θt − 1 = 0 turns by at most 45°
-        const theta = (a[q * n + q]! - a[p * n + p]!) / (2 * apq);
-        const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.hypot(theta, 1));
-        const c = 1 / Math.hypot(t, 1);
-        rotateColumns(a, n, p, q, c, t * c);
-        rotateRows(a, n, p, q, c, t * c);
-        rotateRows(vectors, n, p, q, c, t * c);
-        a[p * n + q] = 0;
-        a[q * n + p] = 0;
-      }
+function tridiagonalize(a: Float64Array, n: number): Tridiagonal {
+  const beside = new Float64Array(n);
+  const v = new Float64Array(n);
+  const w = new Float64Array(n);
+  for (let k = 0; k < n - 1; k++) {
+    const first = k + 1; // rows and columns from here on are still full
+    for (let i = first; i < n; i++) v[i] = a[i * n + k]!;
+    const length = Math.sqrt(dot(v, v, first, n));
+    beside[k] = v[first]! < 0 ? length : -length; // the sign that does not cancel in the next line
+    v[first]! -= beside[k]!;
+    const norm = Math.sqrt(dot(v, v, first, n));
+    if (norm === 0) continue;
+    for (let i = first; i < n; i++) v[i]! /= norm;
+
+    for (let i = first; i < n; i++) w[i] = 2 * dot(a, v, first, n, i * n);
+    const along = dot(v, w, first, n);
+    for (let i = first; i < n; i++) w[i]! -= along * v[i]!;
+    for (let i = first; i < n; i++) {
+      const [vi, wi] = [v[i]!, w[i]!];
+      for (let j = first; j < n; j++) a[i * n + j]! -= vi * w[j]! + wi * v[j]!;
     }
   }
-  return { values: Float64Array.from({ length: n }, (_, i) => a[i * n + i]!), vectors };
+  return { diagonal: Float64Array.from({ length: n }, (_, i) => a[i * n + i]!), beside };
 }
 
-/** Sum of squares beside the diagonal. */
-function offDiagonal(a: Float64Array, n: number): number {
+/** Σ x[offset + i] y[i] over first ≤ i < end. */
+function dot(x: Float64Array, y: Float64Array, first: number, end: number, offset = 0): number {
   let sum = 0;
-  for (let i = 0; i < n; i++) for (let j = i + 1; j < n; j++) sum += 2 * a[i * n + j]! ** 2;
+  for (let i = first; i < end; i++) sum += x[offset + i]! * y[i]!;
   return sum;
 }
 
-/** Turns axes p and q of every column: [xp, xq] → [c xp − s xq, s xp + c xq], down rows p and q. */
-function rotateRows(a: Float64Array, n: number, p: number, q: number, c: number, s: number): void {
-  for (let j = 0; j < n; j++) {
-    const [x, y] = [a[p * n + j]!, a[q * n + j]!];
-    a[p * n + j] = c * x - s * y;
-    a[q * n + j] = s * x + c * y;
-  }
-}
-function rotateColumns(a: Float64Array, n: number, p: number, q: number, c: number, s: number): void {
-  for (let i = 0; i < n; i++) {
-    const [x, y] = [a[i * n + p]!, a[i * n + q]!];
-    a[i * n + p] = c * x - s * y;
-    a[i * n + q] = s * x + c * y;
-  }
-}
+/** The k-th eigenvalue is where the number of eigenvalues below x passes k. */
+function bisect({ diagonal, beside }: Tridiagonal, n: number): Float64Array {
+  const radius = (i: number) => Math.abs(beside[i]!) + Math.abs(beside[i - 1] ?? 0);
+  const lowest = diagonal.reduce((x, d, i) => Math.min(x, d - radius(i)), Infinity); // Gershgorin's discs
+  const highest = diagonal.reduce((x, d, i) => Math.max(x, d + radius(i)), -Infinity);
+  const tiny = Number.EPSILON * Math.max(Math.abs(lowest), Math.abs(highest), 1e-300);
 
-function identity(n: number): Float64Array {
-  const out = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) out[i * n + i] = 1;
-  return out;
-}
-
-/** S^½ = Vᵀ diag(√max(λ, 0)) V: the symmetric root of a covariance. Rounding may leave tiny negative λ. */
-export function symmetricRoot(matrix: Float64Array, n: number): Float64Array {
-  const { values, vectors } = symmetricEigen(matrix, n);
-  const out = new Float64Array(n * n);
-  for (let k = 0; k < n; k++) {
-    const root = Math.sqrt(Math.max(0, values[k]!));
+  /** Sylvester: as many as there are negative pivots in the elimination of T − x I. */
+  const below = (x: number): number => {
+    let count = 0;
+    let pivot = 1;
     for (let i = 0; i < n; i++) {
-      const scaled = root * vectors[k * n + i]!;
-      for (let j = 0; j < n; j++) out[i * n + j]! += scaled * vectors[k * n + j]!;
+      pivot = diagonal[i]! - x - (i > 0 ? beside[i - 1]! ** 2 / pivot : 0);
+      if (Math.abs(pivot) < tiny * Number.EPSILON) pivot = -tiny * Number.EPSILON;
+      if (pivot < 0) count++;
     }
-  }
-  return out;
-}
-
-/** a b for square matrices. */
-export function product(a: Float64Array, b: Float64Array, n: number): Float64Array {
-  const out = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < n; k++) {
-      const x = a[i * n + k]!;
-      for (let j = 0; j < n; j++) out[i * n + j]! += x * b[k * n + j]!;
+    return count;
+  };
+  return Float64Array.from({ length: n }, (_, k) => {
+    let [low, high] = [lowest, highest];
+    while (high - low > tiny) {
+      const middle = 0.5 * (low + high);
+      if (below(middle) > k) high = middle;
+      else low = middle;
     }
-  }
-  return out;
+    return 0.5 * (low + high);
+  });
 }

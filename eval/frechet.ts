@@ -1,5 +1,6 @@
 /** Fréchet distance between two sets of feature vectors, as FID measures it on Inception features. */
-import { product, symmetricEigen, symmetricRoot } from './eigen.ts';
+import { choleskyFactor } from './cholesky.ts';
+import { symmetricEigenvalues } from './eigen.ts';
 
 /**
  * Mean and covariance of feature vectors that arrive in batches, in float64.
@@ -26,19 +27,20 @@ export class FrechetStatistics {
     if (features.length % dim !== 0) {
       throw new RangeError(`FrechetStatistics: expected rows of ${dim} features, got ${features.length} values.`);
     }
+    const [mean, scatter] = [this.#mean, this.#scatter];
     const before = new Float64Array(dim);
     const after = new Float64Array(dim);
     for (let row = 0; row < features.length; row += dim) {
       this.#count++;
       for (let i = 0; i < dim; i++) {
         const x = features[row + i]!;
-        before[i] = x - this.#mean[i]!;
-        this.#mean[i]! += before[i]! / this.#count;
-        after[i] = x - this.#mean[i]!;
+        before[i] = x - mean[i]!;
+        mean[i]! += before[i]! / this.#count;
+        after[i] = x - mean[i]!;
       }
       for (let i = 0; i < dim; i++) {
         const scale = before[i]!;
-        for (let j = i; j < dim; j++) this.#scatter[i * dim + j]! += scale * after[j]!;
+        for (let j = i; j < dim; j++) scatter[i * dim + j]! += scale * after[j]!;
       }
     }
     return this;
@@ -77,26 +79,42 @@ export interface Gaussian {
 /**
  *   |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½
  *
- * Σ₁ Σ₂ is not symmetric, but it has the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is; the trace of the root is the sum of
- * their roots. No iteration for a matrix root, and nothing complex, even when both covariances are singular.
+ * Σ₁ Σ₂ is not symmetric, but with Σ₁ = L Lᵀ it has the eigenvalues of Lᵀ Σ₂ L, which is; the trace of the root is the
+ * sum of their roots. No matrix root has to be found, and nothing turns complex when a covariance is singular.
  *
  * @see Heusel et al. 2017, arXiv:1706.08500
  */
 export function frechetDistance(a: Gaussian, b: Gaussian): number {
-  if (a.dim !== b.dim)
+  if (a.dim !== b.dim) {
     throw new RangeError(`frechetDistance: expected features of one size, got ${a.dim} and ${b.dim}.`);
+  }
   const n = a.dim;
-  const [s1, s2] = [a.covariance, b.covariance];
-  const root = symmetricRoot(s1, n);
-  const { values } = symmetricEigen(symmetrized(product(product(root, s2, n), root, n), n), n);
+  const [mean1, mean2, s1, s2] = [a.mean, b.mean, a.covariance, b.covariance];
+  const values = symmetricEigenvalues(congruent(choleskyFactor(s1, n), s2, n), n);
   let distance = 0;
-  const [mean1, mean2] = [a.mean, b.mean];
   for (let i = 0; i < n; i++) {
     distance += (mean1[i]! - mean2[i]!) ** 2 + s1[i * n + i]! + s2[i * n + i]! - 2 * Math.sqrt(Math.max(0, values[i]!));
   }
   return distance;
 }
 
-/** (A + Aᵀ) / 2: removes what rounding left. */
-const symmetrized = (a: Float64Array, n: number): Float64Array =>
-  a.map((x, at) => 0.5 * (x + a[(at % n) * n + Math.floor(at / n)]!));
+/** Lᵀ S L, made exactly symmetric. */
+function congruent(l: Float64Array, s: Float64Array, n: number): Float64Array {
+  const y = product(transposed(l, n), product(s, l, n), n);
+  return y.map((x, at) => 0.5 * (x + y[(at % n) * n + Math.floor(at / n)]!));
+}
+
+/** a b for square matrices. */
+function product(a: Float64Array, b: Float64Array, n: number): Float64Array {
+  const out = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < n; k++) {
+      const x = a[i * n + k]!;
+      if (x !== 0) for (let j = 0; j < n; j++) out[i * n + j]! += x * b[k * n + j]!;
+    }
+  }
+  return out;
+}
+
+const transposed = (a: Float64Array, n: number): Float64Array =>
+  a.map((_, at) => a[(at % n) * n + Math.floor(at / n)]!);

@@ -1,5 +1,7 @@
 /** Linear probe: how much of the class can be read off features by a linear map? */
 
+import { choleskyFactor, choleskySolve } from './cholesky.ts';
+
 export interface LinearProbeOptions {
   /** Class of each row, 0..classes−1. */
   labels: ArrayLike<number>;
@@ -50,7 +52,7 @@ export class LinearProbe {
       }
     }
     for (let i = 0; i < n; i++) gram[i * n + i]! += ridge * rows;
-    this.#weights = solvePositive(gram, target, n, classes);
+    this.#weights = choleskySolve(choleskyFactor(gram, n), target, n, classes);
   }
 
   /** Class of each row. */
@@ -79,28 +81,4 @@ export class LinearProbe {
     for (let d = 0; d < this.#dim; d++) x[d] = (features[row * this.#dim + d]! - this.#mean[d]!) * this.#scale[d]!;
     return x;
   }
-}
-
-/** X with A X = B for a symmetric positive definite A [n, n] (lower triangle read), B [n, m], by Cholesky's A = L Lᵀ. */
-function solvePositive(a: Float64Array, b: Float64Array, n: number, m: number): Float64Array {
-  const l = a.slice();
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let rest = l[i * n + j]!;
-      for (let k = 0; k < j; k++) rest -= l[i * n + k]! * l[j * n + k]!;
-      l[i * n + j] = i === j ? Math.sqrt(rest) : rest / l[j * n + j]!;
-    }
-  }
-  const x = b.slice();
-  for (let column = 0; column < m; column++) {
-    for (let i = 0; i < n; i++) {
-      for (let k = 0; k < i; k++) x[i * m + column]! -= l[i * n + k]! * x[k * m + column]!;
-      x[i * m + column]! /= l[i * n + i]!;
-    }
-    for (let i = n - 1; i >= 0; i--) {
-      for (let k = i + 1; k < n; k++) x[i * m + column]! -= l[k * n + i]! * x[k * m + column]!;
-      x[i * m + column]! /= l[i * n + i]!;
-    }
-  }
-  return x;
 }

@@ -1,42 +1,23 @@
 /** Reading golden files and comparing with them. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { type Shape, type Tensor, tensor } from '../../core/index.ts';
-
-export interface GoldenTensor {
-  readonly shape: Shape;
-  readonly data: Float32Array | Int32Array;
-}
+import { fileURLToPath } from 'node:url';
+import { type Tensor, tensor } from '../../core/index.ts';
+import { type RawTensor, readSafetensors } from '../../data/index.ts';
 
 /** A golden file of test/golden. */
 export class Golden {
-  readonly tensors: Readonly<Record<string, GoldenTensor>>;
+  readonly tensors: Readonly<Record<string, RawTensor>>;
   readonly metadata: Readonly<Record<string, string>>;
 
   constructor(name: string) {
-    const bytes = readFileSync(new URL(`../golden/${name}.safetensors`, import.meta.url));
-    const length = Number(bytes.readBigUInt64LE(0));
-    const { __metadata__, ...entries } = JSON.parse(bytes.toString('utf8', 8, 8 + length));
-    this.metadata = __metadata__;
-    this.tensors = Object.fromEntries(
-      Object.entries(entries as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>).map(
-        ([
-          key,
-          {
-            dtype,
-            shape,
-            data_offsets: [from, to],
-          },
-        ]) => {
-          const raw = new Uint8Array(bytes.subarray(8 + length + from, 8 + length + to)).buffer;
-          const data = dtype === 'I64' ? Int32Array.from(new BigInt64Array(raw), Number) : new Float32Array(raw);
-          return [key, { shape, data }];
-        },
-      ),
+    const { tensors, metadata } = readSafetensors(
+      fileURLToPath(new URL(`../golden/${name}.safetensors`, import.meta.url)),
     );
+    this.tensors = tensors;
+    this.metadata = metadata;
   }
 
-  get(key: string): GoldenTensor {
+  get(key: string): RawTensor {
     const found = this.tensors[key];
     assert.ok(found, `golden file has no '${key}'`);
     return found;
@@ -49,7 +30,7 @@ export class Golden {
     return this.get(key).data[0]!;
   }
   /** Entries under a prefix, which is taken off. */
-  under(prefix: string): Record<string, GoldenTensor> {
+  under(prefix: string): Record<string, RawTensor> {
     const inside = Object.entries(this.tensors).filter(([key]) => key.startsWith(prefix));
     return Object.fromEntries(inside.map(([key, t]) => [key.slice(prefix.length), t]));
   }

@@ -41,10 +41,12 @@ test('layers start as PyTorch starts them', async () => {
     assert.ok(largest <= bound && largest > 0.98 * bound, `largest ${largest}, bound ${bound}`);
     assert.ok(Math.abs(std / (bound / Math.sqrt(3)) - 1) < 0.05, `std ${std}`);
   }
-  assert.ok(Math.abs((await moments(new Embedding(100, 50, rng).weight)).std - 1) < 0.05);
+  close([(await moments(new Embedding(100, 50, rng).weight)).std], [1], 0.05, 'std');
   const cut = await moments(truncatedNormal([5000], 1.5, rng));
   assert.ok(cut.largest <= 2 && cut.std < 1.2, `${cut.largest} ${cut.std}`);
   assert.equal(new Linear(2, 2, rng, { bias: false }).bias, null);
+  const { in_proj_bias, out_proj } = new MultiheadAttention(4, 2, rng);
+  for (const bias of [in_proj_bias, out_proj.bias!]) close(await bias.data(), new Float32Array(bias.size), 0, 'bias');
 });
 
 test('initialiseWeights touches layers, and neither in_proj_weight nor embeddings', async () => {
@@ -52,11 +54,14 @@ test('initialiseWeights touches layers, and neither in_proj_weight nor embedding
   const before = Object.fromEntries(
     await Promise.all(Object.entries(stateDict(model)).map(async ([k, t]) => [k, await t.data()] as const)),
   );
+  model.block.attn.in_proj_bias.assign(new Float32Array(24).fill(1));
   initialiseWeights(stateDict(model), new Rng(3), 0.5);
   assert.deepEqual(await model.mask_token.data(), before['mask_token']);
   assert.deepEqual(await model.block.attn.in_proj_weight.data(), before['block.attn.in_proj_weight']);
-  assert.ok((await model.block.mlp.c_fc.bias!.data()).every((b) => b === 0));
-  assert.ok(Math.abs((await moments(model.block.mlp.c_fc.weight)).std - 0.5) < 0.1);
+  for (const bias of [model.block.mlp.c_fc.bias!, model.block.attn.in_proj_bias]) {
+    close(await bias.data(), new Float32Array(bias.size), 0, 'bias');
+  }
+  close([(await moments(model.block.mlp.c_fc.weight)).std], [0.5], 0.2, 'std');
 });
 
 test('the transformer block is its two equations', async () => {
@@ -100,7 +105,11 @@ test('dropout keeps the mean, drops the share p, and is off without a generator'
   const values = await dropout(x, 0.3, new Rng(1)).data();
   const dropped = Array.from(values).filter((v) => v === 0).length / 4000;
   assert.ok(Math.abs(dropped - 0.3) < 0.03, `${dropped}`);
-  assert.ok(values.every((v) => v === 0 || Math.abs(v - 1 / 0.7) < 1e-6));
+  close(
+    values,
+    Array.from(values, (v) => (v === 0 ? 0 : 1 / 0.7)),
+    1e-6,
+  );
   assert.throws(() => dropout(x, 1.5, new Rng(1)), /probability in 0\.\.1/);
 });
 

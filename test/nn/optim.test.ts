@@ -59,6 +59,22 @@ test('golden: AdamW with the published grouping, clipping and schedule', async (
   }
 });
 
+test('weight decay: matrices, but no norms, biases, embeddings and tokens', () => {
+  const still = [
+    'ln_1.weight',
+    'a.bias',
+    'latent_tokens',
+    'mask_token',
+    'class_embedding',
+    'norm1.weight',
+    'gamma',
+    'patch_embed.weight',
+  ];
+  for (const name of still) assert.equal(decaysWeight(name, [2, 2]), false, name);
+  assert.equal(decaysWeight('lm_head.weight', [2, 2]), true);
+  assert.equal(decaysWeight('lm_head.weight', [2]), false);
+});
+
 test('AdamW equals its equations in float64', async () => {
   await fc.assert(
     fc.asyncProperty(
