@@ -1,0 +1,62 @@
+/** Compares an op on a device with `reference`, which computes in float64. Runs in Node and in browsers. */
+import { type Device, grad, openDevice, Rng, registry, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
+import { draw, rows } from './op-rows.ts';
+
+/** Axis lengths m, k, n of the table's rows: smallest, odd, and more than one work group. */
+export const SIZES = [
+  [1, 1, 1],
+  [3, 5, 7],
+  [67, 33, 5],
+] as const;
+type Size = readonly [number, number, number];
+
+/** GPU modes use the driver's own sin, cos and acos, which err by up to 6e-5 (SwiftShader). */
+const DRIVERS_OWN = new Set(['sin', 'cos', 'acos']);
+const GPU_MODES = new Set(['webgpu', 'webgl2', 'webgl', 'headlessgl']);
+/** Relative to the larger of the value and the root mean square of all values; sums of products lose more than formulas. */
+function tolerance(op: string, device: string): number {
+  if (DRIVERS_OWN.has(op) && GPU_MODES.has(device)) return 1e-3;
+  return registry.get(op)!.formula ? 1e-5 : 1e-4;
+}
+/** What float32 leaves of values near 1 that cancel. */
+const ROUNDING = 1e-6;
+
+/** @throws Error when an op's values differ from the reference's */
+export async function sameValues(op: string, device: Device, size: Size): Promise<void> {
+  using _ = tensorScope();
+  const [want, got] = [apply(op, await openDevice('reference'), size), apply(op, device, size)];
+  await same('value', got.y, want.y, want.y.dtype === 'int32' ? 0 : tolerance(op, device.name), `sizes ${size}`);
+}
+
+/** @throws Error when the gradients of ⟨u, y⟩ differ from the reference's, for a random u */
+export async function sameGradients(op: string, device: Device, size: Size): Promise<void> {
+  if (rows[op]!.constant) return;
+  using _ = tensorScope();
+  const gradients = (on: Device): Tensor[] => {
+    const { xs, y } = apply(op, on, size);
+    return grad(y, xs, { seed: tensor(new Rng(2).uniforms(y.size, -1, 1), y.shape, { device: on }) });
+  };
+  const [want, got] = [gradients(await openDevice('reference')), gradients(device)];
+  for (const [i, g] of got.entries()) {
+    await same(`gradient ${i}`, g, want[i]!, 10 * tolerance(op, device.name), `sizes ${size}`);
+  }
+}
+
+function apply(op: string, device: Device, size: Size): { xs: Tensor[]; y: Tensor } {
+  const row = rows[op]!;
+  const rng = new Rng(1);
+  const xs = row.shapes(...size).map((shape) => tensor(draw(row, shape, rng), shape, { device }));
+  return { xs, y: row.call(...xs) };
+}
+
+async function same(what: string, got: Tensor, want: Tensor, tolerance: number, where: string): Promise<void> {
+  const differ = (a: unknown, b: unknown) => new Error(`${what}: expected ${a}, got ${b}, ${where}`);
+  if (show(got.shape) !== show(want.shape)) throw differ(show(want.shape), show(got.shape));
+  if (got.dtype !== want.dtype) throw differ(want.dtype, got.dtype);
+  const [w, g] = [await want.data(), await got.data()];
+  const rms = Math.sqrt(Array.from(w).reduce((s, x) => s + x * x, 0) / Math.max(1, w.length));
+  for (let i = 0; i < w.length; i++) {
+    const allowed = tolerance && tolerance * Math.max(Math.abs(w[i]!), rms) + ROUNDING;
+    if (!(Math.abs(g[i]! - w[i]!) <= allowed)) throw differ(`${w[i]} ± ${allowed}`, `${g[i]} at ${i}`);
+  }
+}
