@@ -7,6 +7,8 @@ export interface Backend {
   readonly gpu: GpuJs;
   /** WebGPU has to be told what is an array; the other modes find out. */
   readonly declaresArguments: boolean;
+  /** A GL kernel takes textures of the rank it was compiled for. */
+  readonly fixesRanks: boolean;
   /** Largest number of threads along [x, y, z]. */
   readonly maxThreads: readonly [number, number, number];
   /** The most values that one tensor can hold, and the limit that says so. */
@@ -67,6 +69,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
   return {
     gpu,
     declaresArguments: true,
+    fixesRanks: false,
     maxThreads: [8 * groups, 8 * groups, groups],
     maxValues: bytes / 4,
     limit: `maxStorageBufferBindingSize = ${bytes} bytes`,
@@ -112,6 +115,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
   return {
     gpu,
     declaresArguments: false,
+    fixesRanks: true,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: size * size,
     limit: `MAX_TEXTURE_SIZE = ${size}`,
@@ -145,6 +149,7 @@ function openPlain(module: GpuJsModule, mode: 'webasm' | 'cpu'): Backend {
   return {
     gpu,
     declaresArguments: false,
+    fixesRanks: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: 2 ** 28,
     limit: 'the 4 GiB of a WebAssembly memory',

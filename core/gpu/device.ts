@@ -193,7 +193,7 @@ export class GpuJsDevice implements Device {
   }
 
   async #launch(op: string, shape: Shape, pass: Pass, args: (Raw | number)[]): Promise<Raw> {
-    const { gpu, declaresArguments, maxThreads, maxValues, limit } = this.#backend;
+    const { gpu, declaresArguments, fixesRanks, maxThreads, maxValues, limit } = this.#backend;
     const count = numel(pass.out);
     if (count > maxValues) {
       throw new DeviceError(
@@ -204,7 +204,8 @@ export class GpuJsDevice implements Device {
     const arrays = kinds.filter((k) => k === 'Array').length;
     if (arrays > MAX_ARRAYS) throw new Error(`expected at most ${MAX_ARRAYS} arrays in a kernel, got ${arrays}`);
     const started = performance.now();
-    const key = `${pass.out}|${Object.keys(pass.inputs)}|${kinds}|${pass.body}`;
+    const ranks = fixesRanks ? args.map((a) => (typeof a === 'object' && isResident(a) ? a.output.length : 0)) : '';
+    const key = `${pass.out}|${Object.keys(pass.inputs)}|${kinds}|${ranks}|${pass.body}`;
     let kernel = this.#kernels.get(key);
     const fresh = !kernel;
     if (!kernel) {

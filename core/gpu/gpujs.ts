@@ -6,6 +6,8 @@ export type Mode = 'webgpu' | 'webgl2' | 'webgl' | 'headlessgl' | 'webasm' | 'cp
 /** What a kernel returns: rows of numbers on webasm and cpu, a texture or buffer elsewhere. */
 export type Rows = Float32Array | readonly Rows[];
 export interface Resident {
+  /** Threads of the kernel that made it. */
+  readonly output: readonly number[];
   toArray(): Rows | Promise<Rows>;
   delete(): void;
 }

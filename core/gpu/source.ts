@@ -27,15 +27,20 @@ function rational(name: string, limit: number, p: readonly number[], q: readonly
   const horner = (c: readonly number[]) =>
     c.reduceRight((s, k) => (s === '' ? literal(k) : `(${s} * z + ${literal(k)})`), '');
   return (
-    `function ${name}(v) { const x = Math.min(Math.max(v, ${literal(-limit)}), ${literal(limit)}); const z = x * x; ` +
+    `function ${name}Of(v) { const x = Math.min(Math.max(v, ${literal(-limit)}), ${literal(limit)}); const z = x * x; ` +
     `return x * ${horner(p)} / ${horner(q)}; }`
   );
 }
 
 /** The source of a pass: one self-contained function, as a string so that no compiler or minifier can touch it. */
 export function kernelSource(pass: Pass): string {
-  const helpers = (pass.helpers ?? []).map((name) => HELPERS[name] ?? '').join(' ');
-  return `function (${Object.keys(pass.inputs).join(', ')}) { ${helpers} ${pass.body} }`;
+  const used = pass.helpers ?? [];
+  // shading languages have a tanh of their own, so ours are called otherwise
+  const body = used.reduce(
+    (text, name) => text.replace(new RegExp(`(?<![.\\w])${name}\\(`, 'g'), `${name}Of(`),
+    pass.body,
+  );
+  return `function (${Object.keys(pass.inputs).join(', ')}) { ${used.map((name) => HELPERS[name]).join(' ')} ${body} }`;
 }
 
 /** The same pass over one axis of threads, for outputs with more rows than a mode can launch along y or z. */
