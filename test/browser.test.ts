@@ -1,35 +1,47 @@
-/** The op table in headless Chromium: gpu.js on WebGL 2, WebGL and WebGPU, and the WASM cpu device with and without threads. */
+/** Headless Chromium: gpu.js on WebGL 2, WebGL, WebGPU and webasm, and the WASM cpu device with and without threads. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { bundle, missingChromium, withPage } from './browser/chromium.ts';
-import type { PageReport } from './browser/page.ts';
+import { bundle, caller, missingChromium } from './browser/chromium.ts';
+import type { api } from './browser/page.ts';
 import { rows } from './op-rows.ts';
 
-const cases = [
-  { device: 'cpu', isolated: true, threads: 2 },
-  { device: 'cpu', isolated: false, threads: 1 },
-  { device: 'webgl2', isolated: false },
-  { device: 'webgl', isolated: false },
-  { device: 'webgpu', isolated: false },
-];
-
+const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP browser: ${missingChromium}`);
 const script = missingChromium ? '' : await bundle('./page.ts', true);
+const call = caller<typeof api>(script);
 
-for (const { device, isolated, threads } of cases) {
-  const where = `${device}${threads ? `, ${isolated ? 'cross-origin isolated' : 'not isolated'}` : ''}`;
-  test(`Chromium: every op on ${where}`, missingChromium ? { skip: missingChromium } : {}, async () => {
-    const report = await withPage(script, isolated, (page) =>
-      page.evaluate((name) => (globalThis as unknown as Page).runTable(name), device),
-    );
+for (const [device, isolated] of [
+  ['cpu', true],
+  ['cpu', false],
+  ['webgl2', false],
+  ['webgl', false],
+  ['webgpu', false],
+  ['webasm', false],
+] as const) {
+  test(`Chromium: every op on ${device}${isolated ? ', cross-origin isolated' : ''}`, options, async () => {
+    const report = await call('runTable', isolated, device);
     assert.equal(report.device, device);
-    assert.deepEqual(report.failed, []);
-    assert.deepEqual(report.passed, Object.keys(rows));
-    if (threads === 1) assert.equal(report.threads, 1);
-    if (threads === 2) assert.ok(report.threads > 1, `expected threads, got ${report.threads}`);
+    assert.deepEqual(Object.keys(report.ops), Object.keys(rows));
+    for (const [op, { forward, gradient }] of Object.entries(report.ops)) {
+      assert.equal(forward, 'ok', op);
+      assert.ok(gradient === 'ok' || gradient === 'none', `${op}: ${gradient}`);
+    }
+    assert.equal(report.threads > 1, isolated, 'only an isolated page has shared memory, and so threads');
   });
 }
 
-interface Page {
-  runTable(name: string): Promise<PageReport>;
+for (const device of ['webgl2', 'webgpu']) {
+  test(`Chromium: 10,000 ops with random lifetimes on ${device}`, options, async () => {
+    await call('runStress', false, device, 10_000);
+  });
 }
+
+test(
+  'Chromium: a lost WebGL context is an error that names the op, and the device can be opened again',
+  options,
+  async () => {
+    const { message, after } = await call('loseContexts', false, 'webgl2');
+    assert.match(message, /^DeviceError: webgl2: exp \[1\]: the WebGL context was lost/);
+    assert.equal(after, 1);
+  },
+);

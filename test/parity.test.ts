@@ -4,15 +4,16 @@ import test from 'node:test';
 import { type Device, openDevice, registry, type Tensor, tensor, tensorScope } from '../core/index.ts';
 import { devicesUnderTest } from './devices.ts';
 import { rows } from './op-rows.ts';
-import { SIZES, sameGradients, sameValues } from './parity.ts';
+import { checkOp } from './parity.ts';
 
 const reference = await openDevice('reference');
 const devices = (await devicesUnderTest()).filter((d) => d.name !== 'reference');
 for (const { name, device } of devices) {
   for (const op of Object.keys(rows)) {
     test(`${name}: ${op} as on reference`, async () => {
-      for (const size of SIZES) await sameValues(op, device, size);
-      await sameGradients(op, device, [3, 5, 7]);
+      const { forward, gradient } = await checkOp(op, device);
+      assert.equal(forward, 'ok');
+      assert.ok(gradient === 'ok' || gradient === 'none', gradient);
     });
   }
 }

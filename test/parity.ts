@@ -3,7 +3,7 @@ import { type Device, grad, openDevice, Rng, registry, show, type Tensor, tensor
 import { draw, rows } from './op-rows.ts';
 
 /** Axis lengths m, k, n of the table's rows: smallest, odd, and more than one work group. */
-export const SIZES = [
+const SIZES = [
   [1, 1, 1],
   [3, 5, 7],
   [67, 33, 5],
@@ -21,16 +21,35 @@ function tolerance(op: string, device: string): number {
 /** What float32 leaves of values near 1 that cancel. */
 const ROUNDING = 1e-6;
 
-/** @throws Error when an op's values differ from the reference's */
-export async function sameValues(op: string, device: Device, size: Size): Promise<void> {
-  using _ = tensorScope();
-  const [want, got] = [apply(op, await openDevice('reference'), size), apply(op, device, size)];
-  await same('value', got.y, want.y, want.y.dtype === 'int32' ? 0 : tolerance(op, device.name), `sizes ${size}`);
+/** 'ok', what differs, or 'none' where there is no gradient. */
+export interface OpReport {
+  forward: string;
+  gradient: string;
 }
 
-/** @throws Error when the gradients of ⟨u, y⟩ differ from the reference's, for a random u */
-export async function sameGradients(op: string, device: Device, size: Size): Promise<void> {
-  if (rows[op]!.constant) return;
+/** Runs an op and its gradients at all sizes. */
+export async function checkOp(op: string, device: Device): Promise<OpReport> {
+  const outcome = (check: () => Promise<void>) =>
+    check().then(
+      () => 'ok',
+      (error: Error) => error.message,
+    );
+  return {
+    forward: await outcome(async () => {
+      for (const size of SIZES) await sameValues(op, device, size);
+    }),
+    gradient: rows[op]!.constant ? 'none' : await outcome(() => sameGradients(op, device, SIZES[1])),
+  };
+}
+
+async function sameValues(op: string, device: Device, size: Size): Promise<void> {
+  using _ = tensorScope();
+  const [want, got] = [apply(op, await openDevice('reference'), size), apply(op, device, size)];
+  await same(got.y, want.y, want.y.dtype === 'int32' ? 0 : tolerance(op, device.name), `sizes ${size}`);
+}
+
+/** Gradients of ⟨u, y⟩ for a random u. */
+async function sameGradients(op: string, device: Device, size: Size): Promise<void> {
   using _ = tensorScope();
   const gradients = (on: Device): Tensor[] => {
     const { xs, y } = apply(op, on, size);
@@ -38,7 +57,7 @@ export async function sameGradients(op: string, device: Device, size: Size): Pro
   };
   const [want, got] = [gradients(await openDevice('reference')), gradients(device)];
   for (const [i, g] of got.entries()) {
-    await same(`gradient ${i}`, g, want[i]!, 10 * tolerance(op, device.name), `sizes ${size}`);
+    await same(g, want[i]!, 10 * tolerance(op, device.name), `gradient ${i}, sizes ${size}`);
   }
 }
 
@@ -49,8 +68,8 @@ function apply(op: string, device: Device, size: Size): { xs: Tensor[]; y: Tenso
   return { xs, y: row.call(...xs) };
 }
 
-async function same(what: string, got: Tensor, want: Tensor, tolerance: number, where: string): Promise<void> {
-  const differ = (a: unknown, b: unknown) => new Error(`${what}: expected ${a}, got ${b}, ${where}`);
+async function same(got: Tensor, want: Tensor, tolerance: number, where: string): Promise<void> {
+  const differ = (a: unknown, b: unknown) => new Error(`expected ${a}, got ${b}, ${where}`);
   if (show(got.shape) !== show(want.shape)) throw differ(show(want.shape), show(got.shape));
   if (got.dtype !== want.dtype) throw differ(want.dtype, got.dtype);
   const [w, g] = [await want.data(), await got.data()];

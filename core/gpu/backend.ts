@@ -154,7 +154,7 @@ function openPlain(module: GpuJsModule, mode: 'webasm' | 'cpu'): Backend {
     maxValues: 2 ** 28,
     limit: 'the 4 GiB of a WebAssembly memory',
     // each webasm kernel reserves 10 GB of address space, of which a browser tab has about 1 TB
-    maxKernels: mode === 'webasm' && typeof window !== 'undefined' ? 64 : 2048,
+    maxKernels: mode === 'webasm' && typeof process === 'undefined' ? 64 : 2048,
     careful: (launch) => launch(),
     release() {},
     fault: () => undefined,

@@ -58,3 +58,15 @@ export async function withPage<T>(script: string, isolated: boolean, use: (page:
     server.close();
   }
 }
+
+type Api = Record<string, (...args: never[]) => Promise<unknown>>;
+/** Calls a function that the script put on `globalThis`, each time in a fresh browser. */
+export const caller =
+  <A extends Api>(script: string) =>
+  <Name extends keyof A & string>(name: Name, isolated: boolean, ...args: Parameters<A[Name]>): ReturnType<A[Name]> =>
+    withPage(script, isolated, (page) =>
+      page.evaluate(
+        ({ name, args }) => (globalThis as unknown as Record<string, (...a: unknown[]) => unknown>)[name]!(...args),
+        { name: name as string, args: args as unknown[] },
+      ),
+    ) as ReturnType<A[Name]>;

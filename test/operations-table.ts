@@ -1,0 +1,71 @@
+/** Writes docs/operations.md: every op and its gradient on every device of this machine. npm run docs:operations */
+import { writeFileSync } from 'node:fs';
+import { DeviceError, openDevice, registry } from '../core/index.ts';
+import * as everyOp from '../core/ops/index.ts';
+import { bundle, caller, missingChromium } from './browser/chromium.ts';
+import type { api } from './browser/page.ts';
+import { checkOp, type OpReport } from './parity.ts';
+
+const NODE = ['cpu', 'gpujs-cpu', 'webasm', 'webgpu', 'headlessgl'];
+const BROWSER = ['cpu', 'webgpu', 'webgl2', 'webgl', 'webasm'];
+
+const ops = [...registry.keys()].sort();
+const columns: { title: string; ops: Record<string, OpReport> }[] = [];
+const absent: string[] = [];
+
+for (const name of NODE) {
+  try {
+    const device = await openDevice(name);
+    const results: Record<string, OpReport> = {};
+    for (const op of ops) results[op] = await checkOp(op, device);
+    columns.push({ title: `${name}, Node`, ops: results });
+    await device.close();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    absent.push(error.message);
+  }
+  console.error(`${name}, Node: done`);
+}
+if (missingChromium) absent.push(missingChromium);
+else {
+  const call = caller<typeof api>(await bundle('./page.ts'));
+  for (const name of BROWSER) {
+    columns.push({ title: `${name}, Chromium`, ops: (await call('runTable', name === 'cpu', name)).ops });
+    console.error(`${name}, Chromium: done`);
+  }
+}
+
+const cell = ({ forward, gradient }: OpReport): string =>
+  `${forward === 'ok' ? '✓' : '✗'} ${{ ok: '✓', none: '–' }[gradient] ?? '✗'}`;
+const table = [
+  `| op | ${columns.map((c) => c.title).join(' | ')} |`,
+  `|---|${columns.map(() => ':-:').join('|')}|`,
+  ...ops.map((op) => `| \`${op}\` | ${columns.map((c) => cell(c.ops[op]!)).join(' | ')} |`),
+];
+const failures = columns.flatMap((c) =>
+  Object.entries(c.ops).flatMap(([op, r]) =>
+    [r.forward, r.gradient].filter((x) => x !== 'ok' && x !== 'none').map((why) => `- \`${op}\` on ${c.title}: ${why}`),
+  ),
+);
+const HELPERS = new Set(['attentionComposite', 'axesOf', 'elementwise', 'rowPasses', 'standardize', 'sumTo']);
+const composites = Object.entries(everyOp)
+  .filter(([name, f]) => typeof f === 'function' && !registry.has(name) && !HELPERS.has(name))
+  .map(([name]) => `\`${name}\``)
+  .sort();
+
+writeFileSync(
+  new URL('../docs/operations.md', import.meta.url),
+  `# Operations
+
+Written by \`npm run docs:operations\`, which runs every op and its gradient on every device of the machine and compares
+with the \`reference\` device, whose gradients \`test/gradients.test.ts\` holds against finite differences in float64. Each
+cell says forward, then gradient: ✓ equal within the tolerances of \`test/parity.ts\`, ✗ not, – no gradient (ids and
+comparisons). Without a GPU, the GPU modes run on SwiftShader, a driver in software.
+
+${[...table].join('\n')}
+
+${failures.length > 0 ? `Failures:\n\n${failures.join('\n')}\n` : 'No failures.\n'}
+${absent.length > 0 ? `Absent on the machine that wrote this:\n\n${absent.map((a) => `- ${a}`).join('\n')}\n` : ''}
+Composed of these, and so on every device: ${composites.join(', ')}.
+`,
+);
