@@ -60,6 +60,15 @@ export function call(fn: FormulaFunction, ...args: Expr[]): Expr {
     if (is(b, 1)) return a;
     if (is(a, -1)) return call('neg', b);
     if (is(b, -1)) return call('neg', a);
+    // a mask selects and does not multiply: ∞ · 0 must not turn a gradient that is cut off into NaN
+    for (const [mask, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      if (mask.kind !== 'call' || mask.fn !== 'where') continue;
+      const [c, x, y] = mask.args as [Expr, Expr, Expr];
+      if (is(x, 0) || is(y, 0)) return call('where', c, call('mul', other, x), call('mul', other, y));
+    }
   }
   if (fn === 'div') {
     if (is(a, 0)) return a;
@@ -117,7 +126,11 @@ export function formula(source: string): Formula {
     while (peek() === '*' || peek() === '/') left = call(take() === '*' ? 'mul' : 'div', left, unary());
     return left;
   };
-  const unary = (): Expr => (peek() === '-' ? (take(), call('neg', unary())) : primary());
+  const unary = (): Expr => {
+    if (peek() !== '-') return primary();
+    take('-');
+    return call('neg', unary());
+  };
   const primary = (): Expr => {
     const t = take() ?? fail('unexpected end');
     if (t === '(') {

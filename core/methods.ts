@@ -83,6 +83,7 @@ const methods = [
   'logSoftmax',
 ] as const;
 for (const name of methods) {
+  // biome-ignore lint/performance/noDynamicNamespaceImportAccess: every op that is a method is wanted
   const op = ops[name] as (x: Tensor, ...rest: unknown[]) => Tensor;
   Object.defineProperty(Tensor.prototype, name, {
     value: function (this: Tensor, ...rest: unknown[]) {

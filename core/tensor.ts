@@ -1,5 +1,6 @@
 /** Tensors: immutable values on a device, with a shape and the op that made them. Scopes that free a step's tensors. */
 import { type Device, DeviceError, type Handle, type KernelCall } from './device.ts';
+import { formula } from './formula.ts';
 import type { Node } from './op.ts';
 import { numel, type Shape, ShapeError, show } from './shape.ts';
 
@@ -113,7 +114,8 @@ export class Tensor {
       throw new ShapeError(`assign: expected ${this.size} values for ${show(this.shape)}, got ${length}.`);
     }
     this.#handle('assign');
-    const copied = values instanceof Tensor && values.device === this.device && !this.device.synchronous;
+    if (values instanceof Tensor) values.#handle('assign');
+    const copied = values instanceof Tensor && values.device === this.device; // never leaves the device
     const fresh = copied
       ? this.device.run(copyCall(values))
       : this.device.upload(values instanceof Tensor ? values.dataSync() : values);
@@ -139,11 +141,13 @@ export class Tensor {
   }
 }
 
-/** x ↦ x, for devices whose values cannot be read at once. */
+/** x ↦ x */
+const identity = formula('(x) => x');
 const copyCall = (x: Tensor): KernelCall => ({
   op: 'assign',
   shape: x.shape,
   args: [{ handle: x.storage.handle, shape: x.shape }],
+  formula: identity,
   passes: () => [{ out: [x.size], inputs: { x: 0 }, body: 'return x[this.thread.x];' }],
 });
 

@@ -116,7 +116,7 @@ const affine: Op<[x: Tensor, weight: Tensor, bias: Tensor | null]> = defineOp({
       bias && (() => sum(rows(g), 0)),
     ];
   },
-  kernel: (y, x, weight, bias) => {
+  kernel: (y, _x, weight, bias) => {
     const [out, width] = weight as [number, number];
     return [
       {
