@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The command line: `npm run --silent titok -- COMMAND …`. */
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
