@@ -16,7 +16,9 @@ const shapes: readonly (readonly [m: number, k: number, n: number])[] = [
 export async function benchGemm({ threads, print }: BenchOptions): Promise<void> {
   const all = (await openDevice('cpu')).threads;
   for (const count of threads ? [threads] : [1, all]) {
-    setDefaultDevice(await openDevice('cpu', { threads: count }));
+    const device = await openDevice('cpu', { threads: count });
+    await device.sync(); // workers are up
+    setDefaultDevice(device);
     for (const shape of shapes) {
       const [m, k, n] = shape;
       const rng = new Rng(1);

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { suggestion } from '../nn/index.ts';
 import { OptionError } from '../titok/index.ts';
 import { benchGemm } from './gemm.ts';
+import { benchOps } from './ops.ts';
 import { benchStep } from './step.ts';
 
 /** A measured row: printed as a line of JSON with --json, as text without. */
@@ -14,6 +15,7 @@ export interface BenchOptions {
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   gemm: benchGemm,
+  ops: benchOps,
   step: benchStep,
 };
 

@@ -2,9 +2,6 @@
  * A whole TiTok training step: 64 patches and 32 latents, 6 + 6 blocks of width 192, codebook 1024 × 12, batch 32, 5.4 M
  * parameters; forward, vector quantiser, loss, backward, clipping and AdamW. `bench/torch_step.py` is the same in PyTorch.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import {
   memory,
   observeOps,
@@ -19,6 +16,7 @@ import { AdamW, mse, stateDict } from '../nn/index.ts';
 import { TiTok, type TiTokConfig } from '../titok/index.ts';
 import type { BenchOptions } from './main.ts';
 import { time } from './measure.ts';
+import { torch } from './torch.ts';
 
 const half = { width: 192, layers: 6, heads: 3, patchSize: 4 };
 export const stepConfig: TiTokConfig = {
@@ -41,6 +39,7 @@ const BATCH = 32;
 
 export async function benchStep({ threads, print }: BenchOptions): Promise<void> {
   const device = await openDevice('cpu', threads ? { threads } : {});
+  await device.sync(); // workers are up
   setDefaultDevice(device);
   const rng = new Rng(0);
   const model = new TiTok(stepConfig, rng);
@@ -82,27 +81,20 @@ export async function benchStep({ threads, print }: BenchOptions): Promise<void>
       `      ${op.padEnd(20)} ${ms.toFixed(1).padStart(8)} ms  ${String(calls).padStart(5)} calls`,
     );
   }
-  torch(device.threads, timing.median, print);
+  compare(device.threads, timing.median, print);
 }
 
 /** The same step in PyTorch, if Debian's python3-torch is there. */
-function torch(threads: number, ours: number, print: BenchOptions['print']): void {
-  const python = '/usr/bin/python3';
-  const script = fileURLToPath(new URL('torch_step.py', import.meta.url));
-  const run =
-    existsSync(python) &&
-    spawnSync(python, [script, '--blas-threads', String(threads), '--omp-threads', '1', '--json'], {
-      encoding: 'utf8',
-    });
-  const line = run && run.status === 0 ? run.stdout.split('\n').find((l) => l.startsWith('{')) : undefined;
-  if (!line) {
+function compare(threads: number, ours: number, print: BenchOptions['print']): void {
+  const row = torch('torch_step.py', threads)?.[0];
+  if (!row) {
     print(
       { bench: 'step-peer', peer: 'torch', absent: true },
       'step  torch is not installed (Debian: apt install python3-torch), so there is no ratio',
     );
     return;
   }
-  const { ms, peakRssMiB } = JSON.parse(line) as { ms: number; peakRssMiB: number };
+  const { ms, peakRssMiB } = row as { ms: number; peakRssMiB: number };
   print(
     { bench: 'step-peer', peer: 'torch', threads, ms, peakRssMiB, ratio: round(ours / ms) },
     `step  torch, ${threads} BLAS threads: ${ms} ms, peak ${peakRssMiB} MiB; ours takes ${(ours / ms).toFixed(2)} × its time`,
