@@ -5,6 +5,7 @@ import { exp, openDevice, tensor } from '../../core/index.ts';
 import { stress } from '../gpu/stress.ts';
 import { rows } from '../op-rows.ts';
 import { checkOp, type OpReport } from '../parity.ts';
+import { trainOn } from '../training.ts';
 
 export interface PageReport {
   /** The device that ran. */
@@ -55,5 +56,5 @@ async function loseContexts(name: string): Promise<{ message: string; after: num
   return { message, after: await exp((await expOfZero()).x).item() };
 }
 
-export const api = { runTable, runStress, loseContexts };
+export const api = { runTable, runStress, loseContexts, trainOn };
 Object.assign(globalThis, api);

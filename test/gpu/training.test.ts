@@ -1,0 +1,25 @@
+/** A whole training step of TiTok stays on its device, gives the same losses as on cpu, and leaves nothing behind. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { openOrSkip } from '../devices.ts';
+import { trainOn } from '../training.ts';
+
+const STEPS = 9;
+const want = await trainOn('cpu', STEPS);
+
+for (const name of ['webasm', 'webgpu']) {
+  if (!(await openOrSkip(name))) continue;
+  test(`${name}: ${STEPS} training steps as on cpu`, async () => {
+    const got = await trainOn(name, STEPS);
+    for (const [i, loss] of want.losses.entries()) {
+      assert.ok(
+        Math.abs(got.losses[i]! - loss) <= 0.01 * Math.abs(loss),
+        `step ${i + 1}: ${loss} and ${got.losses[i]}`,
+      );
+    }
+    const [middle, end] = got.live;
+    assert.equal(end!.tensors, middle!.tensors);
+    assert.equal(end!.device!.live, middle!.device!.live);
+    assert.equal(end!.device!.kernels, middle!.device!.kernels);
+  });
+}
