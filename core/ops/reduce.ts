@@ -1,5 +1,6 @@
 /** Sums, and their gradient: `sum` takes values together along axes, `expand` repeats them. */
-import { address, indices, quotient, remainder, threads } from '../index-source.ts';
+import type { Pass } from '../device.ts';
+import { address, indices, loopSum, quotient, remainder, threads } from '../index-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, ShapeError, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -14,6 +15,7 @@ const sumRange: Op<[x: Tensor, range: AxisRange]> = defineOp({
   vjp: ({ g }, x) => [() => expand(g, x.shape)],
   kernel: (_, x, { from, to }) => {
     const [outer, n, inner] = [numel(x.slice(0, from)), numel(x.slice(from, to)), numel(x.slice(to))];
+    if (n >= LONG && outer * inner <= FEW) return sumInChunks(outer, n, inner);
     const cell = address(['this.thread.y', 'i', 'this.thread.x'], [n * inner, inner, 1]);
     return [
       {
@@ -24,6 +26,30 @@ const sumRange: Op<[x: Tensor, range: AxisRange]> = defineOp({
     ];
   },
 });
+
+/** Sums of at least LONG values of which there are at most FEW leave a GPU idle, so they are taken in √n chunks. */
+const LONG = 1024;
+const FEW = 4096;
+function sumInChunks(outer: number, n: number, inner: number): Pass[] {
+  const chunk = Math.ceil(Math.sqrt(n));
+  const chunks = Math.ceil(n / chunk);
+  const place = `this.thread.y * ${chunk} + i`;
+  const cell = address(['this.thread.z', `(${place})`, 'this.thread.x'], [n * inner, inner, 1]);
+  const part = address(['this.thread.y', 'i', 'this.thread.x'], [chunks * inner, inner, 1]);
+  return [
+    {
+      name: 'parts',
+      out: [inner, chunks, outer],
+      inputs: { x: 0 },
+      body: `let s = 0.0; for (let i = 0; i < ${chunk}; i++) { if (${place} < ${n}) { s += x[${cell}]; } } return s;`,
+    },
+    {
+      out: [inner, outer],
+      inputs: { parts: 'parts' },
+      body: `let s = 0.0; ${loopSum(chunks, `parts[${part}]`)} return s;`,
+    },
+  ];
+}
 
 /** Repeats x along axes of length 1 until it has the given shape of the same rank. Users call `expand`. */
 const expandAxes: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({

@@ -86,6 +86,19 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     assert.deepEqual(await list(T.exp(T.neg(x))), before);
   });
 
+  test(`${name}: long sums are taken in chunks`, async () => {
+    const [A, N, B] = [2, 1501, 3];
+    const x = Float32Array.from({ length: A * N * B }, (_, i) => Math.sin(i));
+    const want = new Array<number>(A * B).fill(0);
+    for (const [i, v] of x.entries()) want[Math.floor(i / (N * B)) * B + (i % B)]! += v;
+    const t = tensor(x, [A, N, B], { device });
+    const { launches } = device.stats();
+    const rows = await list(T.sum(t, 1));
+    for (const [i, w] of want.entries()) assert.ok(Math.abs(rows[i]! - w) < 1e-4, `expected ${w}, got ${rows[i]}`);
+    assert.equal(device.stats().launches, launches + 3); // the upload, which had not run yet, and two passes
+    assert.ok(Math.abs((await T.sum(t).item()) - want.reduce((a, b) => a + b)) < 1e-3);
+  });
+
   test(`${name}: profile counts launches by op and shape`, async () => {
     await device.sync();
     device.resetProfile();
