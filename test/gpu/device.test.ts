@@ -168,6 +168,24 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
   });
 }
 
+test('webgpu: large results, and more layers of threads than one launch has', async (t) => {
+  const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
+  if (!device) return;
+  const large = await T.expand(tensor([7], [1], { device }), [2 ** 22 + 5]).data();
+  assert.deepEqual([large.length, large[0], large.at(-1)], [2 ** 22 + 5, 7, 7]);
+  const layers = await T.permute(
+    tensor(
+      Float32Array.from({ length: 70_000 * 4 }, (_, i) => i),
+      [2, 70_000, 2],
+      { device },
+    ),
+    [1, 2, 0],
+  ).data();
+  for (const i of [0, 1, 2, 3, 4 * 65_535, 4 * 69_999 + 3]) {
+    assert.equal(layers[i], (i % 2) * 140_000 + Math.floor(i / 4) * 2 + (Math.floor(i / 2) % 2));
+  }
+});
+
 test('webgpu: losing the device is an error that names the op, and a new one can be opened', async (t) => {
   const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
   if (!device) return;
