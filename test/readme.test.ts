@@ -1,0 +1,111 @@
+/**
+ * The examples of README.md and docs/ print what is written under them: a ```ts block that a ```text block follows is a
+ * whole program, and the text is its output.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { markers, resultsTable, withResults } from '../docs/results.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const pages = ['README.md', ...readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`)]; // biome-ignore format: one thought
+
+interface Example {
+  readonly page: string;
+  readonly code: string;
+  readonly output: string;
+}
+
+const examples = pages.flatMap((page): Example[] =>
+  [...read(page).matchAll(/^```ts\n((?:(?!^```)[\s\S])*)^```\n+```text\n((?:(?!^```)[\s\S])*)^```$/gm)].map(
+    ([, code, output]) => ({
+      page,
+      code: code!,
+      output: output!,
+    }),
+  ),
+);
+
+function read(page: string): string {
+  return readFileSync(join(root, page), 'utf8');
+}
+
+/** Runs a program whose imports of the package lead to these sources. */
+function run(code: string): string {
+  const sources = code.replace(
+    /'titok-ts(\/\w+)?'/g,
+    (_, door = '') => `'${pathToFileURL(root).href}${door}/index.ts'`,
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'titok-example-'));
+  try {
+    const file = join(folder, 'example.mts');
+    writeFileSync(file, sources);
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', file], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    return stdout;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test('README.md has an example', () => assert.ok(examples.some(({ page }) => page === 'README.md')));
+for (const [i, { page, code, output }] of examples.entries()) {
+  test(`${page}: example ${i + 1} prints what is written under it`, () => assert.equal(run(code), output));
+}
+
+test('links lead to files that are there', () => {
+  for (const page of pages) {
+    for (const [, target] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      assert.ok(existsSync(join(root, dirname(page), target!)), `${page} links to ${target}, which is not there`);
+    }
+  }
+});
+
+test('files named in the documentation are there', () => {
+  for (const page of pages) {
+    for (const [, path] of read(page).matchAll(
+      /`((?:core|nn|titok|maskgit|data|eval|cli|bench|docs|test)\/[\w./-]*)`/g,
+    )) {
+      assert.ok(existsSync(join(root, path!)), `${page} names ${path}, which is not there`);
+    }
+  }
+});
+
+test('npm scripts named in the documentation exist', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  for (const page of pages) {
+    for (const [, name] of read(page).matchAll(/npm run (?:--silent )?([\w:]+)/g)) {
+      assert.ok(scripts[name!], `${page}: expected a script of package.json, got '${name}'`);
+    }
+  }
+});
+
+test('docs:results replaces what stands between its markers, and nothing else', () => {
+  const stage = { name: 'teacher', steps: 2, seconds: 3.14, imagesPerSecond: 10.2, loss: 0.5, fd: 12.34 };
+  const metrics = {
+    preset: 'tiny',
+    seed: 0,
+    device: 'cpu',
+    threads: 2,
+    seconds: 600,
+    heldOut: 739,
+    stages: [
+      { ...stage, psnr: 21.456, codesUsed: 512, perplexity: 300.4 },
+      { ...stage, name: 'generator', psnr: null, codesUsed: null, perplexity: null },
+    ],
+  };
+  const table = resultsTable(metrics, 'quickstart');
+  assert.match(table, /^\| teacher \| 2 \| 3 \| 10 \| 0\.500 \| 21\.46 \| 512 \| 300 \| 12\.3 \|$/m);
+  assert.match(table, /^\| generator \| 2 \| 3 \| 10 \| 0\.500 \| – \| – \| – \| 12\.3 \|$/m);
+  const page = `before\n${markers.begin}\nold\n${markers.end}\nafter\n`;
+  assert.equal(withResults(page, 'new'), `before\n${markers.begin}\n\nnew\n\n${markers.end}\nafter\n`);
+  assert.throws(() => withResults('no markers', 'new'), /expected the markers/);
+  assert.doesNotThrow(() => withResults(read('README.md'), table));
+});
