@@ -1,9 +1,23 @@
 /** The dataset that --data names. */
-import { type ImageDataset, loadEmoji, loadImageFolder } from '../data/index.ts';
+import { DataError, type ImageDataset, loadEmoji, loadImageFolder } from '../data/index.ts';
 
-/** 'emoji', or the path of a folder of class folders; images come at `size` × `size` pixels. */
+/**
+ * 'emoji', or the path of a folder of class folders; images come at `size` × `size` pixels.
+ * @throws DataError when there is too little to train on or to measure with
+ */
 export async function openDataset(data: string, size: number): Promise<ImageDataset> {
-  if (data !== 'emoji') return loadImageFolder(data, size);
+  const dataset = data === 'emoji' ? await openEmoji(size) : await loadImageFolder(data, size);
+  const { train, validation } = dataset;
+  if (train.count < 1 || validation.count < 2) {
+    throw new DataError(
+      `${data}: expected training images and at least 2 held-out ones, got ${train.count} and ${validation.count}. ` +
+        `Add images (a tenth is held out, by file name), or split them into ${data}/train/CLASS and ${data}/val/CLASS.`,
+    );
+  }
+  return dataset;
+}
+
+function openEmoji(size: number): Promise<ImageDataset> {
   let shown = 0;
   return loadEmoji(size, {
     onProgress: (drawn, total) => {
@@ -13,3 +27,9 @@ export async function openDataset(data: string, size: number): Promise<ImageData
     },
   });
 }
+
+/** Symbols hold letters, which a mirror would spoil. */
+export const flippable =
+  (dataset: ImageDataset) =>
+  (label: number): boolean =>
+    dataset.classes[label] !== 'Symbols';

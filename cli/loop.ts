@@ -1,21 +1,24 @@
 /** The loop around every training: progress, log, pictures, checkpoints, Ctrl-C, resuming. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Tensor } from '../core/index.ts';
-import { type CheckpointContent, loadCheckpoint, saveCheckpoint } from '../data/index.ts';
-import type { Json, StepReport, Training } from '../nn/index.ts';
-import { ProgressLine } from './progress.ts';
+import { existsSync, mkdirSync } from 'node:fs';
+import { CheckpointError, loadCheckpoint, saveCheckpoint } from '../data/index.ts';
+import { type Json, NonFiniteError, type StepReport, type Training } from '../nn/index.ts';
+import { RunLog } from './log.ts';
+import { ProgressLine, type Spent } from './progress.ts';
+import { stageFile } from './runs.ts';
 
 export interface LoopOptions {
   /** Name of the stage: of its checkpoint, its log lines and its progress line. */
   readonly name: string;
   /** Where checkpoint, log and pictures go. */
   readonly folder: string;
+  readonly preset: string;
   readonly batchSize: number;
   /** Stored in the checkpoint, so that other commands can rebuild the model. */
   readonly settings: Json;
+  /** Fingerprints of the models of earlier stages that this one builds on. */
+  readonly madeWith?: Readonly<Record<string, string>>;
   readonly resume?: boolean;
-  /** Updates between checkpoints. */
+  /** Updates between checkpoints; 0: only at the end. */
   readonly saveEvery?: number;
   /** Updates between pictures; 0: only at the end. */
   readonly pictureEvery?: number;
@@ -24,28 +27,48 @@ export interface LoopOptions {
 }
 
 export interface LoopResult {
+  /** Of all sessions that the training took. */
   readonly seconds: number;
   readonly imagesPerSecond: number;
   /** Means of the last 50 updates. */
   readonly report: StepReport;
-  /** Stopped by Ctrl-C before its last update. */
-  readonly interrupted: boolean;
-  readonly checkpoint: string;
 }
 
-/** Runs a training to its end or to Ctrl-C; either way the last thing it does is to save. */
-export async function runTraining(training: Training, options: LoopOptions): Promise<LoopResult> {
-  const { name, folder, saveEvery = 250, pictureEvery = 0, pictures } = options;
-  mkdirSync(folder, { recursive: true });
-  const checkpoint = join(folder, `${name}.safetensors`);
-  const log = join(folder, 'log.jsonl');
-  if (options.resume && existsSync(checkpoint)) await restore(training, checkpoint, name);
-  else dropLogLines(log, name, 0);
-  if (options.resume) dropLogLines(log, name, training.done);
+/** Raised by Ctrl-C: what was done is saved. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+}
 
-  const save = () => saveTraining(training, checkpoint, name, options.settings);
-  const progress = new ProgressLine(name, { steps: training.steps, done: training.done, batchSize: options.batchSize });
-  const recent: StepReport[] = [];
+/** What a checkpoint remembers of the loop, so that the figures of a run survive interruptions. */
+interface LoopState extends Spent {
+  /** The last 50 updates. */
+  readonly recent: StepReport[];
+}
+
+/**
+ * Runs a training to its end or to Ctrl-C; either way the last thing it does is to save.
+ *
+ * @throws Interrupted after Ctrl-C; NonFiniteError when a loss or gradient is NaN, with the last checkpoint as it was
+ */
+export async function runTraining(training: Training, options: LoopOptions): Promise<LoopResult> {
+  const { name, folder, batchSize, settings, preset, madeWith = {}, saveEvery = 250, pictureEvery = 0 } = options;
+  mkdirSync(folder, { recursive: true });
+  const path = stageFile(folder, name);
+  const log = new RunLog(folder, name);
+  const resumed = options.resume && existsSync(path) ? restore(training, path, options) : undefined;
+  if (resumed) console.log(`${name}: ${training.done} of ${training.steps} updates are done`);
+  log.forgetAfter(training.done);
+  let saved: number | undefined = resumed && training.done;
+
+  const recent = resumed?.recent ?? [];
+  const before = resumed ?? { seconds: 0, images: 0 };
+  const progress = new ProgressLine(name, { steps: training.steps, done: training.done, batchSize, before });
+  const save = async () => {
+    const loop: LoopState = { ...progress.spent(training.done), recent };
+    await saveTraining(training, path, { stage: name, preset, settings, madeWith, loop });
+    saved = training.done;
+  };
+
   let stop = false;
   const interrupt = () => {
     if (stop) process.exit(130); // a second Ctrl-C does not wait
@@ -58,62 +81,70 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
       const report = await training.step();
       recent.push(report);
       if (recent.length > 50) recent.shift();
-      appendFileSync(
-        log,
-        `${JSON.stringify({ stage: name, step: training.done, seconds: round(progress.rate(training.done).seconds), ...report })}\n`,
-      );
+      log.write(training.done, { seconds: round(progress.spent(training.done).seconds), ...report });
       progress.update(training.done, report);
       const due = (every: number) => every > 0 && training.done % every === 0 && training.done < training.steps;
       if (due(saveEvery)) await save();
-      if (due(pictureEvery)) await pictures?.(training.done);
-      if (training.done % 16 === 0) await new Promise((resolve) => setImmediate(resolve)); // lets signals in
+      if (due(pictureEvery)) await options.pictures?.(training.done);
+      await new Promise((resolve) => setImmediate(resolve)); // lets signals in
     }
-    if (stop) progress.leave();
-    await save();
-    await pictures?.(training.done);
+    if (saved !== training.done) await save();
+  } catch (error) {
+    if (!(error instanceof NonFiniteError)) throw error;
+    log.write(training.done + 1, { error: error.message });
+    throw stopped(error, training.done + 1, name, path, saved);
   } finally {
+    progress.leave();
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }
-  const { seconds, imagesPerSecond } = progress.rate(training.done);
-  return {
-    seconds,
-    imagesPerSecond,
-    report: meanReport(recent),
-    interrupted: stop && training.done < training.steps,
-    checkpoint,
-  };
-}
-
-export async function saveTraining(training: Training, path: string, stage: string, settings: Json): Promise<void> {
-  const groups: CheckpointContent['groups'] = {};
-  for (const [group, tensors] of Object.entries(training.state.groups())) {
-    groups[group] = Object.fromEntries(
-      Object.entries(tensors).map(([name, t]) => [name, { shape: t.shape, data: () => values(t) }]),
+  if (training.done < training.steps) {
+    throw new Interrupted(
+      `${name}: stopped after ${training.done} of ${training.steps} updates; saved in ${path}. ` +
+        'Go on with the same command and --resume.',
     );
   }
-  await saveCheckpoint(path, { groups, meta: { stage, settings, state: training.state.values() } });
+  const { seconds, images } = progress.spent(training.done);
+  await options.pictures?.(training.done);
+  return { seconds, imagesPerSecond: images / seconds, report: meanReport(recent) };
 }
 
-async function values(t: Tensor): Promise<Float32Array | Int32Array> {
-  const data = await t.data();
-  return data instanceof Float64Array ? Float32Array.from(data) : data;
+function stopped(error: NonFiniteError, step: number, name: string, path: string, saved: number | undefined): Error {
+  const kept =
+    saved === undefined
+      ? 'No checkpoint had been saved yet.'
+      : `${path} holds the ${saved} updates before; go on from there with --resume.`;
+  return new NonFiniteError(
+    `${name}, update ${step}: ${error.message} ${kept} A lower --learning-rate is the usual cure.`,
+    { cause: error },
+  );
 }
 
-async function restore(training: Training, path: string, stage: string): Promise<void> {
-  const { groups, meta } = loadCheckpoint(path, { stage });
-  training.state.restore(groups, meta['state'] as Json, `checkpoint ${path}`);
+/** Everything that going on needs, and what `meta` says about it. */
+export function saveTraining(training: Training, path: string, meta: Readonly<Record<string, unknown>>): Promise<void> {
+  return saveCheckpoint(path, { groups: training.state.groups(), meta: { ...meta, state: training.state.values() } });
 }
 
-/** Forgets log lines of this stage after a step: they belong to updates that a resumed run repeats. */
-function dropLogLines(log: string, stage: string, after: number): void {
-  if (!existsSync(log)) return;
-  const lines = readFileSync(log, 'utf8').split('\n').filter(Boolean);
-  const kept = lines.filter((line) => {
-    const entry = JSON.parse(line) as { stage: string; step: number };
-    return entry.stage !== stage || entry.step <= after;
-  });
-  if (kept.length < lines.length) writeFileSync(log, kept.map((line) => `${line}\n`).join(''));
+/** Puts a training back to where its checkpoint was saved. */
+function restore(training: Training, path: string, { name, preset, madeWith = {} }: LoopOptions): LoopState {
+  const { groups, meta } = loadCheckpoint(path, { stage: name });
+  const source = `checkpoint ${path}`;
+  if (meta['preset'] !== undefined && meta['preset'] !== preset) {
+    throw new CheckpointError(
+      `${source}: expected a training of preset ${preset}, got one of ${meta['preset']}. ` +
+        `Go on with --preset ${meta['preset']}, or leave --resume out to start again.`,
+    );
+  }
+  const earlier = meta['madeWith'] as Record<string, string> | undefined;
+  const other = Object.keys(madeWith).find((part) => earlier && earlier[part] !== madeWith[part]);
+  if (other !== undefined) {
+    throw new CheckpointError(
+      `${source}: expected a training with the run's ${other}, got one with another ${other}. ` +
+        'Leave --resume out to start again.',
+    );
+  }
+  training.state.restore(groups, meta['state'] as Json, source);
+  return (meta['loop'] as LoopState | undefined) ?? { seconds: 0, images: 0, recent: [] };
 }
 
 const round = (x: number): number => Math.round(1000 * x) / 1000;

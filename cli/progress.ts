@@ -7,46 +7,70 @@ const minutes = (seconds: number): string => {
   return s < 60 ? `${s} s` : `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, '0')} s`;
 };
 
+/** Figures for the log only. */
+const quiet: readonly string[] = ['learningRate', 'gradientNorm'];
+
+/** Time and images that a training took, before it was interrupted and after. */
+export interface Spent {
+  readonly seconds: number;
+  readonly images: number;
+}
+
+export interface ProgressOptions {
+  readonly steps: number;
+  /** Updates done when the line begins. */
+  readonly done: number;
+  readonly batchSize: number;
+  /** By the sessions before this one. */
+  readonly before: Spent;
+}
+
 /** Prints in place on a terminal, and every few seconds as a line elsewhere (a log file, a pipe). */
 export class ProgressLine {
   readonly #name: string;
-  readonly #steps: number;
-  readonly #batchSize: number;
+  readonly #options: ProgressOptions;
   readonly #started = performance.now();
-  readonly #first: number;
-  #shown = 0;
+  #shown = Number.NEGATIVE_INFINITY;
+  #open = false;
 
-  constructor(name: string, { steps, done, batchSize }: { steps: number; done: number; batchSize: number }) {
+  constructor(name: string, options: ProgressOptions) {
     this.#name = name;
-    this.#steps = steps;
-    this.#batchSize = batchSize;
-    this.#first = done;
+    this.#options = options;
   }
 
-  /** Seconds since the line began, and images per second. */
-  rate(done: number): { seconds: number; imagesPerSecond: number } {
-    const seconds = (performance.now() - this.#started) / 1000;
-    return { seconds, imagesPerSecond: ((done - this.#first) * this.#batchSize) / seconds };
+  /** Since the training first began, pauses left out. */
+  spent(done: number): Spent {
+    const { seconds, images } = this.#session(done);
+    const { before } = this.#options;
+    return { seconds: before.seconds + seconds, images: before.images + images };
   }
 
   update(done: number, report: StepReport): void {
     const terminal = process.stdout.isTTY === true;
+    const { steps } = this.#options;
     const now = performance.now();
-    if (done < this.#steps && now - this.#shown < (terminal ? 100 : 5000)) return;
+    if (done < steps && now - this.#shown < (terminal ? 100 : 5000)) return;
     this.#shown = now;
-    const { seconds, imagesPerSecond } = this.rate(done);
-    const left = ((this.#steps - done) * seconds) / Math.max(1, done - this.#first);
+    const { seconds, images } = this.#session(done);
+    const left = ((steps - done) * seconds) / Math.max(1, done - this.#options.done);
     const terms = Object.entries(report)
-      .filter(([name]) => name !== 'learningRate')
+      .filter(([name]) => !quiet.includes(name))
       .map(([name, value]) => `${name} ${Math.abs(value) >= 10 ? value.toFixed(1) : value.toPrecision(3)}`);
     const line =
-      `${pc.bold(this.#name)} ${done}/${this.#steps}  ${terms.join('  ')}  ${imagesPerSecond.toFixed(0)} images/s  ` +
-      (done < this.#steps ? `${minutes(left)} left` : `in ${minutes(seconds)}`);
-    process.stdout.write(terminal ? `\r\x1b[2K${line}${done >= this.#steps ? '\n' : ''}` : `${line}\n`);
+      `${pc.bold(this.#name)} ${done}/${steps}  ${terms.join('  ')}  ${(images / seconds).toFixed(0)} images/s  ` +
+      (done < steps ? `${minutes(left)} left` : `in ${minutes(this.spent(done).seconds)}`);
+    process.stdout.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
+    this.#open = terminal;
   }
 
   /** Leaves the line, so that other text starts on a new one. */
   leave(): void {
-    if (process.stdout.isTTY) process.stdout.write('\n');
+    if (this.#open) process.stdout.write('\n');
+    this.#open = false;
+  }
+
+  #session(done: number): Spent {
+    const seconds = (performance.now() - this.#started) / 1000;
+    return { seconds, images: (done - this.#options.done) * this.#options.batchSize };
   }
 }

@@ -1,21 +1,39 @@
 /**
- * Settings as command-line options. Every number, switch and word of a recipe's settings is an option, nested ones with
- * a dash: `weights.perceptual` is --weights-perceptual. Types come from the defaults and are checked.
+ * Settings as command-line options. Every number, switch, word and list of numbers of a recipe's settings is an option,
+ * nested ones with a dash: `weights.perceptual` is --weights-perceptual. Types come from the defaults and are checked.
  */
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { OptionError } from '../titok/index.ts';
 
-type Leaf = number | boolean | string;
+type Leaf = number | boolean | string | readonly number[];
 type Tree = { readonly [key: string]: unknown };
+type Path = readonly string[];
 
-const kebab = (name: string): string => name.replace(/[A-Z0-9]+/g, (c) => (/\d/.test(c) ? c : `-${c.toLowerCase()}`));
+export interface SettingsOptions {
+  /** Settings that follow from something else and are no options: 'model.head'. */
+  readonly except?: readonly string[];
+  /** Says what holds when an option is left out. */
+  readonly describe?: (value: string) => string;
+}
 
-/** Paths of the leaves: [['weights', 'perceptual'], 0.12]. Arrays and null are left alone. */
-function leaves(tree: Tree, path: readonly string[] = []): [path: readonly string[], value: Leaf][] {
-  return Object.entries(tree).flatMap(([key, value]): [readonly string[], Leaf][] => {
+/** weights.l2Norm → weights-l2-norm */
+const optionName = (path: Path): string =>
+  path.map((name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)).join('-');
+
+/** commander's name for an option: weights-l2-norm → weightsL2Norm */
+const camel = (name: string): string => name.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
+
+const isNumbers = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length > 0 && value.every((x) => typeof x === 'number');
+
+/** Paths of the leaves: [['weights', 'perceptual'], 0.12]. What is null, or says which kind a config is, is no leaf. */
+function leaves(tree: Tree, path: Path = []): [path: Path, value: Leaf][] {
+  return Object.entries(tree).flatMap(([key, value]): [Path, Leaf][] => {
     const here = [...path, key];
+    if (key === 'kind') return [];
     if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string') return [[here, value]];
+    if (isNumbers(value)) return [[here, value]];
     return value !== null && typeof value === 'object' && !Array.isArray(value) ? leaves(value as Tree, here) : [];
   });
 }
@@ -24,62 +42,80 @@ function leaves(tree: Tree, path: readonly string[] = []): [path: readonly strin
 const words: Readonly<Record<string, readonly string[]>> = {
   codebook: ['average', 'gradient'],
   init: ['published', 'width'],
-  head: ['proxy', 'pixels'],
-  quantizeMode: ['vq', 'vae'],
   schedule: ['arccos', 'cosine', 'linear', 'root', 'square'],
   guidance: ['constant', 'linear', 'power-cosine'],
   architecture: ['bert', 'uvit'],
 };
 
-/** Adds an option for each leaf of `defaults`. */
-export function addSettings(command: Command, defaults: object): void {
+/** Adds an option for each leaf of `defaults` that is not there yet. */
+export function addSettings(command: Command, defaults: object, options: SettingsOptions = {}): void {
+  const { except = [], describe = (value) => `default ${value}` } = options;
   for (const [path, value] of leaves(defaults as Tree)) {
-    const name = path.map(kebab).join('-');
-    if (path.at(-1) === 'kind') continue;
+    const name = optionName(path);
     const flag =
       typeof value === 'boolean'
-        ? value
-          ? `--no-${name}`
-          : `--${name}`
-        : `--${name} <${typeof value === 'number' ? 'number' : 'word'}>`;
-    command.addOption(new Option(flag, `default ${value}`));
+        ? `--${value ? 'no-' : ''}${name}`
+        : `--${name} <${isNumbers(value) ? 'numbers' : typeof value === 'number' ? 'number' : 'word'}>`;
+    if (except.includes(path.join('.')) || command.options.some((o) => o.flags.split(' ')[0] === flag.split(' ')[0]))
+      continue;
+    const text = typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
+    const choices = typeof value === 'string' ? `${wordsOf(path, value).join(', ')}; ` : '';
+    command.addOption(new Option(flag, `${choices}${describe(text)}`));
   }
 }
 
-/** `defaults` with what was given on the command line. @throws OptionError naming the option, what it takes and what came */
+/**
+ * `defaults` with what was given on the command line.
+ * @throws OptionError naming the option, what it takes and what came
+ */
 export function readSettings<T extends object>(defaults: T, given: Readonly<Record<string, unknown>>): T {
   const result = structuredClone(defaults) as Record<string, unknown>;
   for (const [path, value] of leaves(defaults as Tree)) {
-    const name = path.map(kebab).join('-');
+    const name = optionName(path);
     const text = given[camel(name)];
     if (text === undefined) continue;
-    const last = path.at(-1)!;
     let target = result;
     for (const key of path.slice(0, -1)) target = target[key] as Record<string, unknown>;
-    target[last] = typeof value === 'boolean' ? text : parse(name, last, value, String(text));
+    target[path.at(-1)!] = typeof value === 'boolean' ? text : parse(`--${name}`, path, value, String(text));
   }
   return result as T;
 }
 
-function parse(option: string, key: string, like: number | string, text: string): number | string {
-  const whole = /steps|size|every|tokens|layers|heads|width|classes/i.test(key);
-  const number = z.coerce.number();
-  const schema =
-    typeof like === 'string'
-      ? z.enum((words[key] ?? [like]) as [string, ...string[]])
-      : whole
-        ? number.int().nonnegative()
-        : number;
-  const parsed = text.trim() === '' ? undefined : schema.safeParse(text);
-  if (parsed?.success) return parsed.data;
-  const wanted =
-    typeof like === 'string'
-      ? `one of ${(words[key] ?? [like]).join(', ')}`
-      : whole
-        ? 'a whole number ≥ 0'
-        : 'a number';
-  throw new OptionError(`--${option}: expected ${wanted}, got '${text}'.`);
+/** @throws OptionError when an option was given that only other settings have */
+export function expectNone(
+  others: object,
+  settings: object,
+  given: Readonly<Record<string, unknown>>,
+  without: string,
+): void {
+  const known = leaves(settings as Tree).map(([path]) => optionName(path));
+  for (const [path] of leaves(others as Tree)) {
+    const name = optionName(path);
+    if (known.includes(name) || given[camel(name)] === undefined) continue;
+    throw new OptionError(`--${name}: expected no such option with ${without}, got ${given[camel(name)]}.`);
+  }
 }
 
-/** commander's name for an option: '--weights-l2' → weightsL2 */
-const camel = (name: string): string => name.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
+const wordsOf = (path: Path, like: string): readonly string[] => words[path.at(-1)!] ?? [like];
+/** Counts, as opposed to rates and weights. */
+const isCount = (path: Path): boolean =>
+  /(steps|size|every|tokens|layers|heads|width|classes|channels|blocks|stem|mult|^dim)$/i.test(path.at(-1)!);
+/** Counts of which there may be none. */
+const mayBeZero = (path: Path): boolean => /(steps|blocks)$/i.test(path.at(-1)!);
+
+function parse(option: string, path: Path, like: Exclude<Leaf, boolean>, text: string): Leaf {
+  const fail = (wanted: string): never => {
+    throw new OptionError(`${option}: expected ${wanted}, got '${text}'.`);
+  };
+  if (typeof like === 'string') {
+    const choices = wordsOf(path, like);
+    return choices.includes(text) ? text : fail(`one of ${choices.join(', ')}`);
+  }
+  const number = z.coerce.number().nonnegative();
+  const schema = !isCount(path) ? number : mayBeZero(path) ? number.int() : number.int().positive();
+  const kind = !isCount(path) ? 'number ≥ 0' : mayBeZero(path) ? 'whole number ≥ 0' : 'whole number ≥ 1';
+  const read = (part: string) => (part.trim() === '' ? undefined : schema.safeParse(part).data);
+  if (typeof like === 'number') return read(text) ?? fail(`a ${kind}`);
+  const numbers = text.split(',').map(read);
+  return numbers.every((n) => n !== undefined) ? numbers : fail(`${kind.replace('number', 'numbers')} with commas`);
+}

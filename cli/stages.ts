@@ -1,17 +1,9 @@
 /** The trainings as commands run them: data in, checkpoint and pictures out, and a row of figures on held-out images. */
 import { join } from 'node:path';
-import { concat, noGrad, Rng, type Tensor, tensor, tidy } from '../core/index.ts';
-import { batches, type ImageDataset, imageGrid, writePng } from '../data/index.ts';
-import { frechetDistance } from '../eval/index.ts';
-import {
-  drawsFrom,
-  type Generator,
-  type GeneratorSettings,
-  type SamplingOptions,
-  sample,
-  trainGenerator,
-} from '../maskgit/index.ts';
-import type { Json, Training } from '../nn/index.ts';
+import { Rng, type Tensor } from '../core/index.ts';
+import { batches, type ImageDataset } from '../data/index.ts';
+import { type Generator, type GeneratorSettings, type SamplingOptions, trainGenerator } from '../maskgit/index.ts';
+import type { Json, StateValue, Training } from '../nn/index.ts';
 import {
   type AnyTeacher,
   decodeArgmax,
@@ -19,6 +11,7 @@ import {
   type FinetuneSettings,
   type MobileNetTrunk,
   mobileNetLoss,
+  patchSizeOf,
   proxyCrossEntropy,
   type SingleSettings,
   SmallDiscriminator,
@@ -31,13 +24,17 @@ import {
   type WarmupSettings,
   withPixelDecoder,
 } from '../titok/index.ts';
-import { evaluateReconstruction, FeatureStatistics, imagesOf, type Reconstruction } from './evaluate.ts';
+import { flippable } from './datasets.ts';
+import { evaluateReconstruction, type FeatureStatistics, type Reconstruction } from './evaluate.ts';
 import { type LoopResult, runTraining } from './loop.ts';
-import { picturesOf } from './pictures.ts';
+import { writeReconstructions } from './pictures.ts';
+import { fingerprint, type Stage } from './runs.ts';
+import { evaluateSamples, writeSamples } from './samples.ts';
 import { TokenBatches } from './token-batches.ts';
 
 export interface Session {
   readonly folder: string;
+  readonly preset: string;
   readonly dataset: ImageDataset;
   readonly trunk: MobileNetTrunk;
   /** Of the held-out images. */
@@ -46,6 +43,8 @@ export interface Session {
   readonly resume: boolean;
   /** Updates between pictures while training; 0: at the end only. */
   readonly pictureEvery: number;
+  /** Updates between checkpoints; 0: at the end only. */
+  readonly saveEvery: number;
 }
 
 /** One line of the table that a run ends with, and of its metrics.json. */
@@ -64,22 +63,16 @@ export interface StageRow {
   readonly [more: string]: number | string | null;
 }
 
-/** Raised by Ctrl-C: what was done is saved. */
-export class Interrupted extends Error {
-  override name = 'Interrupted';
-}
-
-const SHOWN = 10; // held-out images in pictures
-
 export async function runTeacher(
   session: Session,
   settings: TeacherSettings,
+  weights?: Readonly<Record<string, StateValue>>,
 ): Promise<{ teacher: AnyTeacher; row: StageRow }> {
   const rng = new Rng(session.seed);
-  const training = await trainTeacher(settings, loader(session, settings.batchSize, 1), rng);
+  const training = await trainTeacher(settings, loader(session, settings.batchSize, 1), rng, weights);
   const { teacher } = training;
   const reconstruct = (images: Tensor) => teacher.forward(images).reconstruction;
-  const result = await run(session, 'teacher', training, settings, {}, reconstruct);
+  const result = await run(session, 'teacher', training, settings, { reconstruct });
   const figures = await evaluate(session, teacher.codebook.shape[0]!, (images) => {
     const { reconstruction, codes } = teacher.forward(images);
     return { reconstruction, codes };
@@ -93,17 +86,14 @@ export async function runWarmup(
   teacher: AnyTeacher,
 ): Promise<{ model: TiTok; row: StageRow }> {
   const rng = new Rng(session.seed + 1);
-  const training = trainWarmup(settings, teacher, loader(session, settings.batchSize, 2), rng);
+  const training = trainWarmup(fitting(settings, teacher), teacher, loader(session, settings.batchSize, 2), rng);
   const { model } = training;
   const reconstruct = (images: Tensor) => decodeSoft(teacher, model.forward(images).output);
-  const result = await run(
-    session,
-    'warmup',
-    training,
-    settings,
-    { model: model.config as unknown as Json },
+  const result = await run(session, 'warmup', training, settings, {
+    stored: { model: model.config as unknown as Json },
+    madeWith: { teacher: await fingerprint(teacher) },
     reconstruct,
-  );
+  });
   const codes = model.config.codebookSize;
   const figures = await evaluate(session, codes, (images) => {
     const { output, indices } = model.forward(images);
@@ -126,6 +116,12 @@ export async function runWarmup(
   return { model, row };
 }
 
+/** The decoder predicts this teacher's codes: one output for each of its patches. */
+function fitting(settings: WarmupSettings, { config }: AnyTeacher): WarmupSettings {
+  const decoder = { ...settings.model.decoder, patchSize: patchSizeOf(config) };
+  return { ...settings, model: { ...settings.model, decoder, proxyCodebookSize: config.codebookSize } };
+}
+
 export async function runFinetune(
   session: Session,
   settings: FinetuneSettings,
@@ -143,7 +139,8 @@ export async function runFinetune(
     perceptual > 0 ? mobileNetLoss(session.trunk) : null,
     adversarial > 0 ? new SmallDiscriminator(rng) : null,
   );
-  return finishPixels(session, 'finetune', training, settings, model);
+  const madeWith = { warmup: await fingerprint(warm), teacher: await fingerprint(teacher) };
+  return finishPixels(session, 'finetune', training, settings, model, madeWith);
 }
 
 export async function runSingle(session: Session, settings: SingleSettings): Promise<{ model: TiTok; row: StageRow }> {
@@ -156,13 +153,15 @@ export async function runSingle(session: Session, settings: SingleSettings): Pro
 /** What stage 2 and the single stage have in common: a TiTok that gives pixels. */
 async function finishPixels(
   session: Session,
-  name: string,
+  name: Stage,
   training: Training,
   settings: FinetuneSettings | SingleSettings,
   model: TiTok,
+  madeWith: Readonly<Record<string, string>> = {},
 ): Promise<{ model: TiTok; row: StageRow }> {
   const reconstruct = (images: Tensor) => model.forward(images).output;
-  const result = await run(session, name, training, settings, { model: model.config as unknown as Json }, reconstruct);
+  const stored = { model: model.config as unknown as Json };
+  const result = await run(session, name, training, settings, { stored, madeWith, reconstruct });
   const figures = await evaluate(session, model.config.codebookSize, (images) => {
     const { output, indices } = model.forward(images);
     return { reconstruction: output, codes: indices };
@@ -192,9 +191,12 @@ export async function runGenerator(
     classes: [...dataset.classes],
     sampling: sampling as unknown as Json,
   };
-  const result = await run(session, 'generator', training, settings, stored, null, () =>
-    ema.evaluate(async () => writeSamples(join(session.folder, 'samples.png'), session, generator, sampling, model)),
-  );
+  const result = await run(session, 'generator', training, settings, {
+    stored,
+    madeWith: { tokenizer: await fingerprint(model) },
+    pictures: () =>
+      ema.evaluate(() => writeSamples(join(session.folder, 'samples.png'), session, generator, sampling, model)),
+  });
   const figures = await ema.evaluate(() => evaluateSamples(session, generator, sampling, model));
   return {
     generator,
@@ -207,111 +209,39 @@ export async function runGenerator(
   };
 }
 
-/** As many samples as there are held-out images, with their classes. */
-async function evaluateSamples(
-  session: Session,
-  generator: Generator,
-  sampling: SamplingOptions,
-  model: TiTok,
-): Promise<{ fd: number }> {
-  const features = new FeatureStatistics(session.trunk);
-  const rng = new Rng(session.seed + 6);
-  const { labels } = session.dataset.validation;
-  for (let start = 0; start < labels.length; start += 64) {
-    const images = await generate(generator, labels.subarray(start, start + 64), sampling, model, rng);
-    await features.add(images);
-    images.dispose();
-  }
-  return { fd: frechetDistance(session.originals.statistics, features.statistics) };
-}
-
-/** Images of freshly sampled tokens, [labels, 3, size, size], not clamped. */
-export async function generate(
-  generator: Generator,
-  labels: ArrayLike<number>,
-  sampling: SamplingOptions,
-  model: TiTok,
-  rng: Rng,
-): Promise<Tensor> {
-  const ids = await sample(generator, labels, sampling, drawsFrom(rng));
-  return noGrad(() =>
-    tidy(() => model.decodeTokens(tensor(ids, [labels.length, model.config.latentTokens], { dtype: 'int32' }))),
-  );
-}
-
-/** A row of samples for every class. */
-export async function writeSamples(
-  path: string,
-  session: Pick<Session, 'dataset' | 'seed'>,
-  generator: Generator,
-  sampling: SamplingOptions,
-  model: TiTok,
-  columns = 12,
-): Promise<void> {
-  const { classes } = session.dataset;
-  const labels = Int32Array.from({ length: classes.length * columns }, (_, i) => Math.floor(i / columns));
-  const images = await generate(generator, labels, sampling, model, new Rng(session.seed + 7));
-  await writePng(path, imageGrid(await picturesOf(images), columns, { rowLabels: classes }));
-  images.dispose();
-}
-
-/** Held-out images beside what each model makes of them, a row per model. */
-export async function writeReconstructions(
-  path: string,
-  session: Session,
-  models: Readonly<Record<string, (images: Tensor) => Tensor>>,
-  columns = SHOWN,
-): Promise<void> {
-  const images = shownImages(session, columns);
-  const all = noGrad(() => tidy(() => concat([images, ...Object.values(models).map((f) => tidy(() => f(images)))])));
-  await writePng(path, imageGrid(await picturesOf(all), columns, { rowLabels: ['input', ...Object.keys(models)] }));
-  images.dispose();
-  all.dispose();
-}
-
-/** The same held-out images every time, spread over the set. */
-function shownImages({ dataset }: Session, count: number): Tensor {
-  const { validation, size } = dataset;
-  const step = Math.floor(validation.count / count);
-  const picked = Array.from({ length: count }, (_, i) => imagesOf(validation, size, i * step, 1));
-  const all = tidy(() => concat(picked));
-  for (const t of picked) t.dispose();
-  return all;
-}
-
 const loader = (session: Session, batchSize: number, stream: number) =>
   batches(session.dataset.train, { batchSize, seed: 1000 * session.seed + stream, flip: flippable(session.dataset) });
 
-/** Symbols hold letters, which a mirror would spoil. */
-export const flippable =
-  (dataset: ImageDataset) =>
-  (label: number): boolean =>
-    dataset.classes[label] !== 'Symbols';
+interface StageOptions {
+  /** What other commands need to rebuild the model, beside the settings. */
+  readonly stored?: Readonly<Record<string, Json>>;
+  readonly madeWith?: Readonly<Record<string, string>>;
+  /** What pictures show, unless `pictures` draws them. */
+  readonly reconstruct?: (images: Tensor) => Tensor;
+  readonly pictures?: () => Promise<void>;
+}
 
 async function run(
   session: Session,
-  name: string,
+  name: Stage,
   training: Training,
   settings: { readonly batchSize: number },
-  stored: Json,
-  reconstruct: ((images: Tensor) => Tensor) | null,
-  pictures?: () => Promise<void>,
+  { stored = {}, madeWith = {}, reconstruct, pictures }: StageOptions,
 ): Promise<LoopResult> {
-  const result = await runTraining(training, {
+  const { folder, preset, resume, saveEvery, pictureEvery } = session;
+  const draw = () => writeReconstructions(join(folder, `${name}.png`), session, { [name]: reconstruct! });
+  return runTraining(training, {
     name,
-    folder: session.folder,
+    folder,
+    preset,
     batchSize: settings.batchSize,
-    settings: { ...(settings as unknown as Record<string, Json>), ...(stored as Record<string, Json>) },
-    resume: session.resume,
-    pictureEvery: session.pictureEvery,
-    pictures:
-      pictures ?? (() => writeReconstructions(join(session.folder, `${name}.png`), session, { [name]: reconstruct! })),
+    settings: { ...(settings as unknown as Record<string, Json>), ...stored },
+    madeWith,
+    resume,
+    saveEvery,
+    pictureEvery,
+    pictures: pictures ?? draw,
   });
-  if (result.interrupted)
-    throw new Interrupted(
-      `${name}: stopped after ${training.done} of ${training.steps} updates; saved in ${result.checkpoint}. Go on with --resume.`,
-    );
-  return result;
 }
 
 const evaluate = (

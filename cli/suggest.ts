@@ -11,37 +11,43 @@ const habits: Readonly<Record<string, string>> = {
   '--iters': '--steps',
   '--max-steps': '--steps',
   '--wd': '--weight-decay',
-  '--out': '--name',
+  '--out': '--output',
   '--output': '--name',
   '--data-dir': '--data',
 };
 
-/** "titok train: unknown option --lr. Did you mean --learning-rate?" */
-export function suggestOption(program: Command, args: readonly string[], error: CommanderError): string {
+/** The command that the arguments lead to: 'train warmup' for `train warmup --steps 3`. */
+export function commandOf(program: Command, args: readonly string[]): Command {
   let command = program;
   for (const arg of args) {
     const next = command.commands.find((c) => c.name() === arg);
     if (!next) break;
     command = next;
   }
+  return command;
+}
+
+/** "titok train: unknown option --lr. Did you mean --learning-rate?" */
+export function explain(program: Command, args: readonly string[], error: CommanderError): string {
+  const command = commandOf(program, args);
   const path: string[] = [];
   for (let c: Command | null = command; c; c = c.parent) path.unshift(c.name());
   const where = path.join(' ');
   if (error.code === 'commander.unknownOption') {
     const option = error.message.match(/'([^']+)'/)?.[1] ?? '';
-    const known = command.options.map((o) => o.long ?? '').filter(Boolean);
+    const known = [command, ...command.commands].flatMap((c) => c.options.map((o) => o.long ?? '')).filter(Boolean);
     const habit = habits[option];
     const hint = habit && known.includes(habit) ? ` Did you mean ${habit}?` : capitalised(suggestion(option, known));
     return `${where}: unknown option ${option}.${hint || ` See '${where} --help'.`}`;
   }
-  if (error.code === 'commander.unknownCommand' || error.code === 'commander.excessArguments') {
+  const known = command.commands.map((c) => c.name());
+  if (known.length > 0 && (error.code === 'commander.unknownCommand' || error.code === 'commander.excessArguments')) {
     const name = args.find((a) => !a.startsWith('-') && !path.includes(a)) ?? '';
-    const known = command.commands.map((c) => c.name());
-    if (known.length > 0)
-      return `${where}: unknown command ${name}.${capitalised(suggestion(name, known)) || ` Expected one of ${known.join(', ')}.`}`;
+    const hint = capitalised(suggestion(name, known)) || ` Expected one of ${known.join(', ')}.`;
+    return `${where}: unknown command ${name}.${hint}`;
   }
-  if (error.code === 'commander.help' || error.message === '(outputHelp)') return command.helpInformation();
-  return `${where}: ${error.message.replace(/^error: /, '')}. See '${where} --help'.`;
+  const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
+  return `${where}: ${message}. See '${where} --help'.`;
 }
 
 /** " (did you mean 'x'?)" → " Did you mean x?" */

@@ -1,10 +1,19 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
 import { embedding, noGrad, permute, Rng, type RngState, reshape, type Tensor, tensor, tidy } from '../core/index.ts';
-import type { ImageDataset } from '../data/index.ts';
+import { DataError, type ImageDataset } from '../data/index.ts';
 import type { TokenSource } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
+import { flippable } from './datasets.ts';
 import { eachBatch } from './evaluate.ts';
-import { flippable } from './stages.ts';
+
+/** A position in the endless row of batches; plain JSON. */
+interface TokenState {
+  /** Token rows, to notice another dataset. */
+  readonly count?: number;
+  /** Before this epoch's order was drawn. */
+  readonly epoch: RngState;
+  readonly position: number;
+}
 
 /** Batches in shuffled order, epoch by epoch; the state is the generator and the place in the order. */
 export class TokenBatches implements TokenSource {
@@ -66,10 +75,15 @@ export class TokenBatches implements TokenSource {
     return { tokens, labels: Int32Array.from(rows, (row) => this.#labels[row]!) };
   }
 
-  get state(): { epoch: RngState; position: number } {
-    return { epoch: this.#epoch, position: this.#position };
+  get state(): TokenState {
+    return { count: this.#labels.length, epoch: this.#epoch, position: this.#position };
   }
-  set state({ epoch, position }: { epoch: RngState; position: number }) {
+  set state({ count, epoch, position }: TokenState) {
+    if (count !== undefined && count !== this.#labels.length) {
+      throw new DataError(
+        `token batches: expected the position in ${this.#labels.length} rows, got one in ${count}. Has the dataset changed since the checkpoint?`,
+      );
+    }
     this.#epoch = epoch;
     this.#rng.state = epoch;
     this.#order = this.#rng.permutation(this.#labels.length);

@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import { type Tensor, tensor } from '../core/index.ts';
 import { centerCrop, decodeImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { loadPixelTokenizer, loadPublished, runFolder, useDevice } from './runs.ts';
+import { loadPixelTokenizer, loadTokenizerFile, runFolder, useDevice } from './runs.ts';
 
 export function addModelOptions(command: Command): Command {
   return command
     .option('--name <name>', 'run whose models are used', 'quickstart')
-    .option('--checkpoint <file>', 'published weights instead of a run; needs --preset')
+    .option('--checkpoint <file>', 'a checkpoint instead of a run; published weights need --preset')
     .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, …')
     .option('--device <name>', 'what to run on', 'cpu');
 }
@@ -28,7 +28,7 @@ export async function openTokenizer({
 }: ModelOptions): Promise<{ model: TiTok; folder: string }> {
   await useDevice(device);
   const folder = runFolder(name);
-  return { folder, model: checkpoint ? loadPublished(checkpoint, preset ?? 'none') : loadPixelTokenizer(folder) };
+  return { folder, model: checkpoint ? loadTokenizerFile(checkpoint, preset) : loadPixelTokenizer(folder) };
 }
 
 /** Files as [n, 3, size, size] in 0..1: shorter edge to `size` (antialiased bicubic), centre square. */

@@ -7,8 +7,8 @@ export function choice(option: string, value: string, among: readonly string[]):
   throw new OptionError(`${option}: expected one of ${among.join(', ')}, got '${value}'${suggestion(value, among)}.`);
 }
 
-export function count(option: string, text: string): number {
+export function count(option: string, text: string, least = 0): number {
   const n = Number(text);
-  if (text.trim() !== '' && Number.isInteger(n) && n >= 0) return n;
-  throw new OptionError(`${option}: expected a whole number ≥ 0, got '${text}'.`);
+  if (text.trim() !== '' && Number.isSafeInteger(n) && n >= least) return n;
+  throw new OptionError(`${option}: expected a whole number ≥ ${least}, got '${text}'.`);
 }

@@ -1,6 +1,6 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
-import { type Rng, tensorScope, valueAndGrad } from '../core/index.ts';
-import { AdamW, cosineSchedule, Ema, readFinite, stateDict, type Training, TrainingState } from '../nn/index.ts';
+import { type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { AdamW, cosineSchedule, Ema, finiteGradients, stateDict, type Training, TrainingState } from '../nn/index.ts';
 import { type GeneratorConfig, laptopGenerators, maskId } from './config.ts';
 import { createGenerator } from './create.ts';
 import { dropLabels, type Generator, inputSequence } from './generator.ts';
@@ -86,9 +86,9 @@ export function trainGenerator(settings: GeneratorSettings, data: TokenSource, r
       const logits = generator.forward(sequence, rng); // dropout on
       return { loss: maskedTokenLoss(logits, tokens, masked.masks, settings), logits };
     };
-    const { value, grads } = valueAndGrad(params, forward);
-    const report = await readFinite({ loss: value.loss }, forward);
-    optimizer.step(grads, { lr: rate(state.done) });
+    const terms = ({ loss }: { loss: Tensor }) => ({ loss });
+    const { value, grads, norm, report } = await finiteGradients(params, forward, terms, rng);
+    optimizer.step(grads, { lr: rate(state.done), norm });
     ema.update();
     state.done++;
     const accuracy = await maskedAccuracy(value.logits, tokens, masked.masks);

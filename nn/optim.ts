@@ -81,10 +81,14 @@ export class AdamW {
    * One update of every parameter, in place.
    *
    * @param grads  a gradient for each parameter, under the same names
+   * @param norm   their `globalNorm`, when it was computed already to see whether it is finite
    * @returns the norm of all gradients before clipping (one element, still on the device: nothing waits for it)
    * @throws TypeError when a gradient is missing
    */
-  step(grads: Readonly<Record<string, Tensor>>, { lr = this.#options.lr }: { lr?: number } = {}): Tensor {
+  step(
+    grads: Readonly<Record<string, Tensor>>,
+    { lr = this.#options.lr, norm: known }: { lr?: number; norm?: Tensor } = {},
+  ): Tensor {
     const { betas, eps, weightDecay, maxNorm } = this.#options;
     const names = Object.keys(this.#params);
     const missing = names.find((name) => !grads[name]);
@@ -98,7 +102,7 @@ export class AdamW {
     const scalars = { rest1: 1 - b1, rest2: 1 - b2, rate: lr / (1 - b1 ** t), unbias: 1 / Math.sqrt(1 - b2 ** t), eps };
     return noGrad(() =>
       tidy(() => {
-        const norm = globalNorm(names.map((name) => grads[name]!));
+        const norm = known ?? globalNorm(names.map((name) => grads[name]!));
         const clip = clipCoefficient(norm, maxNorm);
         for (const name of names) {
           const state = { m: this.exp_avg[name]!, v: this.exp_avg_sq[name]!, p: this.#params[name]! };

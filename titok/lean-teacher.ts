@@ -31,7 +31,8 @@ export const leanTeacher: LeanTeacherConfig = {
  * from the principal components of patches (`startFromPca`) the linear path gives 20 dB after twenty steps, and the
  * colours that group norm at small widths loses are never lost.
  *
- * The codebook is meant to be updated by moving averages: `quantizerLoss` is the commitment loss only.
+ * The codebook is meant to be updated by moving averages, with the commitment loss alone; `quantizerLoss`, commitment
+ * and codebook loss, is for training it by gradient.
  */
 export class LeanTeacher implements Teacher {
   readonly config: LeanTeacherConfig;
@@ -62,7 +63,8 @@ export class LeanTeacher implements Teacher {
     const latents = this.encoder.forward(images, tapUnder('encoder.', tap));
     const quantized = quantizeGrid(this.quantize, latents);
     const reconstruction = this.decoder.forward(quantized.zQuantized, tapUnder('decoder.', tap));
-    return { latents, reconstruction, ...quantized, quantizerLoss: quantized.commitmentLoss };
+    const quantizerLoss = quantized.commitmentLoss.add(quantized.codebookLoss);
+    return { latents, reconstruction, ...quantized, quantizerLoss };
   }
 }
 

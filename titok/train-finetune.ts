@@ -1,18 +1,18 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
-import { noGrad, type Rng, type Tensor, tensorScope, valueAndGrad } from '../core/index.ts';
+import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
 import {
   AdamW,
   type BatchSource,
   cosineSchedule,
+  finiteGradients,
   LeCam,
   pick,
-  readFinite,
   stateDict,
   type Training,
   TrainingState,
 } from '../nn/index.ts';
 import { type Discriminator, discriminatorParameters } from './discriminator.ts';
-import { discriminatorLoss, laptopFinetune, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
+import { decibels, discriminatorLoss, laptopFinetune, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
 import { isTrainedInStage2, type TiTok } from './model.ts';
 import type { PerceptualLoss } from './perceptual/index.ts';
 
@@ -96,24 +96,35 @@ export function trainFinetune(
       const parts = { images, reconstruction, perceptual: perceptual ?? undefined, discriminator: critic ?? undefined };
       return { ...reconstructionLoss(parts, weights), reconstruction };
     };
-    const { value, grads } = valueAndGrad(params, forward);
-    const terms = { loss: value.loss, mse: value.l2Loss, perceptual: value.perceptualLoss, gan: value.ganLoss };
-    const report = await readFinite(terms, forward);
-    optimizer.step(grads, { lr: rate(state.done) });
-    const judged = critic ? await judge(critic, images, value.reconstruction) : {};
+    const decoder = await finiteGradients(params, forward, (terms) => ({
+      loss: terms.loss,
+      mse: terms.l2Loss,
+      perceptual: terms.perceptualLoss,
+      gan: terms.ganLoss,
+    }));
+    const judged = critic && (await judge(critic, images, decoder.value.reconstruction));
+    optimizer.step(decoder.grads, { lr: rate(state.done), norm: decoder.norm }); // both passes were finite
+    if (judged) {
+      criticOptimizer.step(judged.grads, { norm: judged.norm });
+      lecam.update(judged.value.realLogits, judged.value.fakeLogits);
+    }
     state.done++;
-    return { ...report, ...judged, psnr: -10 * Math.log10(report.mse), learningRate: rate(state.done - 1) };
+    const { report } = decoder;
+    return {
+      ...report,
+      ...(judged && { discriminator: judged.report.discriminator }),
+      ...decibels(report.mse),
+      learningRate: rate(state.done - 1),
+    };
   }
 
-  /** The discriminator's own update, on the reconstructions that the decoder just made. */
-  async function judge(critic: Discriminator, images: Tensor, reconstruction: Tensor) {
-    const forward = () => discriminatorLoss({ discriminator: critic, lecam, images, reconstruction });
-    const { value, grads } = valueAndGrad(criticParams, forward);
-    const report = await readFinite({ loss: value.loss }, forward);
-    criticOptimizer.step(grads);
-    lecam.update(value.realLogits, value.fakeLogits);
-    return { discriminator: report.loss };
-  }
+  /** The discriminator's own pass, on the reconstructions that the decoder just made. */
+  const judge = (critic: Discriminator, images: Tensor, reconstruction: Tensor) =>
+    finiteGradients(
+      criticParams,
+      () => discriminatorLoss({ discriminator: critic, lecam, images, reconstruction }),
+      ({ loss }) => ({ discriminator: loss }),
+    );
 
   return { model, steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
 }

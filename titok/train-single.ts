@@ -1,20 +1,21 @@
 /** The single-stage recipe: TiTok from pixels, without a teacher. Kept so that the paper's claim for two stages can be checked. */
-import { concat, noGrad, type Rng, tensorScope, tidy, valueAndGrad } from '../core/index.ts';
+import { type Rng, tensorScope } from '../core/index.ts';
 import {
   AdamW,
   type BatchSource,
   cosineSchedule,
   EmaCodebook,
-  latentRows,
+  finiteGradients,
   pick,
-  readFinite,
   stateDict,
   type Training,
   TrainingState,
 } from '../nn/index.ts';
+import { startCodebook } from './codebook-start.ts';
 import { presets } from './config.ts';
-import { laptopSingleStage, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
+import { decibels, laptopSingleStage, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
 import { TiTok } from './model.ts';
+import { expectOption } from './option-error.ts';
 import type { PerceptualLoss } from './perceptual/index.ts';
 import { type WarmupSettings, warmupDefaults } from './train-warmup.ts';
 
@@ -39,6 +40,9 @@ export function trainSingle(
   rng: Rng,
   perceptual: PerceptualLoss | null = null,
 ): SingleTraining {
+  const { head, quantizeMode } = settings.model;
+  expectOption(head === 'pixels', 'single stage, model.head', "'pixels'", head, 'trainWarmup learns from a teacher.');
+  expectOption(quantizeMode === 'vq', 'single stage, model.quantizeMode', "'vq'", quantizeMode);
   const model = new TiTok(settings.model, rng);
   const quantizer = model.quantize!;
   const averaged = settings.codebook === 'average';
@@ -58,22 +62,11 @@ export function trainSingle(
     streams: { data, rng },
   });
 
-  async function startCodebook(): Promise<void> {
-    using _ = tensorScope();
-    const batches = Math.ceil((16 * quantizer.codebookSize) / (settings.batchSize * settings.model.latentTokens));
-    const latents = noGrad(() =>
-      concat(
-        Array.from({ length: batches }, () =>
-          tidy(() => latentRows(quantizer, model.encodeLatents(data.next().images))),
-        ),
-      ),
-    );
-    await codebook.warmStart(await latents.data(), rng);
-  }
-
   async function step() {
     const quantised = state.done >= settings.continuousSteps;
-    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) await startCodebook();
+    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
+      await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
+    }
     using _ = tensorScope();
     const { images } = data.next();
     const forward = () => {
@@ -89,12 +82,15 @@ export function trainSingle(
       };
       return { ...reconstructionLoss(parts, settings.weights), z, indices: quantized?.indices };
     };
-    const { value, grads } = valueAndGrad(params, forward);
-    const report = await readFinite({ loss: value.loss, mse: value.l2Loss, commitment: value.quantizerLoss }, forward);
-    optimizer.step(grads, { lr: rate(state.done) });
+    const { value, grads, norm, report } = await finiteGradients(params, forward, (terms) => ({
+      loss: terms.loss,
+      mse: terms.l2Loss,
+      commitment: terms.quantizerLoss,
+    }));
+    optimizer.step(grads, { lr: rate(state.done), norm });
     if (averaged && value.indices) codebook.update(value.z, value.indices, rng);
     state.done++;
-    return { ...report, psnr: -10 * Math.log10(report.mse), learningRate: rate(state.done - 1) };
+    return { ...report, ...decibels(report.mse), learningRate: rate(state.done - 1) };
   }
 
   return { model, steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought

@@ -1,20 +1,22 @@
 /** Stage 0: a teacher, that is a 2-D tokenizer whose codes stage 1 learns to predict. */
-import { concat, noGrad, type Rng, reshape, tensorScope, tidy, valueAndGrad } from '../core/index.ts';
+import { concat, type Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
 import {
   AdamW,
   type BatchSource,
   cosineSchedule,
   EmaCodebook,
-  latentRows,
+  finiteGradients,
+  loadStateDict,
   pick,
-  readFinite,
+  type StateValue,
   stateDict,
   type Training,
   TrainingState,
 } from '../nn/index.ts';
+import { startCodebook } from './codebook-start.ts';
 import type { PixelDecoderConfig } from './config.ts';
 import { LeanTeacher, leanTeacher, startFromPca } from './lean-teacher.ts';
-import { leanTeacherWeights, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
+import { decibels, leanTeacherWeights, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
 import { type AnyTeacher, createTeacher } from './teachers.ts';
 
 export interface TeacherSettings {
@@ -56,8 +58,15 @@ export interface TeacherTraining extends Training {
   readonly teacher: AnyTeacher;
 }
 
-export async function trainTeacher(settings: TeacherSettings, data: BatchSource, rng: Rng): Promise<TeacherTraining> {
+/** @param weights  to start from, such as the published ones, instead of random numbers or principal components */
+export async function trainTeacher(
+  settings: TeacherSettings,
+  data: BatchSource,
+  rng: Rng,
+  weights?: Readonly<Record<string, StateValue>>,
+): Promise<TeacherTraining> {
   const teacher = createTeacher(settings.teacher, rng);
+  if (weights) loadStateDict(teacher, weights, { source: 'teacher weights' });
   const averaged = settings.codebook === 'average';
   const params = pick(stateDict(teacher), (name) => !averaged || !name.startsWith('quantize.'));
   const { betas, weightDecay, maxNorm } = settings;
@@ -72,30 +81,19 @@ export async function trainTeacher(settings: TeacherSettings, data: BatchSource,
   const models = { model: teacher, codebook };
   const state = new TrainingState({ models, optimizers: { model: optimizer }, streams: { data, rng } });
 
-  if (settings.pcaStart && teacher instanceof LeanTeacher) {
+  if (settings.pcaStart && !weights && teacher instanceof LeanTeacher) {
     using _ = tensorScope();
     await startFromPca(teacher, concat(Array.from({ length: 32 }, () => data.next().images)));
   }
 
-  /** k-means centres of what the encoder makes of a few batches: some 16 latents for each code. */
-  async function startCodebook(): Promise<void> {
-    using _ = tensorScope();
-    const latents = tidy(() =>
-      noGrad(() =>
-        concat(
-          Array.from({ length: 8 }, () => {
-            const z = teacher.encoder.forward(data.next().images);
-            return latentRows(teacher.quantize, reshape(z, [z.shape[0]!, z.shape[1]!, 1, -1]));
-          }),
-        ),
-      ),
-    );
-    await codebook.warmStart(await latents.data(), rng);
-  }
+  /** [batch, dim, g, g] → as the quantiser takes them, [batch, dim, 1, g·g]. */
+  const inARow = (z: Tensor) => reshape(z, [z.shape[0]!, z.shape[1]!, 1, -1]);
 
   async function step() {
     const quantised = state.done >= settings.continuousSteps;
-    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) await startCodebook();
+    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
+      await startCodebook(codebook, teacher.quantize, rng, () => inARow(teacher.encoder.forward(data.next().images)));
+    }
     using _ = tensorScope();
     const { images } = data.next();
     const forward = () => {
@@ -107,15 +105,17 @@ export async function trainTeacher(settings: TeacherSettings, data: BatchSource,
       const parts = { images, reconstruction, quantizerLoss: averaged ? commitmentLoss : quantizerLoss };
       return { ...reconstructionLoss(parts, settings.weights), latents, codes };
     };
-    const { value, grads } = valueAndGrad(params, forward);
-    const report = await readFinite({ loss: value.loss, mse: value.l2Loss, commitment: value.quantizerLoss }, forward);
-    optimizer.step(grads, { lr: rate(state.done) });
+    const { value, grads, norm, report } = await finiteGradients(params, forward, (terms) => ({
+      loss: terms.loss,
+      mse: terms.l2Loss,
+      commitment: terms.quantizerLoss,
+    }));
+    optimizer.step(grads, { lr: rate(state.done), norm });
     if (averaged && 'latents' in value) {
-      const [batch, dim] = value.latents.shape as [number, number];
-      codebook.update(reshape(value.latents, [batch, dim, 1, -1]), reshape(value.codes, [batch, 1, -1]), rng);
+      codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0]!, 1, -1]), rng);
     }
     state.done++;
-    return { ...report, psnr: -10 * Math.log10(report.mse), learningRate: rate(state.done - 1) };
+    return { ...report, ...decibels(report.mse), learningRate: rate(state.done - 1) };
   }
 
   return { teacher, steps: settings.steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought

@@ -1,20 +1,21 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
-import { concat, noGrad, type Rng, tensorScope, tidy, valueAndGrad } from '../core/index.ts';
+import { noGrad, type Rng, tensorScope, tidy } from '../core/index.ts';
 import {
   AdamW,
   type BatchSource,
   cosineSchedule,
   EmaCodebook,
-  latentRows,
+  finiteGradients,
   pick,
-  readFinite,
   stateDict,
   type Training,
   TrainingState,
 } from '../nn/index.ts';
+import { startCodebook } from './codebook-start.ts';
 import { presets, type TiTokConfig, warmupConfig } from './config.ts';
 import { laptopWarmup, type WarmupWeights, warmupLoss } from './loss.ts';
 import { TiTok } from './model.ts';
+import { expectOption } from './option-error.ts';
 import type { Teacher } from './teacher.ts';
 
 export interface WarmupSettings {
@@ -55,6 +56,16 @@ export interface WarmupTraining extends Training {
 }
 
 export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: BatchSource, rng: Rng): WarmupTraining {
+  const { head, quantizeMode, proxyCodebookSize } = settings.model;
+  const teacherCodes = teacher.codebook.shape[0]!;
+  expectOption(head === 'proxy', 'warm-up, model.head', "'proxy'", head, 'trainSingle learns from pixels.');
+  expectOption(quantizeMode === 'vq', 'warm-up, model.quantizeMode', "'vq'", quantizeMode);
+  expectOption(
+    proxyCodebookSize === teacherCodes,
+    'warm-up, model.proxyCodebookSize',
+    `the ${teacherCodes} codes of the teacher`,
+    proxyCodebookSize,
+  );
   const model = new TiTok(warmupConfig(settings.model), rng);
   const quantizer = model.quantize!;
   const averaged = settings.codebook === 'average';
@@ -74,23 +85,11 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Ba
     streams: { data, rng },
   });
 
-  /** k-means centres of some 8,000 encoder outputs. */
-  async function startCodebook(): Promise<void> {
-    using _ = tensorScope();
-    const batches = Math.ceil((16 * quantizer.codebookSize) / (settings.batchSize * settings.model.latentTokens));
-    const latents = noGrad(() =>
-      concat(
-        Array.from({ length: batches }, () =>
-          tidy(() => latentRows(quantizer, model.encodeLatents(data.next().images))),
-        ),
-      ),
-    );
-    await codebook.warmStart(await latents.data(), rng);
-  }
-
   async function step() {
     const quantised = state.done >= settings.continuousSteps;
-    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) await startCodebook();
+    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
+      await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
+    }
     using _ = tensorScope();
     const { images } = data.next();
     const codes = noGrad(() => tidy(() => teacher.encode(images))); // [batch, G²]
@@ -102,17 +101,13 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Ba
       const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
       return { ...terms, z, indices: quantized?.indices };
     };
-    const { value, grads } = valueAndGrad(params, forward);
-    const report = await readFinite(
-      {
-        loss: value.loss,
-        crossEntropy: value.reconstructionLoss,
-        embedding: value.embeddingLoss,
-        commitment: value.quantizerLoss,
-      },
-      forward,
-    );
-    optimizer.step(grads, { lr: rate(state.done) });
+    const { value, grads, norm, report } = await finiteGradients(params, forward, (terms) => ({
+      loss: terms.loss,
+      crossEntropy: terms.reconstructionLoss,
+      embedding: terms.embeddingLoss,
+      commitment: terms.quantizerLoss,
+    }));
+    optimizer.step(grads, { lr: rate(state.done), norm });
     if (averaged && value.indices) codebook.update(value.z, value.indices, rng);
     state.done++;
     return { ...report, learningRate: rate(state.done - 1) };

@@ -12,7 +12,9 @@ export function addInfo(program: Command): void {
     .action((path: string, given: { tensors: boolean }) => {
       const { groups, meta, published } = loadCheckpoint(path);
       console.log(
-        published ? `${path}: published weights` : `${path}: stage ${meta['stage']}, ${stepsOf(meta)} updates done`,
+        published
+          ? `${path}: published weights`
+          : `${path}: stage ${meta['stage']}, preset ${meta['preset'] ?? 'unknown'}, ${stepsOf(meta)} updates done`,
       );
       for (const [group, tensors] of Object.entries(groups)) {
         const values = Object.values(tensors).reduce((n, t) => n + numel(t.shape), 0);
@@ -27,4 +29,5 @@ export function addInfo(program: Command): void {
     });
 }
 
-const stepsOf = (meta: Record<string, unknown>): number => (meta['state'] as { done: number }).done;
+const stepsOf = (meta: Record<string, unknown>): number | string =>
+  (meta['state'] as { done?: number } | undefined)?.done ?? 'unknown';

@@ -9,9 +9,9 @@ import { suggestion } from '../../nn/index.ts';
 import { OptionError } from '../../titok/index.ts';
 import { picturesOf } from '../pictures.ts';
 import { presets } from '../presets.ts';
-import { loadGenerator, loadPixelTokenizer, runFolder, useDevice } from '../runs.ts';
+import { expectMadeWith, loadGenerator, loadPixelTokenizer, runFolder, useDevice } from '../runs.ts';
+import { generate } from '../samples.ts';
 import { addSettings, readSettings } from '../settings.ts';
-import { generate } from '../stages.ts';
 import { count } from '../values.ts';
 
 export function addSample(program: Command): void {
@@ -29,9 +29,10 @@ export function addSample(program: Command): void {
       const folder = runFolder(given.name);
       const { generator, classes, settings } = loadGenerator(folder);
       const model = loadPixelTokenizer(folder);
+      await expectMadeWith(folder, 'generator', 'tokenizer', model);
       const sampling = readSettings(settings['sampling'] as SamplingOptions, given);
       const wanted = given.class === undefined ? classes : [classOf(given.class, classes)];
-      const columns = count('--count', given.count);
+      const columns = count('--count', given.count, 1);
       const labels = wanted.flatMap((name) => new Array<number>(columns).fill(classes.indexOf(name)));
       const images = await generate(generator, labels, sampling, model, new Rng(count('--seed', given.seed)));
       const output: string = given.output ?? join(folder, 'sampled.png');
@@ -39,12 +40,14 @@ export function addSample(program: Command): void {
       await writePng(output, imageGrid(await picturesOf(images), columns, { rowLabels: wanted }));
       console.log(output);
     });
-  addSettings(command, presets.tiny.sampling);
+  addSettings(command, presets.tiny.sampling, { describe: () => "as the run's generator was set" });
 }
 
 /** A class by its name, or by what its name begins with, in any case. */
 function classOf(text: string, classes: readonly string[]): string {
+  if (classes.includes(text)) return text;
   const found = classes.filter((name) => name.toLowerCase().startsWith(text.toLowerCase()));
   if (found.length === 1) return found[0]!;
-  throw new OptionError(`--class: expected one of ${classes.join(', ')}, got '${text}'${suggestion(text, classes)}.`);
+  const names = classes.map((name) => `'${name}'`).join(', ');
+  throw new OptionError(`--class: expected one of ${names}, got '${text}'${suggestion(text, classes)}.`);
 }

@@ -1,102 +1,148 @@
 /** `titok train STAGE`: one training, with every setting as an option. */
-import { mkdirSync } from 'node:fs';
-import { type Command, Command as Subcommand } from 'commander';
-import type { SamplingOptions } from '../../maskgit/index.ts';
-import { openDataset } from '../datasets.ts';
-import { originalStatistics } from '../evaluate.ts';
-import { type Preset, type PresetName, presets } from '../presets.ts';
-import { loadPixelTokenizer, loadTeacher, loadTiTok, loadTrunk, runFolder, useDevice } from '../runs.ts';
-import { addSettings, readSettings } from '../settings.ts';
-import { runFinetune, runGenerator, runSingle, runTeacher, runWarmup, type Session, type StageRow } from '../stages.ts';
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { loadCheckpoint } from '../../data/index.ts';
+import { leanTeacher, type PixelDecoderConfig, publishedVqgan, type VqganConfig } from '../../titok/index.ts';
+import { type Preset, presets } from '../presets.ts';
+import {
+  expectMadeWith,
+  loadPixelTokenizer,
+  loadTeacher,
+  loadTiTok,
+  runFolder,
+  type Stage,
+  stageFile,
+  stages,
+  storedSettings,
+} from '../runs.ts';
+import { addSessionOptions, describeDataset, deviceOf, openSession, presetOf, type SessionGiven } from '../session.ts';
+import { addSettings, expectNone, readSettings } from '../settings.ts';
+import { runFinetune, runGenerator, runSingle, runTeacher, runWarmup, type StageRow } from '../stages.ts';
+import { table, tableNote } from '../table.ts';
 import { choice, count } from '../values.ts';
 
-type Stage = 'teacher' | 'warmup' | 'finetune' | 'single' | 'generator';
 const descriptions: Readonly<Record<Stage, string>> = {
   teacher: 'stage 0: the 2-D tokenizer whose codes stage 1 predicts',
   warmup: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
-  finetune: 'stage 2: the decoder on pixels (needs the run’s teacher and warmup)',
+  finetune: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
   single: 'TiTok from pixels in one stage, without a teacher',
   generator: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
 };
 
+/** Settings that a stage fixes, or that follow from the stage before. */
+const followed: Readonly<Record<Stage, readonly string[]>> = {
+  teacher: [],
+  warmup: ['model.head', 'model.quantizeMode', 'model.proxyCodebookSize', 'model.decoder.patchSize'],
+  finetune: [],
+  single: ['model.head', 'model.quantizeMode', 'model.proxyCodebookSize'],
+  generator: ['generator.latentTokens', 'generator.codebookSize', 'generator.classes'],
+};
+
+/** The published teacher in the width at which it trains on a laptop: one code for each 4 × 4 pixels. */
+const laptopVqgan: VqganConfig = {
+  kind: 'vqgan',
+  hiddenChannels: 32,
+  channelMult: [1, 2, 4],
+  resBlocks: 2,
+  zChannels: 16,
+  codebookSize: 512,
+};
+const teachers: Readonly<Record<string, PixelDecoderConfig>> = {
+  lean: leanTeacher,
+  vqgan: laptopVqgan,
+  published: publishedVqgan,
+};
+
 export function addTrain(program: Command): void {
-  const train = new Subcommand('train').description('Trains one stage of a run.');
-  for (const stage of Object.keys(descriptions) as Stage[]) {
-    const command = train
-      .command(stage)
-      .description(descriptions[stage])
-      .option('--preset <name>', Object.keys(presets).join(', '), 'tiny')
-      .option('--name <name>', 'folder under runs/', 'quickstart')
-      .option('--seed <number>', 'of weights and data order', '0')
-      .option('--data <folder>', "'emoji' or a folder of class folders", 'emoji')
-      .option('--device <name>', 'what to run on', 'cpu')
-      .option('--threads <number>', 'of the cpu device; all cores unless given')
-      .option('--resume', 'go on where the training stopped', false)
-      .option('--picture-every <steps>', 'updates between pictures; 0: at the end', '250')
-      .action((given) => runStage(stage, given));
-    addSettings(command, presets.tiny[stage]);
-    if (stage === 'generator') addSettings(command, { sampling: presets.tiny.sampling });
-  }
-  program.addCommand(train);
-}
-
-async function runStage(stage: Stage, given: Record<string, string> & { resume: boolean }): Promise<void> {
-  const preset: Preset = presets[choice('--preset', given['preset']!, Object.keys(presets)) as PresetName];
-  const settings = <S extends Stage>(name: S) => readSettings(preset[name], given) as Preset[S];
-  await useDevice(
-    given['device']!,
-    given['threads'] === undefined ? {} : { threads: count('--threads', given['threads']) },
-  );
-  const folder = runFolder(given['name']!);
-  const imageSize = (stage === 'warmup' ? settings('warmup') : stage === 'single' ? settings('single') : preset.warmup)
-    .model.imageSize;
-  const session = await openSession(folder, given, imageSize);
-  const row = await trainStage(stage, session, settings, {
-    ...preset.sampling,
-    ...readSettings({ sampling: preset.sampling }, given).sampling,
-  });
-  console.log(JSON.stringify(row));
-}
-
-function trainStage(
-  stage: Stage,
-  session: Session,
-  settings: <S extends Stage>(name: S) => Preset[S],
-  sampling: SamplingOptions,
-): Promise<StageRow> {
-  const { folder } = session;
-  const rowOf = async (run: Promise<{ row: StageRow }>) => (await run).row;
-  switch (stage) {
-    case 'teacher':
-      return rowOf(runTeacher(session, settings('teacher')));
-    case 'warmup':
-      return rowOf(runWarmup(session, settings('warmup'), loadTeacher(folder)));
-    case 'finetune':
-      return rowOf(runFinetune(session, settings('finetune'), loadTiTok(folder, 'warmup'), loadTeacher(folder)));
-    case 'single':
-      return rowOf(runSingle(session, settings('single')));
-    case 'generator':
-      return rowOf(runGenerator(session, settings('generator'), sampling, loadPixelTokenizer(folder)));
+  const train = program.command('train').description('Trains one stage of a run.');
+  for (const stage of stages) {
+    const command = addSessionOptions(train.command(stage).description(descriptions[stage]));
+    if (stage === 'teacher') {
+      command
+        .option('--teacher <kind>', 'lean, vqgan (MaskGIT-VQGAN, narrow) or published (its full size); default lean')
+        .option('--weights-from <file>', 'safetensors to start from, such as the published teacher')
+        .option('--image-size <pixels>', 'width and height of the images', String(presets.tiny.warmup.model.imageSize));
+    }
+    command.action((given: SessionGiven) => runStage(stage, given));
+    addSettings(command, presets.tiny[stage], { except: followed[stage], describe: (value) => `tiny: ${value}` });
+    if (stage === 'teacher')
+      addSettings(command, { teacher: laptopVqgan }, { describe: (value) => `vqgan only: ${value}` });
+    if (stage === 'generator')
+      addSettings(command, { sampling: presets.tiny.sampling }, { describe: (value) => `tiny: ${value}` });
   }
 }
 
-async function openSession(
-  folder: string,
-  given: Record<string, string> & { resume: boolean },
-  imageSize: number,
-): Promise<Session> {
-  mkdirSync(folder, { recursive: true });
-  const dataset = await openDataset(given['data']!, imageSize);
-  const trunk = loadTrunk();
-  const originals = await originalStatistics(trunk, dataset.validation, dataset.size);
-  const seed = count('--seed', given['seed']!);
-  return {
-    folder,
-    dataset,
-    trunk,
-    originals,
-    seed,
-    resume: given.resume,
-    pictureEvery: count('--picture-every', given['pictureEvery']!),
-  };
+async function runStage(stage: Stage, given: SessionGiven): Promise<void> {
+  const preset: Preset = presets[presetOf(given)];
+  const folder = runFolder(given.name);
+  const checkpoint = stageFile(folder, stage);
+  await deviceOf(given);
+  const train = prepare[stage](given, preset, folder);
+  if (given.resume && !existsSync(checkpoint)) {
+    console.log(`${stage}: nothing to resume in ${checkpoint}; starting at the beginning`);
+  }
+  const { row, heldOut } = await train;
+  console.log(`\n${table([row])}\n\n${tableNote(heldOut)}`);
+  const picture = stage === 'generator' ? 'samples' : stage;
+  console.log(`Saved in ${checkpoint}; look at ${folder}/${picture}.png.`);
 }
+
+/** What the command asks for, over what the stage was trained with until now, or over its preset. */
+function settingsOf<S extends Stage>(stage: S, given: SessionGiven, preset: Preset, folder: string): Preset[S] {
+  const stored = given.resume ? storedSettings<Preset[S]>(folder, stage) : undefined;
+  return readSettings<Preset[S]>(stored ?? preset[stage], given);
+}
+
+type Result = Promise<{ row: StageRow; heldOut: number }>;
+
+/** Options and what earlier stages left are read, and found wanting, before the data is. */
+const prepare: Readonly<Record<Stage, (given: SessionGiven, preset: Preset, folder: string) => Result>> = {
+  async teacher(given, preset, folder) {
+    const kind = given['teacher'] as string | undefined;
+    const config =
+      kind === undefined ? preset.teacher.teacher : teachers[choice('--teacher', kind, Object.keys(teachers))]!;
+    const asked = { ...preset, teacher: { ...preset.teacher, teacher: config } };
+    const settings = settingsOf('teacher', given, asked, folder);
+    expectNone({ teacher: { ...leanTeacher, ...laptopVqgan } }, settings, given, `a ${settings.teacher.kind} teacher`);
+    const file = given['weightsFrom'] as string | undefined;
+    const weights = file === undefined ? undefined : loadCheckpoint(file).groups['model'];
+    const session = await open(given, count('--image-size', String(given['imageSize']), 1));
+    return finish(session, runTeacher(session, settings, weights));
+  },
+  async warmup(given, preset, folder) {
+    const settings = settingsOf('warmup', given, preset, folder);
+    const teacher = loadTeacher(folder);
+    const session = await open(given, settings.model.imageSize);
+    return finish(session, runWarmup(session, settings, teacher));
+  },
+  async finetune(given, preset, folder) {
+    const settings = settingsOf('finetune', given, preset, folder);
+    const [warm, teacher] = [loadTiTok(folder, 'warmup'), loadTeacher(folder)];
+    await expectMadeWith(folder, 'warmup', 'teacher', teacher);
+    const session = await open(given, warm.config.imageSize);
+    return finish(session, runFinetune(session, settings, warm, teacher));
+  },
+  async single(given, preset, folder) {
+    const settings = settingsOf('single', given, preset, folder);
+    const session = await open(given, settings.model.imageSize);
+    return finish(session, runSingle(session, settings));
+  },
+  async generator(given, preset, folder) {
+    const settings = settingsOf('generator', given, preset, folder);
+    const { sampling } = readSettings({ sampling: preset.sampling }, given);
+    const model = loadPixelTokenizer(folder);
+    const session = await open(given, model.config.imageSize);
+    return finish(session, runGenerator(session, settings, sampling, model));
+  },
+};
+
+async function open(given: SessionGiven, imageSize: number) {
+  const session = await openSession(given, imageSize);
+  console.log(describeDataset(session));
+  return session;
+}
+
+const finish = async (session: Awaited<ReturnType<typeof open>>, run: Promise<{ row: StageRow }>): Result => ({
+  row: (await run).row,
+  heldOut: session.dataset.validation.count,
+});

@@ -1,0 +1,137 @@
+/** The five trainings in a size that takes milliseconds, on pictures made here. */
+import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
+import { batches, type ImageSet } from '../../data/index.ts';
+import { generatorDefaults, type TokenSource, trainGenerator } from '../../maskgit/index.ts';
+import type { Training } from '../../nn/index.ts';
+import {
+  createTeacher,
+  finetuneDefaults,
+  presets,
+  SmallDiscriminator,
+  singleDefaults,
+  TiTok,
+  teacherDefaults,
+  trainFinetune,
+  trainSingle,
+  trainTeacher,
+  trainWarmup,
+  type WarmupSettings,
+  warmupDefaults,
+  withPixelDecoder,
+} from '../../titok/index.ts';
+
+/** One thread: sums come out the same in every run. */
+export async function useOneThread(): Promise<Device> {
+  const device = await openDevice('cpu', { threads: 1 });
+  setDefaultDevice(device);
+  return device;
+}
+
+/** Coloured discs on coloured ground. */
+export function discs(count = 12, size = 8): ImageSet {
+  const rng = new Rng(7);
+  const images = new Uint8Array(count * 3 * size * size);
+  const labels = Int32Array.from({ length: count }, (_, i) => i % 2);
+  for (let i = 0; i < count; i++) {
+    const [ground, disc] = [rng.uniforms(3, 0, 255), rng.uniforms(3, 0, 255)];
+    const [x0, y0, r] = [rng.uniform() * size, rng.uniform() * size, size / 3];
+    for (let p = 0; p < size * size; p++) {
+      const inside = ((p % size) - x0) ** 2 + (Math.floor(p / size) - y0) ** 2 < r * r;
+      for (let c = 0; c < 3; c++) images[(i * 3 + c) * size * size + p] = (inside ? disc : ground)[c]!;
+    }
+  }
+  return { count, size, images, labels, names: Array.from(labels, (_, i) => `disc ${i}`) };
+}
+
+const teacherConfig = { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 8 } as const;
+const model = {
+  ...presets.tiny,
+  imageSize: 8,
+  latentTokens: 4,
+  codebookSize: 8,
+  tokenSize: 4,
+  encoder: { width: 16, layers: 1, heads: 2, patchSize: 4 },
+  decoder: { width: 16, layers: 1, heads: 2, patchSize: 4 },
+  proxyCodebookSize: 8,
+};
+const short = { batchSize: 2, warmupSteps: 2 };
+const warmupSettings: WarmupSettings = {
+  ...warmupDefaults,
+  ...short,
+  model,
+  steps: 12,
+  scheduleSteps: 12,
+  continuousSteps: 4,
+};
+
+const loader = () => batches(discs(), { batchSize: 2, seed: 3, flip: true });
+const teacher = () => createTeacher(teacherConfig, new Rng(11));
+const tuned = () => withPixelDecoder(new TiTok(model, new Rng(12)), teacher());
+
+/** Rows of tokens, drawn from a generator whose state is the position. */
+function tokenRows(): TokenSource {
+  const rng = new Rng(13);
+  return {
+    next: () => ({
+      tokens: Int32Array.from({ length: 8 }, () => rng.int(8)),
+      labels: Int32Array.of(rng.int(2), rng.int(2)),
+    }),
+    get state() {
+      return rng.state;
+    },
+    set state(saved) {
+      rng.state = saved;
+    },
+  };
+}
+
+/** Fresh trainings, each as if a program had just started. */
+export const recipes: Readonly<Record<string, (seed?: number) => Promise<Training>>> = {
+  teacher: async (seed = 1) =>
+    trainTeacher(
+      { ...teacherDefaults, ...short, teacher: teacherConfig, steps: 12, continuousSteps: 4 },
+      loader(),
+      new Rng(seed),
+    ),
+  'teacher by gradient': async (seed = 1) =>
+    trainTeacher(
+      {
+        ...teacherDefaults,
+        ...short,
+        teacher: {
+          kind: 'vqgan',
+          hiddenChannels: 32,
+          channelMult: [1, 1],
+          resBlocks: 1,
+          zChannels: 4,
+          codebookSize: 8,
+        },
+        steps: 8,
+        continuousSteps: 0,
+        codebook: 'gradient',
+      },
+      loader(),
+      new Rng(seed),
+    ),
+  warmup: async (seed = 1) => trainWarmup(warmupSettings, teacher(), loader(), new Rng(seed)),
+  finetune: async (seed = 1) => {
+    const rng = new Rng(seed);
+    const settings = { ...finetuneDefaults, ...short, steps: 12, discriminatorStart: 0.25 };
+    return trainFinetune(settings, tuned(), loader(), rng, null, new SmallDiscriminator(rng));
+  },
+  single: async (seed = 1) =>
+    trainSingle(
+      { ...singleDefaults, ...warmupSettings, model: { ...model, head: 'pixels' }, weights: singleDefaults.weights },
+      loader(),
+      new Rng(seed),
+    ),
+  generator: async (seed = 1) => {
+    const generator = { ...generatorDefaults.generator, codebookSize: 8, latentTokens: 4, classes: 2 };
+    const small = { width: 16, layers: 1, heads: 2, mlpWidth: 32 };
+    return trainGenerator(
+      { ...generatorDefaults, ...short, generator: { ...generator, ...small }, steps: 12 },
+      tokenRows(),
+      new Rng(seed),
+    );
+  },
+};
