@@ -1,8 +1,8 @@
 /**
- * `npm run docs:results -- RUN`: writes the results of runs/RUN/metrics.json into README.md, between its two markers, so
- * that every figure there comes from a run.
+ * `npm run docs:results -- RUN`: writes the results of runs/RUN/metrics.json into README.md, between its two markers, and
+ * copies the run's pictures, so that all that README.md shows comes from one run.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const markers = { begin: '<!-- results -->', end: '<!-- /results -->' };
@@ -69,9 +69,11 @@ export function withResults(page: string, text: string): string {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const run = process.argv[2] ?? 'quickstart';
-  const readme = fileURLToPath(new URL('../README.md', import.meta.url));
-  const metrics = JSON.parse(
-    readFileSync(fileURLToPath(new URL(`../runs/${run}/metrics.json`, import.meta.url)), 'utf8'),
-  );
-  writeFileSync(readme, withResults(readFileSync(readme, 'utf8'), resultsTable(metrics as Metrics, run)));
+  const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const metrics = JSON.parse(readFileSync(at(`runs/${run}/metrics.json`), 'utf8')) as Metrics;
+  const page = readFileSync(at('README.md'), 'utf8');
+  writeFileSync(at('README.md'), withResults(page, resultsTable(metrics, run)));
+  for (const picture of ['reconstructions.png', 'samples.png']) {
+    copyFileSync(at(`runs/${run}/${picture}`), at(`docs/images/${picture}`));
+  }
 }
