@@ -1,13 +1,10 @@
 /** What can be wrong with files from outside. Messages read `where: expected …, got … . Repair.` */
 
+export { CheckpointError } from '../nn/index.ts'; // one class, whether a file is damaged or does not fit the model
+
 /** An image, an image folder or a dataset that cannot be used. */
 export class DataError extends Error {
   override readonly name = 'DataError';
-}
-
-/** A safetensors file or checkpoint that cannot be read, written or trusted. */
-export class CheckpointError extends Error {
-  override readonly name = 'CheckpointError';
 }
 
 /** The system's own words for a failed file operation: 'ENOENT: no such file or directory'. */
