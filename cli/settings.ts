@@ -117,5 +117,7 @@ function parse(option: string, path: Path, like: Exclude<Leaf, boolean>, text: s
   const read = (part: string) => (part.trim() === '' ? undefined : schema.safeParse(part).data);
   if (typeof like === 'number') return read(text) ?? fail(`a ${kind}`);
   const numbers = text.split(',').map(read);
-  return numbers.every((n) => n !== undefined) ? numbers : fail(`${kind.replace('number', 'numbers')} with commas`);
+  const fits = isCount(path) || numbers.length === like.length; // a stem may be longer, but betas are two
+  if (fits && numbers.every((n) => n !== undefined)) return numbers;
+  return fail(`${isCount(path) ? '' : `${like.length} `}${kind.replace('number', 'numbers')} with commas`);
 }

@@ -25,6 +25,8 @@ export function addSample(program: Command): void {
     .option('--output <file>', 'PNG to write (default: sampled.png in the run)')
     .option('--device <name>', 'what to run on', 'cpu')
     .action(async (given) => {
+      const columns = count('--count', given.count, 1);
+      const seed = count('--seed', given.seed);
       await useDevice(given.device);
       const folder = runFolder(given.name);
       const { generator, classes, settings } = loadGenerator(folder);
@@ -32,9 +34,8 @@ export function addSample(program: Command): void {
       await expectMadeWith(folder, 'generator', 'tokenizer', model);
       const sampling = readSettings(settings['sampling'] as SamplingOptions, given);
       const wanted = given.class === undefined ? classes : [classOf(given.class, classes)];
-      const columns = count('--count', given.count, 1);
       const labels = wanted.flatMap((name) => new Array<number>(columns).fill(classes.indexOf(name)));
-      const images = await generate(generator, labels, sampling, model, new Rng(count('--seed', given.seed)));
+      const images = await generate(generator, labels, sampling, model, new Rng(seed));
       const output: string = given.output ?? join(folder, 'sampled.png');
       mkdirSync(dirname(output), { recursive: true });
       await writePng(output, imageGrid(await picturesOf(images), columns, { rowLabels: wanted }));

@@ -1,0 +1,226 @@
+/** A whole run in small: every stage, what is done with its models, and how it is switched to other recipes. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import sharp from 'sharp';
+import { fingerprint, loadTeacher } from '../../cli/runs.ts';
+import { loadCheckpoint, writeSafetensors } from '../../data/index.ts';
+import { stateDict } from '../../nn/index.ts';
+import { logged, quick, small, titok, workIn, writePictures } from './command-line.ts';
+
+const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const options = quick('run', 'pictures');
+
+before(async () => {
+  await writePictures('pictures');
+});
+
+for (const stage of ['teacher', 'warmup', 'finetune', 'generator'] as const) {
+  test(`train ${stage}: a table, a checkpoint, a picture`, { timeout: 60_000 }, async (t) => {
+    const { status, out, err } = await titok(t, 'train', stage, ...options, ...small[stage]);
+    assert.equal(status, 0, err);
+    const picture = stage === 'generator' ? 'samples' : stage;
+    const lines = out.split('\n');
+    assert.equal(lines[0], '12 training and 4 held-out images of 16×16 in 2 classes');
+    assert.match(out, new RegExp(`\nstage .* FD\n${stage} +\\d .*\n`));
+    assert.equal(lines.at(-1), `Saved in runs/run/${stage}.safetensors; look at runs/run/${picture}.png.`);
+    const { width } = await sharp(`runs/run/${picture}.png`).metadata();
+    assert.ok(width > 96);
+    assert.equal(logged('runs/run', stage).length, stage === 'finetune' ? 4 : 6);
+  });
+}
+
+const images = ['pictures/val/cats/0.png', 'pictures/val/dogs/1.png'];
+
+test('tokenize prints a line of JSON for each image', async (t) => {
+  const { status, out } = await titok(t, 'tokenize', '--name', 'run', ...images);
+  assert.equal(status, 0);
+  const rows = out.split('\n').map((line) => JSON.parse(line) as { image: string; tokens: number[] });
+  assert.deepEqual(
+    rows.map(({ image }) => image),
+    images,
+  );
+  for (const { tokens } of rows) assert.ok(tokens.length === 4 && tokens.every((id) => id >= 0 && id < 16));
+  const file = ['--checkpoint', 'runs/run/finetune.safetensors'];
+  assert.equal((await titok(t, 'tokenize', ...file, ...images)).out, out);
+});
+
+test('reconstruct writes both sides and says how far they are apart', async (t) => {
+  const { status, out } = await titok(t, 'reconstruct', '--name', 'run', '--output', 'out/both.png', ...images);
+  assert.equal(status, 0);
+  assert.match(
+    out,
+    /^pictures\/val\/cats\/0\.png {2}\d+\.\d\d dB\npictures\/val\/dogs\/1\.png {2}\d+\.\d\d dB\nout\/both\.png$/,
+  );
+  assert.ok(existsSync('out/both.png'));
+});
+
+test('sample: a class by name or its beginning, the same pictures for the same seed', async (t) => {
+  const sample = (output: string, ...more: string[]) =>
+    titok(t, 'sample', '--name', 'run', '--count', '2', '--output', output, ...more);
+  assert.deepEqual(await sample('a.png', '--class', 'CAT'), { status: 0, out: 'a.png', err: '' });
+  assert.equal((await sample('b.png', '--class', 'cats')).status, 0);
+  assert.equal((await sample('c.png', '--seed', '1', '--guidance-scale', '0')).status, 0);
+  assert.deepEqual(readFileSync('a.png'), readFileSync('b.png'));
+  const height = async (path: string) => (await sharp(path).metadata()).height;
+  assert.ok((await height('c.png')) > (await height('a.png')), 'a row for each class');
+  const { status, err } = await sample('d.png', '--class', 'dags');
+  assert.deepEqual([status, err], [1, "--class: expected one of 'cats', 'dogs', got 'dags' (did you mean 'dogs'?)."]);
+});
+
+test('info says what a checkpoint holds', async (t) => {
+  const { status, out } = await titok(t, 'info', 'runs/run/generator.safetensors', '--tensors');
+  assert.equal(status, 0);
+  assert.match(out, /^runs\/run\/generator\.safetensors: stage generator, preset tiny, 6 updates done\n/);
+  assert.match(out, /\n {2}ema\.model +\d+ tensors {2}[\d,]+ values\n/);
+  assert.ok(JSON.parse(out.slice(out.indexOf('settings') + 9)).classes.includes('cats'));
+});
+
+test('a finished stage is not trained again, and its figures stay', { timeout: 60_000 }, async (t) => {
+  const path = 'runs/run/teacher.safetensors';
+  const file = readFileSync(path);
+  const log = readFileSync('runs/run/log.jsonl', 'utf8');
+  const { status, out } = await titok(t, 'train', 'teacher', ...options, ...small.teacher, '--resume');
+  assert.equal(status, 0);
+  assert.ok(out.includes('\nteacher: 6 of 6 updates are done\n'));
+  const [seconds, imagesPerSecond, loss] = out.match(/\nteacher +6 +(\S+) +(\S+) +(\S+)/)!.slice(1);
+  const { loop } = loadCheckpoint(path).meta as {
+    loop: { seconds: number; images: number; recent: { loss: number }[] };
+  };
+  assert.equal(seconds, loop.seconds.toFixed(0));
+  assert.equal(imagesPerSecond, (loop.images / loop.seconds).toFixed(0));
+  const mean = loop.recent.reduce((sum, r) => sum + r.loss, 0) / 6;
+  assert.equal(loss, mean.toFixed(3));
+  assert.deepEqual(readFileSync(path), file);
+  assert.equal(readFileSync('runs/run/log.jsonl', 'utf8'), log);
+});
+
+test('NaN: named, logged, and the last checkpoint is as it was', { timeout: 60_000 }, async (t) => {
+  const path = 'runs/nan/teacher.safetensors';
+  const train = ['train', 'teacher', ...quick('nan', 'pictures'), ...small.teacher];
+  assert.equal((await titok(t, ...train)).status, 0);
+  const file = readFileSync(path);
+  const wild = ['--resume', '--steps', '60', '--learning-rate', '1e30', '--warmup-steps', '0', '--max-norm', '1e38'];
+  const { status, err } = await titok(t, ...train, ...wild);
+  assert.equal(status, 1);
+  assert.match(
+    err,
+    /^teacher, update \d+: \w+ is (NaN|-?Infinity)\. The first op to (make|meet) it is \S+, result \[.*\], .* runs\/nan\/teacher\.safetensors holds the 6 updates before; go on from there with --resume\. A lower --learning-rate is the usual cure\.$/,
+  );
+  assert.deepEqual(readFileSync(path), file);
+  const last = JSON.parse(readFileSync('runs/nan/log.jsonl', 'utf8').trim().split('\n').at(-1)!);
+  assert.equal(last.stage, 'teacher');
+  assert.match(last.error, /The first op to/);
+  assert.equal((await titok(t, ...train, '--resume', '--steps', '8')).status, 0);
+  assert.deepEqual(
+    logged('runs/nan', 'teacher').map(({ step }) => step),
+    [1, 2, 3, 4, 5, 6, 7, 8],
+  );
+});
+
+test('the published recipe: every remedy off, and its teacher', { timeout: 120_000 }, async (t) => {
+  const run = quick('plain', 'pictures');
+  const vqgan = [
+    '--teacher',
+    'vqgan',
+    '--teacher-channel-mult',
+    '1,1',
+    '--teacher-res-blocks',
+    '1',
+    '--teacher-z-channels',
+    '4',
+  ];
+  const codes = ['--teacher-codebook-size', '16', '--codebook', 'gradient', '--continuous-steps', '0'];
+  const pixels = ['--weights-l1', '0', '--weights-gradient', '0', '--weights-l2', '1', '--steps', '3'];
+  const teacher = await titok(t, 'train', 'teacher', ...run, '--image-size', '16', ...vqgan, ...codes, ...pixels);
+  assert.equal(teacher.status, 0, teacher.err);
+  assert.match(teacher.out, /\nteacher +3 /);
+  const plain = ['--codebook', 'gradient', '--continuous-steps', '0', '--model-init', 'published'];
+  const warmup = await titok(t, 'train', 'warmup', ...run, ...small.warmup, ...plain, '--weights-embedding', '0');
+  assert.equal(warmup.status, 0, warmup.err); // the decoder fits the teacher's grid of 8 × 8 codes
+  const finetune = await titok(
+    t,
+    'train',
+    'finetune',
+    ...run,
+    '--steps',
+    '2',
+    '--weights-perceptual',
+    '0',
+    '--weights-adversarial',
+    '0',
+  );
+  assert.equal(finetune.status, 0, finetune.err);
+  const { meta } = loadCheckpoint('runs/plain/warmup.safetensors');
+  const settings = meta['settings'] as { model: { init: string }; weights: object; codebook: string };
+  assert.deepEqual([settings.model.init, settings.codebook], ['published', 'gradient']);
+  assert.deepEqual(settings.weights, { quantizer: 1, embedding: 0 });
+  assert.equal('discriminator' in logged('runs/plain', 'finetune')[1]!, false);
+
+  const lean = await titok(
+    t,
+    'train',
+    'teacher',
+    ...quick('lean', 'pictures'),
+    ...small.teacher,
+    '--no-pca-start',
+    ...codes.slice(2),
+    '--teacher-codebook-size',
+    '16',
+  );
+  assert.equal(lean.status, 0, lean.err);
+  const moments = loadCheckpoint('runs/lean/teacher.safetensors').groups['optimizer.model']!;
+  const codebook = moments['exp_avg.quantize.embedding.weight']!.data as Float32Array;
+  assert.ok(
+    codebook.some((m) => m !== 0),
+    'the codebook has a gradient',
+  );
+
+  const single = await titok(t, 'train', 'single', ...run, ...small.single);
+  assert.equal(single.status, 0, single.err);
+});
+
+test('a teacher from published weights, kept as it is', { timeout: 60_000 }, async (t) => {
+  const teacher = loadTeacher('runs/plain');
+  const state = Object.entries(stateDict(teacher));
+  const tensors = state.map(([name, p]) => [name, { shape: p.shape, data: p.dataSync() as Float32Array }] as const);
+  writeSafetensors('vqgan.safetensors', Object.fromEntries(tensors), { format: 'pt' });
+  const vqgan = [
+    '--teacher',
+    'vqgan',
+    '--teacher-channel-mult',
+    '1,1',
+    '--teacher-res-blocks',
+    '1',
+    '--teacher-z-channels',
+    '4',
+  ];
+  const from = [
+    '--teacher-codebook-size',
+    '16',
+    '--weights-from',
+    'vqgan.safetensors',
+    '--steps',
+    '0',
+    '--image-size',
+    '16',
+  ];
+  const { status, err } = await titok(t, 'train', 'teacher', ...quick('from', 'pictures'), ...vqgan, ...from);
+  assert.equal(status, 0, err);
+  assert.equal(await fingerprint(loadTeacher('runs/from')), await fingerprint(teacher));
+});
+
+test('a stage that was trained again: what was made with the old one is refused', { timeout: 60_000 }, async (t) => {
+  assert.equal((await titok(t, 'train', 'teacher', ...options, ...small.teacher, '--seed', '9')).status, 0);
+  const stale =
+    "checkpoint runs/run/warmup.safetensors: expected to be made with the run's teacher, got one made with another teacher, which has been trained again since. Run 'titok train warmup' again.";
+  assert.equal((await titok(t, 'train', 'finetune', ...options, ...small.finetune)).err, stale);
+  const resumed = await titok(t, 'train', 'warmup', ...options, ...small.warmup, '--resume');
+  assert.equal(
+    resumed.err,
+    "checkpoint runs/run/warmup.safetensors: expected a training with the run's teacher, got one with another teacher. Leave --resume out to start again.",
+  );
+});

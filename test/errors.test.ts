@@ -1,0 +1,175 @@
+/** Wrong shapes, types and values are told at the door: what was expected, what came, and a repair when one is likely. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  attention,
+  concat,
+  conv2d,
+  crossEntropy,
+  embedding,
+  grad,
+  layerNorm,
+  maxPool2d,
+  nearestCode,
+  oneHot,
+  ones,
+  Rng,
+  type Tensor,
+  takeAlong,
+  tensor,
+  tensorScope,
+  tidy,
+  zeros,
+} from '../core/index.ts';
+import { AdamW, Linear, VectorQuantizer } from '../nn/index.ts';
+import { checkConfig, presets, TiTok } from '../titok/index.ts';
+
+const int32 = { dtype: 'int32' } as const;
+const freed = (): Tensor => {
+  const t = ones([2]);
+  t.dispose();
+  return t;
+};
+
+const mistakes: [name: string, run: () => unknown, message: string][] = [
+  [
+    'ShapeError',
+    () => tensor([[1, 2, 3], [4, 5, 6]]).matmul(ones([4, 3])), // biome-ignore format: a matrix
+    'matmul: expected a [m, k] and b [k, n], got a [2, 3] and b [4, 3]. Did you mean matmul(a, transpose(b))?',
+  ],
+  [
+    'ShapeError',
+    () => ones([2]).matmul(ones([2, 2])),
+    'matmul: expected a [m, k] and b [k, n], got a [2] and b [2, 2]. Give vectors a second axis with unsqueeze.',
+  ],
+  [
+    'ShapeError',
+    () => ones([2, 3]).add(ones([2, 4])),
+    'add: expected shapes that broadcast, got a [2, 3] and b [2, 4]: axis -1 is 3 in one and 4 in the other.',
+  ],
+  ['ShapeError', () => ones([2, 3]).reshape([4, -1]), 'reshape: expected a shape of 6 values for [2, 3], got [4, -1].'],
+  [
+    'ShapeError',
+    () => ones([2, 3]).permute([0, 0]),
+    'permute: expected each of the 2 axes of [2, 3] once, got [0, 0].',
+  ],
+  ['ShapeError', () => ones([2, 3]).sum(2), 'sum: expected an axis in -2..1 for a tensor of rank 2, got 2.'],
+  [
+    'ShapeError',
+    () => concat([ones([2, 3]), ones([3, 4])], 0),
+    'concat: expected shapes that agree outside axis 0, got [2, 3], [3, 4].',
+  ],
+  [
+    'ShapeError',
+    () => ones([2, 3]).slice([0, 2], [2, 2]),
+    'slice: expected a block inside [2, 3], got starts [0, 2] and sizes [2, 2].',
+  ],
+  [
+    'ShapeError',
+    () => conv2d(ones([1, 3, 8, 8]), ones([4, 5, 3, 3]), null),
+    'conv2d: expected x [N, C, H, W], weight [O, C/groups, kh, kw] and bias [O], got x [1, 3, 8, 8], weight [4, 5, 3, 3]',
+  ],
+  [
+    'ShapeError',
+    () => maxPool2d(ones([1, 3, 5, 5]), 2),
+    'maxPool2d: expected x [N, C, H, W] with sides divisible by 2, got [1, 3, 5, 5].',
+  ],
+  [
+    'ShapeError',
+    () => layerNorm(ones([2, 4]), ones([3]), zeros([3]), 1e-5),
+    'layerNorm: expected x [..., D], gain [D] and bias [D], got x [2, 4], gain [3] and bias [3].',
+  ],
+  [
+    'ShapeError',
+    () => attention(ones([1, 4, 10]), 2),
+    'attention: expected qkv [batch, tokens, 3·dim] with dim divisible by 2 heads, got [1, 4, 10].',
+  ],
+  [
+    'ShapeError',
+    () => nearestCode(ones([3, 4]), ones([5, 6])),
+    'nearestCode: expected z [rows, dim] and codebook [entries, dim], got z [3, 4] and codebook [5, 6].',
+  ],
+  [
+    'ShapeError',
+    () => crossEntropy(ones([2, 5]), tensor([0, 1, 2], [3], int32)),
+    'crossEntropy: expected logits [..., V] and target [...], got logits [2, 5] and target [3].',
+  ],
+  [
+    'ShapeError',
+    () => new Linear(3, 4, new Rng(0)).forward(ones([2, 5])),
+    'linear: expected x [..., in], weight [out, in] and bias [out], got x [2, 5], weight [4, 3] and bias [4].',
+  ],
+  [
+    'ShapeError',
+    () => new VectorQuantizer(8, 4, new Rng(0)).forward(ones([2, 5, 1, 3])),
+    'VectorQuantizer: expected z [batch, 4, 1, tokens], got [2, 5, 1, 3].',
+  ],
+  ['ShapeError', () => tensor([1, 2, 3], [2, 2]), 'tensor: expected 4 values for shape [2, 2], got 3.'],
+  ['ShapeError', () => tensor([[1, 2], [3]]), 'tensor: expected rows of equal shape, got [2] and [1].'],
+  ['ShapeError', () => ones([2]).assign([1, 2, 3]), 'assign: expected 2 values for [2], got 3.'],
+  [
+    'ShapeError',
+    () => grad(ones([2]).mul(2), []),
+    'grad: expected a loss with one element, got [2]. Take its mean or sum, or pass a seed.',
+  ],
+  // Types of values.
+  [
+    'TypeError',
+    () => embedding(ones([4, 2]), tensor([0, 1])),
+    "embedding: expected int32 ids, got float32. Make them with { dtype: 'int32' }.",
+  ],
+  ['TypeError', () => oneHot(tensor([0]), 3), 'oneHot: expected int32 ids, got float32.'],
+  ['TypeError', () => takeAlong(ones([1, 4]), tensor([[0]])), 'takeAlong: expected int32 ids, got float32.'],
+  [
+    'TypeError',
+    () => crossEntropy(ones([2, 5]), tensor([0, 1])),
+    'crossEntropy: expected int32 target ids, got float32.',
+  ],
+  [
+    'DeviceError',
+    () => tensor([0.5], [1], int32),
+    'tensor: expected int32 ids as whole numbers within ±2^24, got 0.5 at position 0.',
+  ],
+  // Lifetimes.
+  ['DeviceError', () => freed().add(1), 'add: expected a live tensor, got Tensor([2], float32, cpu) that was freed'],
+  [
+    'TypeError',
+    () => new AdamW({ params: { weight: ones([2]) } }).step({ wieght: ones([2]) }),
+    "AdamW: expected a gradient for 'weight', got 1 others (did you mean 'wieght'?).",
+  ],
+  // Settings.
+  [
+    'OptionError',
+    () => checkConfig({ ...presets.tiny, encoder: { ...presets.tiny.encoder, heads: 5 } }),
+    'encoder.heads: expected a divisor of the width 128, got 5.',
+  ],
+  [
+    'OptionError',
+    () => checkConfig({ ...presets.tiny, imageSize: 30 }),
+    'encoder.patchSize: expected a divisor of imageSize 30, got 8.',
+  ],
+  [
+    'OptionError',
+    () => new TiTok(presets.tiny, new Rng(0)).lookup(tensor([1, 2, 3], [1, 3], int32)),
+    'decodeTokens: expected 16 ids per image, got 3.',
+  ],
+];
+
+for (const [name, run, message] of mistakes) {
+  test(message, () => {
+    using _ = tensorScope();
+    assert.throws(run, (error: Error) => {
+      assert.equal(error.name, name);
+      assert.ok(error.message.startsWith(message), error.message);
+      return true;
+    });
+  });
+}
+
+test('a tensor that has left its scope without keep says so when it is read', async () => {
+  let leaked: Tensor | undefined;
+  tidy(() => {
+    leaked = ones([3]);
+  });
+  await assert.rejects(leaked!.data(), { name: 'DeviceError', message: /freed with its scope\. keep\(\) what leaves/ });
+});
