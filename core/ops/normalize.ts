@@ -6,22 +6,24 @@ import { normalizeAxis, numel, type Shape, ShapeError, show } from '../shape.ts'
 import type { Tensor } from '../tensor.ts';
 import { add, div, elementwise, mul, type Operand, square, sub } from './elementwise.ts';
 import { reshape } from './movement.ts';
-import { sum } from './reduce.ts';
+import { rowSum, sum } from './reduce.ts';
 
 type Epsilon = { eps: number };
 type Groups = { groups: number; eps: number };
 
 /** Passes for the mean and 1/√(variance + eps) of rows of length n, under the names `mean` and `rstd`. */
 function moments(rows: number, n: number, eps: number): Pass[] {
-  const cell = `x[this.thread.x * ${n} + i]`;
+  const centred = (row: string, i: string) => `(x[${row} * ${n} + ${i}] - mean[${row}])`;
   return [
-    { name: 'mean', out: [rows], inputs: { x: 0 }, body: `let s = 0.0; ${loopSum(n, cell)} return s / ${n}.0;` },
-    {
-      name: 'rstd',
-      out: [rows],
-      inputs: { x: 0, mean: 'mean' },
-      body: `let s = 0.0; ${loopSum(n, `(${cell} - mean[this.thread.x]) * (${cell} - mean[this.thread.x])`)} return 1.0 / Math.sqrt(s / ${n}.0 + ${eps});`,
-    },
+    ...rowSum('mean', rows, n, { x: 0 }, (row, i) => `x[${row} * ${n} + ${i}]`, `s / ${n}.0`),
+    ...rowSum(
+      'rstd',
+      rows,
+      n,
+      { x: 0, mean: 'mean' },
+      (row, i) => `${centred(row, i)} * ${centred(row, i)}`,
+      `1.0 / Math.sqrt(s / ${n}.0 + ${eps})`,
+    ),
   ];
 }
 
@@ -63,23 +65,12 @@ function gradPasses({ rows, n, channel }: Layout, eps: number): Pass[] {
     d: `g[${row} * ${n} + ${i}] * gain[${channel(row, i)}]`,
     xhat: `(x[${row} * ${n} + ${i}] - mean[${row}]) * rstd[${row}]`,
   });
-  const inner = at('this.thread.x', 'i');
   const cell = at('this.thread.y', 'this.thread.x');
   const inputs = { x: 0, gain: 1, g: 2, mean: 'mean', rstd: 'rstd' };
   return [
     ...moments(rows, n, eps),
-    {
-      name: 's1',
-      out: [rows],
-      inputs: { gain: 1, g: 2 },
-      body: `let s = 0.0; ${loopSum(n, inner.d)} return s / ${n}.0;`,
-    },
-    {
-      name: 's2',
-      out: [rows],
-      inputs,
-      body: `let s = 0.0; ${loopSum(n, `${inner.d} * ${inner.xhat}`)} return s / ${n}.0;`,
-    },
+    ...rowSum('s1', rows, n, { gain: 1, g: 2 }, (row, i) => at(row, i).d, `s / ${n}.0`),
+    ...rowSum('s2', rows, n, inputs, (row, i) => `${at(row, i).d} * ${at(row, i).xhat}`, `s / ${n}.0`),
     {
       out: [n, rows],
       inputs: { ...inputs, s1: 's1', s2: 's2' },

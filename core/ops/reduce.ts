@@ -30,24 +30,51 @@ const sumRange: Op<[x: Tensor, range: AxisRange]> = defineOp({
 /** Sums of at least LONG values of which there are at most FEW leave a GPU idle, so they are taken in √n chunks. */
 const LONG = 1024;
 const FEW = 4096;
+const chunksOf = (n: number) => {
+  const length = Math.ceil(Math.sqrt(n));
+  return { length, count: Math.ceil(n / length) };
+};
+/** Σ over chunk this.thread.y, where `term` reads entry `i` of the sum. */
+const chunkSum = (n: number, term: (i: string) => string): string => {
+  const { length } = chunksOf(n);
+  const i = `(this.thread.y * ${length} + i)`;
+  return `let s = 0.0; for (let i = 0; i < ${length}; i++) { if (${i} < ${n}) { s += ${term(i)}; } } return s;`;
+};
+
 function sumInChunks(outer: number, n: number, inner: number): Pass[] {
-  const chunk = Math.ceil(Math.sqrt(n));
-  const chunks = Math.ceil(n / chunk);
-  const place = `this.thread.y * ${chunk} + i`;
-  const cell = address(['this.thread.z', `(${place})`, 'this.thread.x'], [n * inner, inner, 1]);
-  const part = address(['this.thread.y', 'i', 'this.thread.x'], [chunks * inner, inner, 1]);
+  const { count } = chunksOf(n);
+  const part = address(['this.thread.y', 'i', 'this.thread.x'], [count * inner, inner, 1]);
+  const term = (i: string) => `x[${address(['this.thread.z', i, 'this.thread.x'], [n * inner, inner, 1])}]`;
   return [
-    {
-      name: 'parts',
-      out: [inner, chunks, outer],
-      inputs: { x: 0 },
-      body: `let s = 0.0; for (let i = 0; i < ${chunk}; i++) { if (${place} < ${n}) { s += x[${cell}]; } } return s;`,
-    },
+    { name: 'parts', out: [inner, count, outer], inputs: { x: 0 }, body: chunkSum(n, term) },
     {
       out: [inner, outer],
       inputs: { parts: 'parts' },
-      body: `let s = 0.0; ${loopSum(chunks, `parts[${part}]`)} return s;`,
+      body: `let s = 0.0; ${loopSum(count, `parts[${part}]`)} return s;`,
     },
+  ];
+}
+
+/**
+ * Passes for one number per row: `result` of the sum s of n terms.
+ *
+ * @param term  source of entry i of a row; both are source, too
+ */
+export function rowSum(
+  name: string,
+  rows: number,
+  n: number,
+  inputs: Pass['inputs'],
+  term: (row: string, i: string) => string,
+  result: string,
+): Pass[] {
+  const last = (count: number, cell: string) => `let s = 0.0; ${loopSum(count, cell)} return ${result};`;
+  if (n < LONG || rows > FEW) return [{ name, out: [rows], inputs, body: last(n, term('this.thread.x', 'i')) }];
+  const parts = `${name}Parts`;
+  const { count } = chunksOf(n);
+  return [
+    { name: parts, out: [rows, count], inputs, body: chunkSum(n, (i) => term('this.thread.x', i)) },
+    { name, out: [rows], inputs: { [parts]: parts }, body: last(count, `${parts}[i * ${rows} + this.thread.x]`) },
   ];
 }
 

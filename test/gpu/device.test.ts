@@ -99,6 +99,21 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     assert.ok(Math.abs((await T.sum(t).item()) - want.reduce((a, b) => a + b)) < 1e-3);
   });
 
+  test(`${name}: the same holds for norms of long rows and their gradients`, async () => {
+    const x = tensor(new T.Rng(3).normals(2 * 1501), [2, 1501], { device });
+    const [gain, bias] = [T.ones([1501], { device }), T.zeros([1501], { device })];
+    const u = tensor(new T.Rng(4).normals(2 * 1501), [2, 1501], { device });
+    const fused = T.layerNorm(x, gain, bias, 1e-3);
+    const composite = T.standardize(x, -1, 1e-3);
+    for (const [a, b] of [
+      [fused, composite],
+      [T.grad(fused, [x], { seed: u })[0]!, T.grad(composite, [x], { seed: u })[0]!],
+    ] as const) {
+      const want = await list(b);
+      for (const [i, v] of (await list(a)).entries()) assert.ok(Math.abs(v - want[i]!) < 1e-4, `${v}, ${want[i]}`);
+    }
+  });
+
   test(`${name}: profile counts launches by op and shape`, async () => {
     await device.sync();
     device.resetProfile();
