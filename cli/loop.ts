@@ -70,8 +70,11 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
   };
 
   let stop = false;
+  let stoppedAt = Infinity;
   const interrupt = () => {
-    if (stop) process.exit(130); // a second Ctrl-C does not wait
+    // A second Ctrl-C does not wait; but npm and tsx pass the first one on, so that it may come several times.
+    if (performance.now() - stoppedAt > 1000) process.exit(130);
+    stoppedAt = Math.min(stoppedAt, performance.now());
     stop = true;
   };
   process.on('SIGINT', interrupt);

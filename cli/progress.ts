@@ -56,10 +56,12 @@ export class ProgressLine {
     const terms = Object.entries(report)
       .filter(([name]) => !quiet.includes(name))
       .map(([name, value]) => `${name} ${Math.abs(value) >= 10 ? value.toFixed(1) : value.toPrecision(3)}`);
-    const line =
-      `${pc.bold(this.#name)} ${done}/${steps}  ${terms.join('  ')}  ${(images / seconds).toFixed(0)} images/s  ` +
-      (done < steps ? `${minutes(left)} left` : `in ${minutes(this.spent(done).seconds)}`);
-    process.stdout.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
+    const rate = `${(images / seconds).toFixed(0)} images/s`;
+    const time = done < steps ? `${minutes(left)} left` : `in ${minutes(this.spent(done).seconds)}`;
+    const width = terminal ? process.stdout.columns || 80 : Infinity;
+    const line = fitting([`${this.#name} ${done}/${steps}`, ...terms], [rate, time], width - 1);
+    const shown = line.replace(this.#name, pc.bold(this.#name));
+    process.stdout.write(terminal ? `\r\x1b[2K${shown}` : `${shown}\n`);
     this.#open = terminal;
   }
 
@@ -73,4 +75,11 @@ export class ProgressLine {
     const seconds = (performance.now() - this.#started) / 1000;
     return { seconds, images: (done - this.#options.done) * this.#options.batchSize };
   }
+}
+
+/** Leaves out the last of the first parts until the line fits: one that is wrapped cannot be overwritten. */
+export function fitting(first: readonly string[], last: readonly string[], width: number): string {
+  const line = [...first, ...last].join('  ');
+  if (line.length <= width || first.length === 1) return line.slice(0, width);
+  return fitting(first.slice(0, -1), last, width);
 }

@@ -29,12 +29,15 @@ const descriptions: Readonly<Record<Stage, string>> = {
   generator: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
 };
 
-/** Settings that a stage fixes, or that follow from the stage before. */
+/** Settings that are no options: a stage fixes them or has no use for them, or they follow from the stage before. */
 const followed: Readonly<Record<Stage, readonly string[]>> = {
-  teacher: [],
+  teacher: ['weights.perceptual', 'weights.adversarial', 'weights.kl'],
   warmup: ['model.head', 'model.quantizeMode', 'model.proxyCodebookSize', 'model.decoder.patchSize'],
-  finetune: [],
-  single: ['model.head', 'model.quantizeMode', 'model.proxyCodebookSize'],
+  finetune: ['weights.quantizer', 'weights.kl'],
+  single: [
+    ...['model.head', 'model.quantizeMode', 'model.proxyCodebookSize'],
+    ...['weights.adversarial', 'weights.kl'],
+  ],
   generator: ['generator.latentTokens', 'generator.codebookSize', 'generator.classes'],
 };
 

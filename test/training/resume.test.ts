@@ -16,9 +16,18 @@ async function train(training: Training, until = training.steps): Promise<StepRe
   return reports;
 }
 
+async function stateOf({ state }: Training) {
+  const tensors: Record<string, ArrayLike<number>> = {};
+  for (const [group, members] of Object.entries(state.groups()))
+    for (const [name, t] of Object.entries(members)) tensors[`${group}/${name}`] = (await t.data()).slice();
+  return { values: state.values(), tensors };
+}
+
 for (const [name, start] of Object.entries(recipes)) {
   test(`${name}: stopped before, at and after the continuous warm-up, and resumed`, async (t) => {
-    const whole = await train(await start());
+    const uninterrupted = await start();
+    const whole = await train(uninterrupted);
+    const end = await stateOf(uninterrupted);
     assert.ok(whole.every(({ loss, gradientNorm }) => Number.isFinite(loss) && gradientNorm! > 0));
     const path = join(temporaryFolder(t), 'stage.safetensors');
     for (const stop of [2, 4, 7]) {
@@ -31,6 +40,7 @@ for (const [name, start] of Object.entries(recipes)) {
       assert.equal(second.done, stop);
       reports.push(...(await train(second)));
       assert.deepEqual(reports, whole, `stopped after ${stop}`);
+      assert.deepEqual(await stateOf(second), end, `stopped after ${stop}`); // averages and moments too
     }
   });
 }
