@@ -60,12 +60,12 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
   log.forgetAfter(training.done);
   let saved: number | undefined = resumed && training.done;
 
-  const recent = resumed?.recent ?? [];
-  const before = resumed ?? { seconds: 0, images: 0 };
-  const progress = new ProgressLine(name, { steps: training.steps, done: training.done, batchSize, before });
+  let kept: LoopState = resumed ?? { seconds: 0, images: 0, recent: [] }; // as the checkpoint has it
+  const recent = [...kept.recent];
+  const progress = new ProgressLine(name, { steps: training.steps, done: training.done, batchSize, before: kept });
   const save = async () => {
-    const loop: LoopState = { ...progress.spent(training.done), recent };
-    await saveTraining(training, path, { stage: name, preset, settings, madeWith, loop });
+    kept = { ...progress.spent(training.done), recent: [...recent] };
+    await saveTraining(training, path, { stage: name, preset, settings, madeWith, loop: kept });
     saved = training.done;
   };
 
@@ -107,9 +107,9 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
         'Go on with the same command and --resume.',
     );
   }
-  const { seconds, images } = progress.spent(training.done);
   await options.pictures?.(training.done);
-  return { seconds, imagesPerSecond: images / seconds, report: meanReport(recent) };
+  const { seconds, images } = kept;
+  return { seconds, imagesPerSecond: images / seconds, report: meanReport(kept.recent) };
 }
 
 function stopped(error: NonFiniteError, step: number, name: string, path: string, saved: number | undefined): Error {

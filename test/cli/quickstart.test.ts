@@ -116,6 +116,8 @@ test('interrupted in every stage, it goes on with that stage and trains none twi
     assert.deepEqual(losses('parts'), losses('whole'), stage);
   }
   const [parts, whole] = [metricsOf('parts'), metricsOf('whole')];
+  assert.equal((await titok(t, ...quickstart('parts', '--resume'))).status, 0); // nothing is left to do
+  assert.deepEqual(metricsOf('parts').stages, parts.stages, 'figures of finished stages are kept');
   const timeless = ({ seconds, imagesPerSecond, ...rest }: StageRow) => rest;
   assert.deepEqual(parts.stages.map(timeless), whole.stages.map(timeless));
   for (const [i, row] of parts.stages.entries()) {
