@@ -1,5 +1,5 @@
 /** The dataset that --data names. */
-import { DataError, type ImageDataset, loadEmoji, loadImageFolder } from '../data/index.ts';
+import { DataError, type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
 
 /**
  * 'emoji', or the path of a folder of class folders; images come at `size` × `size` pixels.
@@ -15,6 +15,19 @@ export async function openDataset(data: string, size: number): Promise<ImageData
     );
   }
   return dataset;
+}
+
+/** The dataset with at most `count` held-out images, spread evenly over them. */
+export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDataset {
+  const { validation, size } = dataset;
+  if (validation.count <= count) return dataset;
+  const each = 3 * size * size;
+  const items = Array.from({ length: count }, (_, i) => {
+    const at = Math.floor((i * validation.count) / count);
+    const planes = validation.images.subarray(at * each, (at + 1) * each);
+    return { planes, label: validation.labels[at]!, name: validation.names[at]! };
+  });
+  return { ...dataset, validation: imageSet(items, size) };
 }
 
 function openEmoji(size: number): Promise<ImageDataset> {

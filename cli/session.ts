@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Device } from '../core/index.ts';
-import { openDataset } from './datasets.ts';
+import { openDataset, withHeldOut } from './datasets.ts';
 import { originalStatistics } from './evaluate.ts';
-import { type PresetName, presets } from './presets.ts';
+import { type Preset, type PresetName, presets } from './presets.ts';
 import { loadTrunk, runFolder, useDevice } from './runs.ts';
 import type { Session } from './stages.ts';
 import { choice, count } from './values.ts';
@@ -52,7 +52,8 @@ export async function openSession(given: SessionGiven, imageSize: number): Promi
     pictureEvery: count('--picture-every', given.pictureEvery),
     saveEvery: count('--save-every', given.saveEvery),
   };
-  const dataset = await openDataset(given.data, imageSize);
+  const { heldOut }: Preset = presets[options.preset];
+  const dataset = withHeldOut(await openDataset(given.data, imageSize), heldOut);
   mkdirSync(options.folder, { recursive: true });
   const trunk = loadTrunk();
   const originals = await originalStatistics(trunk, dataset.validation, dataset.size);

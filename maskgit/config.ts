@@ -88,7 +88,7 @@ const laptop = (width: number, layers: number, latentTokens: number): GeneratorC
   mlpWidth: 4 * width,
   dropout: 0.1,
   attentionDropout: 0.1,
-  initializerRange: width ** -0.5, // 0.02 is too small a start at these widths
+  initializerRange: 0.02, // as published; with width^-0.5 the loss after 200 updates is 5.5 instead of 4.9
 });
 
 /** Generators that train on two cores in about ten seconds, two minutes and a quarter of an hour. */
@@ -101,6 +101,6 @@ export const laptopGenerators = {
 /** Chosen by Fréchet distance and by how many samples a probe puts in their class. */
 export const laptopSampling = {
   smoke: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },
-  tiny: { steps: 8, guidance: 'linear', guidanceScale: 4.5, randomizeTemperature: 2, annealing: true },
-  small: { steps: 8, guidance: 'linear', guidanceScale: 4.5, randomizeTemperature: 2, annealing: true },
+  tiny: { steps: 8, guidance: 'linear', guidanceScale: 4.5, randomizeTemperature: 4, annealing: true },
+  small: { steps: 8, guidance: 'linear', guidanceScale: 4.5, randomizeTemperature: 4, annealing: true },
 } as const satisfies Record<string, SamplingOptions>;

@@ -1,5 +1,5 @@
 /** Multi-head self-attention with PyTorch's packed projection. */
-import { attention, linear, type Rng, ShapeError, type Tensor, zeros } from '../core/index.ts';
+import { attention, linear, narrow, type Rng, ShapeError, type Tensor, zeros } from '../core/index.ts';
 import { parameter, xavierUniform } from './init.ts';
 import { Linear } from './linear.ts';
 
@@ -28,8 +28,18 @@ export class MultiheadAttention {
     this.heads = heads;
   }
 
-  forward(x: Tensor): Tensor {
+  /** @param rows  the tokens that the result is wanted for; all unless given */
+  forward(x: Tensor, rows?: TokenRange): Tensor {
     const qkv = linear(x, this.in_proj_weight, this.in_proj_bias); // [batch, tokens, 3·dim]
-    return this.out_proj.forward(attention(qkv, this.heads));
+    return this.out_proj.forward(tokens(attention(qkv, this.heads), rows));
   }
 }
+
+/** Neighbouring tokens of a sequence. */
+export interface TokenRange {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** These tokens of x [batch, tokens, dim]; all of them when no range is given. */
+export const tokens = (x: Tensor, rows?: TokenRange): Tensor => (rows ? narrow(x, 1, rows.start, rows.count) : x);

@@ -1,6 +1,6 @@
 /** The transformer block of TiTok's encoder and decoder. */
 import { gelu, type Rng, type Tensor } from '../core/index.ts';
-import { MultiheadAttention } from './attention.ts';
+import { MultiheadAttention, type TokenRange, tokens } from './attention.ts';
 import { Linear } from './linear.ts';
 import { LayerNorm } from './norm.ts';
 
@@ -25,8 +25,13 @@ export class TransformerBlock {
     this.mlp = { c_fc: new Linear(dim, hidden, rng), c_proj: new Linear(hidden, dim, rng) };
   }
 
-  forward(x: Tensor): Tensor {
-    x = x.add(this.attn.forward(this.ln_1.forward(x)));
+  /**
+   * @param rows  the tokens that the result is wanted for, when not all are: attention still reads every token, and
+   *   what only concerns the others is left out; returns [batch, count, dim]
+   */
+  forward(x: Tensor, rows?: TokenRange): Tensor {
+    const attended = this.attn.forward(this.ln_1.forward(x), rows);
+    x = tokens(x, rows).add(attended);
     const { c_fc, c_proj } = this.mlp;
     return x.add(c_proj.forward(gelu(c_fc.forward(this.ln_2.forward(x)))));
   }

@@ -1,10 +1,10 @@
 /** TiTok's decoder: mask tokens in the image's place, and the latent tokens that tell them what to become. */
-import { concat, expand, narrow, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
+import { concat, expand, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
 import { repeat } from './encoder.ts';
 import { patchesToImage } from './patches.ts';
-import { runInTurn, type Tap } from './tap.ts';
+import { runBlocks, type Tap } from './tap.ts';
 
 /**
  *   [class | G² masks | K latents] → ln_pre → blocks → positions 1..G² → ln_post → head
@@ -64,8 +64,8 @@ export class TiTokDecoder {
 
     let x = this.ln_pre.forward(concat([image, latents], 1)); // [batch, 1 + G² + K, width]
     tap?.('ln_pre', x);
-    x = runInTurn(this.transformer, x, tap, (i) => `block.${i}`);
-    x = this.ln_post.forward(narrow(x, 1, 1, g * g)); // [batch, G², width]
+    x = runBlocks(this.transformer, x, { start: 1, count: g * g }, tap);
+    x = this.ln_post.forward(x); // [batch, G², width]
     tap?.('ln_post', x);
     return this.#head(reshape(transpose(x), [batch, width, g, g]));
   }

@@ -1,8 +1,8 @@
 /** TiTok's encoder: an image and a few learned latent tokens go through one transformer; only the latents come out. */
-import { concat, expand, narrow, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
+import { concat, expand, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
 import { Conv2d, LayerNorm, parameter, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
-import { runInTurn, type Tap } from './tap.ts';
+import { runBlocks, type Tap } from './tap.ts';
 
 /**
  *   [class | G² patches | K latents] → ln_pre → blocks → the last K → ln_post → 1×1 convolution → z
@@ -51,8 +51,8 @@ export class TiTokEncoder {
 
     let x = this.ln_pre.forward(concat([image, latents], 1)); // [batch, 1 + G² + K, width]
     tap?.('ln_pre', x);
-    x = runInTurn(this.transformer, x, tap, (i) => `block.${i}`);
-    x = this.ln_post.forward(narrow(x, 1, 1 + g * g, latentCount)); // [batch, K, width]
+    x = runBlocks(this.transformer, x, { start: 1 + g * g, count: latentCount }, tap);
+    x = this.ln_post.forward(x); // [batch, K, width]
     tap?.('ln_post', x);
 
     // legacy: the [K, width] memory is reread as [width, K] without moving anything, so that each code mixes all latents

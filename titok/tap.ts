@@ -1,5 +1,6 @@
 /** Looking at activations while a model runs, and freeing them when nobody looks. */
 import { isRecording, type Tensor, tidy } from '../core/index.ts';
+import { type TokenRange, type TransformerBlock, tokens } from '../nn/index.ts';
 
 /** Sees named activations in the order in which they are made: `model.encode(images, (name, x) => …)`. */
 export type Tap = (name: string, value: Tensor) => void;
@@ -29,4 +30,19 @@ export function runInTurn(
     tap?.(name(i), current);
   }
   return current;
+}
+
+/**
+ * A transformer of which only some tokens are wanted in the end: its last block does no work for the others. Somebody
+ * who looks sees every token all the same.
+ */
+export function runBlocks(blocks: readonly TransformerBlock[], x: Tensor, wanted: TokenRange, tap?: Tap): Tensor {
+  const last = blocks.at(-1);
+  if (tap || !last) {
+    return tokens(
+      runInTurn(blocks, x, tap, (i) => `block.${i}`),
+      wanted,
+    );
+  }
+  return runInTurn([...blocks.slice(0, -1), { forward: (y) => last.forward(y, wanted) }], x);
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memory, noGrad, observeOps, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
-import { createTeacher, decodeSoft, isTrainedInStage2, TiTok, withPixelDecoder } from '../../titok/index.ts';
+import { createTeacher, decodeSoft, isTrainedInStage2, presets, TiTok, withPixelDecoder } from '../../titok/index.ts';
 import { forms, lean, warmup } from './configs.ts';
 
 const images = (rng: Rng): Tensor => uniform([2, 3, 8, 8], 0, 1, rng);
@@ -136,4 +136,18 @@ test('calls that do not fit the form say what to do', () => {
   assert.throws(() => vq.encodeContinuous(images(rng)), /expected quantizeMode 'vae', got 'vq'. Use encode/);
   assert.throws(() => vq.decodeTokens(tensor([0, 1], [1, 2], { dtype: 'int32' })), /expected 3 ids per image, got 2/);
   assert.throws(() => vq.decodeProxyLogits(randn([1, 10, 2, 2], rng)), /expected a model with pixelDecoder/);
+});
+
+test('looking at activations changes nothing, though the last blocks then work for every token', async () => {
+  const model = new TiTok({ ...presets.tiny, head: 'pixels' }, new Rng(3));
+  const pictures = uniform([2, 3, 32, 32], 0, 1, new Rng(4));
+  const seen: string[] = [];
+  const short = model.forward(pictures);
+  const full = model.forward(pictures, (name) => seen.push(name));
+  assert.ok(seen.includes('enc.block.2') && seen.includes('dec.block.2'), `expected taps of all blocks, got ${seen}`);
+  const [a, b] = [await short.output.data(), await full.output.data()];
+  assert.ok(
+    a.every((x, i) => Math.abs(x - b[i]!) < 1e-5),
+    'expected equal pictures',
+  );
 });
