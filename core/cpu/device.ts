@@ -5,10 +5,10 @@
  */
 import { type Device, DeviceError, type Handle, isRef, type KernelArg, type KernelCall, type Ref } from '../device.ts';
 import { type Expr, type Formula, substitute } from '../formula.ts';
+import { runPasses } from '../passes.ts';
 import { numel } from '../shape.ts';
 import { defineElementwise, formulaCost, type Variable } from './elementwise.ts';
 import { supportsRelaxedMadd } from './emitter.ts';
-import { runFallback } from './fallback.ts';
 import { ConstantTable, KernelBuilder } from './kernel-builder.ts';
 import { kernelFiles } from './kernels/index.ts';
 import { CpuMemory, LAYOUT } from './memory.ts';
@@ -81,7 +81,7 @@ export class CpuDevice implements Device, Cpu {
       if (call.formula && this.#runFormula(call.formula, y, length, call.args)) return y;
       const routine = routines[call.op];
       if (routine) routine(this, { at: y, shape: call.shape }, ...call.args.map(toCpu));
-      else runFallback(call, y, this.#view);
+      else runPasses(call, this.#view(y, length), (tensor) => this.#view(tensor.handle, numel(tensor.shape)));
     } catch (error) {
       this.memory.free(y, length);
       throw error;

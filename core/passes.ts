@@ -1,7 +1,7 @@
-/** Ops without a WASM kernel: their gpu.js passes as plain JavaScript over the device's memory. */
-import { isRef, type KernelCall, type Pass } from '../device.ts';
-import { numel } from '../shape.ts';
-import { erf } from '../special.ts';
+/** An op's gpu.js passes as plain JavaScript: all that `reference` runs, and what `cpu` runs where it has no kernel. */
+import { isRef, type KernelCall, type Pass, type Ref } from './device.ts';
+import { numel } from './shape.ts';
+import { erf } from './special.ts';
 
 type Values = Float32Array<ArrayBufferLike> | Float64Array;
 type Compiled = (out: Values, sizes: readonly number[], ...inputs: (Values | number)[]) => void;
@@ -31,27 +31,23 @@ function compile(pass: Pass): Compiled {
 }
 
 /**
- * Runs the passes of a call. Earlier passes keep float64 values; the last one writes the result.
+ * Runs the passes of a call in float64; the last one writes the result.
  *
- * @param view  the memory behind a handle as so many floats
+ * @param result  as many values as the call's shape has
+ * @param read    the values behind a tensor
  */
-export function runFallback(
-  call: KernelCall,
-  y: unknown,
-  view: (handle: unknown, length: number) => Float32Array<ArrayBufferLike>,
-): void {
+export function runPasses(call: KernelCall, result: Values, read: (tensor: Ref) => Values): void {
   const passes = call.passes();
   const earlier = new Map<string, Values>();
   passes.forEach((pass, i) => {
     const inputs = Object.values(pass.inputs).map((from) => {
       if (typeof from === 'string') return earlier.get(from)!;
       const arg = call.args[from]!;
-      if (isRef(arg)) return view(arg.handle, numel(arg.shape));
+      if (isRef(arg)) return read(arg);
       if (typeof arg === 'number') return arg;
       throw new TypeError(`${call.op}: expected a tensor or number as argument ${from}, got ${JSON.stringify(arg)}.`);
     });
-    const length = numel(pass.out);
-    const out = i === passes.length - 1 ? view(y, length) : new Float64Array(length);
+    const out = i === passes.length - 1 ? result : new Float64Array(numel(pass.out));
     compile(pass)(out, pass.out, ...inputs);
     if (pass.name) earlier.set(pass.name, out);
   });
