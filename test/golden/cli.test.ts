@@ -9,7 +9,11 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const golden = (...args: string[]) =>
-  spawnSync(process.execPath, ['--import', 'tsx', 'cli/golden.ts', ...args], { cwd: root, encoding: 'utf8' });
+  spawnSync(process.execPath, ['--import', 'tsx', 'cli/golden.ts', ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1' }, // CI=true asks for colours
+  });
 
 /** A folder with copies of some files. */
 function folderOf(...names: string[]): string {
