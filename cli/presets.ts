@@ -31,7 +31,7 @@ export interface Preset {
 }
 
 export const presets = {
-  /** About a minute: shows that everything runs and learns. */
+  /** Two or three minutes: shows that everything runs and learns. */
   smoke: {
     teacher: { ...teacherDefaults, steps: 80 },
     warmup: { ...warmupDefaults, model: models.smoke, steps: 330 }, // the first 330 of 2,000; quantised from 160 on, 29 codes were in use
@@ -46,7 +46,7 @@ export const presets = {
     sampling: laptopSampling.smoke,
     heldOut: 320,
   },
-  /** About ten minutes on two cores: the measured recipe. */
+  /** Ten to twenty minutes on two cores: the recipe of the README. */
   tiny: {
     teacher: teacherDefaults,
     warmup: warmupDefaults,
