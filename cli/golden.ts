@@ -1,35 +1,46 @@
-/** npm run golden -- DIR [--device NAME] [--json]: the library against golden values; exit status 1 on a miss. */
+/** npm run golden -- DIR: the library against golden values, in Node or in headless Chromium; exit status 1 on a miss. */
 import { parseArgs } from 'node:util';
 import picocolors from 'picocolors';
 import { openDevice } from '../core/index.ts';
-import { type GoldenReport, goldenFiles, runGolden } from './golden/index.ts';
+import type { GoldenSource } from './golden/file.ts';
+import { goldenFiles } from './golden/folder.ts';
+import { type GoldenReport, runGolden } from './golden/index.ts';
 
-const usage = 'usage: npm run golden -- DIR [--device NAME] [--json]';
+const usage = 'usage: npm run golden -- DIR [--device NAME] [--browser] [--json]';
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { device: { type: 'string', default: 'cpu' }, json: { type: 'boolean', default: false } },
+    options: {
+      device: { type: 'string', default: 'cpu' },
+      browser: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
   });
   const [folder, ...rest] = positionals;
   if (!folder || rest.length > 0) throw new Error(`golden: expected one folder, got ${positionals.length}.\n${usage}`);
-  const paths = await goldenFiles(folder);
-  if (paths.length === 0) throw new Error(`golden: expected .safetensors files in ${folder}, got none.`);
-  const device = await openDevice(values.device);
+  const files = await goldenFiles(folder);
+  if (files.length === 0) throw new Error(`golden: expected .safetensors files in ${folder}, got none.`);
   const reports: GoldenReport[] = [];
+  const show = (report: GoldenReport): void => {
+    reports.push(report);
+    console.log(values.json ? jsonLine(report) : textLines(report));
+  };
+  if (values.browser) await (await import('./golden/browser.ts')).runGoldenInBrowser(files, values.device, show);
+  else await runHere(files, values.device, show);
+  const failed = reports.filter((report) => report.status === 'fail').length;
+  const where = `${reports[0]!.device}${values.browser ? ' in Chromium' : ''}`;
+  if (!values.json) console.log(`${reports.length - failed} of ${reports.length} files without a miss on ${where}`);
+  return failed > 0 ? 1 : 0;
+}
+
+async function runHere(files: readonly GoldenSource[], name: string, show: (r: GoldenReport) => void): Promise<void> {
+  const device = await openDevice(name);
   try {
-    for (const path of paths) {
-      const report = await runGolden(path, device);
-      reports.push(report);
-      console.log(values.json ? jsonLine(report) : textLines(report));
-    }
+    for (const file of files) show(await runGolden(file, device));
   } finally {
     await device.close();
   }
-  const failed = reports.filter((report) => report.status === 'fail').length;
-  if (!values.json)
-    console.log(`${reports.length - failed} of ${reports.length} files without a miss on ${device.name}`);
-  return failed > 0 ? 1 : 0;
 }
 
 function jsonLine({ file, device, compared, worst, status, unsupported }: GoldenReport): string {

@@ -10,7 +10,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabelledImage } from './dataset.ts';
 import { DataError, megabytes, reason } from './errors.ts';
-import { decodeImage, toPlanes } from './images.ts';
+import { decodeImage } from './images.ts';
+import { toPlanes } from './pixels.ts';
 import { centerCrop, resizeShorterEdge } from './resize.ts';
 
 export interface FolderOptions {

@@ -1,4 +1,4 @@
-/** Image files and pixels: decoding, and the two layouts (8-bit interleaved rows; planes of numbers in 0..1). */
+/** Image files: decoding to 8-bit RGB. */
 import sharp from 'sharp';
 import { DataError, reason } from './errors.ts';
 import type { RgbImage } from './resize.ts';
@@ -25,64 +25,4 @@ export async function decodeImage(source: string | Uint8Array): Promise<RgbImage
       { cause: error },
     );
   }
-}
-
-/** Interleaved rows [height, width, 3] → planes [3, height, width]. */
-export function toPlanes({ width, height, data }: RgbImage): Uint8Array {
-  const pixels = width * height;
-  const planes = new Uint8Array(3 * pixels);
-  for (let p = 0; p < pixels; p++) {
-    for (let c = 0; c < 3; c++) planes[c * pixels + p] = data[3 * p + c]!;
-  }
-  return planes;
-}
-
-/** Planes [3, height, width], bytes or numbers in 0..1 (clamped), → an image. */
-export function fromPlanes(planes: Float32Array | Uint8Array, width: number, height: number): RgbImage {
-  const pixels = width * height;
-  const bytes = planes instanceof Uint8Array ? planes : toUint8Truncated(planes);
-  const data = new Uint8Array(3 * pixels);
-  for (let p = 0; p < pixels; p++) {
-    for (let c = 0; c < 3; c++) data[3 * p + c] = bytes[c * pixels + p]!;
-  }
-  return { width, height, data };
-}
-
-/** The images of a batch [n, 3, height, width]. */
-export function imagesOf(batch: Float32Array | Uint8Array, shape: readonly number[]): RgbImage[] {
-  const [count = 0, channels, height = 0, width = 0] = shape;
-  const each = 3 * height * width;
-  if (shape.length !== 4 || channels !== 3 || batch.length !== count * each) {
-    throw new DataError(`imagesOf: expected [n, 3, height, width], got [${shape.join(', ')}], ${batch.length} values.`);
-  }
-  return Array.from({ length: count }, (_, i) => fromPlanes(batch.subarray(i * each, (i + 1) * each), width, height));
-}
-
-/** 8 bits → 0..1, as float32(v / 255). */
-export function toUnit(bytes: Uint8Array): Float32Array {
-  return Float32Array.from(bytes, (v) => v / 255);
-}
-
-/** 0..1 → 8 bits for a picture file: clamp, times 255, truncate (as published samples are written). */
-export function toUint8Truncated(values: ArrayLike<number>): Uint8Array {
-  return Uint8Array.from(values, (v) => Math.fround(clamp01(v) * 255));
-}
-
-/**
- * 0..1 → 8 bits for a metric, as the published evaluation does it in float32: clamp, round to multiples of 1/255, times
- * 255, truncate. The last step loses one level wherever k/255·255 comes out below k.
- */
-export function toUint8ForMetrics(values: ArrayLike<number>): Uint8Array {
-  return Uint8Array.from(values, (v) => {
-    const level = roundHalfToEven(Math.fround(clamp01(v) * 255));
-    return Math.fround(Math.fround(level / 255) * 255);
-  });
-}
-
-const clamp01 = (v: number) => Math.min(1, Math.max(0, v));
-
-function roundHalfToEven(v: number): number {
-  const down = Math.floor(v);
-  if (v - down !== 0.5) return Math.round(v);
-  return down % 2 === 0 ? down : down + 1;
 }

@@ -2,7 +2,7 @@
 import { Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
 import type { ImageSet } from './dataset.ts';
 import { DataError } from './errors.ts';
-import { toUnit } from './images.ts';
+import { toUnit } from './pixels.ts';
 
 export interface Batch {
   readonly images: Tensor; // [batch, 3, size, size] in 0..1

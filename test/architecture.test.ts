@@ -20,9 +20,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   bench: ['core', 'nn', 'titok', 'maskgit', 'data', 'eval', 'cli'],
   web: ['core', 'nn', 'titok', 'maskgit', 'data', 'eval', 'cli'],
 };
-/** Files that may be entered beside a folder's index: those that run in a browser, where the index brings Node's. */
+/** Doors beside a folder's index: `data/browser.ts` for what runs in a browser, where the index brings Node's file system. */
 const sideDoors: Readonly<Record<string, readonly string[]>> = {
-  web: readdirSync(join(root, 'data')).map((file) => `data/${file}`),
+  cli: ['data/browser.ts'],
+  web: ['data/browser.ts'],
 };
 
 interface Import {
@@ -90,6 +91,21 @@ test('a folder is entered by its index.ts', () => {
     return a !== b && b !== 'cli' && to !== `${b}/index.ts` && !sideDoors[a]?.includes(to);
   });
   assert.deepEqual(wrong.map(show), []);
+});
+
+test('the door for browsers leads to no module of Node and no native library', () => {
+  const seen = new Set<string>();
+  const walk = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const { to, typeOnly, late } of imports.filter(({ from }) => from === file)) if (!typeOnly && !late) walk(to);
+  };
+  for (const door of ['data/browser.ts', 'index.ts', 'eval/index.ts']) walk(door);
+  const bare = /^import\s+(?!type\b)(?:[^;'"=()]*?\sfrom\s+)?'(?!\.)[^']+'/m; // a bare name, imported at once
+  assert.deepEqual(
+    [...seen].filter((file) => bare.test(readFileSync(join(root, file), 'utf8'))),
+    [],
+  );
 });
 
 for (const folder of ['core', 'nn', 'titok', 'maskgit', 'data', 'eval']) {

@@ -1,14 +1,21 @@
 /** Headless Chromium: gpu.js on WebGL 2, WebGL, WebGPU and webasm, and the WASM cpu device with and without threads. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { bundle, caller, missingChromium } from './browser/chromium.ts';
+import { bundle } from '../cli/browser/bundle.ts';
+import { callPage, missingChromium, scriptPage, withPage } from '../cli/browser/chromium.ts';
 import type { api } from './browser/page.ts';
 import { rows } from './op-rows.ts';
 
 const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP browser: ${missingChromium}`);
-const script = missingChromium ? '' : await bundle('./page.ts', true);
-const call = caller<typeof api>(script);
+const script = missingChromium ? '' : await bundle(new URL('./browser/page.ts', import.meta.url), true);
+/** Calls a function of the test page, each time in a fresh browser. */
+const call = <Name extends keyof typeof api>(
+  name: Name,
+  isolated: boolean,
+  ...args: Parameters<(typeof api)[Name]>
+): Promise<Awaited<ReturnType<(typeof api)[Name]>>> =>
+  withPage(scriptPage(script), { isolated }, (page) => callPage<typeof api, Name>(page, name, ...args));
 
 for (const [device, isolated] of [
   ['cpu', true],
@@ -29,6 +36,19 @@ for (const [device, isolated] of [
     assert.equal(report.threads > 1, isolated, 'only an isolated page has shared memory, and so threads');
   });
 }
+
+for (const device of ['cpu', 'webgl2', 'webgpu']) {
+  test(`Chromium: gradients against finite differences on ${device}`, options, async () => {
+    const outcomes = await call('runGradients', device === 'cpu', device, device === 'cpu' ? 6 : 2);
+    assert.deepEqual(outcomes, Object.fromEntries(Object.keys(rows).map((op) => [op, 'ok'])));
+  });
+}
+
+test('Chromium: NaN and infinity through every elementwise op on cpu', options, async () => {
+  const outcomes = await call('runSpecialValues', false, 'cpu');
+  assert.ok(Object.keys(outcomes).length > 30, `expected every elementwise op, got ${Object.keys(outcomes)}`);
+  for (const [op, outcome] of Object.entries(outcomes)) assert.equal(outcome, 'ok', op);
+});
 
 for (const device of ['webgl2', 'webgpu']) {
   test(`Chromium: 10,000 ops with random lifetimes on ${device}`, options, async () => {

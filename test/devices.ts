@@ -5,17 +5,15 @@ import { type Device, DeviceError, openDevice } from '../core/index.ts';
 export interface DeviceUnderTest {
   name: string;
   device: Device;
-  /** Computes in float64, so that finite differences resolve 1e-5. */
-  precise: boolean;
 }
 
-/** Names in TITOK_TEST_DEVICES, or reference and cpu. */
+/** Names in TITOK_TEST_DEVICES, or all that Node can have; webgpu runs on a driver in software where there is no GPU. */
 export async function devicesUnderTest(): Promise<DeviceUnderTest[]> {
-  const names = (process.env['TITOK_TEST_DEVICES'] ?? 'reference,cpu').split(',');
+  const names = (process.env['TITOK_TEST_DEVICES'] ?? 'reference,cpu,webasm,webgpu').split(',');
   const found: DeviceUnderTest[] = [];
   for (const name of names) {
     const device = await openOrSkip(name);
-    if (device) found.push({ name, device, precise: name === 'reference' });
+    if (device) found.push({ name, device });
   }
   return found;
 }

@@ -1,8 +1,9 @@
 /** Writes docs/operations.md: every op and its gradient on every device of this machine. npm run docs:operations */
 import { writeFileSync } from 'node:fs';
+import { bundle } from '../cli/browser/bundle.ts';
+import { callPage, missingChromium, scriptPage, withPage } from '../cli/browser/chromium.ts';
 import { DeviceError, openDevice, registry } from '../core/index.ts';
 import * as everyOp from '../core/ops/index.ts';
-import { bundle, caller, missingChromium } from './browser/chromium.ts';
 import type { api } from './browser/page.ts';
 import { checkOp, type OpReport } from './parity.ts';
 
@@ -28,9 +29,12 @@ for (const name of NODE) {
 }
 if (missingChromium) absent.push(missingChromium);
 else {
-  const call = caller<typeof api>(await bundle('./page.ts'));
+  const site = scriptPage(await bundle(new URL('./browser/page.ts', import.meta.url)));
   for (const name of BROWSER) {
-    columns.push({ title: `${name}, Chromium`, ops: (await call('runTable', name === 'cpu', name)).ops });
+    const report = await withPage(site, { isolated: name === 'cpu' }, (page) =>
+      callPage<typeof api, 'runTable'>(page, 'runTable', name),
+    );
+    columns.push({ title: `${name}, Chromium`, ops: report.ops });
     console.error(`${name}, Chromium: done`);
   }
 }

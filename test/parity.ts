@@ -42,6 +42,31 @@ export async function checkOp(op: string, device: Device): Promise<OpReport> {
   };
 }
 
+const SPECIAL = [Number.NaN, Infinity, -Infinity, 0, -1.5, 2];
+/** GPUs may lose NaN and infinity, gpu.js's own modes too: only the cpu device, like `reference`, carries them through. */
+export const keepsSpecialValues = (device: Device): boolean => device.name === 'cpu';
+
+/** NaN and infinities through an elementwise op. @throws Error naming the arguments where the result is another one */
+export async function checkSpecialValues(op: string, device: Device): Promise<void> {
+  using _ = tensorScope();
+  const pairs = SPECIAL.flatMap((a) => SPECIAL.map((b) => [a, b] as const));
+  const row = rows[op]!;
+  const run = (on: Device): Tensor => {
+    const x = (i: number) =>
+      tensor(
+        Float64Array.from(pairs, (p) => p[i % 2]!),
+        [pairs.length],
+        { device: on },
+      );
+    return row.call(...row.shapes(pairs.length, 1, 1).map((_, i) => x(i)));
+  };
+  const [want, got] = [await run(await openDevice('reference')).data(), await run(device).data()];
+  for (const [i, w] of want.entries()) {
+    const equal = Number.isFinite(w) ? Math.abs(got[i]! - w) <= 1e-5 * Math.max(1, Math.abs(w)) : Object.is(got[i], w);
+    if (!equal) throw new Error(`${op}(${pairs[i]}): expected ${w}, got ${got[i]}`);
+  }
+}
+
 async function sameValues(op: string, device: Device, size: Size): Promise<void> {
   using _ = tensorScope();
   const [want, got] = [apply(op, await openDevice('reference'), size), apply(op, device, size)];

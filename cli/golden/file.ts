@@ -1,7 +1,16 @@
-/** A file of golden values: named tensors with the configuration that made them. */
-import { basename, dirname } from 'node:path';
+/** A file of golden values: named tensors with the configuration that made them. Runs in browsers. */
 import { type Shape, type Tensor, tensor } from '../../core/index.ts';
-import { readSafetensors } from '../../data/index.ts';
+import { parseSafetensors } from '../../data/browser.ts';
+
+/** Where a golden file comes from: a folder, or a server whose page asks for it. */
+export interface GoldenSource {
+  /** 'titok_stage2' */
+  readonly name: string;
+  /** The file's bytes. */
+  bytes(): Promise<Uint8Array>;
+  /** The bytes of another file that its metadata names, such as a network's weights; undefined where there is none. */
+  beside(name: string): Promise<Uint8Array | undefined>;
+}
 
 interface Entry {
   readonly integer: boolean;
@@ -10,35 +19,35 @@ interface Entry {
 }
 
 export class GoldenFile {
-  readonly path: string;
-  /** 'titok_stage2' */
-  readonly name: string;
+  readonly source: GoldenSource;
   readonly keys: readonly string[];
   readonly #entries: ReadonlyMap<string, Entry>;
   readonly #metadata: Readonly<Record<string, string>>;
 
-  private constructor(path: string, entries: ReadonlyMap<string, Entry>, metadata: Readonly<Record<string, string>>) {
-    this.path = path;
-    this.name = basename(path, '.safetensors');
+  private constructor(
+    source: GoldenSource,
+    entries: ReadonlyMap<string, Entry>,
+    metadata: Readonly<Record<string, string>>,
+  ) {
+    this.source = source;
     this.keys = [...entries.keys()];
     this.#entries = entries;
     this.#metadata = metadata;
   }
 
-  static async open(path: string): Promise<GoldenFile> {
-    const { tensors, metadata } = await readSafetensors(path);
+  static async open(source: GoldenSource): Promise<GoldenFile> {
+    const { tensors, metadata } = parseSafetensors(await source.bytes(), source.name);
     const entries = Object.entries(tensors).map(([key, { dtype, shape, data }]): [string, Entry] => {
       const integer = dtype !== 'F32';
       const values = integer ? Int32Array.from(data as ArrayLike<number | bigint>, Number) : (data as Float32Array);
       return [key, { integer, shape, data: values }];
     });
-    return new GoldenFile(path, new Map(entries), metadata);
+    return new GoldenFile(source, new Map(entries), metadata);
   }
 
-  get folder(): string {
-    return dirname(this.path);
+  get name(): string {
+    return this.source.name;
   }
-
   has(key: string): boolean {
     return this.#entries.has(key);
   }

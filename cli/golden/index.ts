@@ -1,11 +1,9 @@
-/** Running golden files through the library: which family a file belongs to, and what came out. */
-import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+/** Running golden files through the library: which family a file belongs to, and what came out. Runs in browsers. */
 import { type Device, setDefaultDevice } from '../../core/index.ts';
 import { Comparison, type Miss } from './comparison.ts';
 import { discriminator } from './discriminator.ts';
 import { evaluator } from './evaluator.ts';
-import { GoldenFile } from './file.ts';
+import { GoldenFile, type GoldenSource } from './file.ts';
 import { maskgit } from './maskgit.ts';
 import { mobilenet } from './mobilenet.ts';
 import { ops } from './ops.ts';
@@ -56,24 +54,15 @@ export interface GoldenReport {
   readonly misses: readonly Miss[];
 }
 
-/** Paths of the golden files of a folder, by name. */
-export async function goldenFiles(folder: string): Promise<string[]> {
-  const names = await readdir(folder);
-  return names
-    .filter((name) => name.endsWith('.safetensors'))
-    .sort()
-    .map((name) => join(folder, name));
-}
-
 /** Runs one file on a device, which becomes the default device. */
-export async function runGolden(path: string, device: Device): Promise<GoldenReport> {
+export async function runGolden(source: GoldenSource, device: Device): Promise<GoldenReport> {
   setDefaultDevice(device);
-  const name = basename(path, '.safetensors');
+  const { name } = source;
   const family = families.find(([pattern]) => pattern.test(name))?.[1];
   const misses: Miss[] = [];
   let check: Comparison | undefined;
   try {
-    check = new Comparison(await GoldenFile.open(path));
+    check = new Comparison(await GoldenFile.open(source));
     await family?.(check.file, check);
   } catch (error) {
     misses.push({ key: name, message: error instanceof Error ? error.message : String(error) });

@@ -1,14 +1,9 @@
 /** mobilenetv2: features, distances and gradients of the small pretrained network, whose weights lie elsewhere. */
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { add, grad, mean, type Tensor, tensorScope } from '../../core/index.ts';
-import { readSafetensors } from '../../data/index.ts';
+import { parseSafetensors } from '../../data/browser.ts';
 import { MobileNetTrunk, perceptualDistances } from '../../titok/index.ts';
 import { type CheckOptions, type Comparison, TOLERANCE } from './comparison.ts';
 import type { GoldenFile } from './file.ts';
-
-const assets = fileURLToPath(new URL('../../data/assets', import.meta.url));
 
 export async function mobilenet(file: GoldenFile, check: Comparison): Promise<void> {
   await withWeights(file, check, 'weights_file', '');
@@ -17,11 +12,10 @@ export async function mobilenet(file: GoldenFile, check: Comparison): Promise<vo
 
 /** Compares the keys below a prefix, if the weights that they belong to are there. */
 async function withWeights(file: GoldenFile, check: Comparison, key: string, prefix: string): Promise<void> {
-  const name = basename(file.text(key) ?? '');
-  const folders = [assets, file.folder, join(file.folder, '..', 'data')];
-  const path = name && folders.map((folder) => join(folder, name)).find((candidate) => existsSync(candidate));
-  if (!path) return; // what is left over is listed as unsupported
-  const trunk = new MobileNetTrunk(await readSafetensors(path));
+  const name = file.text(key)?.split('/').pop();
+  const weights = name && (await file.source.beside(name));
+  if (!weights) return; // what is left over is listed as unsupported
+  const trunk = new MobileNetTrunk(parseSafetensors(weights, name));
   for (const size of file.metadata<number[]>('sizes')) await compare(file, check, trunk, `s${size}`, prefix);
 }
 

@@ -7,7 +7,7 @@ import {
   toUint8ForMetrics,
   toUint8Truncated,
   toUnit,
-} from '../../data/index.ts';
+} from '../../data/browser.ts';
 import type { Comparison } from './comparison.ts';
 import type { GoldenFile } from './file.ts';
 

@@ -1,10 +1,11 @@
-/** What the test page runs: the op table on one device, compared with `reference`, and what can go wrong in a browser. */
+/** What the test page runs: the tables of ops and gradients on one device, and what can go wrong in a browser. */
 
 import type { GpuJsDevice } from '../../core/gpu/device.ts';
-import { exp, openDevice, tensor } from '../../core/index.ts';
+import { exp, openDevice, registry, tensor } from '../../core/index.ts';
 import { stress } from '../gpu/stress.ts';
+import { checkGradient } from '../gradients.ts';
 import { rows } from '../op-rows.ts';
-import { checkOp, type OpReport } from '../parity.ts';
+import { checkOp, checkSpecialValues, keepsSpecialValues, type OpReport } from '../parity.ts';
 import { trainOn } from '../training.ts';
 
 export interface PageReport {
@@ -14,6 +15,7 @@ export interface PageReport {
   ops: Record<string, OpReport>;
 }
 
+/** Every op and its gradient against `reference`. */
 async function runTable(name: string): Promise<PageReport> {
   const device = await openDevice(name);
   const report: PageReport = { device: device.name, threads: device.threads, ops: {} };
@@ -21,6 +23,33 @@ async function runTable(name: string): Promise<PageReport> {
   await device.close();
   return report;
 }
+
+/** Every op: 'ok', or how its gradient differs from finite differences at random shapes. */
+async function runGradients(name: string, runs: number): Promise<Record<string, string>> {
+  const device = await openDevice(name);
+  const outcomes: Record<string, string> = {};
+  for (const op of Object.keys(rows)) outcomes[op] = await outcome(checkGradient(op, device, runs));
+  await device.close();
+  return outcomes;
+}
+
+/** Every elementwise op: 'ok', or where NaN and infinity come out otherwise than on `reference`. */
+async function runSpecialValues(name: string): Promise<Record<string, string>> {
+  const device = await openDevice(name);
+  if (!keepsSpecialValues(device)) throw new Error(`${name}: makes no promise about NaN and infinity`);
+  const outcomes: Record<string, string> = {};
+  for (const [op, { formula }] of registry) {
+    if (formula) outcomes[op] = await outcome(checkSpecialValues(op, device));
+  }
+  await device.close();
+  return outcomes;
+}
+
+const outcome = (check: Promise<void>): Promise<string> =>
+  check.then(
+    () => 'ok',
+    (error: Error) => error.message,
+  );
 
 async function runStress(name: string, ops: number): Promise<void> {
   await stress((await openDevice(name)) as GpuJsDevice, ops);
@@ -56,5 +85,5 @@ async function loseContexts(name: string): Promise<{ message: string; after: num
   return { message, after: await exp((await expOfZero()).x).item() };
 }
 
-export const api = { runTable, runStress, loseContexts, trainOn };
+export const api = { runTable, runGradients, runSpecialValues, runStress, loseContexts, trainOn };
 Object.assign(globalThis, api);

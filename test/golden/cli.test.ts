@@ -67,3 +67,13 @@ test('requests that make no sense say so, with status 2', () => {
     assert.match(stderr, message);
   }
 });
+
+test('--browser without Chromium says what to install', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'cli/golden.ts', folderOf('evaluator'), '--browser'], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, CHROMIUM: '/nowhere/chromium' },
+  });
+  assert.equal(status, 2);
+  assert.match(stderr, /golden --browser: expected Chromium at \/nowhere\/chromium, got none\. Install it/);
+});

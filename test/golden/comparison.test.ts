@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Comparison } from '../../cli/golden/comparison.ts';
-import { GoldenFile } from '../../cli/golden/file.ts';
+import { GoldenFile, type GoldenSource } from '../../cli/golden/file.ts';
+import { goldenSource } from '../../cli/golden/folder.ts';
 import { runGolden } from '../../cli/golden/index.ts';
 import { openDevice } from '../../core/index.ts';
 import { writeSafetensors } from '../../data/index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'golden-'));
-const write = (name: string): string => {
+const write = (name: string): GoldenSource => {
   const path = join(folder, `${name}.safetensors`);
   writeSafetensors(path, {
     'out/x': { shape: [3], data: Float32Array.of(1, -4, 2) },
@@ -20,7 +21,7 @@ const write = (name: string): string => {
     'grad/zero': { shape: [2], data: Float32Array.of(3e-9, -2e-9) },
     'in/x': { shape: [1], data: Float32Array.of(7) },
   });
-  return path;
+  return goldenSource(path);
 };
 const fresh = async () => new Comparison(await GoldenFile.open(write('some')));
 

@@ -1,12 +1,12 @@
 /** The golden files of this folder, on the cpu device; the quick ones on the reference device as well. */
 import assert from 'node:assert/strict';
-import { basename } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { goldenFiles, runGolden } from '../../cli/golden/index.ts';
+import { goldenFiles } from '../../cli/golden/folder.ts';
+import { runGolden } from '../../cli/golden/index.ts';
 import { defaultDevice, memory, openDevice, setDefaultDevice } from '../../core/index.ts';
 
-const paths = await goldenFiles(fileURLToPath(new URL('.', import.meta.url)));
+const files = await goldenFiles(fileURLToPath(new URL('.', import.meta.url)));
 /** Larger files take the float64 device seconds each. */
 const slow = /^(maskgit_vqgan|discriminator|mobilenetv2|perceptual|titok_stage2)/;
 /** Keys that need the full-precision weights, which the project does not carry. */
@@ -18,12 +18,12 @@ const before = defaultDevice();
 after(() => setDefaultDevice(before));
 
 for (const device of ['cpu', 'reference']) {
-  for (const path of paths) {
-    const name = basename(path, '.safetensors');
+  for (const file of files) {
+    const { name } = file;
     if (device === 'reference' && slow.test(name)) continue;
     test(`${name} on ${device}`, async () => {
       const live = memory().tensors;
-      const report = await runGolden(path, await openDevice(device));
+      const report = await runGolden(file, await openDevice(device));
       assert.deepEqual(report.misses, []);
       assert.equal(report.status, 'pass');
       assert.deepEqual(
@@ -36,5 +36,5 @@ for (const device of ['cpu', 'reference']) {
 }
 
 test('every family of files is here', () => {
-  assert.equal(paths.length, 19);
+  assert.equal(files.length, 19);
 });

@@ -1,0 +1,70 @@
+/** A headless Chromium with a page of this project open. */
+import { existsSync } from 'node:fs';
+import { chromium, type Page } from 'playwright-core';
+import { type Files, serve } from './server.ts';
+
+const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+/** Why no browser can be started here, if so. */
+export const missingChromium = existsSync(EXECUTABLE)
+  ? undefined
+  : `expected Chromium at ${EXECUTABLE}, got none. Install it (apt-get install chromium) or name another in CHROMIUM.`;
+
+/** Without a GPU, Chromium offers WebGL and WebGPU on SwiftShader, a driver in software, only when asked. */
+const softwareGpu = ['--enable-unsafe-webgpu', '--enable-unsafe-swiftshader'];
+
+export interface PageOptions {
+  /** Sends the headers (COOP, COEP) without which a page has no shared memory and so no threads. */
+  readonly isolated: boolean;
+  /** Chromium's WebGPU and WebGL on a driver in software; true by default. */
+  readonly gpu?: boolean;
+}
+
+/** Serves files, opens their index.html, lets `use` work on it, and closes everything. */
+export async function withPage<T>(
+  files: Files,
+  { isolated, gpu = true }: PageOptions,
+  use: (page: Page) => Promise<T>,
+): Promise<T> {
+  const { url, close } = await serve(files, { isolated });
+  const browser = await chromium.launch({
+    executablePath: EXECUTABLE,
+    args: ['--no-sandbox', ...(gpu ? softwareGpu : [])],
+  });
+  try {
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => console.error(`page: ${error.message}`));
+    await page.goto(url);
+    return await use(page);
+  } finally {
+    await browser.close();
+    close();
+  }
+}
+
+/** An empty page with one script, and the other files that the script may fetch. */
+export const scriptPage =
+  (script: string, others: Files = async () => undefined): Files =>
+  async (path) => {
+    if (path === '/index.html')
+      return '<!doctype html><title>titok</title><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
+    return path === '/page.js' ? script : others(path);
+  };
+
+type Api = Record<string, (...args: never[]) => Promise<unknown>>;
+/** Calls a function that the page's script put on `globalThis`. An error's name and message come through. */
+export async function callPage<A extends Api, Name extends keyof A & string>(
+  page: Page,
+  name: Name,
+  ...args: Parameters<A[Name]>
+): Promise<Awaited<ReturnType<A[Name]>>> {
+  const answer = await page.evaluate(
+    ({ name, args }) =>
+      (globalThis as unknown as Record<string, (...a: unknown[]) => Promise<unknown>>)[name]!(...args).then(
+        (value) => ({ value }),
+        (error) => ({ error: { name: String(error.name), message: String(error.message) } }),
+      ),
+    { name: name as string, args: args as unknown[] },
+  );
+  if ('error' in answer) throw Object.assign(new Error(answer.error.message), { name: answer.error.name });
+  return answer.value as Awaited<ReturnType<A[Name]>>;
+}

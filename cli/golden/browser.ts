@@ -1,0 +1,33 @@
+/** Golden files in headless Chromium: the same comparison, on the devices of a browser. */
+import { bundle } from '../browser/bundle.ts';
+import { callPage, missingChromium, scriptPage, withPage } from '../browser/chromium.ts';
+import type { Files } from '../browser/server.ts';
+import type { GoldenSource } from './file.ts';
+import type { GoldenReport } from './index.ts';
+import type { api } from './page.ts';
+
+/**
+ * Runs files one after another in one page, which is cross-origin isolated, so that `cpu` has its threads.
+ * @throws Error when Chromium is missing, or does not have the device
+ */
+export async function runGoldenInBrowser(
+  files: readonly GoldenSource[],
+  device: string,
+  show: (report: GoldenReport) => void,
+): Promise<void> {
+  if (missingChromium) throw new Error(`golden --browser: ${missingChromium}`);
+  const script = await bundle(new URL('./page.ts', import.meta.url));
+  await withPage(scriptPage(script, serving(files)), { isolated: true }, async (page) => {
+    for (const { name } of files) show(await callPage<typeof api, 'runFile'>(page, 'runFile', name, device));
+  });
+}
+
+/** /golden/NAME is a file; /beside/NAME/OTHER is another one that its metadata names. */
+const serving =
+  (files: readonly GoldenSource[]): Files =>
+  async (path) => {
+    const [, kind, name, other] = path.split('/');
+    const file = files.find((f) => f.name === name);
+    if (kind === 'golden') return file?.bytes();
+    return kind === 'beside' && other ? file?.beside(other) : undefined;
+  };

@@ -1,0 +1,18 @@
+/**
+ * The part of this folder that needs no Node: `titok-ts/data` in a browser. Files come as bytes (`parseSafetensors`),
+ * pictures as pixels (`RgbImage`).
+ */
+export { classCounts, type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabelledImage } from './dataset.ts';
+export { CheckpointError, DataError } from './errors.ts';
+export * from './loader.ts';
+export * from './pixels.ts';
+export * from './resize.ts';
+export {
+  parseSafetensors,
+  type RawTensor,
+  type SafetensorsContent,
+  serializeSafetensors,
+  type TensorEntry,
+  type WritableTensor,
+} from './safetensors.ts';
+export type { FileDType, RawData } from './values.ts';
