@@ -68,6 +68,13 @@ export interface Device {
     refs: readonly Ref[],
     scalars: Readonly<Record<string, number>>,
   ): void;
+  /**
+   * Only where a launch costs more than the arithmetic of a small tensor: the values of `parts` one after another as
+   * one array, in few launches, or none when `cut` made them from it in this order.
+   */
+  join?(parts: readonly Ref[]): Handle;
+  /** Handles on the pieces of these shapes, one after another in `whole`; they share its memory, `whole` may be freed. */
+  cut?(whole: Handle, shapes: readonly Shape[]): Handle[];
   read(handle: Handle, length: number): Float32Array | Float64Array | Promise<Float32Array>;
   free(handle: Handle, length: number): void;
   /** Resolves when everything queued so far has run. */

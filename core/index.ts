@@ -4,6 +4,7 @@ import './methods.ts';
 export * from './create.ts';
 export { type Device, DeviceError } from './device.ts';
 export * from './grad.ts';
+export { joined } from './join.ts';
 export { isRecording, noGrad, type Observation, observeOps, registry } from './op.ts';
 export * from './ops/index.ts';
 export * from './random.ts';

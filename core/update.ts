@@ -1,19 +1,35 @@
 /** In-place elementwise updates, for optimizers and averages: the only mutation of tensors besides `assign`. */
-import { type Device, DeviceError, type Ref } from './device.ts';
+import { type Device, DeviceError, type Handle, type Ref } from './device.ts';
 import { type Expr, type Formula, formula, formulaSource } from './formula.ts';
-import { ShapeError, sameShape, show } from './shape.ts';
-import { disposedError, type Tensor } from './tensor.ts';
+import { joinable, refOf } from './join.ts';
+import { numel, ShapeError, sameShape, show } from './shape.ts';
+import { disposedError, Tensor } from './tensor.ts';
+
+type Scalars<S extends string> = Readonly<Record<S, number>>;
+
+export interface Update<T extends string, I extends string, S extends string> {
+  /** Overwrites the targets. @throws ShapeError when sizes differ */
+  (tensors: Readonly<Record<T | I, Tensor>>, scalars: Scalars<S>): void;
+  /**
+   * The same for lists of tensors, entry by entry, with one set of scalars; an input that is no list serves all. Where
+   * launches cost, the tensors are joined and the whole list takes one launch per target.
+   */
+  all(
+    tensors: Readonly<Record<T, readonly Tensor[]> & Record<I, readonly Tensor[] | Tensor>>,
+    scalars: Scalars<S>,
+  ): void;
+}
 
 /**
  * Declares an update that overwrites several tensors of equal size in one pass.
  *
  *   const ema = defineUpdate('ema', ['shadow'], ['p'], ['rate'], { shadow: 'shadow - rate * (shadow - p)' });
  *   ema({ shadow, p }, { rate: 0.001 });
+ *   ema.all({ shadow: shadows, p: params }, { rate: 0.001 });
  *
  * @param targets   tensors to overwrite, in this order; later formulas see the new values of earlier ones
  * @param inputs    tensors to read; one with a single element serves every place
  * @param scalars   run-time numbers
- * @returns a function of the tensors and the scalars by name; throws ShapeError when sizes differ
  */
 export function defineUpdate<T extends string, I extends string, S extends string>(
   name: string,
@@ -21,11 +37,13 @@ export function defineUpdate<T extends string, I extends string, S extends strin
   inputs: readonly I[],
   scalars: readonly S[],
   formulas: Readonly<Record<T, string>>,
-): (tensors: Readonly<Record<T | I, Tensor>>, scalars: Readonly<Record<S, number>>) => void {
+): Update<T, I, S> {
   const names: readonly (T | I)[] = [...targets, ...inputs];
   const params = [...names, ...scalars];
   const parsed = targets.map((t) => formula(`(${params.join(', ')}) => ${formulas[t]}`));
-  return (tensors, values) => {
+
+  /** The tensors in the order of `names`, once they are known to fit. */
+  const checked = (tensors: Readonly<Record<T | I, Tensor>>): Tensor[] => {
     const list = names.map((n) => tensors[n]);
     const first = list[0]!;
     list.forEach((t, i) => {
@@ -41,49 +59,93 @@ export function defineUpdate<T extends string, I extends string, S extends strin
         );
       }
     });
-    const { device } = first;
-    const refs = list.map((t): Ref => ({ handle: t.storage.handle, shape: t.shape }));
-    if (device.update) device.update(refs.slice(0, targets.length), names, parsed, refs, values);
-    else oneByOne(device, name, list.slice(0, targets.length), names, parsed, refs, values);
+    return list;
   };
+  const run = (list: readonly Tensor[], values: Scalars<S>): void => {
+    const { device } = list[0]!;
+    const refs = list.map(refOf);
+    if (device.update) device.update(refs.slice(0, targets.length), names, parsed, refs, values);
+    else {
+      const handles = oneByOne(device, name, names, parsed, refs, values);
+      for (const [i, handle] of handles.entries()) list[i]!.replaceHandle(handle);
+    }
+  };
+  const update = (tensors: Readonly<Record<T | I, Tensor>>, values: Scalars<S>): void => run(checked(tensors), values);
+
+  const all: Update<T, I, S>['all'] = (tensors, values) => {
+    const columns = names.map((n): Tensor | readonly Tensor[] => tensors[n]);
+    const first = columns[0] as readonly Tensor[];
+    columns.forEach((column, k) => {
+      if (column instanceof Tensor) return;
+      const wrong = first.findIndex((t, i) => !column[i] || !sameShape(column[i].shape, t.shape));
+      if (column.length !== first.length || wrong >= 0)
+        throw new ShapeError(
+          `${name}: expected a list '${names[k]}' shaped like '${names[0]}', ${first.length} tensors, got ${column.length}${wrong >= 0 && column[wrong] ? `, of which ${wrong} is ${show(column[wrong].shape)} and not ${show(first[wrong]!.shape)}` : ''}.`,
+        );
+    });
+    const rows = first.map((_, i) => {
+      const row = columns.map((column, k) => [names[k], column instanceof Tensor ? column : column[i]]);
+      return checked(Object.fromEntries(row) as Record<T | I, Tensor>);
+    });
+    const shared = columns.map((column) => column instanceof Tensor);
+    for (const group of joinable(rows, ([target]) => target!)) {
+      if (group.length === 1) run(group[0]!, values);
+      else runJoined(group, shared, values);
+    }
+  };
+  /** Each column as one array: the update is that of a single, long tensor, whose pieces replace the targets. */
+  const runJoined = (rows: readonly (readonly Tensor[])[], shared: readonly boolean[], values: Scalars<S>): void => {
+    const [{ device }] = rows[0] as [Tensor];
+    const shapes = rows.map(([target]) => target!.shape);
+    const length = shapes.reduce((sum, shape) => sum + numel(shape), 0);
+    const owned: Handle[] = [];
+    const refs = names.map((_, k): Ref => {
+      if (shared[k]) return refOf(rows[0]![k]!);
+      const handle = device.join!(rows.map((row) => refOf(row[k]!)));
+      owned.push(handle);
+      return { handle, shape: [length] };
+    });
+    oneByOne(device, name, names, parsed, refs, values).forEach((handle, k) => {
+      for (const [i, piece] of device.cut!(handle, shapes).entries()) rows[i]![k]!.replaceHandle(piece);
+      owned.push(handle);
+    });
+    for (const handle of owned) device.free(handle, length);
+  };
+
+  return Object.assign(update, { all });
 }
 
-/** For devices whose kernels write one result: a kernel per target, whose result takes the target's place. */
+/** For devices whose kernels write one result: a kernel per formula. Returns the handles that take the targets' places. */
 function oneByOne(
   device: Device,
   name: string,
-  targets: readonly Tensor[],
   names: readonly string[],
   formulas: readonly Formula[],
   refs: Ref[],
   scalars: Readonly<Record<string, number>>,
-): void {
-  targets.forEach((target, k) => {
-    const f = formulas[k]!;
+): Handle[] {
+  return formulas.map((f, k) => {
+    const { shape } = refs[k]!;
     const used = f.params.filter((p) => uses(f.body, p));
     const args = used.map((p) => (p in scalars ? scalars[p]! : refs[names.indexOf(p)]!));
     const call: Formula = { params: used, body: f.body };
     const handle = device.run({
       op: `${name}.${names[k]}`,
-      shape: target.shape,
+      shape,
       args,
       formula: call,
       passes: () => {
         const read = (p: string) => {
           const a = args[used.indexOf(p)]!;
-          return typeof a === 'number'
-            ? p
-            : a.shape.reduce((n, d) => n * d, 1) === 1
-              ? `${p}[0]`
-              : `${p}[this.thread.x]`;
+          return typeof a === 'number' ? p : numel(a.shape) === 1 ? `${p}[0]` : `${p}[this.thread.x]`;
         };
         return [
-          { out: [target.size], inputs: Object.fromEntries(used.map((p, i) => [p, i])), ...formulaSource(call, read) },
+          { out: [numel(shape)], inputs: Object.fromEntries(used.map((p, i) => [p, i])), ...formulaSource(call, read) },
         ];
       },
     });
-    target.replaceHandle(handle);
-    refs[k] = { handle, shape: target.shape };
+    refs[k] = { handle, shape };
+    return handle;
   });
 }
 

@@ -37,12 +37,12 @@ export class Ema {
   /** Call after every optimizer step. */
   update(): void {
     const rest = 1 - emaDecay(++this.#step, this.#decay, this.#warmup);
-    for (const [name, p] of Object.entries(this.#params)) moveTowards({ x: this.shadow[name]!, seen: p }, { rest });
+    moveTowards.all({ x: this.#shadows(), seen: Object.values(this.#params) }, { rest });
   }
 
   /** Overwrites the model's weights with the averages. */
   copyToModel(): void {
-    for (const [name, p] of Object.entries(this.#params)) overwrite({ x: p, y: this.shadow[name]! }, {});
+    overwrite.all({ x: Object.values(this.#params), y: this.#shadows() }, {});
   }
 
   /** Runs f while the model holds the averages, then gives it its own weights back. */
@@ -52,11 +52,13 @@ export class Ema {
       this.copyToModel();
       return await f();
     } finally {
-      for (const [name, p] of Object.entries(this.#params)) {
-        overwrite({ x: p, y: own[name]! }, {});
-        own[name]!.dispose();
-      }
+      overwrite.all({ x: Object.values(this.#params), y: Object.values(own) }, {});
+      for (const t of Object.values(own)) t.dispose();
     }
+  }
+
+  #shadows(): Tensor[] {
+    return Object.keys(this.#params).map((name) => this.shadow[name]!);
   }
 
   state(): { readonly step: number; readonly tensors: StateDict } {

@@ -1,5 +1,16 @@
-/** AdamW with global-norm clipping, one in-place pass over each parameter. */
-import { defineUpdate, div, full, minimum, noGrad, type Shape, type Tensor, tidy, zeros } from '../core/index.ts';
+/** AdamW with global-norm clipping: one in-place pass over each parameter, or over all of them where launches cost. */
+import {
+  defineUpdate,
+  div,
+  full,
+  joined,
+  minimum,
+  noGrad,
+  type Shape,
+  type Tensor,
+  tidy,
+  zeros,
+} from '../core/index.ts';
 import { parameter } from './init.ts';
 import { CheckpointError, loadStateDict, type StateDict, type StateValue, stateDict, suggestion } from './module.ts';
 
@@ -104,12 +115,11 @@ export class AdamW {
       tidy(() => {
         const norm = known ?? globalNorm(names.map((name) => grads[name]!));
         const clip = clipCoefficient(norm, maxNorm);
-        for (const name of names) {
-          const state = { m: this.exp_avg[name]!, v: this.exp_avg_sq[name]!, p: this.#params[name]! };
-          adamw(
-            { ...state, g: grads[name]!, clip },
-            { ...scalars, decay: this.#decays.has(name) ? lr * weightDecay : 0 },
-          );
+        for (const decays of [true, false]) {
+          const group = names.filter((name) => this.#decays.has(name) === decays);
+          const of = (dict: Readonly<Record<string, Tensor>>) => group.map((name) => dict[name]!);
+          const tensors = { m: of(this.exp_avg), v: of(this.exp_avg_sq), p: of(this.#params), g: of(grads) };
+          adamw.all({ ...tensors, clip }, { ...scalars, decay: decays ? lr * weightDecay : 0 });
         }
         return norm;
       }),
@@ -131,7 +141,7 @@ export class AdamW {
 
 /** √(Σ g²) over all values of all gradients. One element. */
 export function globalNorm(grads: readonly Tensor[]): Tensor {
-  return grads
+  return joined(grads)
     .map((g) => g.square().sum())
     .reduce((a, b) => a.add(b))
     .sqrt();

@@ -1,22 +1,13 @@
 /** The gpu.js devices: every op as gpu.js kernels, values resident on the device from op to op. */
-import { type Device, DeviceError, isRef, type KernelCall, type Pass } from '../device.ts';
+import { type Device, DeviceError, isRef, type KernelCall, type Pass, type Ref } from '../device.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
+import { joinPasses } from './join.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { debugsKernels, type KernelProfile, Profile } from './profile.ts';
-import { kernelSource, linearThreads } from './source.ts';
-
-/** Values on the device, or what became of them. An op returns it at once; the queue fills it in. */
-interface Slot {
-  readonly op: string;
-  readonly shape: Shape;
-  readonly length: number;
-  raw?: Raw | undefined;
-  error?: DeviceError;
-  freed: boolean;
-}
-const isSlot = (x: unknown): x is Slot => typeof x === 'object' && x !== null && 'freed' in x;
+import { isSlot, type Slot, slotOn, type Values, type Window, windowOf } from './slot.ts';
+import { kernelSource, linearThreads, withOffsets } from './source.ts';
 
 /** Launches between two waits: WebGPU keeps destroyed buffers until its queue has drained. */
 const LAUNCHES_IN_FLIGHT = 256;
@@ -35,6 +26,8 @@ const SETTINGS = {
 export interface DeviceStats {
   /** Values that were made and not yet freed. */
   live: number;
+  /** Bytes of all arrays on the device. */
+  bytes: number;
   /** Compiled kernels in the cache. */
   kernels: number;
   launches: number;
@@ -57,6 +50,7 @@ export class GpuJsDevice implements Device {
   /** Stands for arrays without values, which gpu.js cannot hold. */
   #nothing: Raw | undefined;
   #live = 0;
+  #bytes = 0;
   #launches = 0;
   #inFlight = 0;
   #closed = false;
@@ -78,7 +72,7 @@ export class GpuJsDevice implements Device {
     const copy = Float32Array.from(values); // the caller may go on writing to its own
     // an identity kernel, so that every argument of every kernel is a handle
     return this.#make('upload', [copy.length], [], () =>
-      this.#launch('upload', [copy.length], identity(copy.length), [copy]),
+      this.#launch('upload', [copy.length], identity(copy.length), [{ raw: copy }]),
     );
   }
 
@@ -89,10 +83,10 @@ export class GpuJsDevice implements Device {
       const passes = call.passes();
       try {
         for (const [i, pass] of passes.entries()) {
-          const inputs: (Raw | number)[] = [];
+          const inputs: (Window | number)[] = [];
           for (const from of Object.values(pass.inputs)) {
-            const arg = typeof from === 'string' ? named.get(from)! : args[from];
-            inputs.push(isSlot(arg) ? await this.#raw(arg) : (arg as Raw | number));
+            const arg = typeof from === 'string' ? { raw: named.get(from)! } : args[from];
+            inputs.push(isSlot(arg) ? windowOf(arg, await this.#raw(arg)) : (arg as Window | number));
           }
           const raw =
             numel(pass.out) === 0 ? await this.#empty() : await this.#launch(call.op, call.shape, pass, inputs);
@@ -106,15 +100,43 @@ export class GpuJsDevice implements Device {
     });
   }
 
+  join(parts: readonly Ref[]): Slot {
+    const slots = parts.map((p) => p.handle as Slot);
+    for (const slot of slots) this.#alive(slot, 'join');
+    const arrays = [...new Set(slots.map((s) => s.values))];
+    const [whole] = arrays as [Values];
+    const pieces = slots.map((s) => ({ of: arrays.indexOf(s.values), from: s.from, length: s.length }));
+    const shape = [pieces.reduce((n, p) => n + p.length, 0)];
+    if (arrays.length === 1 && shape[0] === whole.length && follows(pieces)) return this.#share(whole, 'join', shape);
+    const args = arrays.map((values) => ({
+      handle: { op: 'join', shape: [], length: values.length, values, from: 0, freed: false } satisfies Slot,
+      shape: [values.length],
+    }));
+    return this.run({ op: 'join', shape, args, passes: () => joinPasses(pieces, MAX_ARRAYS) });
+  }
+
+  cut(whole: unknown, shapes: readonly Shape[]): Slot[] {
+    const { op, values, from } = whole as Slot;
+    this.#alive(whole as Slot, 'cut');
+    let at = from;
+    return shapes.map((shape) => {
+      const piece = this.#share(values, op, shape, at);
+      at += piece.length;
+      return piece;
+    });
+  }
+
   async read(handle: unknown, length: number): Promise<Float32Array> {
     const slot = handle as Slot;
     this.#alive(slot, 'read');
     if (length === 0) return new Float32Array(0);
+    if (length < slot.values.length) return this.#readPiece(slot);
     let reading: { rows: Rows | Promise<Rows> } | undefined;
     await this.#enqueue(async () => {
-      if (slot.error) throw slot.error;
+      const { raw, error } = slot.values;
+      if (error) throw error;
       // started in order and awaited outside the queue: what comes later does not wait for it
-      reading = { rows: isResident(slot.raw!) ? slot.raw.toArray() : slot.raw!.slice() };
+      reading = { rows: isResident(raw!) ? raw.toArray() : raw!.slice() };
       if (reading.rows instanceof Promise) reading.rows.catch(() => {});
     }).catch((error) => {
       throw this.#error('read', slot.shape, error);
@@ -131,9 +153,12 @@ export class GpuJsDevice implements Device {
     this.#alive(slot, 'free');
     slot.freed = true;
     this.#live--;
+    const { values } = slot;
+    if (--values.slots > 0) return;
+    this.#bytes -= 4 * values.length;
     void this.#enqueue(async () => {
-      if (slot.raw) this.#delete(slot.raw);
-      slot.raw = undefined;
+      if (values.raw) this.#delete(values.raw);
+      values.raw = undefined;
     });
   }
 
@@ -153,7 +178,7 @@ export class GpuJsDevice implements Device {
   }
 
   stats(): DeviceStats {
-    return { live: this.#live, kernels: this.#kernels.size, launches: this.#launches };
+    return { live: this.#live, bytes: this.#bytes, kernels: this.#kernels.size, launches: this.#launches };
   }
   /** Launches and host time per op and shape, most expensive first. */
   profile(): KernelProfile[] {
@@ -177,22 +202,41 @@ export class GpuJsDevice implements Device {
   #make(op: string, shape: Shape, reads: readonly Slot[], work: () => Promise<Raw>): Slot {
     if (this.#closed) throw new DeviceError(`${this.name}: ${op} on a device that was closed. Open it again.`);
     for (const read of reads) this.#alive(read, op);
-    const slot: Slot = { op, shape, length: numel(shape), freed: false };
-    this.#live++;
-    if (slot.length === 0) return slot;
+    const values: Values = { length: numel(shape), slots: 0 };
+    const slot = this.#share(values, op, shape);
+    this.#bytes += 4 * values.length;
+    if (values.length === 0) return slot;
     void this.#enqueue(async () => {
       try {
-        for (const read of reads) if (read.error) throw read.error;
+        for (const read of reads) if (read.values.error) throw read.values.error;
         this.#checkFault(op, shape);
-        slot.raw = await (slot.length < LARGE ? work() : this.#backend.careful(work));
+        values.raw = await (values.length < LARGE ? work() : this.#backend.careful(work));
       } catch (error) {
-        slot.error = this.#error(op, shape, error);
+        values.error = this.#error(op, shape, error);
       }
     });
     return slot;
   }
+  #share(values: Values, op: string, shape: Shape, from = 0): Slot {
+    this.#live++;
+    return slotOn(values, op, shape, from);
+  }
 
-  async #launch(op: string, shape: Shape, pass: Pass, args: (Raw | number)[]): Promise<Raw> {
+  /** What is read is a whole array, so a piece is copied into one. */
+  async #readPiece(piece: Slot): Promise<Float32Array> {
+    const shape = [piece.length];
+    const copy = this.run({
+      op: 'read',
+      shape,
+      args: [{ handle: piece, shape }],
+      passes: () => [identity(piece.length)],
+    });
+    const values = this.read(copy, piece.length);
+    this.free(copy);
+    return values;
+  }
+
+  async #launch(op: string, shape: Shape, pass: Pass, args: (Window | number)[]): Promise<Raw> {
     const { gpu, declaresArguments, fixesRanks, maxThreads, maxValues, limit } = this.#backend;
     const count = numel(pass.out);
     if (count > maxValues) {
@@ -200,25 +244,33 @@ export class GpuJsDevice implements Device {
         `${this.name}: ${op} ${show(shape)}: expected at most ${maxValues} values in one array (${limit}), got ${count}. Use a smaller batch, or the cpu device.`,
       );
     }
-    const kinds = args.map((a) => (typeof a === 'number' ? 'Number' : 'Array'));
-    const arrays = kinds.filter((k) => k === 'Array').length;
-    if (arrays > MAX_ARRAYS) throw new Error(`expected at most ${MAX_ARRAYS} arrays in a kernel, got ${arrays}`);
+    const arrays = args.filter((a) => typeof a !== 'number');
+    if (arrays.length > MAX_ARRAYS)
+      throw new Error(`expected at most ${MAX_ARRAYS} arrays in a kernel, got ${arrays.length}`);
+    const kinds: string[] = [];
+    const values: (Raw | number)[] = [];
+    for (const a of args) {
+      if (typeof a === 'number') values.push(a);
+      else values.push(a.raw, ...(a.at === undefined ? [] : [a.at]));
+      kinds.push(...(typeof a === 'number' ? ['Number'] : a.at === undefined ? ['Array'] : ['Array', 'Integer']));
+    }
     const started = performance.now();
-    const ranks = fixesRanks ? args.map((a) => (typeof a === 'object' && isResident(a) ? a.output.length : 0)) : '';
+    const ranks = fixesRanks ? arrays.map(({ raw }) => (isResident(raw) ? raw.output.length : 0)) : '';
     const key = `${pass.out}|${Object.keys(pass.inputs)}|${kinds}|${ranks}|${pass.body}`;
     let kernel = this.#kernels.get(key);
     const fresh = !kernel;
     if (!kernel) {
       const tooWide = pass.out.length > 1 && pass.out.some((n, i) => n > maxThreads[i]!);
       const { out, body } = tooWide ? linearThreads(pass) : pass;
-      kernel = gpu.createKernel(kernelSource({ ...pass, body }), {
+      const offset = Object.keys(pass.inputs).filter((_, i) => (args[i] as Window).at !== undefined);
+      kernel = gpu.createKernel(kernelSource(withOffsets({ ...pass, body }, offset)), {
         ...SETTINGS,
         output: [...out],
         ...(declaresArguments && { argumentTypes: kinds }),
       });
       this.#kernels.add(key, kernel);
     }
-    const result = await kernel(...args);
+    const result = await kernel(...values);
     if (fresh && kernel.kernel.constructor !== gpu.Kernel) {
       throw new Error(
         `expected gpu.js to run it on ${this.name}, got a silent fallback to ${kernel.kernel.constructor.mode} (${kernel.fallbackReason ?? 'no reason given'})`,
@@ -235,13 +287,14 @@ export class GpuJsDevice implements Device {
   }
 
   async #empty(): Promise<Raw> {
-    this.#nothing ??= await this.#launch('upload', [1], identity(1), [new Float32Array(1)]);
+    this.#nothing ??= await this.#launch('upload', [1], identity(1), [{ raw: new Float32Array(1) }]);
     return this.#nothing;
   }
   async #raw(slot: Slot): Promise<Raw> {
     if (slot.length === 0) return this.#empty();
-    if (!slot.raw) throw new Error(`the values of ${slot.op} ${show(slot.shape)} were freed before they were read`);
-    return slot.raw;
+    const { raw } = slot.values;
+    if (!raw) throw new Error(`the values of ${slot.op} ${show(slot.shape)} were freed before they were read`);
+    return raw;
   }
   #delete(raw: Raw): void {
     if (isResident(raw)) raw.delete();
@@ -266,4 +319,13 @@ export class GpuJsDevice implements Device {
   }
 }
 
+/** True when each piece begins where the one before it ends. */
+const follows = (pieces: readonly { from: number; length: number }[]): boolean => {
+  let end = 0;
+  return pieces.every(({ from, length }) => {
+    const right = from === end;
+    end += length;
+    return right;
+  });
+};
 const identity = (n: number): Pass => ({ out: [n], inputs: { a: 0 }, body: 'return a[this.thread.x];' });

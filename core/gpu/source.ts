@@ -43,6 +43,21 @@ export function kernelSource(pass: Pass): string {
   return `function (${Object.keys(pass.inputs).join(', ')}) { ${used.map((name) => HELPERS[name]).join(' ')} ${body} }`;
 }
 
+/** The same pass where these arrays begin at a run-time place of a larger one: x[i] becomes x[xAt + i]. */
+export function withOffsets(pass: Pass, names: readonly string[]): Pass {
+  let { body } = pass;
+  for (const name of names) body = body.replace(new RegExp(`\\b${name}\\[`, 'g'), `${name}[${name}At + `);
+  const inputs = Object.entries(pass.inputs).flatMap(([name, from]) =>
+    names.includes(name)
+      ? [
+          [name, from],
+          [`${name}At`, from],
+        ]
+      : [[name, from]],
+  );
+  return { ...pass, body, inputs: Object.fromEntries(inputs) };
+}
+
 /** The same pass over one axis of threads, for outputs with more rows than a mode can launch along y or z. */
 export function linearThreads(pass: Pass): Pass {
   const [X, Y = 1, Z = 1] = pass.out as [number, number?, number?];

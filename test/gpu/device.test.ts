@@ -6,6 +6,7 @@ import type { GpuJsDevice } from '../../core/gpu/device.ts';
 import { loadGpuJs } from '../../core/gpu/gpujs.ts';
 import * as T from '../../core/index.ts';
 import { type Device, DeviceError, openDevice, type Tensor, tensor } from '../../core/index.ts';
+import { AdamW, Ema } from '../../nn/index.ts';
 import { openOrSkip } from '../devices.ts';
 
 const list = async (t: Tensor): Promise<number[]> => Array.from(await t.data());
@@ -65,6 +66,79 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
         [3.5, 3],
       ],
     );
+  });
+
+  test(`${name}: joined tensors share one array, and each goes on as a tensor of its own`, async () => {
+    const before = device.stats();
+    const parts = Array.from({ length: 20 }, (_, i) => on([i, i + 0.5], [1, 2]));
+    const [whole] = T.joined(parts) as [Tensor];
+    assert.deepEqual(
+      await list(whole),
+      parts.flatMap((_, i) => [i, i + 0.5]),
+    );
+    const launched = async (f: () => Tensor[]) => {
+      await device.sync();
+      const { launches } = device.stats();
+      const made = f();
+      await device.sync();
+      return { made, launches: device.stats().launches - launches };
+    };
+    const again = await launched(() => T.joined(parts));
+    assert.equal(again.launches, 0);
+    const turned = await launched(() => T.joined([...parts].reverse()));
+    assert.equal(turned.launches, 1); // pieces of one array, whatever their order
+    assert.deepEqual((await list(turned.made[0]!)).slice(0, 4), [19, 19.5, 18, 18.5]);
+    whole.dispose();
+    assert.deepEqual(await list(parts[7]!), [7, 7.5]); // its array lives as long as any piece
+    const product = T.tidy(() => T.matmul(parts[3]!, parts[4]!, { transposeB: true }));
+    assert.deepEqual(await list(product), [3 * 4 + 3.5 * 4.5]);
+    const ids = tensor([1, 0, 1], [3], { device, dtype: 'int32' });
+    const rows = T.tidy(() => T.embedding(T.reshape(parts[9]!, [2, 1]), ids));
+    assert.deepEqual(await list(rows), [9.5, 9, 9.5]);
+    parts[5]!.assign([-1, -2]);
+    const [mended] = T.joined(parts) as [Tensor];
+    assert.deepEqual((await list(mended)).slice(8, 14), [4, 4.5, -1, -2, 6, 6.5]);
+    for (const t of [...parts, ...again.made, ...turned.made, mended, product, ids, rows]) t.dispose();
+    assert.deepEqual([device.stats().bytes, device.stats().live], [before.bytes, before.live]);
+  });
+
+  test(`${name}: an optimizer step takes few launches, however many parameters, with the numbers of cpu`, async () => {
+    const shapes = Array.from({ length: 40 }, (_, i): T.Shape => (i % 3 === 0 ? [3, i + 1] : [i + 1]));
+    const train = async (device: Device) => {
+      const rng = new T.Rng(11);
+      const dict = () => Object.fromEntries(shapes.map((s, i) => [`w${i}`, T.randn(s, rng, { device })]));
+      const params = dict();
+      const adam = new AdamW({ params, weightDecay: 0.1, lr: 0.1, maxNorm: 1 });
+      const ema = new Ema(params, { decay: 0.5 });
+      let launches = 0;
+      for (let t = 0; t < 4; t++) {
+        const grads = dict();
+        await device.sync();
+        const start = (device as Partial<GpuJsDevice>).stats?.().launches ?? 0;
+        adam.step(grads).dispose();
+        ema.update();
+        await device.sync();
+        launches = ((device as Partial<GpuJsDevice>).stats?.().launches ?? 0) - start;
+        for (const g of Object.values(grads)) g.dispose();
+        if (t === 1) adam.loadState(await saved(adam)); // separate arrays again
+      }
+      const values = await Promise.all([...Object.values(params), ...Object.values(ema.shadow)].map(list));
+      const tensors = [params, adam.exp_avg, adam.exp_avg_sq, ema.shadow].flatMap((d) => Object.values(d));
+      for (const t of tensors) t.dispose();
+      return { values, launches };
+    };
+    const saved = async (adam: AdamW) => {
+      const { step, tensors } = adam.state();
+      const entries = Object.entries(tensors).map(async ([k, t]) => [k, { shape: t.shape, data: await t.data() }]);
+      return { step, tensors: Object.fromEntries(await Promise.all(entries)) };
+    };
+    const [want, got] = [await train(await openDevice('cpu')), await train(device)];
+    for (const [i, values] of want.values.entries())
+      for (const [j, w] of values.entries()) {
+        assert.ok(Math.abs(got.values[i]![j]! - w) < 1e-5, `${i}, ${j}: ${w} and ${got.values[i]![j]}`);
+      }
+    // join 8, norm 4, clip 3, twice join 1 and update 3, average 2
+    assert.ok(got.launches <= 25, `expected at most 25 launches, got ${got.launches}`);
   });
 
   test(`${name}: a kernel is compiled once per op and shape, whatever its scalars`, async () => {
