@@ -1,5 +1,4 @@
 /** Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762), fused over packed projections. */
-import type { Pass } from '../device.ts';
 import { loopSum, quotient, remainder } from '../index-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { type Shape, ShapeError, show } from '../shape.ts';
@@ -20,32 +19,11 @@ function sizes(qkv: Shape, heads: number) {
 const packed = ({ T, D, d, heads }: ReturnType<typeof sizes>, part: number, bh: string, t: string, c: string) =>
   `qkv[(${quotient(bh, heads)} * ${T} + ${t}) * ${3 * D} + ${part * D} + ${remainder(bh, heads)} * ${d} + ${c}]`;
 
-/** Passes for the scores `s` [B·heads, T, T], their row maxima `m` and row sums `z`. */
-function scorePasses(n: ReturnType<typeof sizes>): Pass[] {
-  const { B, T, d, heads } = n;
+/** Source of the score q·k / √d of query this.thread.y and key this.thread.x, in the variable `s`. */
+function scoreLoop(n: ReturnType<typeof sizes>): string {
   const q = packed(n, 0, 'this.thread.z', 'this.thread.y', 'i');
   const k = packed(n, 1, 'this.thread.z', 'this.thread.x', 'i');
-  const row = `s[(this.thread.y * ${T} + this.thread.x) * ${T} + i]`;
-  return [
-    {
-      name: 's',
-      out: [T, T, B * heads],
-      inputs: { qkv: 0 },
-      body: `let s = 0.0; ${loopSum(d, `${q} * ${k}`)} return s * ${1 / Math.sqrt(d)};`,
-    },
-    {
-      name: 'm',
-      out: [T, B * heads],
-      inputs: { s: 's' },
-      body: `let m = ${row.replace('+ i]', '+ 0]')}; for (let i = 0; i < ${T}; i++) { m = Math.max(m, ${row}); } return m;`,
-    },
-    {
-      name: 'z',
-      out: [T, B * heads],
-      inputs: { s: 's', m: 'm' },
-      body: `let z = 0.0; ${loopSum(T, `Math.exp(${row} - m[this.thread.y * ${T} + this.thread.x])`, 'i', 'z')} return z;`,
-    },
-  ];
+  return `${loopSum(n.d, `${q} * ${k}`)} s = s * ${1 / Math.sqrt(n.d)};`;
 }
 
 /** Users call `attention`. */
@@ -63,15 +41,24 @@ const attend: Op<[qkv: Tensor, options: Heads]> = defineOp({
   kernel: (_, qkv, { heads }) => {
     const n = sizes(qkv, heads);
     const { B, T, D, d } = n;
-    const bh = `(this.thread.z * ${heads} + ${quotient('this.thread.x', d)})`;
+    const rows = B * heads * T;
+    const cell = `s[(this.thread.y * ${T} + this.thread.x) * ${T} + i]`;
+    const row = `((this.thread.z * ${heads} + ${quotient('this.thread.x', d)}) * ${T} + this.thread.y)`;
     const v = `qkv[(this.thread.z * ${T} + i) * ${3 * D} + ${2 * D} + this.thread.x]`;
-    const row = `(${bh} * ${T} + this.thread.y)`;
     return [
-      ...scorePasses(n),
+      { name: 's', out: [T, T, B * heads], inputs: { qkv: 0 }, body: `let s = 0.0; ${scoreLoop(n)} return s;` },
+      {
+        name: 'mz', // of each row of scores the maximum m, and behind them z = Σ e^(s − m)
+        out: [T, B * heads, 2],
+        inputs: { s: 's' },
+        body:
+          `let m = ${cell.replace('+ i]', '+ 0]')}; for (let i = 0; i < ${T}; i++) { m = Math.max(m, ${cell}); } ` +
+          `let v = m; if (this.thread.z > 0) { v = 0.0; ${loopSum(T, `Math.exp(${cell} - m)`, 'i', 'v')} } return v;`,
+      },
       {
         out: [D, T, B],
-        inputs: { qkv: 0, s: 's', m: 'm', z: 'z' },
-        body: `let y = 0.0; ${loopSum(T, `Math.exp(s[${row} * ${T} + i] - m[${row}]) * ${v}`, 'i', 'y')} return y / z[${row}];`,
+        inputs: { qkv: 0, s: 's', mz: 'mz' },
+        body: `let y = 0.0; ${loopSum(T, `Math.exp(s[${row} * ${T} + i] - mz[${row}]) * ${v}`, 'i', 'y')} return y / mz[${rows} + ${row}];`,
       },
     ];
   },
@@ -89,48 +76,50 @@ export const attentionGrad: Op<[qkv: Tensor, g: Tensor, options: Heads]> = defin
   kernel: (_, qkv, _g, { heads }) => {
     const n = sizes(qkv, heads);
     const { B, T, D, d } = n;
-    const cell = `(this.thread.z * ${T} + this.thread.y) * ${T} + this.thread.x`;
-    const row = `this.thread.z * ${T} + this.thread.y`;
-    const gAt = (bh: string, t: string, c: string) =>
-      `g[(${quotient(bh, heads)} * ${T} + ${t}) * ${D} + ${remainder(bh, heads)} * ${d} + ${c}]`;
-    const v = packed(n, 2, 'this.thread.z', 'this.thread.x', 'i');
+    const [BH, rows, cells] = [B * heads, B * heads * T, B * heads * T * T];
+    const second = `(this.thread.z - ${BH})`;
+    const g = `g[(${quotient(second, heads)} * ${T} + this.thread.y) * ${D} + ${remainder(second, heads)} * ${d} + i]`;
+    const v = packed(n, 2, second, 'this.thread.x', 'i');
+    const scores = `(this.thread.y * ${T} + this.thread.x) * ${T}`; // of row this.thread.x in head this.thread.y
+    const cell = (z: string) => `(${z} * ${T} + this.thread.y) * ${T} + this.thread.x`;
+    const row = (z: string) => `${z} * ${T} + this.thread.y`;
+    const p = (z: string) => `Math.exp(sd[${cell(z)}] - stats[${row(z)}]) / stats[${rows} + ${row(z)}]`;
     const head = (part: number) => `(this.thread.z * ${heads} + ${quotient(`(this.thread.x - ${part * D})`, d)})`;
-    const at = (row: string, column: string, part: number) => `[(${head(part)} * ${T} + ${row}) * ${T} + ${column}]`;
+    const at = (row: string, column: string, part: number) => `(${head(part)} * ${T} + ${row}) * ${T} + ${column}`;
     const other = (t: string, part: number, from: number) =>
       `qkv[(this.thread.z * ${T} + ${t}) * ${3 * D} + this.thread.x - ${from * D} + ${part * D}]`;
     return [
-      ...scorePasses(n),
       {
-        name: 'p',
-        out: [T, T, B * heads],
-        inputs: { s: 's', m: 'm', z: 'z' },
-        body: `return Math.exp(s[${cell}] - m[${row}]) / z[${row}];`,
-      },
-      {
-        name: 'dp',
-        out: [T, T, B * heads],
+        name: 'sd', // scores of all heads, then g vᵀ of all heads
+        out: [T, T, 2 * BH],
         inputs: { qkv: 0, g: 1 },
-        body: `let s = 0.0; ${loopSum(d, `${gAt('this.thread.z', 'this.thread.y', 'i')} * ${v}`)} return s;`,
+        body: `let s = 0.0; if (this.thread.z < ${BH}) { ${scoreLoop(n)} } else { ${loopSum(d, `${g} * ${v}`)} } return s;`,
       },
       {
-        name: 'delta',
-        out: [T, B * heads],
-        inputs: { p: 'p', dp: 'dp' },
-        body: `let s = 0.0; ${loopSum(T, `p[(this.thread.y * ${T} + this.thread.x) * ${T} + i] * dp[(this.thread.y * ${T} + this.thread.x) * ${T} + i]`)} return s;`,
+        name: 'stats', // of each row of scores m, then z, then Σ p ∘ g vᵀ
+        out: [T, BH, 3],
+        inputs: { sd: 'sd' },
+        body:
+          `let m = sd[${scores}]; for (let i = 0; i < ${T}; i++) { m = Math.max(m, sd[${scores} + i]); } let v = m; ` +
+          `if (this.thread.z > 0) { let z = 0.0; let t = 0.0; for (let i = 0; i < ${T}; i++) { ` +
+          `const e = Math.exp(sd[${scores} + i] - m); z += e; t += e * sd[${cells} + ${scores} + i]; } ` +
+          `v = z; if (this.thread.z > 1) { v = t / z; } } return v;`,
       },
       {
-        name: 'ds',
-        out: [T, T, B * heads],
-        inputs: { p: 'p', dp: 'dp', delta: 'delta' },
-        body: `return p[${cell}] * (dp[${cell}] - delta[${row}]) * ${1 / Math.sqrt(d)};`,
+        name: 'pds', // p of all heads, then ds
+        out: [T, T, 2 * BH],
+        inputs: { sd: 'sd', stats: 'stats' },
+        body:
+          `let v = 0.0; if (this.thread.z < ${BH}) { v = ${p('this.thread.z')}; } else { ` +
+          `v = ${p(second)} * (sd[${cells} + ${cell(second)}] - stats[${2 * rows} + ${row(second)}]) * ${1 / Math.sqrt(d)}; } return v;`,
       },
       {
         out: [3 * D, T, B],
-        inputs: { qkv: 0, g: 1, p: 'p', ds: 'ds' },
+        inputs: { qkv: 0, g: 1, pds: 'pds' },
         body:
-          `let s = 0.0; if (this.thread.x < ${D}) { ${loopSum(T, `ds${at('this.thread.y', 'i', 0)} * ${other('i', 1, 0)}`)} } ` +
-          `else { if (this.thread.x < ${2 * D}) { ${loopSum(T, `ds${at('i', 'this.thread.y', 1)} * ${other('i', 0, 1)}`)} } ` +
-          `else { ${loopSum(T, `p${at('i', 'this.thread.y', 2)} * g[(this.thread.z * ${T} + i) * ${D} + this.thread.x - ${2 * D}]`)} } } return s;`,
+          `let s = 0.0; if (this.thread.x < ${D}) { ${loopSum(T, `pds[${cells} + ${at('this.thread.y', 'i', 0)}] * ${other('i', 1, 0)}`)} } ` +
+          `else { if (this.thread.x < ${2 * D}) { ${loopSum(T, `pds[${cells} + ${at('i', 'this.thread.y', 1)}] * ${other('i', 0, 1)}`)} } ` +
+          `else { ${loopSum(T, `pds[${at('i', 'this.thread.y', 2)}] * g[(this.thread.z * ${T} + i) * ${D} + this.thread.x - ${2 * D}]`)} } } return s;`,
       },
     ];
   },

@@ -1,31 +1,22 @@
 /** Normalisations: values shifted and scaled to mean 0 and variance 1 over some axes, then an affine map. */
 import type { Pass } from '../device.ts';
-import { loopSum, quotient, remainder } from '../index-source.ts';
+import { quotient, remainder } from '../index-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, ShapeError, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, div, elementwise, mul, type Operand, square, sub } from './elementwise.ts';
 import { reshape } from './movement.ts';
-import { rowSum, sum } from './reduce.ts';
+import { rowMoments, rowSums, sum } from './reduce.ts';
 
 type Epsilon = { eps: number };
 type Groups = { groups: number; eps: number };
 
-/** Passes for the mean and 1/√(variance + eps) of rows of length n, under the names `mean` and `rstd`. */
-function moments(rows: number, n: number, eps: number): Pass[] {
-  const centred = (row: string, i: string) => `(x[${row} * ${n} + ${i}] - mean[${row}])`;
-  return [
-    ...rowSum('mean', rows, n, { x: 0 }, (row, i) => `x[${row} * ${n} + ${i}]`, `s / ${n}.0`),
-    ...rowSum(
-      'rstd',
-      rows,
-      n,
-      { x: 0, mean: 'mean' },
-      (row, i) => `${centred(row, i)} * ${centred(row, i)}`,
-      `1.0 / Math.sqrt(s / ${n}.0 + ${eps})`,
-    ),
-  ];
-}
+/** Mean and 1/√(variance + eps) of each row of x, under the name `of`. */
+const moments = (rows: number, n: number, eps: number): Pass[] =>
+  rowMoments('of', rows, n, { x: 0 }, (row, i) => `x[${row} * ${n} + ${i}]`, eps);
+/** (x − mean) · rstd of one cell. */
+const normal = (rows: number, n: number, row: string, i: string) =>
+  `(x[${row} * ${n} + ${i}] - of[${row}]) * of[${rows} + ${row}]`;
 
 /**
  * Rows of n values in [rows, n], where the gain of cell (row, i) is gain[channel(row, i)].
@@ -53,28 +44,25 @@ function forwardPasses({ rows, n, channel }: Layout, eps: number): Pass[] {
     ...moments(rows, n, eps),
     {
       out: [n, rows],
-      inputs: { x: 0, gain: 1, bias: 2, mean: 'mean', rstd: 'rstd' },
-      body: `return (x[this.thread.y * ${n} + this.thread.x] - mean[this.thread.y]) * rstd[this.thread.y] * gain[${c}] + bias[${c}];`,
+      inputs: { x: 0, gain: 1, bias: 2, of: 'of' },
+      body: `return ${normal(rows, n, 'this.thread.y', 'this.thread.x')} * gain[${c}] + bias[${c}];`,
     },
   ];
 }
 
 /** dx = rstd (d − mean(d) − xhat · mean(d · xhat)) with d = g · gain */
 function gradPasses({ rows, n, channel }: Layout, eps: number): Pass[] {
-  const at = (row: string, i: string) => ({
-    d: `g[${row} * ${n} + ${i}] * gain[${channel(row, i)}]`,
-    xhat: `(x[${row} * ${n} + ${i}] - mean[${row}]) * rstd[${row}]`,
-  });
-  const cell = at('this.thread.y', 'this.thread.x');
-  const inputs = { x: 0, gain: 1, g: 2, mean: 'mean', rstd: 'rstd' };
+  const d = (row: string, i: string) => `g[${row} * ${n} + ${i}] * gain[${channel(row, i)}]`;
+  const xhat = (row: string, i: string) => normal(rows, n, row, i);
+  const inputs = { x: 0, gain: 1, g: 2, of: 'of' };
+  const cell = ['this.thread.y', 'this.thread.x'] as const;
   return [
     ...moments(rows, n, eps),
-    ...rowSum('s1', rows, n, { gain: 1, g: 2 }, (row, i) => at(row, i).d, `s / ${n}.0`),
-    ...rowSum('s2', rows, n, inputs, (row, i) => `${at(row, i).d} * ${at(row, i).xhat}`, `s / ${n}.0`),
+    ...rowSums('means', rows, n, inputs, [d, (row, i) => `${d(row, i)} * ${xhat(row, i)}`], `s / ${n}.0`),
     {
       out: [n, rows],
-      inputs: { ...inputs, s1: 's1', s2: 's2' },
-      body: `return rstd[this.thread.y] * (${cell.d} - s1[this.thread.y] - ${cell.xhat} * s2[this.thread.y]);`,
+      inputs: { ...inputs, means: 'means' },
+      body: `return of[${rows} + this.thread.y] * (${d(...cell)} - means[this.thread.y] - ${xhat(...cell)} * means[${rows} + this.thread.y]);`,
     },
   ];
 }
@@ -138,15 +126,8 @@ export const layerNormGradGain: Op<[x: Tensor, g: Tensor, options: Epsilon]> = d
     through((x, g) => sum(reshape(mul(g, standardize(x, -1, eps)), [-1, x.shape.at(-1)!]), 0), x, g),
   kernel: (_, x, _g, { eps }) => {
     const { rows, n } = layerLayout(x);
-    const cell = `i * ${n} + this.thread.x`;
-    return [
-      ...moments(rows, n, eps),
-      {
-        out: [n],
-        inputs: { x: 0, g: 1, mean: 'mean', rstd: 'rstd' },
-        body: `let s = 0.0; ${loopSum(rows, `g[${cell}] * (x[${cell}] - mean[i]) * rstd[i]`)} return s;`,
-      },
-    ];
+    const term = (c: string, row: string) => `g[${row} * ${n} + ${c}] * ${normal(rows, n, row, c)}`;
+    return [...moments(rows, n, eps), ...rowSums('y', n, rows, { x: 0, g: 1, of: 'of' }, [term], 's')];
   },
 });
 
@@ -232,16 +213,13 @@ export const groupNormGradGain: Op<[x: Tensor, g: Tensor, options: Groups]> = de
   kernel: (_, x, _g, { groups, eps }) => {
     const { rows, n } = groupLayout(x, groups);
     const [N, C, S] = [x[0]!, x[1]!, numel(x.slice(2))];
-    const cell = `(i * ${C} + this.thread.x) * ${S} + j`;
-    const row = `i * ${groups} + ${quotient('this.thread.x', C / groups)}`;
-    return [
-      ...moments(rows, n, eps),
-      {
-        out: [C],
-        inputs: { x: 0, g: 1, mean: 'mean', rstd: 'rstd' },
-        body: `let s = 0.0; for (let i = 0; i < ${N}; i++) { for (let j = 0; j < ${S}; j++) { s += g[${cell}] * (x[${cell}] - mean[${row}]) * rstd[${row}]; } } return s;`,
-      },
-    ];
+    const term = (c: string, i: string) => {
+      const [image, place] = [quotient(i, S), remainder(i, S)];
+      const row = `(${image} * ${groups} + ${quotient(c, C / groups)})`;
+      const cell = `(${image} * ${C} + ${c}) * ${S} + ${place}`;
+      return `g[${cell}] * (x[${cell}] - of[${row}]) * of[${rows} + ${row}]`;
+    };
+    return [...moments(rows, n, eps), ...rowSums('y', C, N * S, { x: 0, g: 1, of: 'of' }, [term], 's')];
   },
 });
 

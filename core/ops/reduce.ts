@@ -34,11 +34,11 @@ const chunksOf = (n: number) => {
   const length = Math.ceil(Math.sqrt(n));
   return { length, count: Math.ceil(n / length) };
 };
-/** Σ over chunk this.thread.y, where `term` reads entry `i` of the sum. */
-const chunkSum = (n: number, term: (i: string) => string): string => {
+/** Adds the entries of chunk this.thread.y to s, where `term` reads entry `i` of the whole sum. */
+const chunkLoop = (n: number, term: (i: string) => string): string => {
   const { length } = chunksOf(n);
   const i = `(this.thread.y * ${length} + i)`;
-  return `let s = 0.0; for (let i = 0; i < ${length}; i++) { if (${i} < ${n}) { s += ${term(i)}; } } return s;`;
+  return `for (let i = 0; i < ${length}; i++) { if (${i} < ${n}) { s += ${term(i)}; } }`;
 };
 
 function sumInChunks(outer: number, n: number, inner: number): Pass[] {
@@ -46,7 +46,12 @@ function sumInChunks(outer: number, n: number, inner: number): Pass[] {
   const part = address(['this.thread.y', 'i', 'this.thread.x'], [count * inner, inner, 1]);
   const term = (i: string) => `x[${address(['this.thread.z', i, 'this.thread.x'], [n * inner, inner, 1])}]`;
   return [
-    { name: 'parts', out: [inner, count, outer], inputs: { x: 0 }, body: chunkSum(n, term) },
+    {
+      name: 'parts',
+      out: [inner, count, outer],
+      inputs: { x: 0 },
+      body: `let s = 0.0; ${chunkLoop(n, term)} return s;`,
+    },
     {
       out: [inner, outer],
       inputs: { parts: 'parts' },
@@ -56,25 +61,89 @@ function sumInChunks(outer: number, n: number, inner: number): Pass[] {
 }
 
 /**
- * Passes for one number per row: `result` of the sum s of n terms.
+ * Passes for several sums per row, side by side: sum k of row r, finished by `result`, is at name[k · rows + r].
  *
- * @param term  source of entry i of a row; both are source, too
+ * @param terms   source of entry i of a row for each sum; row and i are source, too
+ * @param result  source of the number made of the sum `s`
  */
-export function rowSum(
+export function rowSums(
+  name: string,
+  rows: number,
+  n: number,
+  inputs: Pass['inputs'],
+  terms: readonly ((row: string, i: string) => string)[],
+  result: string,
+): Pass[] {
+  const each = (axis: 'y' | 'z', loop: (term: (i: string) => string) => string): string =>
+    terms.reduceRight((rest, term, k) => {
+      const mine = loop((i) => term('this.thread.x', i));
+      return rest === '' ? mine : `if (this.thread.${axis} == ${k}) { ${mine} } else { ${rest} }`;
+    }, '');
+  if (n < LONG || rows > FEW) {
+    const body = `let s = 0.0; ${each('y', (term) => loopSum(n, term('i')))} return ${result};`;
+    return [{ name, out: [rows, terms.length], inputs, body }];
+  }
+  const parts = `${name}Parts`;
+  const { count } = chunksOf(n);
+  const part = `${parts}[(this.thread.y * ${count} + i) * ${rows} + this.thread.x]`;
+  return [
+    {
+      name: parts,
+      out: [rows, count, terms.length],
+      inputs,
+      body: `let s = 0.0; ${each('z', (term) => chunkLoop(n, term))} return s;`,
+    },
+    {
+      name,
+      out: [rows, terms.length],
+      inputs: { [parts]: parts },
+      body: `let s = 0.0; ${loopSum(count, part)} return ${result};`,
+    },
+  ];
+}
+
+/**
+ * Passes for the mean and 1/√(variance + eps) of each row: name[r] and name[rows + r]. Long rows go in chunks, whose
+ * variances about their own means v and means m make σ² = Σ (v + (m − mean)²) n_chunk / n.
+ */
+export function rowMoments(
   name: string,
   rows: number,
   n: number,
   inputs: Pass['inputs'],
   term: (row: string, i: string) => string,
-  result: string,
+  eps: number,
 ): Pass[] {
-  const last = (count: number, cell: string) => `let s = 0.0; ${loopSum(count, cell)} return ${result};`;
-  if (n < LONG || rows > FEW) return [{ name, out: [rows], inputs, body: last(n, term('this.thread.x', 'i')) }];
+  const x = (i: string) => term('this.thread.x', i);
+  const squares = (loop: (term: (i: string) => string) => string) => loop((i) => `(${x(i)} - mean) * (${x(i)} - mean)`);
+  const answer = (spread: string, otherwise: string) =>
+    `let v = mean; if (this.thread.y > 0) { s = 0.0; ${spread} v = ${otherwise}; } return v;`;
+  const rstd = `1.0 / Math.sqrt(s / ${n}.0 + ${eps})`;
+  if (n < LONG || rows > FEW) {
+    const spread = squares((term) => loopSum(n, term('i')));
+    const body = `let s = 0.0; ${loopSum(n, x('i'))} const mean = s / ${n}.0; ${answer(spread, rstd)}`;
+    return [{ name, out: [rows, 2], inputs, body }];
+  }
   const parts = `${name}Parts`;
-  const { count } = chunksOf(n);
+  const { length, count } = chunksOf(n);
+  const width = (chunk: string) => `Math.min(${length}.0, ${n}.0 - ${chunk} * ${length}.0)`;
+  const part = (k: number) => `${parts}[(${k * count} + i) * ${rows} + this.thread.x]`;
+  const spread = loopSum(count, `${part(1)} + (${part(0)} - mean) * (${part(0)} - mean) * ${width('i')}`);
   return [
-    { name: parts, out: [rows, count], inputs, body: chunkSum(n, (i) => term('this.thread.x', i)) },
-    { name, out: [rows], inputs: { [parts]: parts }, body: last(count, `${parts}[i * ${rows} + this.thread.x]`) },
+    {
+      name: parts, // means of the chunks, then sums of squares about them
+      out: [rows, count, 2],
+      inputs,
+      body:
+        `let s = 0.0; ${chunkLoop(n, x)} const mean = s / ${width('this.thread.y')}; ` +
+        `let v = mean; if (this.thread.z > 0) { s = 0.0; ${squares((term) => chunkLoop(n, term))} v = s; } return v;`,
+    },
+    {
+      name,
+      out: [rows, 2],
+      inputs: { [parts]: parts },
+      body: `let s = 0.0; ${loopSum(count, `${part(0)} * ${width('i')}`)} const mean = s / ${n}.0; ${answer(spread, rstd)}`,
+    },
   ];
 }
 

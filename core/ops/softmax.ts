@@ -10,23 +10,17 @@ import { equalIds } from './indexing.ts';
 import { reshape, stopGradient, transpose, unsqueeze } from './movement.ts';
 import { max, sum } from './reduce.ts';
 
-/** Passes for the maximum and Σ e^(x − max) of each row, under the names `m` and `z`. */
-export function rowPasses(rows: number, n: number): Pass[] {
+/** One pass for the maximum m and z = Σ e^(x − m) of each row: mz[r] and mz[rows + r]. */
+function rowPass(rows: number, n: number): Pass {
   const cell = `x[this.thread.x * ${n} + i]`;
-  return [
-    {
-      name: 'm',
-      out: [rows],
-      inputs: { x: 0 },
-      body: `let m = x[this.thread.x * ${n}]; for (let i = 0; i < ${n}; i++) { m = Math.max(m, ${cell}); } return m;`,
-    },
-    {
-      name: 'z',
-      out: [rows],
-      inputs: { x: 0, m: 'm' },
-      body: `let s = 0.0; ${loopSum(n, `Math.exp(${cell} - m[this.thread.x])`)} return s;`,
-    },
-  ];
+  return {
+    name: 'mz',
+    out: [rows, 2],
+    inputs: { x: 0 },
+    body:
+      `let m = x[this.thread.x * ${n}]; for (let i = 0; i < ${n}; i++) { m = Math.max(m, ${cell}); } ` +
+      `let v = m; if (this.thread.y > 0) { v = 0.0; ${loopSum(n, `Math.exp(${cell} - m)`, 'i', 'v')} } return v;`,
+  };
 }
 const rowsOf = (x: Shape) => ({ n: x.at(-1)!, rows: numel(x) / x.at(-1)! });
 const rowCell = (name: string, n: number) => `${name}[this.thread.y * ${n} + this.thread.x]`;
@@ -43,11 +37,11 @@ const softmaxRows: Op<[x: Tensor]> = defineOp({
   kernel: (_, x) => {
     const { n, rows } = rowsOf(x);
     return [
-      ...rowPasses(rows, n),
+      rowPass(rows, n),
       {
         out: [n, rows],
-        inputs: { x: 0, m: 'm', z: 'z' },
-        body: `return Math.exp(${rowCell('x', n)} - m[this.thread.y]) / z[this.thread.y];`,
+        inputs: { x: 0, mz: 'mz' },
+        body: `return Math.exp(${rowCell('x', n)} - mz[this.thread.y]) / mz[${rows} + this.thread.y];`,
       },
     ];
   },
@@ -84,11 +78,11 @@ const logSoftmaxRows: Op<[x: Tensor]> = defineOp({
   kernel: (_, x) => {
     const { n, rows } = rowsOf(x);
     return [
-      ...rowPasses(rows, n),
+      rowPass(rows, n),
       {
         out: [n, rows],
-        inputs: { x: 0, m: 'm', z: 'z' },
-        body: `return ${rowCell('x', n)} - m[this.thread.y] - Math.log(z[this.thread.y]);`,
+        inputs: { x: 0, mz: 'mz' },
+        body: `return ${rowCell('x', n)} - mz[this.thread.y] - Math.log(mz[${rows} + this.thread.y]);`,
       },
     ];
   },
@@ -151,13 +145,13 @@ const crossEntropyRows: Op<[logits: Tensor, target: Tensor, options: Smoothing]>
   kernel: (_, x, _target, { smoothing }) => {
     const { n, rows } = rowsOf(x);
     return [
-      ...rowPasses(rows, n),
+      rowPass(rows, n),
       {
         out: [rows],
-        inputs: { x: 0, t: 1, m: 'm', z: 'z' },
+        inputs: { x: 0, t: 1, mz: 'mz' },
         body:
           `let hit = 0.0; let s = 0.0; for (let i = 0; i < ${n}; i++) { s += x[this.thread.x * ${n} + i]; if (i == t[this.thread.x]) { hit = x[this.thread.x * ${n} + i]; } } ` +
-          `return m[this.thread.x] + Math.log(z[this.thread.x]) - ${decimal(1 - smoothing)} * hit - ${decimal(smoothing / n)} * s;`,
+          `return mz[this.thread.x] + Math.log(mz[${rows} + this.thread.x]) - ${decimal(1 - smoothing)} * hit - ${decimal(smoothing / n)} * s;`,
       },
     ];
   },
@@ -179,12 +173,12 @@ export const crossEntropyGrad: Op<[logits: Tensor, target: Tensor, g: Tensor, op
   kernel: (_, x, _target, _g, { smoothing }) => {
     const { n, rows } = rowsOf(x);
     return [
-      ...rowPasses(rows, n),
+      rowPass(rows, n),
       {
         out: [n, rows],
-        inputs: { x: 0, t: 1, g: 2, m: 'm', z: 'z' },
+        inputs: { x: 0, t: 1, g: 2, mz: 'mz' },
         body:
-          `const p = Math.exp(${rowCell('x', n)} - m[this.thread.y]) / z[this.thread.y]; ` +
+          `const p = Math.exp(${rowCell('x', n)} - mz[this.thread.y]) / mz[${rows} + this.thread.y]; ` +
           `return g[this.thread.y] * (p - (this.thread.x == t[this.thread.y] ? ${decimal(1 - smoothing)} : 0.0) - ${decimal(smoothing / n)});`,
       },
     ];
