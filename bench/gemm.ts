@@ -2,6 +2,7 @@
 import Benchmark from 'benchmark';
 import { matmul, openDevice, Rng, randn, setDefaultDevice } from '../core/index.ts';
 import type { BenchOptions } from './main.ts';
+import { round } from './measure.ts';
 
 const shapes: readonly (readonly [m: number, k: number, n: number])[] = [
   [3104, 192, 576], // q, k, v of 32 pictures, 97 tokens
@@ -13,7 +14,7 @@ const shapes: readonly (readonly [m: number, k: number, n: number])[] = [
   [512, 512, 512],
 ];
 
-export async function benchGemm({ threads, print }: BenchOptions): Promise<void> {
+export async function benchGemm({ threads, quick, print }: BenchOptions): Promise<void> {
   const all = (await openDevice('cpu')).threads;
   for (const count of threads ? [threads] : [1, all]) {
     const device = await openDevice('cpu', { threads: count });
@@ -23,7 +24,7 @@ export async function benchGemm({ threads, print }: BenchOptions): Promise<void>
       const [m, k, n] = shape;
       const rng = new Rng(1);
       const [a, b] = [randn([m, k], rng), randn([k, n], rng)];
-      const { seconds, spread } = await measure(() => matmul(a, b).dispose());
+      const { seconds, spread } = await measure(() => matmul(a, b).dispose(), quick ? 0.01 : 1);
       const gflops = (2 * m * k * n) / seconds / 1e9;
       print(
         {
@@ -43,10 +44,10 @@ export async function benchGemm({ threads, print }: BenchOptions): Promise<void>
 }
 
 /** Median seconds of a call, and the relative margin of error of the mean. */
-function measure(f: () => void): Promise<{ seconds: number; spread: number }> {
+function measure(f: () => void, maxTime: number): Promise<{ seconds: number; spread: number }> {
   return new Promise((resolve, reject) => {
     new Benchmark('gemm', f, {
-      maxTime: 1,
+      maxTime,
       onComplete(this: Benchmark) {
         const sorted = [...this.stats.sample].sort((x, y) => x - y);
         resolve({ seconds: sorted[sorted.length >> 1]!, spread: this.stats.rme / 100 });
@@ -55,5 +56,3 @@ function measure(f: () => void): Promise<{ seconds: number; spread: number }> {
     }).run({ async: true });
   });
 }
-
-const round = (x: number): number => Number(x.toPrecision(4));

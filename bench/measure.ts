@@ -1,27 +1,55 @@
-/** Repeated timings and what is said of them. */
-import { performance } from 'node:perf_hooks';
+/** Timings and ratios: sides take turns, so that a machine that grows slower or faster does so for all of them. */
+import type { Side } from './side.ts';
 
-export interface Timing {
-  readonly median: number; // ms
-  readonly best: number; // ms
+/** The middle of some figures and how far they scatter. */
+export interface Figure {
+  readonly median: number;
   /** (third quartile − first) / median */
   readonly spread: number;
 }
 
-export function timingOf(samples: readonly number[]): Timing {
+export function figureOf(samples: readonly number[]): Figure {
   const sorted = [...samples].sort((a, b) => a - b);
   const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
-  return { median: at(0.5), best: sorted[0]!, spread: (at(0.75) - at(0.25)) / at(0.5) };
+  return { median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
 }
 
-/** Wall time of f in milliseconds, after `warmup` calls that are not counted. */
-export async function time(f: () => unknown, { runs, warmup = 2 }: { runs: number; warmup?: number }): Promise<Timing> {
-  for (let i = 0; i < warmup; i++) await f();
-  const samples: number[] = [];
-  for (let i = 0; i < runs; i++) {
-    const start = performance.now();
-    await f();
-    samples.push(performance.now() - start);
-  }
-  return timingOf(samples);
+export interface Turns {
+  /** How often each side comes to its turn. */
+  readonly rounds: number;
+  /** Length of a turn; a call that takes longer is one turn. */
+  readonly sliceMs: number;
 }
+
+/** Milliseconds per call, one median for each side and round; every other round goes backwards. */
+export async function takeTurns(sides: readonly Side[], { rounds, sliceMs }: Turns): Promise<number[][]> {
+  const times = sides.map((): number[] => []);
+  const order = [...sides.keys()];
+  for (let round = 0; round < rounds; round++) {
+    for (const i of round % 2 === 0 ? order : order.toReversed()) {
+      times[i]!.push(figureOf(await sides[i]!.slice(sliceMs)).median);
+    }
+  }
+  return times;
+}
+
+/** a over b, round by round. */
+export const ratioOf = (a: readonly number[], b: readonly number[]): Figure => figureOf(a.map((x, i) => x / b[i]!));
+
+/**
+ * The largest difference of the numbers that two sides must agree on, relative to the largest of them.
+ *
+ * @throws Error above the tolerance: the two did not compute the same thing, and their times do not compare
+ */
+export function difference(a: Side, b: Side, tolerance = 1e-3): number {
+  const [x, y] = [a.hello.check, b.hello.check];
+  const largest = Math.max(...y.map(Math.abs));
+  const apart = Math.max(...y.map((value, i) => Math.abs(value - x[i]!))) / largest;
+  if (x.length === y.length && apart <= tolerance) return apart;
+  throw new Error(
+    `bench: expected ${a.hello.name} and ${b.hello.name} to compute the same to ${tolerance}, got ${x.slice(0, 4)} … and ${y.slice(0, 4)} … (${x.length} and ${y.length} numbers, ${apart} apart).`,
+  );
+}
+
+export const round = (x: number): number => Number(x.toPrecision(4));
+export const percent = (x: number): string => `±${(100 * x).toFixed(0)} %`;

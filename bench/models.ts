@@ -1,0 +1,34 @@
+/** Whole models beside PyTorch: TiTok-S-128 at full size, and training steps of the convolutional teachers. */
+import type { BenchOptions } from './main.ts';
+import { compare } from './versus.ts';
+
+export async function benchModels(options: BenchOptions): Promise<void> {
+  const convolutions = { 2: { floor: 2, reach: 1.5 } };
+  const shared = { bench: 'models', file: 'models', sliceMs: 400 };
+  await compare(
+    {
+      ...shared,
+      name: 's128',
+      label: 'S-128 encode + decode, one 256² image',
+      goals: { 2: { floor: 1.6, reach: 1.2 } },
+      rounds: 7,
+      heavy: true,
+    },
+    options,
+  );
+  await compare(
+    {
+      ...shared,
+      name: 'lean',
+      label: 'teacher step, preset tiny, batch 16',
+      goals: convolutions,
+      images: 16,
+      rounds: 11,
+    },
+    options,
+  );
+  await compare(
+    { ...shared, name: 'vqgan', label: 'VQGAN step, 54 M, one 64² image', goals: convolutions, rounds: 7, heavy: true },
+    options,
+  );
+}

@@ -1,0 +1,23 @@
+"""MaskGIT at the laptop preset tiny: eight guided steps from class to tokens, then tokens to pixels. Cases b1 and b16."""
+from serve import count, filled, serve, torch
+import titok
+from maskgit import ImageBert, sample
+
+
+def case(batch):
+    def build():
+        generator = filled(ImageBert(512, 16, 8, 192, 4, 4), "generator.").eval()
+        teacher = titok.lean_teacher()
+        tokenizer = filled(titok.laptop(pixel_decoder=teacher.decoder)).eval()
+        labels = torch.arange(batch) % 8
+
+        @torch.no_grad()
+        def run(temperature=4.0):
+            return tokenizer.decode_tokens(sample(generator, labels, temperature=temperature))
+
+        return {"run": run, "check": run(0.0), "parameters": count(generator, tokenizer)}
+
+    return build
+
+
+serve({"b1": case(1), "b16": case(16)})

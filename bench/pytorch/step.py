@@ -1,0 +1,49 @@
+"""Training steps of TiTok, as bench/step.ts measures them: s1 is stage 1 from pixels at width 192, tiny the laptop's warm-up."""
+from serve import filled, images, serve, torch
+import torch.nn.functional as F
+import titok
+from training import stepper
+
+
+def s1():
+    half = (192, 6, 3, 4)
+    model = filled(titok.TiTok(32, 32, 1024, 12, half, half))
+    pictures = images(32, 32)
+
+    def loss():
+        z, _, commitment, codebook, _ = model.encode(pictures)
+        return F.mse_loss(model.decode(z), pictures) + commitment + codebook
+
+    return stepper(model, loss, [{"params": [*model.parameters()]}], lr=1e-3, weight_decay=1e-4)
+
+
+NOT_DECAYED = ("ln", "bias", "latent_tokens", "mask_token", "embedding", "norm", "gamma", "embed")
+
+
+def tiny():
+    teacher = filled(titok.lean_teacher(), "teacher.")
+    model = filled(titok.laptop())
+    pictures = images(16, 32)
+    average = titok.EmaCodebook(model.quantize)
+    named = [(name, p) for name, p in model.named_parameters() if not name.startswith("quantize.")]
+    decays = lambda name, p: p.ndim >= 2 and not any(part in name for part in NOT_DECAYED)
+    groups = [
+        {"params": [p for name, p in named if decays(name, p)], "weight_decay": 1e-4},
+        {"params": [p for name, p in named if not decays(name, p)], "weight_decay": 0},
+    ]
+    seen = {}
+
+    def loss():
+        codes = teacher.codes(pictures)
+        z, ids, commitment, _, rows = model.encode(pictures)
+        seen.update(rows=rows.detach(), ids=ids)
+        logits = model.decode(z)
+        right = F.embedding(codes, teacher.quantize.embedding.weight).transpose(1, 2)
+        expected = titok.soft_latents(logits, teacher.quantize.embedding.weight.detach()).flatten(2)
+        near = (expected - right.detach()).square().sum(1).mean()
+        return F.cross_entropy(logits.flatten(2), codes) + commitment + 2 * near
+
+    return stepper(model, loss, groups, after=lambda: average.update(**seen), lr=1e-3, betas=(0.9, 0.99))
+
+
+serve({"s1": s1, "tiny": tiny})

@@ -1,0 +1,21 @@
+/** Pictures from classes: eight guided MaskGIT steps and the decoder, laptop preset, beside PyTorch in eager mode. */
+import type { BenchOptions } from './main.ts';
+import { compare } from './versus.ts';
+
+export async function benchSample(options: BenchOptions): Promise<void> {
+  for (const batch of [16, 1]) {
+    await compare(
+      {
+        bench: 'sample',
+        file: 'sample',
+        name: `b${batch}`,
+        label: `sampling, preset tiny, batch ${batch}`,
+        goals: { 2: { floor: 1, reach: 0.7 } },
+        images: batch,
+        rounds: 15,
+        sliceMs: 300,
+      },
+      options,
+    );
+  }
+}

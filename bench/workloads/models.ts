@@ -1,0 +1,41 @@
+/** Whole models: s128 takes one 256 × 256 image through TiTok-S-128 and back; lean and vqgan are training steps of teachers. */
+import { noGrad, Rng, tidy } from '../../core/index.ts';
+import { stateDict } from '../../nn/index.ts';
+import {
+  createTeacher,
+  presets,
+  publishedVqgan,
+  type TeacherSettings,
+  TiTok,
+  teacherDefaults,
+  trainTeacher,
+} from '../../titok/index.ts';
+import { serve, type Workload } from '../serve.ts';
+import { countParameters, filled, images } from '../values.ts';
+import { always, firstLosses, steady } from './training.ts';
+
+function s128(): Workload {
+  const model = filled(new TiTok(presets.s128, new Rng(0)));
+  const picture = images(1, 256);
+  const throughTokens = () => noGrad(() => tidy(() => model.decodeTokens(tidy(() => model.encode(picture).indices))));
+  return {
+    run: () => throughTokens().dispose(),
+    check: throughTokens(),
+    parameters: countParameters(model),
+  };
+}
+
+const teacherStep = (size: number, changes: Partial<TeacherSettings>) => async (): Promise<Workload> => {
+  const settings = { ...teacherDefaults, ...steady, weightDecay: 0, continuousSteps: 0, pcaStart: false, ...changes };
+  const start = stateDict(filled(createTeacher(settings.teacher, new Rng(0))));
+  const training = await trainTeacher(settings, always(images(settings.batchSize, size)), new Rng(0), start);
+  for (const p of Object.values(start)) p.dispose();
+  const run = async () => (await training.step()).loss;
+  return { run, check: await firstLosses(run), parameters: countParameters(training.teacher) };
+};
+
+await serve({
+  s128,
+  lean: teacherStep(32, {}),
+  vqgan: teacherStep(64, { teacher: publishedVqgan, batchSize: 1, codebook: 'gradient' }),
+});

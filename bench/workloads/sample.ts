@@ -1,0 +1,25 @@
+/** MaskGIT at the laptop preset tiny: eight guided steps from class to tokens, then tokens to pixels. Cases b1 and b16. */
+import { noGrad, Rng, tensor, tidy } from '../../core/index.ts';
+import { createGenerator, drawsFrom, laptopGenerators, laptopSampling, sample } from '../../maskgit/index.ts';
+import { leanTeacher, presets, TiTok } from '../../titok/index.ts';
+import { serve, type Workload } from '../serve.ts';
+import { countParameters, filled } from '../values.ts';
+
+const batchOf = (batch: number) => async (): Promise<Workload> => {
+  const rng = new Rng(0);
+  const generator = filled(createGenerator(laptopGenerators.tiny, rng), 'generator.');
+  const tokenizer = filled(new TiTok({ ...presets.tiny, pixelDecoder: leanTeacher }, rng));
+  const { latentTokens } = presets.tiny;
+  const labels = Int32Array.from({ length: batch }, (_, i) => i % 8);
+  const pictures = async (options: { randomizeTemperature?: number } = {}) => {
+    const ids = await sample(generator, labels, { ...laptopSampling.tiny, ...options }, drawsFrom(rng));
+    return noGrad(() => tidy(() => tokenizer.decodeTokens(tensor(ids, [batch, latentTokens]))));
+  };
+  return {
+    run: async () => (await pictures()).dispose(),
+    check: await pictures({ randomizeTemperature: 0 }), // without noise both sides choose the same tokens
+    parameters: countParameters(generator, tokenizer),
+  };
+};
+
+await serve({ b1: batchOf(1), b16: batchOf(16) });

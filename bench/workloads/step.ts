@@ -1,0 +1,63 @@
+/** Training steps of TiTok: s1 is stage 1 from pixels at width 192, tiny the laptop's warm-up with its frozen teacher. */
+import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
+import { AdamW, mse, stateDict } from '../../nn/index.ts';
+import {
+  LeanTeacher,
+  leanTeacher,
+  presets,
+  TiTok,
+  type TiTokConfig,
+  trainWarmup,
+  warmupDefaults,
+} from '../../titok/index.ts';
+import { serve, type Workload } from '../serve.ts';
+import { countParameters, filled, images } from '../values.ts';
+import { always, firstLosses, steady } from './training.ts';
+
+const half = { width: 192, layers: 6, heads: 3, patchSize: 4 };
+/** 64 patches and 32 latents, 6 + 6 blocks, 5.4 M parameters. */
+const s1Config: TiTokConfig = {
+  ...presets.tiny,
+  latentTokens: 32,
+  codebookSize: 1024,
+  encoder: half,
+  decoder: half,
+  head: 'pixels',
+};
+
+/** Forward, vector quantiser, loss, backward, clipping and AdamW. */
+async function s1(): Promise<Workload> {
+  const model = filled(new TiTok(s1Config, new Rng(0)));
+  const params = stateDict(model);
+  const optimizer = new AdamW({ params, lr: 1e-3, weightDecay: 1e-4, decays: () => true, maxNorm: 1 });
+  const pictures = images(32, 32);
+  const run = () => {
+    using _ = tensorScope();
+    const { value, grads } = valueAndGrad(params, () => {
+      const { output, quantizerLoss } = model.forward(pictures);
+      return mse(output, pictures).add(quantizerLoss);
+    });
+    optimizer.step(grads);
+    return value.item();
+  };
+  return { run, check: await firstLosses(run), parameters: countParameters(model) };
+}
+
+/** The recipe itself: teacher's codes, forward, three losses, backward, clipping, AdamW, moving codebook. */
+async function tiny(): Promise<Workload> {
+  const teacher = filled(new LeanTeacher(leanTeacher, new Rng(0)), 'teacher.');
+  const settings = { ...warmupDefaults, ...steady, continuousSteps: 0 };
+  const training = trainWarmup(settings, teacher, always(images(16, 32)), new Rng(0));
+  const { model } = training;
+  filled(model);
+  followCodes(training.state.groups()['codebook']!['sum']!, model.quantize!.embedding.weight);
+  const run = async () => (await training.step()).loss;
+  return { run, check: await firstLosses(run), parameters: countParameters(model) };
+}
+
+/** The codebook's moving sums as they are when every code has had the same share. */
+function followCodes(sum: Tensor, codes: Tensor): void {
+  noGrad(() => tidy(() => sum.assign(codes.mul(1 / codes.shape[0]!))));
+}
+
+await serve({ s1, tiny });
