@@ -3,7 +3,8 @@ import { type Device, DeviceError, isRef, type KernelCall, type Pass, type Ref }
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
-import { joinPasses } from './join.ts';
+import { follows, joinPasses } from './join.ts';
+import { type Earlier, origin } from './kept.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { debugsKernels, type KernelProfile, Profile } from './profile.ts';
 import { isSlot, type Slot, slotOn, type Values, type Window, windowOf } from './slot.ts';
@@ -78,26 +79,37 @@ export class GpuJsDevice implements Device {
 
   run(call: KernelCall): Slot {
     const args = call.args.map((a) => (isRef(a) ? (a.handle as Slot) : a));
-    return this.#make(call.op, call.shape, args.filter(isSlot), async () => {
-      const named = new Map<string, Raw>();
-      const passes = call.passes();
-      try {
-        for (const [i, pass] of passes.entries()) {
-          const inputs: (Window | number)[] = [];
-          for (const from of Object.values(pass.inputs)) {
-            const arg = typeof from === 'string' ? { raw: named.get(from)! } : args[from];
-            inputs.push(isSlot(arg) ? windowOf(arg, await this.#raw(arg)) : (arg as Window | number));
-          }
-          const raw =
-            numel(pass.out) === 0 ? await this.#empty() : await this.#launch(call.op, call.shape, pass, inputs);
-          if (i === passes.length - 1) return raw;
-          named.set(pass.name!, raw);
+    return this.#make(call.op, call.shape, args.filter(isSlot), () => this.#runPasses(call, args));
+  }
+
+  async #runPasses(call: KernelCall, args: readonly unknown[]): Promise<Raw> {
+    const earlier = new Map<string, Earlier>();
+    const passes = call.passes();
+    try {
+      for (const pass of passes) {
+        const inputs: (Window | number)[] = [];
+        for (const from of Object.values(pass.inputs)) {
+          const arg = typeof from === 'string' ? earlier.get(from) : args[from];
+          inputs.push(isSlot(arg) ? windowOf(arg, await this.#raw(arg)) : (arg as Window | number));
         }
-        throw new Error('an op without passes');
-      } finally {
-        for (const raw of named.values()) if (raw !== this.#nothing) this.#delete(raw);
+        if (pass === passes.at(-1)) return await this.#launch(call.op, call.shape, pass, inputs);
+        const { owner, key } = origin(pass, args, earlier);
+        let raw = owner?.kept?.get(key);
+        if (!raw) {
+          raw = await this.#launch(call.op, call.shape, pass, inputs);
+          if (owner) {
+            owner.kept ??= new Map();
+            owner.kept.set(key, raw);
+            owner.keptLength += numel(pass.out);
+            this.#bytes += 4 * numel(pass.out);
+          }
+        }
+        earlier.set(pass.name!, { raw, owner, key });
       }
-    });
+      throw new Error('an op without passes');
+    } finally {
+      for (const { raw, owner } of earlier.values()) if (!owner) this.#delete(raw);
+    }
   }
 
   join(parts: readonly Ref[]): Slot {
@@ -157,8 +169,10 @@ export class GpuJsDevice implements Device {
     if (--values.slots > 0) return;
     this.#bytes -= 4 * values.length;
     void this.#enqueue(async () => {
-      if (values.raw) this.#delete(values.raw);
+      for (const raw of [values.raw, ...(values.kept?.values() ?? [])]) if (raw) this.#delete(raw);
+      this.#bytes -= 4 * values.keptLength;
       values.raw = undefined;
+      values.kept = undefined;
     });
   }
 
@@ -172,7 +186,9 @@ export class GpuJsDevice implements Device {
     if (this.#closed) return;
     this.#closed = true;
     await this.#tail;
-    if (this.#nothing) this.#delete(this.#nothing);
+    const nothing = this.#nothing;
+    this.#nothing = undefined;
+    if (nothing) this.#delete(nothing);
     this.#kernels.trim(0);
     await this.#backend.close();
   }
@@ -202,7 +218,7 @@ export class GpuJsDevice implements Device {
   #make(op: string, shape: Shape, reads: readonly Slot[], work: () => Promise<Raw>): Slot {
     if (this.#closed) throw new DeviceError(`${this.name}: ${op} on a device that was closed. Open it again.`);
     for (const read of reads) this.#alive(read, op);
-    const values: Values = { length: numel(shape), slots: 0 };
+    const values: Values = { length: numel(shape), slots: 0, keptLength: 0 };
     const slot = this.#share(values, op, shape);
     this.#bytes += 4 * values.length;
     if (values.length === 0) return slot;
@@ -239,6 +255,7 @@ export class GpuJsDevice implements Device {
   async #launch(op: string, shape: Shape, pass: Pass, args: (Window | number)[]): Promise<Raw> {
     const { gpu, declaresArguments, fixesRanks, maxThreads, maxValues, limit } = this.#backend;
     const count = numel(pass.out);
+    if (count === 0) return this.#empty();
     if (count > maxValues) {
       throw new DeviceError(
         `${this.name}: ${op} ${show(shape)}: expected at most ${maxValues} values in one array (${limit}), got ${count}. Use a smaller batch, or the cpu device.`,
@@ -297,7 +314,7 @@ export class GpuJsDevice implements Device {
     return raw;
   }
   #delete(raw: Raw): void {
-    if (isResident(raw)) raw.delete();
+    if (isResident(raw) && raw !== this.#nothing) raw.delete();
   }
   #alive(slot: Slot, op: string): void {
     if (slot.freed)
@@ -319,13 +336,4 @@ export class GpuJsDevice implements Device {
   }
 }
 
-/** True when each piece begins where the one before it ends. */
-const follows = (pieces: readonly { from: number; length: number }[]): boolean => {
-  let end = 0;
-  return pieces.every(({ from, length }) => {
-    const right = from === end;
-    end += length;
-    return right;
-  });
-};
 const identity = (n: number): Pass => ({ out: [n], inputs: { a: 0 }, body: 'return a[this.thread.x];' });

@@ -20,6 +20,16 @@ export function joinPasses(pieces: readonly Piece[], maxArrays: number, level = 
   return [...parts, ...joinPasses(joined, maxArrays, level + 1)];
 }
 
+/** True when each piece begins where the one before it ends. */
+export const follows = (pieces: readonly Piece[]): boolean => {
+  let end = 0;
+  return pieces.every(({ from, length }) => {
+    const right = from === end;
+    end += length;
+    return right;
+  });
+};
+
 function joinPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
   const arrays = [...new Set(pieces.map((p) => p.of))];
   const names = new Map(arrays.map((of, i) => [of, `a${i}`]));

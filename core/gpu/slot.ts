@@ -9,6 +9,9 @@ export interface Values {
   raw?: Raw | undefined;
   error?: DeviceError;
   slots: number;
+  /** Statistics worked out from this array alone, by what computed them; they go when it goes. */
+  kept?: Map<string, Raw> | undefined;
+  keptLength: number;
 }
 
 /** A handle: `length` values from place `from` of an array, which other slots may share. An op returns it at once. */
