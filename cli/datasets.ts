@@ -43,6 +43,6 @@ function openEmoji(size: number): Promise<ImageDataset> {
 
 /** Symbols hold letters, which a mirror would spoil. */
 export const flippable =
-  (dataset: ImageDataset) =>
+  (dataset: Pick<ImageDataset, 'classes'>) =>
   (label: number): boolean =>
     dataset.classes[label] !== 'Symbols';

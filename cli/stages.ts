@@ -129,7 +129,7 @@ export async function runFinetune(
   teacher: AnyTeacher,
 ): Promise<{ model: TiTok; row: StageRow }> {
   const rng = new Rng(session.seed + 2);
-  const model = withPixelDecoder(warm, teacher);
+  const model = withPixelDecoder(warm, teacher, settings.sharpness);
   const { perceptual, adversarial } = settings.weights;
   const training = trainFinetune(
     settings,
@@ -183,7 +183,8 @@ export async function runGenerator(
     codebookSize: model.config.codebookSize,
     classes: dataset.classes.length,
   };
-  const data = await TokenBatches.encode(model, dataset, settings.batchSize, session.seed + 5);
+  const { batchSize, steps } = settings;
+  const data = await TokenBatches.encode(model, dataset, batchSize, session.seed + 5, steps * batchSize);
   const training = trainGenerator({ ...settings, generator: generatorConfig }, data, rng);
   const { generator, ema } = training;
   const stored = {

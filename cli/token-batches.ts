@@ -1,10 +1,11 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
-import { embedding, noGrad, permute, Rng, type RngState, reshape, type Tensor, tensor, tidy } from '../core/index.ts';
-import { DataError, type ImageDataset } from '../data/index.ts';
+import { noGrad, Rng, type RngState, tidy } from '../core/index.ts';
+import { batchOf, DataError, type ImageDataset } from '../data/index.ts';
 import type { TokenSource } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { flippable } from './datasets.ts';
-import { eachBatch } from './evaluate.ts';
+
+const ENCODE_BATCH = 32;
 
 /** A position in the endless row of batches; plain JSON. */
 interface TokenState {
@@ -35,28 +36,34 @@ export class TokenBatches implements TokenSource {
     this.#order = this.#rng.permutation(labels.length);
   }
 
-  /** Encodes the training images, and their mirror images where the class allows it. */
-  static async encode(model: TiTok, dataset: ImageDataset, batchSize: number, seed: number): Promise<TokenBatches> {
-    const { train, size } = dataset;
-    const rows: number[] = [];
-    const labels: number[] = [];
+  /**
+   * Encodes the training images, and their mirror images where the class allows it.
+   *
+   * @param limit  rows that will be drawn in all: of more, a random part is encoded
+   */
+  static async encode(
+    model: TiTok,
+    { train, ...dataset }: ImageDataset,
+    batchSize: number,
+    seed: number,
+    limit = Infinity,
+  ): Promise<TokenBatches> {
     const mayFlip = flippable(dataset);
-    await eachBatch(train, size, async (images, start) => {
-      for (const flipped of [false, true]) {
-        const ids = noGrad(() => tidy(() => model.encode(flipped ? mirrored(images) : images).indices));
-        const values = await ids.data();
-        ids.dispose();
-        const count = images.shape[0]!;
-        const k = values.length / count;
-        for (let i = 0; i < count; i++) {
-          const label = train.labels[start + i]!;
-          if (flipped && !mayFlip(label)) continue;
-          labels.push(label);
-          for (let j = 0; j < k; j++) rows.push(values[i * k + j]!);
-        }
-      }
-    });
-    return new TokenBatches(Int32Array.from(rows), Int32Array.from(labels), batchSize, seed);
+    const views = Array.from(train.labels, (label, index) =>
+      [false, true].filter((mirrored) => !mirrored || mayFlip(label)).map((mirrored) => ({ index, mirrored })),
+    ).flat();
+    const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]!);
+    const tokens: number[] = [];
+    const labels: number[] = [];
+    for (let start = 0; start < chosen.length; start += ENCODE_BATCH) {
+      const part = chosen.slice(start, start + ENCODE_BATCH);
+      const batch = batchOf(train, Int32Array.from(part, (v) => v.index), part.map((v) => v.mirrored)); // biome-ignore format: one call
+      const ids = noGrad(() => tidy(() => model.encode(batch.images).indices));
+      for (const id of await ids.data()) tokens.push(id);
+      for (const { index } of part) labels.push(train.labels[index]!);
+      for (const t of [ids, batch.images, batch.labels]) t.dispose();
+    }
+    return new TokenBatches(Int32Array.from(tokens), Int32Array.from(labels), batchSize, seed);
   }
 
   next(): { tokens: Int32Array; labels: Int32Array } {
@@ -89,16 +96,4 @@ export class TokenBatches implements TokenSource {
     this.#order = this.#rng.permutation(this.#labels.length);
     this.#position = position;
   }
-}
-
-/** Columns in reverse order. images [n, 3, height, width] */
-function mirrored(images: Tensor): Tensor {
-  const [n, c, h, w] = images.shape as [number, number, number, number];
-  const order = tensor(
-    Int32Array.from({ length: w }, (_, i) => w - 1 - i),
-    [w],
-    { dtype: 'int32' },
-  );
-  const columns = permute(images, [3, 0, 1, 2]).reshape([w, -1]); // [width, rest]
-  return permute(reshape(embedding(columns, order), [w, n, c, h]), [1, 2, 3, 0]);
 }

@@ -110,6 +110,16 @@ export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): G
   }
 }
 
+/** These images of a set, at full size, mirrored where `mirrored` says so. */
+export function batchOf(set: ImageSet, indices: Int32Array, mirrored: readonly boolean[]): Batch {
+  const { size } = set;
+  const pixels = new Uint8Array(indices.length * 3 * size * size);
+  indices.forEach((index, i) => {
+    copyWindow(set, index, { left: 0, top: 0, side: size, flipped: mirrored[i]! }, pixels, i * 3 * size * size);
+  });
+  return toBatch(set, indices, pixels, size);
+}
+
 function toBatch(set: ImageSet, indices: Int32Array, pixels: Uint8Array, side: number): Batch {
   const labels = indices.map((index) => set.labels[index]!);
   return { images: tensor(toUnit(pixels), [indices.length, 3, side, side]), labels: tensor(labels, [indices.length]) };

@@ -1,5 +1,5 @@
 /** TiTok: an image as a short row of tokens, and back. */
-import { isRecording, l2Normalize, Rng, randn, reshape, type Tensor, tidy, zeros } from '../core/index.ts';
+import { isRecording, l2Normalize, noGrad, Rng, randn, reshape, type Tensor, tidy, zeros } from '../core/index.ts';
 import { loadStateDict, parameter, type StateDict, stateDict, VectorQuantizer } from '../nn/index.ts';
 import { checkConfig, type TiTokConfig } from './config.ts';
 import { TiTokDecoder } from './decoder.ts';
@@ -140,10 +140,17 @@ function freeing(tap: Tap | undefined, f: () => Tensor): Tensor {
   return isRecording() || tap ? f() : tidy(f);
 }
 
-/** Stage 2's model: a copy of stage 1's, with the teacher's codebook and decoder behind it. */
-export function withPixelDecoder(model: TiTok, teacher: AnyTeacher): TiTok {
+/**
+ * Stage 2's model: a copy of stage 1's, with the teacher's codebook and decoder behind it.
+ *
+ * @param sharpness  factor of the proxy logits. At 1, as published, the decoder starts from the expected code of each
+ *                   patch, a blur of all codes that may be right; the larger, the more it starts from the likeliest one
+ */
+export function withPixelDecoder(model: TiTok, teacher: AnyTeacher, sharpness = 1): TiTok {
   const tuned = new TiTok({ ...model.config, pixelDecoder: teacher.config }, new Rng(0));
   loadStateDict(tuned, { ...stateDict(model), ...pixelState(stateDict(teacher)) });
+  const { weight, bias } = tuned.decoder.ffn[2]!; // gives the logits
+  for (const t of [weight, bias!]) noGrad(() => tidy(() => t.assign(t.mul(sharpness))));
   return tuned;
 }
 

@@ -71,6 +71,8 @@ test('stage 2 starts as the soft decoding of stage 1', async () => {
   const tuned = withPixelDecoder(model, teacher);
   const x = images(rng);
   await close(tuned.forward(x).output, decodeSoft(teacher, model.forward(x).output));
+  const sharp = withPixelDecoder(model, teacher, 2.5);
+  await close(sharp.forward(x).output, decodeSoft(teacher, model.forward(x).output.mul(2.5)));
   assert.notEqual(tuned.encoder.patch_embed.weight, model.encoder.patch_embed.weight); // a copy
   const frozen = Object.keys(stateDict(tuned)).filter((name) => !isTrainedInStage2(name));
   assert.ok(
