@@ -73,6 +73,13 @@ export class Rng {
     for (let i = 0; i < n; i++) out[i] = this.normal();
     return out;
   }
+  /** n numbers: 0 with probability p, else `value`. Draws the gaps between zeros, so that a small p needs few draws. */
+  zeroed(n: number, p: number, value = 1): Float32Array {
+    const out = new Float32Array(n).fill(value);
+    const gap = () => Math.floor(Math.log(1 - this.uniform()) / Math.log(1 - p)); // geometric
+    for (let i = gap(); i < n; i += 1 + gap()) out[i] = 0;
+    return out;
+  }
   /** 0..n−1 in random order (Fisher–Yates). */
   permutation(n: number): Int32Array {
     const out = Int32Array.from({ length: n }, (_, i) => i);

@@ -11,6 +11,6 @@ import { type Rng, type Tensor, tensor } from '../core/index.ts';
 export function dropout(x: Tensor, p: number, rng: Rng | undefined): Tensor {
   if (!rng || p === 0) return x;
   if (!(p > 0 && p < 1)) throw new RangeError(`dropout: expected a probability in 0..1 (1 excluded), got ${p}.`);
-  const mask = rng.uniforms(x.size).map((u) => (u < p ? 0 : 1 / (1 - p)));
+  const mask = rng.zeroed(x.size, p, 1 / (1 - p));
   return x.mul(tensor(mask, x.shape, { device: x.device }));
 }
