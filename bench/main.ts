@@ -5,7 +5,9 @@ import { OptionError } from '../titok/index.ts';
 import { benchGemm } from './gemm.ts';
 import { benchModels } from './models.ts';
 import { benchOps } from './ops.ts';
+import { benchPeers } from './peers.ts';
 import { benchSample } from './sample.ts';
+import { benchScaling } from './scaling.ts';
 import { benchStep } from './step.ts';
 
 /** A measured row: printed as a line of JSON with --json, as text without. */
@@ -23,6 +25,8 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   step: benchStep,
   sample: benchSample,
   models: benchModels,
+  peers: benchPeers,
+  scaling: benchScaling,
 };
 
 const { values, positionals } = parseArgs({

@@ -1,6 +1,6 @@
 /**
  * Our end of a benchmark: a process that holds one workload and runs slices of it when asked. `bench/side.ts` is the end
- * that asks; `bench/pytorch/serve.py` does the same in PyTorch and `bench/peers/serve.js` in other libraries.
+ * that asks; `bench/pytorch/serve.py` does the same in PyTorch, and other JavaScript libraries use `answer`.
  *
  *   tsx bench/workloads/step.ts tiny --threads 2      then lines of JSON on stdin, answered on stdout
  */
@@ -13,19 +13,37 @@ export interface Workload {
   /** One call of what is measured. */
   readonly run: () => unknown;
   /** Numbers that all sides must agree on: losses of the first updates, or results. */
-  readonly check: readonly number[] | Tensor;
+  readonly check: ArrayLike<number> | Tensor;
   readonly parameters?: number;
 }
 
+/** Runs the case that the command line names, on our cpu device. */
 export async function serve(cases: Readonly<Record<string, () => Workload | Promise<Workload>>>): Promise<void> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { threads: { type: 'string' } } });
-  const device = await openDevice('cpu', values.threads ? { threads: Number(values.threads) } : {});
+  const { name, threads } = asked();
+  const device = await openDevice('cpu', { threads });
   await device.sync(); // workers are up
   setDefaultDevice(device);
+  const { check, ...workload } = await cases[name]!();
+  const numbers = 'data' in check ? await check.data() : check;
+  await answer({ name: 'titok-ts', version: process.version }, { ...workload, check: numbers });
+}
 
-  const { run, check, parameters = 0 } = await cases[positionals[0]!]!();
-  const say = (answer: Answer) => console.log(JSON.stringify(answer));
-  say({ name: 'titok-ts', version: `node ${process.version}`, check: await spread(check), parameters });
+/** What the command line asks for: `CASE --threads N`. */
+export function asked(): { name: string; threads: number } {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { threads: { type: 'string', default: '1' } },
+  });
+  return { name: positionals[0]!, threads: Number(values.threads) };
+}
+
+/** Says hello and answers until stdin ends. */
+export async function answer(
+  library: { readonly name: string; readonly version: string },
+  { run, check, parameters = 0 }: Workload & { readonly check: ArrayLike<number> },
+): Promise<void> {
+  const say = (line: Answer) => console.log(JSON.stringify(line));
+  say({ ...library, check: spread(check), parameters });
   for await (const line of createInterface({ input: process.stdin })) {
     const request = JSON.parse(line) as Request;
     if ('sliceMs' in request) say({ ms: await timed(run, request.sliceMs) });
@@ -59,9 +77,8 @@ async function profile(run: () => unknown): Promise<OpTime[]> {
   return [...spent.values()].sort((a, b) => b.ms - a.ms).slice(0, 16);
 }
 
-/** All of a list; of large tensors 256 values spread over it. */
-async function spread(check: readonly number[] | Tensor): Promise<number[]> {
-  const all = 'data' in check ? Array.from(await check.data()) : [...check];
-  const stride = Math.max(1, Math.floor(all.length / 256));
-  return all.filter((_, i) => i % stride === 0);
+/** All of a few numbers; of many 256 or so, spread over them. */
+function spread(check: ArrayLike<number>): number[] {
+  const stride = Math.max(1, Math.floor(check.length / 256));
+  return Array.from(check).filter((_, i) => i % stride === 0);
 }

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as rest } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -114,13 +115,15 @@ export const ours = (file: string, name: string, threads: number): Promise<Side>
     String(threads),
   ]);
 
+/** Debian's, which has python3-torch, whatever other pythons stand before it in PATH. */
+export const python = process.env['BENCH_PYTHON'] ?? '/usr/bin/python3';
+
 /**
- * The same in PyTorch, with Debian's python3.
+ * The same in PyTorch.
  *
  * @throws AbsentError when torch is absent, or multiplies with the reference BLAS, which is 20 times slower than others
  */
 export async function pytorch(file: string, name: string, threads: number, ompThreads: number): Promise<Side> {
-  const python = process.env['BENCH_PYTHON'] ?? '/usr/bin/python3';
   const script = [
     here(`pytorch/${file}.py`),
     name,
@@ -138,4 +141,23 @@ export async function pytorch(file: string, name: string, threads: number, ompTh
   throw new AbsentError(
     'torch multiplies with the reference BLAS and is 20 times slower than it could be; install libopenblas0-pthread',
   );
+}
+
+/**
+ * The same in a library of bench/peers.
+ *
+ * @throws AbsentError when the libraries are not installed
+ */
+export async function peer(library: string, name: string, threads: number): Promise<Side> {
+  if (!existsSync(here('peers/node_modules'))) {
+    throw new AbsentError(`${library} is not installed; npm ci --prefix bench/peers --ignore-scripts`);
+  }
+  return Side.start(process.execPath, [
+    '--import',
+    import.meta.resolve('tsx'),
+    here(`peers/${library}.js`),
+    name,
+    '--threads',
+    String(threads),
+  ]);
 }

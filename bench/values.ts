@@ -22,6 +22,9 @@ export function values(name: string, shape: Shape): Float32Array {
   return result;
 }
 
+/** Uniform in ±1. */
+export const signals = (name: string, shape: Shape): Float32Array => values(name, [numel(shape)]).map((x) => 10 * x);
+
 /** The model with `values` as its weights. */
 export function filled<T extends object>(model: T, prefix = ''): T {
   for (const [name, p] of Object.entries(stateDict(model))) p.assign(values(prefix + name, p.shape));

@@ -13,20 +13,13 @@ import {
 } from '../../core/index.ts';
 import { AdamW } from '../../nn/index.ts';
 import { serve, type Workload } from '../serve.ts';
-import { values } from '../values.ts';
+import { signals } from '../values.ts';
 
 const ROWS = 3104;
 const WIDTH = 192;
 const PARAMETERS = 5_300_000;
 
-/** Uniform in ±1. */
-const numbers = (name: string, shape: Shape): Tensor => {
-  const size = shape.reduce((a, b) => a * b);
-  return tensor(
-    values(name, [size]).map((x) => 10 * x),
-    shape,
-  );
-};
+const numbers = (name: string, shape: Shape): Tensor => tensor(signals(name, shape), shape);
 
 type Function = (...xs: Tensor[]) => Tensor;
 

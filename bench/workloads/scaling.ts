@@ -1,0 +1,22 @@
+/** Forward and backward pass of a transformer block of any size: `BATCHxTOKENSxWIDTH`. */
+import { noGrad, Rng, tensor, tensorScope, valueAndGrad } from '../../core/index.ts';
+import { mse, stateDict, TransformerBlock } from '../../nn/index.ts';
+import { asked, serve } from '../serve.ts';
+import { countParameters, filled, signals } from '../values.ts';
+
+const { name } = asked();
+
+await serve({
+  [name]: () => {
+    const shape = name.split('x').map(Number) as [number, number, number];
+    const width = shape[2];
+    const block = filled(new TransformerBlock(width, width / 64, new Rng(0)));
+    const params = stateDict(block);
+    const [x, target] = [tensor(signals('x', shape), shape), tensor(signals('target', shape), shape)];
+    const run = () => {
+      using _ = tensorScope();
+      valueAndGrad(params, () => mse(block.forward(x), target));
+    };
+    return { run, check: noGrad(() => block.forward(x)), parameters: countParameters(block) };
+  },
+});
