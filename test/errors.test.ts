@@ -121,6 +121,16 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   ['TypeError', () => oneHot(tensor([0]), 3), 'oneHot: expected int32 ids, got float32.'],
   ['TypeError', () => takeAlong(ones([1, 4]), tensor([[0]])), 'takeAlong: expected int32 ids, got float32.'],
   [
+    'ShapeError',
+    () => embedding(ones([4, 2]), tensor([[0, 1, 2], [3, 4, 0]], undefined, int32)), // biome-ignore format: a matrix
+    'embedding: expected ids in 0..3 of table [4, 2], got 4 at [1, 1] of ids [2, 3].',
+  ],
+  [
+    'ShapeError',
+    () => takeAlong(ones([1, 4]), tensor([[-1]], undefined, int32)),
+    'takeAlong: expected ids in 0..3 of the last axis of x [1, 4], got -1 at [0, 0] of ids [1, 1].',
+  ],
+  [
     'TypeError',
     () => crossEntropy(ones([2, 5]), tensor([0, 1])),
     'crossEntropy: expected int32 target ids, got float32.',

@@ -1,5 +1,6 @@
 /**
- * Trains a small TiTok on several devices from the same start, and prints the losses side by side.
+ * Trains a small TiTok on several devices from the same start: losses side by side, time, and what a step asks of the
+ * device. Time is taken over the last third of the steps, in one run on one machine: read it as ratios.
  *
  *   npm run devices:train -- cpu webasm webgpu --steps 50
  */
@@ -10,10 +11,15 @@ const at = args.indexOf('--steps');
 const steps = at < 0 ? 50 : Number(args.splice(at, 2)[1]);
 const names = args.length > 0 ? args : ['cpu', 'gpujs-cpu', 'webasm', 'webgpu'];
 const marks = [0, Math.floor(steps / 3), steps - 1];
-console.log(`device       ${marks.map((m) => `loss ${m + 1}`.padStart(12)).join('')}   ms/step   launches/step`);
+console.log(
+  `device       ${marks.map((m) => `loss ${m + 1}`.padStart(12)).join('')}   ms/step   launches/step   host ms/step   kernels`,
+);
 for (const name of names) {
-  const { losses, msPerStep, launches } = await trainOn(name, steps);
+  const { losses, msPerStep, launches, hostMs, live } = await trainOn(name, steps);
   const values = marks.map((m) => losses[m]!.toFixed(6).padStart(12)).join('');
-  console.log(`${name.padEnd(13)}${values}${msPerStep.toFixed(0).padStart(10)}${String(launches || '').padStart(16)}`);
+  const figures = launches
+    ? `${launches.toFixed(0).padStart(16)}${hostMs.toFixed(1).padStart(15)}${String(live.at(-1)!.device!.kernels).padStart(10)}`
+    : '';
+  console.log(`${name.padEnd(13)}${values}${msPerStep.toFixed(0).padStart(10)}${figures}`);
 }
 process.exit(0);

@@ -1,7 +1,14 @@
 /** Identical training steps of a small TiTok on any device: same seed, same data. Runs in Node and in browsers. */
 import type { DeviceStats, GpuJsDevice } from '../core/gpu/device.ts';
 import { defaultDevice, memory, openDevice, Rng, setDefaultDevice, uniform } from '../core/index.ts';
-import { presets, singleDefaults, type TiTokConfig, trainSingle } from '../titok/index.ts';
+import {
+  laptopSingleStage,
+  presets,
+  type SingleSettings,
+  singleDefaults,
+  type TiTokConfig,
+  trainSingle,
+} from '../titok/index.ts';
 
 const half = { width: 32, layers: 2, heads: 2 };
 export const smallModel: TiTokConfig = {
@@ -14,55 +21,80 @@ export const smallModel: TiTokConfig = {
   decoder: { ...half, patchSize: 4 },
   head: 'pixels',
 };
+/** What a training of the small model is changed to. */
+type Changes = Partial<Omit<SingleSettings, 'steps' | 'scheduleSteps'>>;
+const oneLayer = { width: 16, layers: 1, heads: 2, patchSize: 4 } as const;
+/** One layer of everything and one loss, for hundreds of steps. */
+const least: Changes = {
+  model: { ...smallModel, imageSize: 8, latentTokens: 4, encoder: oneLayer, decoder: oneLayer },
+  weights: { ...laptopSingleStage, l1: 0, gradient: 0 },
+  batchSize: 2,
+};
 
 export interface DeviceRun {
   losses: number[];
+  /** Per step, over the last steps, whose kernels are all compiled. */
   msPerStep: number;
-  /** Kernel launches of the last step, on gpu.js devices. */
+  /** Kernel launches per step, and what they cost the host (on webasm and gpujs-cpu: the work itself); gpu.js only. */
   launches: number;
-  /** Tensors, and handles and kernels of the device, after half of the steps and at the end. */
-  live: { tensors: number; device?: DeviceStats }[];
+  hostMs: number;
+  /** Tensors, and handles, bytes and kernels of the device, after every 20th step and the last. */
+  live: { step: number; tensors: number; device?: DeviceStats }[];
 }
 
-/** Trains on a device from the same start. Quantises from half of the steps on, with a k-means codebook. */
-export async function trainOn(name: string, steps: number): Promise<DeviceRun> {
+/** Trains on a device from the same start. Quantises from a third of the steps on, with a k-means codebook. */
+export async function trainOn(name: string, steps: number, changes: Changes = {}): Promise<DeviceRun> {
   const before = defaultDevice();
   const device = await openDevice(name);
+  const gpu = 'stats' in device ? (device as GpuJsDevice) : undefined;
   setDefaultDevice(device);
   try {
     const rng = new Rng(1);
-    const pictures = Array.from({ length: 4 }, () => uniform([4, 3, 16, 16], 0, 1, rng));
-    const labels = uniform([4], 0, 1, rng);
+    const settings = { ...singleDefaults, model: smallModel, batchSize: 4, warmupSteps: 5, steps, ...changes };
+    const { batchSize, model } = settings;
+    const shape = [batchSize, 3, model.imageSize, model.imageSize];
+    const pictures = Array.from({ length: 4 }, () => uniform(shape, 0, 1, rng));
+    const labels = uniform([batchSize], 0, 1, rng);
     let turn = 0;
     const data = { next: () => ({ images: pictures[turn++ % 4]!, labels }), state: null };
-    const settings = {
-      ...singleDefaults,
-      model: smallModel,
-      steps,
-      scheduleSteps: steps,
-      batchSize: 4,
-      warmupSteps: 5,
-    };
-    const training = trainSingle({ ...settings, continuousSteps: Math.floor(steps / 3) }, data, rng);
-    const stats = () => (device as Partial<GpuJsDevice>).stats?.();
-    const run: DeviceRun = { losses: [], msPerStep: 0, launches: 0, live: [] };
-    const started = performance.now();
+    const schedule = { scheduleSteps: steps, continuousSteps: Math.floor(steps / 3) };
+    const training = trainSingle({ ...settings, ...schedule }, data, rng);
+    const run: DeviceRun = { losses: [], msPerStep: 0, launches: 0, hostMs: 0, live: [] };
+    const compiled = Math.floor((2 * steps) / 3);
+    const timed = steps - compiled;
+    let started = 0;
     for (let i = 0; i < steps; i++) {
-      const launches = stats()?.launches ?? 0;
+      if (i === compiled) {
+        started = performance.now();
+        gpu?.resetProfile();
+      }
       run.losses.push((await training.step())['loss']!);
-      if (i === steps - 2) await device.sync();
-      if (i === steps - 1) {
-        await device.sync();
-        run.launches = (stats()?.launches ?? 0) - launches;
-      }
-      if (i === Math.floor((2 * steps) / 3) || i === steps - 1) {
-        const now = stats();
-        run.live.push({ tensors: memory().tensors, ...(now && { device: now }) });
-      }
+      if (i % 20 !== 19 && i !== steps - 1) continue;
+      await device.sync();
+      const now = gpu?.stats();
+      run.live.push({ step: i + 1, tensors: memory().tensors, ...(now && { device: now }) });
     }
-    run.msPerStep = (performance.now() - started) / steps;
+    run.msPerStep = (performance.now() - started) / timed;
+    for (const { launches, hostMs } of gpu?.profile() ?? []) {
+      run.launches += launches / timed;
+      run.hostMs += hostMs / timed;
+    }
     return run;
   } finally {
     setDefaultDevice(before);
   }
+}
+
+/** Trains the least model. @throws Error when tensors, handles, bytes or kernels still grow once it has quantised for a while */
+export async function trainSteadily(name: string, steps: number): Promise<void> {
+  const { live, losses } = await trainOn(name, steps, least);
+  if (!losses.every(Number.isFinite)) throw new Error(`training on ${name}: expected finite losses, got ${losses}`);
+  const counts = live
+    .filter(({ step }) => step > steps / 3 + 5)
+    .map(
+      ({ tensors, device }) =>
+        `${tensors} tensors, ${device?.live} handles, ${device?.bytes} bytes, ${device?.kernels} kernels`,
+    );
+  const odd = counts.find((c) => c !== counts[0]);
+  if (odd || counts.length < 3) throw new Error(`training on ${name}: expected ${counts[0]} to the end, got ${odd}`);
 }

@@ -3,7 +3,7 @@
 import { arange } from '../create.ts';
 import { loopSum } from '../index-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { numel, ShapeError, sameShape, show } from '../shape.ts';
+import { numel, ShapeError, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { equal } from './elementwise.ts';
 import { unsqueeze } from './movement.ts';
@@ -11,6 +11,20 @@ import { unsqueeze } from './movement.ts';
 function checkIds(op: string, ids: Tensor): void {
   if (ids.dtype !== 'int32')
     throw new TypeError(`${op}: expected int32 ids, got ${ids.dtype}. Make them with { dtype: 'int32' }.`);
+}
+
+/** Where the host can look at ids without waiting; elsewhere one outside of 0..count−1 reads unspecified values. */
+function checkRange(op: string, ids: Tensor, count: number, from: string): void {
+  const { device, storage, size, shape } = ids;
+  if (!device.synchronous || ids.disposed) return;
+  const values = device.read(storage.handle, size) as Float32Array;
+  for (let i = 0; i < size; i++) {
+    if (values[i]! >= 0 && values[i]! < count) continue;
+    const place = strides(shape).map((step, axis) => Math.floor(i / step) % shape[axis]!);
+    throw new ShapeError(
+      `${op}: expected ids in 0..${count - 1} of ${from}, got ${values[i]} at ${show(place)} of ids ${show(shape)}.`,
+    );
+  }
 }
 
 /** Rows of a table by id. Users call `embedding`. */
@@ -41,10 +55,16 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
   ],
 });
 
-/** Rows of a table. table [V, D], ids int32 [...] → [..., D]. Ids outside 0..V−1 read unspecified values. */
+/**
+ * Rows of a table. table [V, D], ids int32 [...] → [..., D]
+ *
+ * @throws ShapeError naming an id outside 0..V−1, on the devices that the host reads without waiting (cpu, reference).
+ *   The others do not stop for it: webasm and the GPUs read some other value of the table's array instead.
+ */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   if (table.rank !== 2) throw new ShapeError(`embedding: expected table [V, D], got ${show(table.shape)}.`);
   checkIds('embedding', ids);
+  checkRange('embedding', ids, table.shape[0]!, `table ${show(table.shape)}`);
   return takeRows(table, ids);
 }
 
@@ -82,7 +102,7 @@ export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number 
   },
 });
 
-/** y[…, k] = x[…, ids[…, k]]: torch.gather along the last axis. */
+/** y[…, k] = x[…, ids[…, k]]: torch.gather along the last axis. Ids outside of it are treated as by `embedding`. */
 export function takeAlong(x: Tensor, ids: Tensor): Tensor {
   checkIds('takeAlong', ids);
   if (!sameShape(x.shape.slice(0, -1), ids.shape.slice(0, -1))) {
@@ -90,6 +110,7 @@ export function takeAlong(x: Tensor, ids: Tensor): Tensor {
       `takeAlong: expected x [..., V] and ids [..., K], got x ${show(x.shape)} and ids ${show(ids.shape)}.`,
     );
   }
+  checkRange('takeAlong', ids, x.shape.at(-1)!, `the last axis of x ${show(x.shape)}`);
   return takeLast(x, ids);
 }
 
