@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME… [--json] [--threads N] [--quick]`: speed, measured beside peers where they are installed. */
+/**
+ * `npm run bench -- NAME… [--json] [--threads N] [--quick]`: speed, measured beside peers where they are installed.
+ * `npm run bench -- report NAME…` keeps the figures too, in docs/performance.json and docs/performance.md.
+ */
 import { parseArgs } from 'node:util';
 import { suggestion } from '../nn/index.ts';
 import { OptionError } from '../titok/index.ts';
@@ -6,6 +9,7 @@ import { benchGemm } from './gemm.ts';
 import { benchModels } from './models.ts';
 import { benchOps } from './ops.ts';
 import { benchPeers } from './peers.ts';
+import { docs, saved, writeReport } from './report.ts';
 import { benchSample } from './sample.ts';
 import { benchScaling } from './scaling.ts';
 import { benchStep } from './step.ts';
@@ -37,16 +41,29 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string' },
   },
 });
-const names = positionals.length > 0 ? positionals : Object.keys(benches);
-for (const name of names) {
-  const bench = benches[name];
-  if (!bench)
-    throw new OptionError(
-      `bench: expected one of ${Object.keys(benches).join(', ')}, got '${name}'${suggestion(name, Object.keys(benches))}.`,
-    );
-  await bench({
-    ...(values.threads !== undefined && { threads: Number(values.threads) }),
+const threads = values.threads === undefined ? undefined : Number(values.threads);
+if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+  throw new OptionError(`bench: expected --threads as a whole number ≥ 1, got '${values.threads}'.`);
+}
+const keep = positionals[0] === 'report';
+if (keep && values.quick) throw new OptionError('bench report: expected no --quick, whose times mean nothing.');
+const asked = keep ? positionals.slice(1) : positionals;
+const known = Object.keys(benches);
+const unknown = asked.find((name) => !benches[name]);
+if (unknown !== undefined) {
+  throw new OptionError(
+    `bench: expected report or some of ${known.join(', ')}, got '${unknown}'${suggestion(unknown, known)}.`,
+  );
+}
+for (const name of asked.length > 0 ? asked : known) {
+  const rows: Row[] = [];
+  await benches[name]!({
+    ...(threads && { threads }),
     quick: values.quick,
-    print: (row, text) => console.log(values.json ? JSON.stringify(row) : text),
+    print: (row, text) => {
+      rows.push(row);
+      console.log(values.json ? JSON.stringify(row) : text);
+    },
   });
+  if (keep) writeReport(docs, saved(docs, { [name]: rows })); // after each, so that an interrupted run keeps what it has
 }

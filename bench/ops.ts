@@ -13,7 +13,7 @@ const ops = {
 };
 
 export async function benchOps(options: BenchOptions): Promise<void> {
-  for (const [name, size] of Object.entries(ops)) {
+  for (const [name, size] of Object.entries(ops).slice(0, options.quick ? 2 : undefined)) {
     const label = `${name}, ${size}`;
     const goals = { 1: { floor: 1 }, 2: { floor: 1 } };
     await compare({ bench: 'ops', file: 'ops', name, label, goals, rounds: 9, sliceMs: 100 }, options);

@@ -37,17 +37,14 @@ const pairs: readonly Pair[] = [
 ];
 
 export async function benchPeers(options: BenchOptions): Promise<void> {
-  for (const pair of pairs) await beside(pair, options);
+  const chosen = options.quick ? pairs.filter(({ name }) => name === 'matmul') : pairs;
+  for (const pair of chosen) await beside(pair, options);
 }
 
 async function beside({ peer: library, name, floor, tolerance, slow }: Pair, options: BenchOptions): Promise<void> {
   const { print, quick, threads = 2 } = options;
   const label = labels[name];
   const row = { bench: 'peers', case: name, label, peer: library, threads };
-  if (quick && slow) {
-    print({ ...row, skipped: 'quick' }, `${title(label, threads)}  ${library}: left out of quick runs`);
-    return;
-  }
   const sides: Side[] = [];
   try {
     sides.push(library === 'torch' ? await pytorch('block', name, threads, 1) : await peer(library, name, threads));

@@ -58,6 +58,7 @@ export class Side {
     child.on('error', (error) => {
       complaint += error.message;
     });
+    child.stdin!.on('error', () => {}); // a side that died says so when it does not answer
     const answers = answersOf(child);
     const { value, done } = await answers.next();
     if (done) throw new Error(`bench: ${[command, ...args].join(' ')} ended: ${complaint.trim().split('\n').at(-1)}`);
@@ -83,6 +84,7 @@ export class Side {
     return ((await this.#ask({ memory: true })) as { peakRssMiB: number }).peakRssMiB;
   }
   async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
     this.#child.stdin!.end();
     await ended;

@@ -1,0 +1,72 @@
+/** Bars with whiskers as SVG: ratios and the line that they are read against. */
+
+export interface Bar {
+  readonly label: string;
+  readonly value: number;
+  /** Relative: the whisker goes half of it to either side. */
+  readonly spread: number;
+  /** What is asked of the value, drawn as a tick. */
+  readonly mark?: number | undefined;
+  /** False where the value falls short of the mark. */
+  readonly met: boolean;
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly bars: readonly Bar[];
+  /** Ratios around 1 are read on a linear axis, factors up to a thousand on a logarithmic one. */
+  readonly axis: 'linear' | 'logarithmic';
+}
+
+const ROW = 24; // pixels, as all below
+const [LEFT, WIDTH, VALUES] = [330, 440, 70];
+const [TOP, BOTTOM] = [44, 30];
+const colours = { met: '#3b7dd8', missed: '#d9822b', line: '#222222', grid: '#dddddd', text: '#222222' };
+
+export function barChart({ title, bars, axis }: Chart): string {
+  const largest = 1.1 * Math.max(1, ...bars.flatMap(({ value, spread, mark = 0 }) => [value * (1 + spread / 2), mark]));
+  const smallest = axis === 'linear' ? 0 : Math.min(1, ...bars.map(({ value }) => value)) / 1.2;
+  const scale = axis === 'linear' ? (v: number) => v : (v: number) => Math.log10(Math.max(v, smallest));
+  const x = (v: number) => round(LEFT + (WIDTH * (scale(v) - scale(smallest))) / (scale(largest) - scale(smallest)));
+  const height = TOP + ROW * bars.length + BOTTOM;
+  const bottom = height - BOTTOM;
+  const ticks = axis === 'linear' ? steps(largest) : [1, 10, 100, 1000].filter((v) => v >= smallest && v <= largest);
+
+  const text = (at: readonly [number, number], content: string, extra = '') =>
+    `<text x="${at[0]}" y="${at[1]}" ${extra}>${escaped(content)}</text>`;
+  const upright = (at: number, from: number, to: number, colour: string, width: number) =>
+    `<line x1="${at}" x2="${at}" y1="${from}" y2="${to}" stroke="${colour}" stroke-width="${width}"/>`;
+  const rows = bars.flatMap(({ label, value, spread, mark, met }, i) => {
+    const y = TOP + ROW * i;
+    const [low, high] = [x(value * (1 - spread / 2)), x(value * (1 + spread / 2))];
+    return [
+      text([LEFT - 8, y + 16], label, 'text-anchor="end"'),
+      `<rect x="${LEFT}" y="${y + 4}" width="${round(x(value) - LEFT)}" height="${ROW - 8}" fill="${met ? colours.met : colours.missed}"/>`,
+      `<line x1="${low}" x2="${high}" y1="${y + ROW / 2}" y2="${y + ROW / 2}" stroke="${colours.line}"/>`,
+      ...(mark === undefined ? [] : [upright(x(mark), y + 2, y + ROW - 2, colours.line, 3)]),
+      text([LEFT + WIDTH + 8, y + 16], `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ×`),
+    ];
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + VALUES}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="${colours.text}">`,
+    '<rect width="100%" height="100%" fill="#ffffff"/>',
+    text([12, 22], title, 'font-size="14" font-weight="bold"'),
+    ...ticks.flatMap((v) => [
+      upright(x(v), TOP, bottom, colours.grid, 1),
+      text([x(v), bottom + 16], String(v), 'text-anchor="middle"'),
+    ]),
+    ...rows,
+    upright(x(1), TOP - 4, bottom + 2, colours.line, 1.5),
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+/** 0, 0.5, 1, … up to a limit, in steps that leave at most a dozen. */
+function steps(limit: number): number[] {
+  const step = [0.25, 0.5, 1, 2, 5, 10].find((s) => limit / s <= 12) ?? limit / 10;
+  return Array.from({ length: Math.floor(limit / step) + 1 }, (_, i) => i * step);
+}
+
+const round = (v: number): number => Math.round(10 * v) / 10;
+const escaped = (s: string): string => s.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
