@@ -34,17 +34,18 @@ export const presets = {
   /** Two or three minutes: shows that everything runs and learns. */
   smoke: {
     teacher: { ...teacherDefaults, steps: 80 },
-    warmup: { ...warmupDefaults, model: models.smoke, steps: 330 }, // the first 330 of 2,000; quantised from 160 on, 29 codes were in use
+    // the first 330 updates of 2,000; quantised from 160 on, 29 codes were in use
+    warmup: { ...warmupDefaults, model: models.smoke, steps: 330, learningRate: 3e-3 },
     finetune: {
       ...finetuneDefaults,
       steps: 20,
       warmupSteps: 5,
       weights: { ...laptopFinetune, perceptual: 0, adversarial: 0 },
     },
-    single: { ...singleDefaults, steps: 330 },
+    single: { ...singleDefaults, model: { ...models.smoke, head: 'pixels' }, steps: 330 },
     generator: { ...generatorDefaults, generator: laptopGenerators.smoke, steps: 100 },
     sampling: laptopSampling.smoke,
-    heldOut: 320,
+    heldOut: 192,
   },
   /** Ten to twenty minutes on two cores: the recipe of the README. */
   tiny: {

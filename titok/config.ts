@@ -120,8 +120,12 @@ export const presets = {
   ll32vae: continuous('large', 'large', 32),
   bl64vae: continuous('base', 'large', 64),
   bl128vae: continuous('base', 'large', 128),
-  /** A minute: shows that everything runs. */
-  smoke: laptop,
+  /** A minute: half as wide and two layers deep, it learns more in 330 updates, each a third of the work. */
+  smoke: {
+    ...laptop,
+    encoder: { ...laptop.encoder, width: 64, layers: 2 },
+    decoder: { ...laptop.decoder, width: 64, layers: 2 },
+  },
   /** Ten minutes: the measured recipe. */
   tiny: laptop,
   /** An hour: room for detail. */

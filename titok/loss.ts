@@ -79,7 +79,7 @@ const none: ReconstructionWeights = { l2: 0, l1: 0, gradient: 0, perceptual: 0, 
 
 /** Stage 2 as published; the quantiser is frozen. */
 export const publishedFinetune: ReconstructionWeights = { ...none, l2: 1, perceptual: 0.1, adversarial: 0.01 };
-/** Stage 2 in a minute or two: pixel terms alone only blur (Fréchet distance 42 → 119), with these it is 33. */
+/** Stage 2 in a minute or two: pixel terms alone only blur (Fréchet distance 42 → 119), with these it is 36. */
 export const laptopFinetune: ReconstructionWeights = { ...none, l2: 1, l1: 0.1, perceptual: 0.16, adversarial: 0.04 };
 /** One stage from pixels, as the later published models. */
 export const publishedSingleStage: ReconstructionWeights = { ...publishedFinetune, quantizer: 1 };
