@@ -1,4 +1,4 @@
-/** What the page can train. Both come to something on drawn shapes within a minute or two on two cores. */
+/** What the page can train, sized for two cores and drawn shapes. */
 import { noGrad, type Rng, type Tensor } from '../core/index.ts';
 import { type BatchSource, stateDict, type Training } from '../nn/index.ts';
 import {
@@ -32,7 +32,10 @@ export const learners: Readonly<Record<ModelName, StartLearner>> = {
 /** As the preset `tiny`, but narrower and shallower: shapes are simpler than emoji, and a page shall show something soon. */
 const half = { width: 96, layers: 2, heads: 4 };
 
-/** A picture as 16 tokens in a row. Slow at first: where a pixel belongs is nothing that attention knows. */
+/**
+ * A picture as 16 tokens in a row. From pixels alone that takes thousands of steps, which is why the recipes for laptops
+ * let TiTok learn from a teacher first.
+ */
 async function titok(steps: number, data: BatchSource, rng: Rng): Promise<Learner> {
   const settings: SingleSettings = {
     ...singleDefaults,

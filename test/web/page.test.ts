@@ -1,0 +1,125 @@
+/** The page that trains: in a worker, on every device, with the page alive beside it, and errors where people see them. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Page } from 'playwright-core';
+import { missingChromium, withPage } from '../../cli/browser/chromium.ts';
+import { buildSite } from '../../web/site.ts';
+
+const options = missingChromium ? { skip: missingChromium } : {};
+if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);
+const site = missingChromium ? new Map<string, string>() : await buildSite(true);
+const open = <T>(how: { isolated: boolean; gpu?: boolean }, use: (page: Page) => Promise<T>): Promise<T> =>
+  withPage(async (path) => site.get(path), how, use);
+
+const text = (page: Page, id: string): Promise<string> => page.innerText(`#${id}`);
+
+async function start(page: Page, device: string, steps: number, model = 'titok'): Promise<void> {
+  await page.selectOption('[name=model]', model);
+  await page.selectOption('[name=device]', device);
+  await page.fill('[name=steps]', String(steps));
+  await page.click('#start');
+}
+const finished = (page: Page, timeout = 300_000): Promise<unknown> =>
+  page.locator('#status', { hasText: /^(Finished|Stopped)/ }).waitFor({ timeout });
+const stepped = (page: Page, steps: number, timeout = 300_000): Promise<unknown> =>
+  page.waitForFunction((n) => Number.parseInt(document.getElementById('done')!.innerText, 10) >= n, steps, { timeout });
+
+for (const isolated of [true, false]) {
+  test(
+    `cpu ${isolated ? 'with' : 'without'} cross-origin isolation: the page answers while its worker trains`,
+    options,
+    async () => {
+      await open({ isolated }, async (page) => {
+        await page.evaluate(() => {
+          const ticks = [performance.now()];
+          setInterval(() => ticks.push(performance.now()), 20);
+          Object.assign(globalThis, { ticks });
+        });
+        await start(page, 'cpu', 100_000);
+        await stepped(page, 30);
+        assert.match(await text(page, 'status'), isolated ? /on cpu, \d+ threads/ : /on cpu, 1 thread,/);
+        // a training on the page's own thread would let no timer run between its first and its last step
+        const ticks = await page.evaluate(() => (globalThis as unknown as { ticks: number[] }).ticks);
+        const longest = Math.max(...ticks.slice(1).map((at, i) => at - ticks[i]!));
+        assert.ok(longest < 1000, `expected the page to answer within a second, got a pause of ${longest} ms`);
+        await page.click('#stop');
+        await finished(page);
+        assert.match(await text(page, 'status'), /^Finished after \d+ steps\.$/);
+        assert.ok((await page.locator('#pictures canvas').count()) === 16, 'eight originals, eight reconstructions');
+        assert.equal(page.workers().length, 0, 'the worker and its threads end with the training');
+      });
+    },
+  );
+}
+
+test('the loss falls, tokens appear below the pictures, and a second training starts anew', options, async () => {
+  await open({ isolated: true }, async (page) => {
+    await start(page, 'cpu', 60);
+    await stepped(page, 1);
+    const first = Number(await text(page, 'loss'));
+    await finished(page);
+    assert.ok(Number(await text(page, 'loss')) < first / 2, `expected less than half of ${first}`);
+    const caption = await page.locator('#pictures figcaption').first().innerText();
+    assert.match(caption, /^\d+( \d+){15}$/);
+    await start(page, 'cpu', 20, 'teacher');
+    await finished(page);
+    assert.equal(await text(page, 'done'), '20 / 20');
+    assert.match(await page.locator('#pictures figcaption').first().innerText(), / … 48 more$/);
+  });
+});
+
+test('pictures of the user’s own; a file that is none is named', options, async () => {
+  await open({ isolated: true }, async (page) => {
+    const png = await page.screenshot();
+    await page.setInputFiles('[name=files]', [
+      { name: 'a.png', mimeType: 'image/png', buffer: png },
+      { name: 'b.png', mimeType: 'image/png', buffer: png },
+    ]);
+    await start(page, 'cpu', 3);
+    await finished(page);
+    assert.equal(await page.locator('#pictures figure').count(), 2);
+    await page.setInputFiles('[name=files]', [{ name: 'c.png', mimeType: 'image/png', buffer: Buffer.from('no') }]);
+    await start(page, 'cpu', 3);
+    await page.locator('#error', { hasText: /^c\.png: expected a picture/ }).waitFor();
+  });
+});
+
+for (const device of ['webgl2', 'webgpu']) {
+  test(`${device}: trains in the worker`, options, async () => {
+    await open({ isolated: false }, async (page) => {
+      await start(page, device, 2);
+      await finished(page);
+      assert.equal(await text(page, 'done'), '2 / 2', await page.locator('#error').innerText());
+    });
+  });
+}
+
+test('a missing device is an error on the page that says what to enable', options, async () => {
+  await open({ isolated: false, gpu: false }, async (page) => {
+    await start(page, 'webgpu', 3);
+    await finished(page);
+    assert.match(
+      await text(page, 'error'),
+      /^DeviceError: webgpu: expected a WebGPU adapter, got none .* --enable-unsafe-webgpu/,
+    );
+    await start(page, 'cpu', 2); // and the page goes on
+    await finished(page);
+    assert.equal(await page.locator('#error').isHidden(), true);
+  });
+});
+
+for (const device of ['webgl2', 'webgpu']) {
+  test(`${device}: a GPU that is lost during training is an error on the page, which goes on`, options, async () => {
+    await open({ isolated: false }, async (page) => {
+      await start(page, device, 100_000);
+      await stepped(page, 1);
+      const session = await page.context().browser()!.newBrowserCDPSession();
+      await session.send('Browser.crashGpuProcess');
+      await finished(page);
+      assert.match(await text(page, 'error'), new RegExp(`^DeviceError: ${device}: .*lost`));
+      await start(page, 'cpu', 2);
+      await finished(page);
+      assert.equal(await text(page, 'done'), '2 / 2');
+    });
+  });
+}
