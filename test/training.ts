@@ -1,10 +1,12 @@
 /** Identical training steps of a small TiTok on any device: same seed, same data. Runs in Node and in browsers. */
 import type { DeviceStats, GpuJsDevice } from '../core/gpu/device.ts';
 import { defaultDevice, memory, openDevice, Rng, setDefaultDevice, uniform } from '../core/index.ts';
+import type { BatchSource } from '../nn/index.ts';
 import {
   laptopSingleStage,
   presets,
   type SingleSettings,
+  type SingleTraining,
   singleDefaults,
   type TiTokConfig,
   trainSingle,
@@ -25,7 +27,7 @@ export const smallModel: TiTokConfig = {
 type Changes = Partial<Omit<SingleSettings, 'steps' | 'scheduleSteps'>>;
 const oneLayer = { width: 16, layers: 1, heads: 2, patchSize: 4 } as const;
 /** One layer of everything and one loss, for hundreds of steps. */
-const least: Changes = {
+export const least: Changes = {
   model: { ...smallModel, imageSize: 8, latentTokens: 4, encoder: oneLayer, decoder: oneLayer },
   weights: { ...laptopSingleStage, l1: 0, gradient: 0 },
   batchSize: 2,
@@ -42,23 +44,27 @@ export interface DeviceRun {
   live: { step: number; tensors: number; device?: DeviceStats }[];
 }
 
-/** Trains on a device from the same start. Quantises from a third of the steps on, with a k-means codebook. */
+/** A training on the default device, always from the same start. Quantises from a third of the steps on, with a k-means codebook. */
+export function smallTraining(steps: number, changes: Changes = {}): SingleTraining {
+  const rng = new Rng(1);
+  const settings = { ...singleDefaults, model: smallModel, batchSize: 4, warmupSteps: 5, steps, ...changes };
+  const { batchSize, model } = settings;
+  const shape = [batchSize, 3, model.imageSize, model.imageSize];
+  const pictures = Array.from({ length: 4 }, () => uniform(shape, 0, 1, rng));
+  const labels = uniform([batchSize], 0, 1, rng);
+  const data = { next: () => ({ images: pictures[data.state++ % 4]!, labels }), state: 0 };
+  const schedule = { scheduleSteps: steps, continuousSteps: Math.floor(steps / 3) };
+  return trainSingle({ ...settings, ...schedule }, data as BatchSource, rng);
+}
+
+/** Trains on a device, and says what that took. */
 export async function trainOn(name: string, steps: number, changes: Changes = {}): Promise<DeviceRun> {
   const before = defaultDevice();
   const device = await openDevice(name);
   const gpu = 'stats' in device ? (device as GpuJsDevice) : undefined;
   setDefaultDevice(device);
   try {
-    const rng = new Rng(1);
-    const settings = { ...singleDefaults, model: smallModel, batchSize: 4, warmupSteps: 5, steps, ...changes };
-    const { batchSize, model } = settings;
-    const shape = [batchSize, 3, model.imageSize, model.imageSize];
-    const pictures = Array.from({ length: 4 }, () => uniform(shape, 0, 1, rng));
-    const labels = uniform([batchSize], 0, 1, rng);
-    let turn = 0;
-    const data = { next: () => ({ images: pictures[turn++ % 4]!, labels }), state: null };
-    const schedule = { scheduleSteps: steps, continuousSteps: Math.floor(steps / 3) };
-    const training = trainSingle({ ...settings, ...schedule }, data, rng);
+    const training = smallTraining(steps, changes);
     const run: DeviceRun = { losses: [], msPerStep: 0, launches: 0, hostMs: 0, live: [] };
     const compiled = Math.floor((2 * steps) / 3);
     const timed = steps - compiled;

@@ -3,6 +3,9 @@ import { DeviceError } from '../device.ts';
 import { type BuiltKernel, type GpuJs, type GpuJsModule, loadGpuJs, type Mode, type WebGpuContext } from './gpujs.ts';
 import { provideWebGpu } from './node-webgpu.ts';
 
+/** The device has no room left. */
+export class OutOfMemory extends Error {}
+
 export interface Backend {
   readonly gpu: GpuJs;
   /** WebGPU has to be told what is an array; the other modes find out. */
@@ -16,7 +19,7 @@ export interface Backend {
   readonly limit: string;
   /** Kernels to keep compiled. */
   readonly maxKernels: number;
-  /** Runs a launch that makes a large result; throws when memory did not suffice. */
+  /** Runs a launch that makes a large result. @throws OutOfMemory */
   careful<T>(launch: () => Promise<T>): Promise<T>;
   /** Gives up a kernel's own hold on its last result. */
   release(kernel: BuiltKernel): void;
@@ -61,7 +64,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
     if (!closing) fault ??= `the device was lost (${message || 'no reason given'})`;
   });
   device.onuncapturederror = ({ error }) => {
-    fault ??= error.message;
+    fault ??= error.constructor.name === 'GPUOutOfMemoryError' ? `out of memory: ${error.message}` : error.message;
   };
   const gpu = new module.GPU({ mode: 'webgpu' });
   const bytes = Math.min(device.limits['maxStorageBufferBindingSize']!, device.limits['maxBufferSize']!);
@@ -78,7 +81,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
       device.pushErrorScope('out-of-memory');
       const [launched] = await Promise.allSettled([launch()]);
       const error = await device.popErrorScope();
-      if (error) throw new Error(`out of memory: ${error.message}`);
+      if (error) throw new OutOfMemory(error.message);
       if (launched.status === 'rejected') throw launched.reason;
       return launched.value;
     },
@@ -123,7 +126,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
     async careful(launch) {
       const launched = await launch();
       const context = gl();
-      if (context?.getError() === context?.OUT_OF_MEMORY) throw new Error('out of memory: WebGL says OUT_OF_MEMORY');
+      if (context?.getError() === context?.OUT_OF_MEMORY) throw new OutOfMemory('WebGL says OUT_OF_MEMORY');
       return launched;
     },
     release() {},

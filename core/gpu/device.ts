@@ -1,7 +1,7 @@
 /** The gpu.js devices: every op as gpu.js kernels, values resident on the device from op to op. */
 import { type Device, DeviceError, isRef, type KernelCall, type Pass, type Ref } from '../device.ts';
 import { numel, type Shape, show } from '../shape.ts';
-import { type Backend, openBackend } from './backend.ts';
+import { type Backend, OutOfMemory, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
 import { follows, joinPasses } from './join.ts';
 import { type Earlier, origin } from './kept.ts';
@@ -331,7 +331,11 @@ export class GpuJsDevice implements Device {
   }
   #error(op: string, shape: Shape, error: unknown): DeviceError {
     if (error instanceof DeviceError) return error;
-    const { message } = error as Error;
+    let { message } = error as Error;
+    if (error instanceof OutOfMemory) {
+      const used = (this.#bytes / 2 ** 20).toFixed(1);
+      message = `out of memory with ${used} MiB in its arrays (${message}). Free tensors with tensorScope(), or make the batch smaller`;
+    }
     return new DeviceError(`${this.name}: ${op} ${show(shape)}: ${message}.`, { cause: error });
   }
 }

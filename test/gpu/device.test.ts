@@ -298,6 +298,29 @@ test('webgpu: large results, and more layers of threads than one launch has', as
   }
 });
 
+test('webgpu: running out of memory names the op and what is in use, and what is there stays usable', async (t) => {
+  const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
+  if (!device) return;
+  const one = tensor([7], [1], { device });
+  await one.data();
+  const { device: gpu } = await (await loadGpuJs()).WebGPUContext.acquire();
+  const { popErrorScope } = gpu;
+  // stands for a device that is full: filling one for real would take this machine's memory
+  gpu.popErrorScope = async () => {
+    await popErrorScope.call(gpu);
+    return new Error('no room');
+  };
+  const large = T.expand(one, [2 ** 22]);
+  await assert.rejects(
+    large.data(),
+    /webgpu: expand \[4194304\]: out of memory with \d+\.\d MiB in its arrays \(no room\)\. Free tensors with tensorScope\(\), or make the batch smaller\./,
+  );
+  gpu.popErrorScope = popErrorScope;
+  large.dispose();
+  assert.equal(device.usable, true);
+  assert.equal(await T.add(one, 1).item(), 8);
+});
+
 test('webgpu: losing the device is an error that names the op, and a new one can be opened', async (t) => {
   const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
   if (!device) return;
