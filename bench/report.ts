@@ -181,7 +181,9 @@ function versus(rows: readonly Row[]): string {
       row['floor'] === undefined ? '–' : `≤ ${row['floor']}`,
       row['reach'] === undefined ? '–' : `≤ ${row['reach']}`,
       orDash(row['imagesPerSecond']),
-      row['absent'] ? String(row['peakRssMiB']) : `${row['peakRssMiB']} / ${row['peerPeakRssMiB']}`,
+      row['absent']
+        ? String(row['peakRssMiB'])
+        : `${row['peakRssMiB']} / ${row['peerPeakRssMiB']} = ${row['memoryRatio']}`,
     ]);
   return table(head, body);
 }

@@ -54,40 +54,10 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
     const times = await takeTurns(sides, quick ? { rounds: 1, sliceMs: 1 } : c);
 
     for (const [i, threads] of counts.entries()) {
-      const mine = figureOf(times[i]!);
-      const { parameters } = own[i]!.hello;
-      const peakRssMiB = await own[i]!.peakRssMiB();
-      const row = { bench, case: name, label, threads, ...timing(mine), peakRssMiB, parameters };
-      const imagesPerSecond = c.images && round((1e3 * c.images) / mine.median);
-      const text = `${title(label, threads)}${milliseconds(mine)}`;
+      const mine = { side: own[i]!, threads, times: times[i]! };
       const best = fastest(torch, threads, times.slice(own.length));
-      if (!best) {
-        print({ ...row, ...(imagesPerSecond && { imagesPerSecond }), absent }, `${text}  ${absent}`);
-        continue;
-      }
-      const theirs = figureOf(best.times);
-      const ratio = ratioOf(times[i]!, best.times);
-      const goal = c.goals[threads] ?? {};
-      const torchPeakRssMiB = await best.side.peakRssMiB();
-      print(
-        {
-          ...row,
-          ...(imagesPerSecond && { imagesPerSecond }),
-          peer: 'torch',
-          peerVersion: best.side.hello.version,
-          peerMs: round(theirs.median),
-          peerSpread: round(theirs.spread),
-          peerPeakRssMiB: torchPeakRssMiB,
-          ompThreads: best.omp,
-          ratio: round(ratio.median),
-          ratioSpread: round(ratio.spread),
-          ...goal,
-          difference: apart,
-        },
-        `${text}  torch${milliseconds(theirs)}  ${times1(ratio)}${asked(ratio, goal)}` +
-          `  memory ${peakRssMiB} / ${torchPeakRssMiB} MiB${imagesPerSecond ? `  ${imagesPerSecond} images/s` : ''}` +
-          `  same to ${apart.toExponential(0)}`,
-      );
+      if (best) await printBeside(mine, best, apart, c, options);
+      else await printAlone(mine, absent, c, options);
     }
     if (c.speedup && counts.length === 2) {
       const gain = ratioOf(times[0]!, times[1]!);
@@ -105,6 +75,68 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
   } finally {
     for (const side of [...own, ...torch.map(({ side }) => side)]) await side.close();
   }
+}
+
+interface Timed {
+  readonly side: Side;
+  readonly threads: number;
+  /** ms, one for each round */
+  readonly times: readonly number[];
+}
+
+/** What is said of our side in any case. */
+async function described({ side, threads, times }: Timed, { bench, name, label, images }: Comparison) {
+  const time = figureOf(times);
+  const row = {
+    bench,
+    case: name,
+    label,
+    threads,
+    ...timing(time),
+    ...(images && { imagesPerSecond: round((1e3 * images) / time.median) }),
+    peakRssMiB: await side.peakRssMiB(),
+    parameters: side.hello.parameters,
+  };
+  return { row, text: `${title(label, threads)}${milliseconds(time)}` };
+}
+
+async function printAlone(mine: Timed, absent: string, c: Comparison, { print }: BenchOptions): Promise<void> {
+  const { row, text } = await described(mine, c);
+  print({ ...row, absent }, `${text}  ${absent}`);
+}
+
+async function printBeside(
+  mine: Timed,
+  torch: Timed & TorchSide,
+  apart: number,
+  c: Comparison,
+  { print }: BenchOptions,
+): Promise<void> {
+  const { row, text } = await described(mine, c);
+  const theirs = figureOf(torch.times);
+  const ratio = ratioOf(mine.times, torch.times);
+  const goal = c.goals[mine.threads] ?? {};
+  const peerPeakRssMiB = await torch.side.peakRssMiB();
+  const memoryRatio = round(row.peakRssMiB / peerPeakRssMiB);
+  print(
+    {
+      ...row,
+      peer: 'torch',
+      peerVersion: torch.side.hello.version,
+      peerMs: round(theirs.median),
+      peerSpread: round(theirs.spread),
+      ompThreads: torch.omp,
+      ratio: round(ratio.median),
+      ratioSpread: round(ratio.spread),
+      ...goal,
+      peerPeakRssMiB,
+      memoryRatio,
+      difference: apart,
+    },
+    `${text}  torch${milliseconds(theirs)}  ${ratioText(ratio)}${asked(ratio, goal)}` +
+      `  memory ${row.peakRssMiB} / ${peerPeakRssMiB} MiB = ${memoryRatio.toFixed(2)} ×` +
+      `${row.imagesPerSecond ? `  ${row.imagesPerSecond} images/s` : ''}  same to ${apart.toExponential(0)}`,
+  );
 }
 
 /** Adds PyTorch's sides to `torch`. @returns why there are none, where there are none */
@@ -143,7 +175,7 @@ export const title = (label: string, threads?: number): string =>
   `${label.padEnd(40)} ${threads ? `${threads} thread${threads > 1 ? 's' : ' '}` : ''}`;
 export const milliseconds = ({ median, spread }: Figure): string =>
   `${(median < 10 ? median.toFixed(3) : median.toFixed(0)).padStart(7)} ms ${percent(spread)}`;
-const times1 = ({ median, spread }: Figure): string => `${median.toFixed(2)} × its time ${percent(spread)}`;
+const ratioText = ({ median, spread }: Figure): string => `${median.toFixed(2)} × its time ${percent(spread)}`;
 const asked = ({ median }: Figure, { floor, reach }: Partial<Goal>): string =>
   floor === undefined
     ? ''

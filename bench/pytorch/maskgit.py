@@ -58,7 +58,7 @@ def gumbel(shape):
 
 
 @torch.no_grad()
-def sample(model, labels, steps=8, scale=4.5, temperature=4.0):
+def sample(model, labels, steps=8, scale=3.0, temperature=3.0):
     """Guidance grows linearly, logits are annealed, the surest tokens stay: maskgit/sampler.ts."""
     batch, K, mask = len(labels), model.tokens, model.codes
     ids = torch.full((batch, K), mask)

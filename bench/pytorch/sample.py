@@ -12,7 +12,7 @@ def case(batch):
         labels = torch.arange(batch) % 8
 
         @torch.no_grad()
-        def run(temperature=4.0):
+        def run(temperature=3.0):
             return tokenizer.decode_tokens(sample(generator, labels, temperature=temperature))
 
         return {"run": run, "check": run(0.0), "parameters": count(generator, tokenizer)}

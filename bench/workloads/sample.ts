@@ -1,9 +1,18 @@
 /** MaskGIT at the laptop preset tiny: eight guided steps from class to tokens, then tokens to pixels. Cases b1 and b16. */
 import { noGrad, Rng, tensor, tidy } from '../../core/index.ts';
-import { createGenerator, drawsFrom, laptopGenerators, laptopSampling, sample } from '../../maskgit/index.ts';
+import { createGenerator, drawsFrom, laptopGenerators, type SamplingOptions, sample } from '../../maskgit/index.ts';
 import { leanTeacher, presets, TiTok } from '../../titok/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled } from '../values.ts';
+
+/** Written out, because PyTorch's side has the same numbers. */
+const sampling: SamplingOptions = {
+  steps: 8,
+  guidance: 'linear',
+  guidanceScale: 3,
+  randomizeTemperature: 3,
+  annealing: true,
+};
 
 const batchOf = (batch: number) => async (): Promise<Workload> => {
   const rng = new Rng(0);
@@ -12,7 +21,7 @@ const batchOf = (batch: number) => async (): Promise<Workload> => {
   const { latentTokens } = presets.tiny;
   const labels = Int32Array.from({ length: batch }, (_, i) => i % 8);
   const pictures = async (options: { randomizeTemperature?: number } = {}) => {
-    const ids = await sample(generator, labels, { ...laptopSampling.tiny, ...options }, drawsFrom(rng));
+    const ids = await sample(generator, labels, { ...sampling, ...options }, drawsFrom(rng));
     return noGrad(() => tidy(() => tokenizer.decodeTokens(tensor(ids, [batch, latentTokens]))));
   };
   return {
