@@ -33,6 +33,11 @@ export interface Pass {
   /** Parameter name → index of an argument of the op, or the name of an earlier pass. */
   readonly inputs: Readonly<Record<string, number | string>>;
   readonly body: string;
+  /**
+   * The same for four neighbouring cells at once, as an Array(4), where this.thread.x counts fours: what they share is
+   * read once. Devices that gain by it run this one; out[0] is a multiple of 4.
+   */
+  readonly four?: string;
   /** Functions that the body calls: 'erf', 'tanh'. Each device brings its own best form. */
   readonly helpers?: readonly string[];
 }

@@ -12,6 +12,8 @@ export interface Backend {
   readonly declaresArguments: boolean;
   /** A GL kernel takes textures of the rank it was compiled for. */
   readonly fixesRanks: boolean;
+  /** Gains by computing four columns per thread (about 2× on WebGPU at 64³ and above), and lets results be reshaped. */
+  readonly fours: boolean;
   /** Largest number of threads along [x, y, z]. */
   readonly maxThreads: readonly [number, number, number];
   /** The most values that one tensor can hold, and the limit that says so. */
@@ -73,6 +75,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
     gpu,
     declaresArguments: true,
     fixesRanks: false,
+    fours: true,
     maxThreads: [8 * groups, 8 * groups, groups],
     maxValues: bytes / 4,
     limit: `maxStorageBufferBindingSize = ${bytes} bytes`,
@@ -119,6 +122,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
     gpu,
     declaresArguments: false,
     fixesRanks: true,
+    fours: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: size * size,
     limit: `MAX_TEXTURE_SIZE = ${size}`,
@@ -153,6 +157,7 @@ function openPlain(module: GpuJsModule, mode: 'webasm' | 'cpu'): Backend {
     gpu,
     declaresArguments: false,
     fixesRanks: false,
+    fours: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: 2 ** 28,
     limit: 'the 4 GiB of a WebAssembly memory',

@@ -16,6 +16,8 @@ const LAUNCHES_IN_FLIGHT = 256;
 const MAX_ARRAYS = 7;
 /** From this many values on, a result waits for the answer whether memory sufficed. */
 const LARGE = 1 << 22;
+/** From this many values on, kernels compute four per thread where they can; below, threads would be too few. */
+const FOURS = 4096;
 const SETTINGS = {
   pipeline: true,
   immutable: true,
@@ -253,7 +255,7 @@ export class GpuJsDevice implements Device {
   }
 
   async #launch(op: string, shape: Shape, pass: Pass, args: (Window | number)[]): Promise<Raw> {
-    const { gpu, declaresArguments, fixesRanks, maxThreads, maxValues, limit } = this.#backend;
+    const { gpu, declaresArguments, fixesRanks, fours, maxThreads, maxValues, limit } = this.#backend;
     const count = numel(pass.out);
     if (count === 0) return this.#empty();
     if (count > maxValues) {
@@ -264,6 +266,7 @@ export class GpuJsDevice implements Device {
     const arrays = args.filter((a) => typeof a !== 'number');
     if (arrays.length > MAX_ARRAYS)
       throw new Error(`expected at most ${MAX_ARRAYS} arrays in a kernel, got ${arrays.length}`);
+    const four = fours && count >= FOURS ? pass.four : undefined;
     const kinds: string[] = [];
     const values: (Raw | number)[] = [];
     for (const a of args) {
@@ -277,8 +280,9 @@ export class GpuJsDevice implements Device {
     let kernel = this.#kernels.get(key);
     const fresh = !kernel;
     if (!kernel) {
-      const tooWide = pass.out.length > 1 && pass.out.some((n, i) => n > maxThreads[i]!);
-      const { out, body } = tooWide ? linearThreads(pass) : pass;
+      const wanted = four ? { ...pass, out: [pass.out[0]! / 4, ...pass.out.slice(1)], body: four } : pass;
+      const tooWide = wanted.out.length > 1 && wanted.out.some((n, i) => n > maxThreads[i]!);
+      const { out, body } = tooWide ? linearThreads(wanted) : wanted;
       const offset = Object.keys(pass.inputs).filter((_, i) => (args[i] as Window).at !== undefined);
       kernel = gpu.createKernel(kernelSource(withOffsets({ ...pass, body }, offset)), {
         ...SETTINGS,
@@ -300,7 +304,9 @@ export class GpuJsDevice implements Device {
       this.#inFlight = 0;
       await this.#backend.drain();
     }
-    return 'toArray' in result ? result : flatten(result, count);
+    if (!('toArray' in result)) return flatten(result, count);
+    if (four) Object.assign(result, { output: pass.out, componentCount: 1 }); // the fours lie side by side already
+    return result;
   }
 
   async #empty(): Promise<Raw> {
@@ -321,17 +327,15 @@ export class GpuJsDevice implements Device {
       throw new DeviceError(`${this.name}: ${op}: the values of ${slot.op} ${show(slot.shape)} were freed.`);
   }
   #checkFault(op: string, shape: Shape): void {
-    const fault = this.#backend.fault();
-    if (fault)
-      throw this.#error(
-        op,
-        shape,
-        new Error(`${fault}. Its tensors are gone; open the device again and load the last checkpoint`),
-      );
+    if (this.#backend.fault() !== undefined) throw this.#error(op, shape, undefined);
   }
   #error(op: string, shape: Shape, error: unknown): DeviceError {
     if (error instanceof DeviceError) return error;
-    let { message } = error as Error;
+    const fault = this.#backend.fault(); // a lost device fails in many words, of which this is the cause
+    let message =
+      fault === undefined
+        ? (error as Error).message
+        : `${fault}. Its tensors are gone; open the device again and load the last checkpoint`;
     if (error instanceof OutOfMemory) {
       const used = (this.#bytes / 2 ** 20).toFixed(1);
       message = `out of memory with ${used} MiB in its arrays (${message}). Free tensors with tensorScope(), or make the batch smaller`;

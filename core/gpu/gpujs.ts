@@ -7,7 +7,9 @@ export type Mode = 'webgpu' | 'webgl2' | 'webgl' | 'headlessgl' | 'webasm' | 'cp
 export type Rows = Float32Array | readonly Rows[];
 export interface Resident {
   /** Threads of the kernel that made it. */
-  readonly output: readonly number[];
+  output: readonly number[];
+  /** Values per thread: 4 where the kernel returned an Array(4). On WebGPU only. */
+  componentCount?: number;
   toArray(): Rows | Promise<Rows>;
   delete(): void;
 }

@@ -1,4 +1,5 @@
 /** Matrix products. */
+import type { Pass } from '../device.ts';
 import { address } from '../index-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { broadcastShapes, numel, ShapeError, show } from '../shape.ts';
@@ -13,6 +14,28 @@ export interface MatmulOptions {
   transposeB?: boolean;
 }
 type Transposes = { transposeA: boolean; transposeB: boolean };
+
+/**
+ * Bodies of a kernel whose cell at column x is start(x) + Σ_i a · b(x): for one column, and for four, which read `a` once.
+ *
+ * @param a, b, start  sources; a reads this.thread.y, this.thread.z and i, and b and start a column, too
+ */
+function dotProducts(
+  k: number,
+  columns: number,
+  a: string,
+  b: (x: string) => string,
+  start: (x: string) => string = () => '0.0',
+): Pick<Pass, 'body' | 'four'> {
+  const loop = (step: string) => `for (let i = 0; i < ${k}; i++) { ${step} }`;
+  const x = 'this.thread.x';
+  const body = `let s = ${start(x)}; ${loop(`s += ${a} * ${b(x)};`)} return s;`;
+  if (columns % 4 !== 0) return { body };
+  const four = [0, 1, 2, 3].map((c) => ({ s: `s${c}`, x: `(this.thread.x * 4 + ${c})` }));
+  const starts = four.map(({ s, x }) => `let ${s} = ${start(x)};`).join(' ');
+  const steps = four.map(({ s, x }) => `${s} += v * ${b(x)};`).join(' ');
+  return { body, four: `${starts} ${loop(`const v = ${a}; ${steps}`)} return [s0, s1, s2, s3];` };
+}
 
 /** y[i] = a[i] b[i] for a [Ba, m, k], b [Bb, k, n]; a batch of one serves all. Users call `matmul`. */
 const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
@@ -43,17 +66,10 @@ const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
       ['this.thread.z', 'this.thread.y', 'i'],
       [a[0] === 1 ? 0 : m! * k, transposeA ? 1 : k, transposeA ? m! : 1],
     );
-    const cellB = address(
-      ['this.thread.z', 'i', 'this.thread.x'],
-      [b[0] === 1 ? 0 : k * n!, transposeB ? 1 : n!, transposeB ? k : 1],
-    );
-    return [
-      {
-        out: [n!, m!, B!],
-        inputs: { a: 0, b: 1 },
-        body: `let s = 0.0; for (let i = 0; i < ${k}; i++) { s += a[${cellA}] * b[${cellB}]; } return s;`,
-      },
-    ];
+    const cellB = (x: string) =>
+      address(['this.thread.z', 'i', x], [b[0] === 1 ? 0 : k * n!, transposeB ? 1 : n!, transposeB ? k : 1]);
+    const bodies = dotProducts(k, n!, `a[${cellA}]`, (x) => `b[${cellB(x)}]`);
+    return [{ out: [n!, m!, B!], inputs: { a: 0, b: 1 }, ...bodies }];
   },
 });
 
@@ -118,13 +134,10 @@ const affine: Op<[x: Tensor, weight: Tensor, bias: Tensor | null]> = defineOp({
   },
   kernel: (y, _x, weight, bias) => {
     const [out, width] = weight as [number, number];
-    return [
-      {
-        out: [out, numel(y) / out],
-        inputs: { x: 0, w: 1, ...(bias && { bias: 2 }) },
-        body: `let s = ${bias ? 'bias[this.thread.x]' : '0.0'}; for (let i = 0; i < ${width}; i++) { s += x[this.thread.y * ${width} + i] * w[this.thread.x * ${width} + i]; } return s;`,
-      },
-    ];
+    const row = `x[this.thread.y * ${width} + i]`;
+    const column = (x: string) => `w[${x} * ${width} + i]`;
+    const bodies = dotProducts(width, out, row, column, bias ? (x) => `bias[${x}]` : undefined);
+    return [{ out: [out, numel(y) / out], inputs: { x: 0, w: 1, ...(bias && { bias: 2 }) }, ...bodies }];
   },
 });
 

@@ -141,6 +141,30 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     assert.ok(got.launches <= 25, `expected at most 25 launches, got ${got.launches}`);
   });
 
+  test(`${name}: products with four columns per thread and with one are those of cpu`, async () => {
+    const cpu = await openDevice('cpu');
+    for (const [m, k, n] of [
+      [64, 5, 64],
+      [64, 5, 66],
+    ] as const) {
+      for (const [transposeA, transposeB] of [
+        [false, false],
+        [true, false],
+        [false, true],
+      ] as const) {
+        const product = (device: Device) => {
+          const values = (shape: T.Shape, seed: number) => T.randn(shape, new T.Rng(seed), { device });
+          const a = values(transposeA ? [2, k, m] : [2, m, k], 1);
+          const b = values(transposeB ? [n, k] : [k, n], 2);
+          const y = T.matmul(a, b, { transposeA, transposeB });
+          return T.add(y, transposeB ? T.linear(a, b, values([n], 3)) : 0); // a kernel that reads it on
+        };
+        const [want, got] = [await list(product(cpu)), await list(product(device))];
+        for (const [i, w] of want.entries()) assert.ok(Math.abs(got[i]! - w) < 1e-4, `${i}: ${w}, ${got[i]}`);
+      }
+    }
+  });
+
   test(`${name}: a kernel is compiled once per op and shape, whatever its scalars`, async () => {
     await T.mul(on([1, 2, 3, 4, 5]), 2).data();
     const { kernels, launches } = device.stats();
