@@ -188,6 +188,7 @@ export class Threads {
   /** Ends the workers. */
   async close(): Promise<void> {
     this.#ready = false;
+    if (this.#workers.length === 0) return;
     this.#control[WORD.kernel] = STOP;
     this.#publish();
     await Promise.all(this.#workers.map((w) => w.terminate()));

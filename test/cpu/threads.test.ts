@@ -23,6 +23,12 @@ function start(count: number): { memory: CpuMemory; threads: Threads } {
   return { memory, threads: new Threads(memory, count, k.build(count > 1)) };
 }
 
+test('one thread closes after its memory has grown', async () => {
+  const { memory, threads } = start(1);
+  memory.alloc(2 ** 25);
+  await threads.close();
+});
+
 for (const count of [1, 2, 3]) {
   test(`${count} threads cover all items once, in multiples of the unit`, async () => {
     const { memory, threads } = start(count);
