@@ -14,6 +14,8 @@ import { kernelSource, linearThreads, withOffsets } from './source.ts';
 const LAUNCHES_IN_FLIGHT = 256;
 /** Arrays that one kernel may read: with its result they fill WebGPU's default of 8 storage buffers. */
 const MAX_ARRAYS = 7;
+/** Milliseconds. A browser whose GPU process has died fails at once, and says why a little later. */
+const NEWS_OF_LOSS = 100;
 /** From this many values on, a result waits for the answer whether memory sufficed. */
 const LARGE = 1 << 22;
 /** From this many values on, kernels compute four per thread where they can; below, threads would be too few. */
@@ -230,6 +232,7 @@ export class GpuJsDevice implements Device {
         this.#checkFault(op, shape);
         values.raw = await (values.length < LARGE ? work() : this.#backend.careful(work));
       } catch (error) {
+        if (!(error instanceof DeviceError)) await pause(NEWS_OF_LOSS);
         values.error = this.#error(op, shape, error);
       }
     });
@@ -344,4 +347,5 @@ export class GpuJsDevice implements Device {
   }
 }
 
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const identity = (n: number): Pass => ({ out: [n], inputs: { a: 0 }, body: 'return a[this.thread.x];' });
