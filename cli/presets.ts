@@ -31,7 +31,7 @@ export interface Preset {
 }
 
 export const presets = {
-  /** Two or three minutes: shows that everything runs and learns. */
+  /** A minute or so: shows that everything runs and learns. */
   smoke: {
     teacher: { ...teacherDefaults, steps: 80 },
     // the first 330 updates of 2,000; quantised from 160 on, 29 codes were in use
