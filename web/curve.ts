@@ -9,9 +9,10 @@ export interface LossCurve {
 
 /** Loss and squared error of every step on a logarithmic axis; drawn at most once a frame. */
 export function lossCurve(container: HTMLElement): LossCurve {
-  const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // asked for at every drawing, because the system may turn dark
+  const colour = (name: string) => () => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const axis = { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
-  const line = (label: string, stroke: string): uPlot.Series => ({
+  const line = (label: string, stroke: () => string): uPlot.Series => ({
     label,
     stroke,
     width: 1.5,

@@ -67,13 +67,15 @@ async function titok(steps: number, data: BatchSource, rng: Rng): Promise<Learne
   };
 }
 
-/** A picture as a grid of 8 × 8 codes. Fast: convolutions, started from principal components. */
+/** A picture as a grid of 8 × 8 codes. Fast, because convolutions know what is beside what. */
 async function teacher(steps: number, data: BatchSource, rng: Rng): Promise<Learner> {
   const settings: TeacherSettings = {
     ...teacherDefaults,
     teacher: { ...leanTeacher, codebookSize: 256 },
     steps,
     warmupSteps: Math.min(20, steps),
+    pcaStart: false, // from random numbers, so that there is something to see
+    continuousSteps: Math.min(100, Math.floor(steps / 3)), // random latents need longer than principal components
   };
   const training = await trainTeacher(settings, data, rng);
   return {
@@ -81,6 +83,9 @@ async function teacher(steps: number, data: BatchSource, rng: Rng): Promise<Lear
     parameters: count(training.teacher),
     look: (images) =>
       noGrad(() => {
+        const { encoder, decoder } = training.teacher;
+        if (training.done <= settings.continuousSteps)
+          return { output: decoder.forward(encoder.forward(images)), ids: undefined };
         const { reconstruction, codes } = training.teacher.forward(images);
         return { output: reconstruction, ids: codes };
       }),
