@@ -20,7 +20,7 @@ export async function benchStep(options: BenchOptions): Promise<void> {
   );
   await compare(
     {
-      bench: 'step',
+      bench: 'step-tiny',
       file: 'step',
       name: 'tiny',
       label: 'TiTok warm-up step, preset tiny, batch 16',
