@@ -4,7 +4,8 @@
     python3 SCRIPT CASE --profile                                the ops of one run instead
 
 Thread counts are set before torch is imported: OpenBLAS has a thread pool beside OpenMP's, so torch.set_num_threads
-alone leaves matrix products on all cores or makes the two pools compete.
+alone leaves matrix products on all cores or makes the two pools compete. MKL_NUM_THREADS is not set: torch takes it for
+OpenMP's, and was half as fast on two threads.
 """
 import argparse, json, math, os, resource, sys, time
 
@@ -14,7 +15,7 @@ parser.add_argument("--blas-threads", type=int, default=1)
 parser.add_argument("--omp-threads", type=int, default=1)
 parser.add_argument("--profile", action="store_true")
 args = parser.parse_args()
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.blas_threads)
+os.environ["OPENBLAS_NUM_THREADS"] = str(args.blas_threads)
 os.environ["OMP_NUM_THREADS"] = str(args.omp_threads)
 
 import numpy as np
