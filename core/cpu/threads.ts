@@ -3,7 +3,7 @@
  *
  * A worker is a function of the shared memory alone: it waits for the sequence word to change, reads a kernel number
  * and arguments, runs its range, and counts itself done. Modules stand in memory as a linked list, which a worker reads
- * on before each kernel. Waiting means spinning for half a millisecond and then sleeping, so that a stream of small ops
+ * on before each kernel. Waiting means spinning for a moment and then sleeping, so that a stream of small ops
  * costs no system calls and an idle process no time.
  */
 import { DeviceError } from '../device.ts';
@@ -28,9 +28,11 @@ const STOP = -1;
 
 /** Below this many scalar operations a barrier costs more than it gains. */
 const WORK_PER_BARRIER = 131072;
-/** Turns of a waiting loop before sleeping, about half a millisecond: with 20 µs, workers slept between ops and waking them
-    made a small model's step a fifth longer. */
-const SPIN = 400_000;
+/**
+ * Turns of a waiting loop before sleeping, a tenth of a millisecond or more. At 20,000 workers sleep between ops, and waking them
+ * makes a small model's step a fifth longer; at 400,000 a step takes twice as long where another program wants the core.
+ */
+const SPIN = 100_000;
 
 /** The functions in which threads wait. The constant place of each word is baked in. */
 export function defineWaiting(k: KernelBuilder): void {
