@@ -41,6 +41,7 @@ export const presets = {
       steps: 20,
       warmupSteps: 5,
       weights: { ...laptopFinetune, perceptual: 0, adversarial: 0 },
+      sharpness: 1, // pixel terms alone want the blur
     },
     single: { ...singleDefaults, model: { ...models.smoke, head: 'pixels' }, steps: 330 },
     generator: { ...generatorDefaults, generator: laptopGenerators.smoke, steps: 100 },

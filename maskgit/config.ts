@@ -98,7 +98,7 @@ export const laptopGenerators = {
   small: laptop(192, 6, 32),
 } satisfies Record<string, GeneratorConfig>;
 
-/** After 1,000 updates a weak pull is best: Fréchet distance 39 at guidance 2 and temperature 3, 43 at 4.5 and 4. */
+/** After 1,000 updates a weak pull is best: Fréchet distance 39 at guidance 2 and temperature 3, 42 at 4.5 and 4. */
 export const laptopSampling = {
   smoke: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },
   tiny: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
