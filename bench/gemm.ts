@@ -1,6 +1,6 @@
 /** Matrix products of the shapes that training runs, with `benchmark`, in GFLOP/s on one thread and on all. */
 import Benchmark from 'benchmark';
-import { matmul, openDevice, Rng, randn, setDefaultDevice } from '../core/index.ts';
+import { matmul, openDevice, Rng, randn, setDefaultDevice, tidy } from '../core/index.ts';
 import type { BenchOptions } from './main.ts';
 import { round } from './measure.ts';
 
@@ -24,7 +24,7 @@ export async function benchGemm({ threads, quick, print }: BenchOptions): Promis
       const [m, k, n] = shape;
       const rng = new Rng(1);
       const [a, b] = [randn([m, k], rng), randn([k, n], rng)];
-      const { seconds, spread } = await measure(() => matmul(a, b).dispose(), quick ? 0.01 : 1);
+      const { seconds, spread } = await measure(() => tidy(() => void matmul(a, b)), quick ? 0.01 : 1);
       const gflops = (2 * m * k * n) / seconds / 1e9;
       print(
         {

@@ -1,5 +1,5 @@
 /** One transformer block, [8, 97, 192], three heads: forward, or forward, backward and update; and a product of 512³. */
-import { matmul, noGrad, Rng, tensor, tensorScope, valueAndGrad } from '../../core/index.ts';
+import { matmul, noGrad, Rng, tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
 import { AdamW, mse, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled, signals } from '../values.ts';
@@ -35,7 +35,7 @@ function forward(): Workload {
 
 function product(): Workload {
   const [a, b] = [tensor(signals('a', [512, 512]), [512, 512]), tensor(signals('b', [512, 512]), [512, 512])];
-  return { run: () => matmul(a, b).dispose(), check: matmul(a, b) };
+  return { run: () => tidy(() => void matmul(a, b)), check: matmul(a, b) };
 }
 
 await serve({ training, forward, matmul: product });

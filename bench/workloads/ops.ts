@@ -10,6 +10,7 @@ import {
   type Tensor,
   tensor,
   tensorScope,
+  tidy,
 } from '../../core/index.ts';
 import { AdamW } from '../../nn/index.ts';
 import { serve, type Workload } from '../serve.ts';
@@ -27,7 +28,7 @@ const forward =
   (f: Function, ...shapes: Shape[]) =>
   (): Workload => {
     const xs = shapes.map((shape, i) => numbers(`x${i}`, shape));
-    return { run: () => noGrad(() => f(...xs)).dispose(), check: noGrad(() => f(...xs)) };
+    return { run: () => tidy(() => noGrad(() => void f(...xs))), check: noGrad(() => f(...xs)) };
   };
 
 /** Only the backward walk: the forward result stays recorded. */

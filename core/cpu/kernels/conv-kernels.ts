@@ -52,15 +52,15 @@ function definePlace(k: KernelBuilder): void {
       p.set(at(at(a.src, i32.mul(i, a.srcPlane)), a.srcAt));
       q.set(at(a.dst, i32.mul(i, a.dstPlane)));
       t.set(v.const(0));
-      eachFour(f, L, j, i32.shru(a.zero, c(2)), ({ store }) => store(at(q, j), t));
+      eachFour(f, L, j, i32.shru(a.zero, c(2)), ({ store }) => store(q, t));
       q.set(at(q, a.dstAt));
       f.loop(y, a.rows, 1, () => {
         f.if(
           i32.and(i32.eq(a.srcStep, c(4)), i32.eq(a.dstStep, c(4))),
           () =>
-            eachFour(f, L, j, a.columns, ({ store }) => {
-              t.set(v.load(at(p, j)));
-              store(at(q, j), t);
+            eachFour(f, L, j, a.columns, ({ load, store }) => {
+              t.set(load(p));
+              store(q, t);
             }),
           () => {
             from.set(p);

@@ -27,8 +27,8 @@ export function define(k: KernelBuilder): void {
       rowMaximum(f, L, j, row, a.n, top);
       z.set(v.const(0));
       s.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live }) => {
-        t.set(v.sub(live(v.load(at(row, j)), top), top));
+      eachFour(f, L, j, a.n, ({ load, live }) => {
+        t.set(v.sub(live(load(row), top), top));
         s.set(v.sub(s, t));
         z.set(v.add(z, live(exp(t), v.const(0))));
       });
@@ -57,15 +57,15 @@ export function define(k: KernelBuilder): void {
       g.set(v.splat(share(i)));
       rowMaximum(f, L, j, row, a.n, top);
       z.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live, store }) => {
-        t.set(live(exp(v.sub(v.load(at(row, j)), top)), v.const(0)));
+      eachFour(f, L, j, a.n, ({ load, live, store }) => {
+        t.set(live(exp(v.sub(load(row), top)), v.const(0)));
         z.set(v.add(z, t));
-        store(at(out, j), t);
+        store(out, t);
       });
       z.set(v.splat(f32.div(f32.const(1), sum4(z))));
-      eachFour(f, L, j, a.n, ({ store }) => {
-        t.set(v.mul(g, v.sub(v.mul(v.load(at(out, j)), z), less)));
-        store(at(out, j), t);
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        t.set(v.mul(g, v.sub(v.mul(load(out), z), less)));
+        store(out, t);
       });
       id.set(i32.fromFloat(f32.load(at(a.target, i32.shl(i, c(2))))));
       f.if(i32.ltu(id, a.n), () => {

@@ -30,8 +30,8 @@ export function define(k: KernelBuilder): void {
       f.if(i32.lt(i, a.entries), () => {
         row.set(at(a.e, i32.shl(i32.mul(i, a.dim), c(2))));
         s.set(v.const(0));
-        eachFour(f, L, j, a.dim, ({ live }) => {
-          t.set(live(v.load(at(row, j)), v.const(0)));
+        eachFour(f, L, j, a.dim, ({ load, live }) => {
+          t.set(live(load(row), v.const(0)));
           s.set(k.madd(t, t, s));
         });
         sum.set(f32.add(f32.add(v.lane(s, 0), v.lane(s, 1)), f32.add(v.lane(s, 2), v.lane(s, 3))));

@@ -8,9 +8,9 @@
  *   dx = (u − mean(u) − xhat · mean(u · xhat)) / √(variance + eps),   u = g · gain
  */
 import { type F32, f32, type I32, i32, type V128, v } from '../emitter.ts';
-import { type KernelBuilder, type Locals, sum4 } from '../kernel-builder.ts';
+import type { KernelBuilder, Locals } from '../kernel-builder.ts';
 import { type CpuRef, options, type Routine, ref } from '../routine.ts';
-import { eachFour, floats, ints, vectors } from './locals.ts';
+import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
 import { reduceParts } from './parts.ts';
 
 const at = i32.add;
@@ -38,22 +38,24 @@ function standardizer(k: KernelBuilder, L: Locals) {
 export function define(k: KernelBuilder): void {
   k.def('moments', 'x n eps:f32 out', (f, a, L) => {
     const { j } = ints(L, 'j');
-    const { s, s2, t, m } = vectors(L, 's s2 t m');
+    const { t, m } = vectors(L, 't m');
+    const [s, s2] = [rowSum(k, L, 's'), rowSum(k, L, 's2')];
     const { mean, d, rn } = floats(L, 'mean d rn');
     rn.set(f32.div(f32.const(1), f32.fromInt(a.n)));
-    s.set(v.const(0));
-    eachFour(f, L, j, a.n, ({ live }) => s.set(v.add(s, live(v.load(at(a.x, j)), v.const(0)))));
-    mean.set(f32.mul(sum4(s), rn));
+    s.clear();
+    eachFour(f, L, j, a.n, ({ turn, load, live }) => s.add(turn, live(load(a.x), v.const(0))), TURNS);
+    mean.set(f32.mul(s.total(), rn));
     m.set(v.splat(mean));
-    s.set(v.const(0));
-    s2.set(v.const(0));
-    eachFour(f, L, j, a.n, ({ live }) => {
-      t.set(v.sub(live(v.load(at(a.x, j)), m), m));
-      s.set(v.add(s, t));
-      s2.set(k.madd(t, t, s2));
-    });
-    d.set(f32.mul(sum4(s), rn));
-    const variance: F32 = f32.sub(f32.mul(sum4(s2), rn), f32.mul(d, d));
+    s.clear();
+    s2.clear();
+    const term = ({ turn, load, live }: Step) => {
+      t.set(v.sub(live(load(a.x), m), m));
+      s.add(turn, t);
+      s2.addProduct(turn, t, t);
+    };
+    eachFour(f, L, j, a.n, term, TURNS);
+    d.set(f32.mul(s.total(), rn));
+    const variance: F32 = f32.sub(f32.mul(s2.total(), rn), f32.mul(d, d));
     f.do(
       f32.store(a.out, mean, M),
       f32.store(a.out, d, DELTA),
@@ -70,38 +72,39 @@ export function define(k: KernelBuilder): void {
     f.for(i, a.begin, a.end, c(1), () => {
       f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
       standard.load(a.scratch);
-      eachFour(f, L, j, a.n, ({ store }) => {
-        t.set(standard.xhat(v.load(at(a.x, j)))); // xhat
-        t.set(k.madd(t, v.load(at(a.gain, j)), v.load(at(a.bias, j))));
-        store(at(a.y, j), t);
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        t.set(standard.xhat(load(a.x))); // xhat
+        t.set(k.madd(t, load(a.gain), load(a.bias)));
+        store(a.y, t);
       });
       for (const p of [a.x, a.y]) p.set(at(p, step));
     });
   });
   k.def('layerNormGrad', 'begin end scratch x gain g y n eps:f32', (f, a, L) => {
     const { i, j, step } = ints(L, 'i j step');
-    const { t, u, s1, s2 } = vectors(L, 't u s1 s2');
+    const { t, u, mean1, mean2 } = vectors(L, 't u mean1 mean2');
+    const [s1, s2] = [rowSum(k, L, 's1'), rowSum(k, L, 's2')];
     const standard = standardizer(k, L);
-    const xhat = () => standard.xhat(v.load(at(a.x, j)));
-    const mean = (s: typeof s1) => v.splat(f32.div(sum4(s), f32.fromInt(a.n)));
+    const mean = (s: typeof s1) => v.splat(f32.div(s.total(), f32.fromInt(a.n)));
+    const term = ({ turn, load, live }: Step) => {
+      u.set(live(v.mul(load(a.g), load(a.gain)), v.const(0)));
+      s1.add(turn, u);
+      s2.addProduct(turn, u, live(standard.xhat(load(a.x)), v.const(0)));
+    };
     step.set(i32.shl(a.n, c(2)));
     for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(a.begin, step)));
     f.for(i, a.begin, a.end, c(1), () => {
       f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
       standard.load(a.scratch);
-      s1.set(v.const(0));
-      s2.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live }) => {
-        u.set(live(v.mul(v.load(at(a.g, j)), v.load(at(a.gain, j))), v.const(0)));
-        s1.set(v.add(s1, u));
-        s2.set(k.madd(u, live(xhat(), v.const(0)), s2));
-      });
-      s1.set(mean(s1));
-      s2.set(mean(s2));
-      eachFour(f, L, j, a.n, ({ store }) => {
-        u.set(v.sub(v.mul(v.load(at(a.g, j)), v.load(at(a.gain, j))), s1));
-        t.set(v.mul(standard.rstd, v.sub(u, v.mul(xhat(), s2))));
-        store(at(a.y, j), t);
+      s1.clear();
+      s2.clear();
+      eachFour(f, L, j, a.n, term, TURNS);
+      mean1.set(mean(s1));
+      mean2.set(mean(s2));
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        u.set(v.sub(v.mul(load(a.g), load(a.gain)), mean1));
+        t.set(v.mul(standard.rstd, v.sub(u, v.mul(standard.xhat(load(a.x)), mean2))));
+        store(a.y, t);
       });
       for (const p of [a.x, a.g, a.y]) p.set(at(p, step));
     });
@@ -115,17 +118,17 @@ export function define(k: KernelBuilder): void {
     f.for(p, a.begin, a.end, c(1), () => {
       out.set(at(a.y, i32.mul(p, step)));
       t.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ store }) => store(at(out, j), t));
+      eachFour(f, L, j, a.n, ({ store }) => store(out, t));
       to.set(i32.min(a.rows, i32.mul(at(p, c(1)), a.part)));
       f.for(i, i32.mul(p, a.part), to, c(1), () => {
         x.set(at(a.x, i32.mul(i, step)));
         g.set(at(a.g, i32.mul(i, step)));
         f.do(k.call('moments', x, a.n, a.eps, a.scratch));
         standard.load(a.scratch);
-        eachFour(f, L, j, a.n, ({ store }) => {
-          t.set(standard.xhat(v.load(at(x, j))));
-          t.set(k.madd(t, v.load(at(g, j)), v.load(at(out, j))));
-          store(at(out, j), t);
+        eachFour(f, L, j, a.n, ({ load, store }) => {
+          t.set(standard.xhat(load(x)));
+          t.set(k.madd(t, load(g), load(out)));
+          store(out, t);
         });
       });
     });
@@ -145,9 +148,9 @@ export function define(k: KernelBuilder): void {
       f.loop(r, a.channels, 1, () => {
         scale.set(v.mul(v.loadSplat(a.scratch, RSTD), v.loadSplat(at(a.gain, channel))));
         shift.set(v.sub(v.loadSplat(at(a.bias, channel)), v.mul(v.loadSplat(a.scratch, DELTA), scale)));
-        eachFour(f, L, j, a.n, ({ store }) => {
-          t.set(k.madd(v.sub(v.load(at(x, j)), m), scale, shift));
-          store(at(y, j), t);
+        eachFour(f, L, j, a.n, ({ load, store }) => {
+          t.set(k.madd(v.sub(load(x), m), scale, shift));
+          store(y, t);
         });
         for (const p of [x, y]) p.set(at(p, i32.shl(a.n, c(2))));
         channel.set(at(channel, c(4)));
@@ -157,17 +160,19 @@ export function define(k: KernelBuilder): void {
   /** Sums over a channel's row: s1 = Σ g, s2 = Σ g · xhat. */
   k.def('channel_sums', 'x g n moments out', (f, a, L) => {
     const { j } = ints(L, 'j');
-    const { t, s1, s2 } = vectors(L, 't s1 s2');
+    const { t } = vectors(L, 't');
+    const [s1, s2] = [rowSum(k, L, 's1'), rowSum(k, L, 's2')];
     const standard = standardizer(k, L);
     standard.load(a.moments);
-    s1.set(v.const(0));
-    s2.set(v.const(0));
-    eachFour(f, L, j, a.n, ({ live }) => {
-      t.set(live(v.load(at(a.g, j)), v.const(0)));
-      s1.set(v.add(s1, t));
-      s2.set(k.madd(t, live(standard.xhat(v.load(at(a.x, j))), v.const(0)), s2));
-    });
-    f.do(f32.store(a.out, sum4(s1)), f32.store(a.out, sum4(s2), 4));
+    s1.clear();
+    s2.clear();
+    const term = ({ turn, load, live }: Step) => {
+      t.set(live(load(a.g), v.const(0)));
+      s1.add(turn, t);
+      s2.addProduct(turn, t, live(standard.xhat(load(a.x)), v.const(0)));
+    };
+    eachFour(f, L, j, a.n, term, TURNS);
+    f.do(f32.store(a.out, s1.total()), f32.store(a.out, s2.total(), 4));
   });
   k.def('groupNormGrad', `begin end scratch x gain g y ${group}`, (f, a, L) => {
     const { i, j, r, channel, x, g, y, size } = ints(L, 'i j r channel x g y size');
@@ -203,11 +208,11 @@ export function define(k: KernelBuilder): void {
       y.set(at(a.y, i32.shl(i32.mul(i, size), c(2))));
       eachChannel((x, g) => {
         gain.set(v.loadSplat(at(a.gain, channel)));
-        eachFour(f, L, j, a.n, ({ store }) => {
-          t.set(standard.xhat(v.load(at(x, j))));
-          t.set(v.sub(v.sub(v.mul(v.load(at(g, j)), gain), mean1), v.mul(t, mean2)));
+        eachFour(f, L, j, a.n, ({ load, store }) => {
+          t.set(standard.xhat(load(x)));
+          t.set(v.sub(v.sub(v.mul(load(g), gain), mean1), v.mul(t, mean2)));
           t.set(v.mul(t, standard.rstd));
-          store(at(y, j), t);
+          store(y, t);
         });
         y.set(at(y, rowBytes));
       });

@@ -25,7 +25,7 @@ export function define(k: KernelBuilder): void {
         part.set(at(part, i32.shl(a.n, c(2))));
         s.set(v.add(s, v.load(part)));
       });
-      store(at(a.y, j), s);
+      store(a.y, s);
     });
   });
 }

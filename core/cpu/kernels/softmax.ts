@@ -2,7 +2,7 @@
 import { f32, type I32, i32, type Local, v } from '../emitter.ts';
 import { type KernelBuilder, type Locals, max4, sum4 } from '../kernel-builder.ts';
 import { type CpuRef, type Routine, ref } from '../routine.ts';
-import { type Code, eachFour, ints, vectors } from './locals.ts';
+import { type Code, eachFour, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
 import { vectorMath } from './vector-math.ts';
 
 const at = i32.add;
@@ -10,8 +10,12 @@ const c = i32.const;
 
 /** Sets `top` to the largest of a row's n values, in all lanes. NaN is passed over here; the exponentials bring it in. */
 export function rowMaximum(f: Code, L: Locals, j: Local<'i32'>, row: I32, n: I32, top: Local<'v128'>): void {
-  top.set(v.const(-Infinity));
-  eachFour(f, L, j, n, ({ live }) => top.set(v.pmax(top, live(v.load(at(row, j)), v.const(-Infinity)))));
+  const tops = [top, ...Array.from({ length: TURNS - 1 }, (_, i) => L(`top of turn ${i + 1}`))];
+  for (const t of tops) t.set(v.const(-Infinity));
+  const larger = ({ turn, load, live }: Step) =>
+    tops[turn]!.set(v.pmax(tops[turn]!, live(load(row), v.const(-Infinity))));
+  eachFour(f, L, j, n, larger, TURNS);
+  for (const t of tops.slice(1)) top.set(v.pmax(top, t));
   top.set(v.splat(max4(top)));
 }
 
@@ -26,15 +30,15 @@ export function define(k: KernelBuilder): void {
       rowMaximum(f, L, j, a.src, a.n, top);
       top.set(v.mul(top, scale));
       s.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live, store }) => {
-        t.set(live(exp(v.sub(v.mul(v.load(at(a.src, j)), scale), top)), v.const(0)));
+      eachFour(f, L, j, a.n, ({ load, live, store }) => {
+        t.set(live(exp(v.sub(v.mul(load(a.src), scale), top)), v.const(0)));
         s.set(v.add(s, t));
-        store(at(a.dst, j), t);
+        store(a.dst, t);
       });
       s.set(v.splat(f32.div(f32.const(1), sum4(s))));
-      eachFour(f, L, j, a.n, ({ store }) => {
-        t.set(v.mul(v.load(at(a.dst, j)), s));
-        store(at(a.dst, j), t);
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        t.set(v.mul(load(a.dst), s));
+        store(a.dst, t);
       });
       a.src.set(at(a.src, a.srcStep));
       a.dst.set(at(a.dst, a.dstStep));
@@ -44,18 +48,18 @@ export function define(k: KernelBuilder): void {
   // dst = scale · y (g − Σ y g); rows of y, g and dst stand `step` bytes apart; dst may be g
   k.def('softmax_grad_rows', 'y g dst rows n step scale:f32', (f, a, L) => {
     const { i, j } = ints(L, 'i j');
-    const { s, t, scale } = vectors(L, 's t scale');
+    const { s, scale, t } = vectors(L, 's scale t');
+    const dot = rowSum(k, L, 'dot');
     scale.set(v.splat(a.scale));
     f.loop(i, a.rows, 1, () => {
-      s.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live }) => {
-        t.set(live(v.load(at(a.y, j)), v.const(0)));
-        s.set(k.madd(t, live(v.load(at(a.g, j)), v.const(0)), s));
-      });
-      s.set(v.splat(sum4(s)));
-      eachFour(f, L, j, a.n, ({ store }) => {
-        t.set(v.mul(v.mul(v.load(at(a.y, j)), scale), v.sub(v.load(at(a.g, j)), s)));
-        store(at(a.dst, j), t);
+      dot.clear();
+      const term = ({ turn, load, live }: Step) =>
+        dot.addProduct(turn, live(load(a.y), v.const(0)), live(load(a.g), v.const(0)));
+      eachFour(f, L, j, a.n, term, TURNS);
+      s.set(v.splat(dot.total()));
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        t.set(v.mul(v.mul(load(a.y), scale), v.sub(load(a.g), s)));
+        store(a.dst, t);
       });
       for (const p of [a.y, a.g, a.dst]) p.set(at(p, a.step));
     });
@@ -85,14 +89,14 @@ export function define(k: KernelBuilder): void {
     f.for(i, a.begin, a.end, c(1), () => {
       rowMaximum(f, L, j, a.x, a.n, top);
       s.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live }) => {
-        t.set(exp(v.sub(v.load(at(a.x, j)), top)));
+      eachFour(f, L, j, a.n, ({ load, live }) => {
+        t.set(exp(v.sub(load(a.x), top)));
         s.set(v.add(s, live(t, v.const(0))));
       });
       s.set(log(v.splat(sum4(s))));
-      eachFour(f, L, j, a.n, ({ store }) => {
-        t.set(v.sub(v.sub(v.load(at(a.x, j)), top), s)); // x − top first: exact where it matters
-        store(at(a.y, j), t);
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        t.set(v.sub(v.sub(load(a.x), top), s)); // x − top first: exact where it matters
+        store(a.y, t);
       });
       for (const p of [a.x, a.y]) p.set(at(p, step));
     });
@@ -105,12 +109,12 @@ export function define(k: KernelBuilder): void {
     for (const p of [a.y, a.g, a.dst]) p.set(rowAt(p, a.begin, step));
     f.for(i, a.begin, a.end, c(1), () => {
       s.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ live }) => s.set(v.add(s, live(v.load(at(a.g, j)), v.const(0)))));
+      eachFour(f, L, j, a.n, ({ load, live }) => s.set(v.add(s, live(load(a.g), v.const(0)))));
       s.set(v.splat(sum4(s)));
-      eachFour(f, L, j, a.n, ({ store }) => {
-        t.set(exp(v.load(at(a.y, j))));
-        t.set(v.sub(v.load(at(a.g, j)), v.mul(t, s)));
-        store(at(a.dst, j), t);
+      eachFour(f, L, j, a.n, ({ load, store }) => {
+        t.set(exp(load(a.y)));
+        t.set(v.sub(load(a.g), v.mul(t, s)));
+        store(a.dst, t);
       });
       for (const p of [a.y, a.g, a.dst]) p.set(at(p, step));
     });
