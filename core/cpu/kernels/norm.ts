@@ -72,11 +72,18 @@ export function define(k: KernelBuilder): void {
     f.for(i, a.begin, a.end, c(1), () => {
       f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
       standard.load(a.scratch);
-      eachFour(f, L, j, a.n, ({ load, store }) => {
-        t.set(standard.xhat(load(a.x))); // xhat
-        t.set(k.madd(t, load(a.gain), load(a.bias)));
-        store(a.y, t);
-      });
+      eachFour(
+        f,
+        L,
+        j,
+        a.n,
+        ({ load, store }) => {
+          t.set(standard.xhat(load(a.x))); // xhat
+          t.set(k.madd(t, load(a.gain), load(a.bias)));
+          store(a.y, t);
+        },
+        TURNS,
+      );
       for (const p of [a.x, a.y]) p.set(at(p, step));
     });
   });
@@ -101,11 +108,18 @@ export function define(k: KernelBuilder): void {
       eachFour(f, L, j, a.n, term, TURNS);
       mean1.set(mean(s1));
       mean2.set(mean(s2));
-      eachFour(f, L, j, a.n, ({ load, store }) => {
-        u.set(v.sub(v.mul(load(a.g), load(a.gain)), mean1));
-        t.set(v.mul(standard.rstd, v.sub(u, v.mul(standard.xhat(load(a.x)), mean2))));
-        store(a.y, t);
-      });
+      eachFour(
+        f,
+        L,
+        j,
+        a.n,
+        ({ load, store }) => {
+          u.set(v.sub(v.mul(load(a.g), load(a.gain)), mean1));
+          t.set(v.mul(standard.rstd, v.sub(u, v.mul(standard.xhat(load(a.x)), mean2))));
+          store(a.y, t);
+        },
+        TURNS,
+      );
       for (const p of [a.x, a.g, a.y]) p.set(at(p, step));
     });
   });
@@ -125,11 +139,18 @@ export function define(k: KernelBuilder): void {
         g.set(at(a.g, i32.mul(i, step)));
         f.do(k.call('moments', x, a.n, a.eps, a.scratch));
         standard.load(a.scratch);
-        eachFour(f, L, j, a.n, ({ load, store }) => {
-          t.set(standard.xhat(load(x)));
-          t.set(k.madd(t, load(g), load(out)));
-          store(out, t);
-        });
+        eachFour(
+          f,
+          L,
+          j,
+          a.n,
+          ({ load, store }) => {
+            t.set(standard.xhat(load(x)));
+            t.set(k.madd(t, load(g), load(out)));
+            store(out, t);
+          },
+          TURNS,
+        );
       });
     });
   });

@@ -36,10 +36,17 @@ export function define(k: KernelBuilder): void {
         store(a.dst, t);
       });
       s.set(v.splat(f32.div(f32.const(1), sum4(s))));
-      eachFour(f, L, j, a.n, ({ load, store }) => {
-        t.set(v.mul(load(a.dst), s));
-        store(a.dst, t);
-      });
+      eachFour(
+        f,
+        L,
+        j,
+        a.n,
+        ({ load, store }) => {
+          t.set(v.mul(load(a.dst), s));
+          store(a.dst, t);
+        },
+        TURNS,
+      );
       a.src.set(at(a.src, a.srcStep));
       a.dst.set(at(a.dst, a.dstStep));
     });
@@ -57,10 +64,17 @@ export function define(k: KernelBuilder): void {
         dot.addProduct(turn, live(load(a.y), v.const(0)), live(load(a.g), v.const(0)));
       eachFour(f, L, j, a.n, term, TURNS);
       s.set(v.splat(dot.total()));
-      eachFour(f, L, j, a.n, ({ load, store }) => {
-        t.set(v.mul(v.mul(load(a.y), scale), v.sub(load(a.g), s)));
-        store(a.dst, t);
-      });
+      eachFour(
+        f,
+        L,
+        j,
+        a.n,
+        ({ load, store }) => {
+          t.set(v.mul(v.mul(load(a.y), scale), v.sub(load(a.g), s)));
+          store(a.dst, t);
+        },
+        TURNS,
+      );
       for (const p of [a.y, a.g, a.dst]) p.set(at(p, a.step));
     });
   });
