@@ -5,8 +5,8 @@ import type { KernelBuilder } from './kernel-builder.ts';
 
 export type { KernelBuilder } from './kernel-builder.ts';
 
-/** Scratch floats of each thread: a packed 256 × 256 panel and 4096 more. */
-export const SCRATCH_FLOATS = 256 * 256 + 4096;
+/** Scratch floats of each thread: the seven sums of a large product, or a packed 256 × 256 panel and scores of attention. */
+export const SCRATCH_FLOATS = 160_000;
 
 /** A tensor in the device's memory. Buffers start on 64 bytes; at least 16 readable bytes follow the last value. */
 export interface CpuRef {

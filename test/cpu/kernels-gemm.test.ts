@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as gemm from '../../core/cpu/kernels/gemm.ts';
 import * as matmul from '../../core/cpu/kernels/matmul.ts';
+import * as strassen from '../../core/cpu/kernels/strassen.ts';
 import { assertClose, harness, randomValues, type Values } from './harness.ts';
 
 const random = randomValues(1);
@@ -32,13 +33,14 @@ function product(
 const SIZES = [
   [1, 1, 1, 1, 1], [1, 1, 4, 3, 8], [1, 1, 5, 9, 7], [3, 3, 97, 16, 97], [9, 1, 6, 5, 11], [1, 9, 3, 8, 13],
   [1, 1, 131, 260, 12], [1, 1, 13, 300, 270], [2, 2, 2, 257, 264], [1, 1, 2, 600, 1], [2, 1, 4, 0, 3],
+  [1, 1, 64, 64, 64], [1, 1, 203, 131, 167], [1, 1, 341, 67, 70], [2, 1, 70, 420, 259], [1, 1, 65, 401, 450],
 ] as const; // biome-ignore format: a table
 
 for (const [threads, fma] of [
   [1, false],
   [3, undefined],
 ] as const) {
-  const { run } = harness([gemm, matmul], { threads, ...(fma !== undefined && { fma }) });
+  const { run } = harness([gemm, strassen, matmul], { threads, ...(fma !== undefined && { fma }) });
   test(`matmul, all transposes, ${threads} shares`, () => {
     for (const [ba, bb, m, k, n] of SIZES)
       for (const transposeA of [false, true])
@@ -74,7 +76,7 @@ for (const [threads, fma] of [
 }
 
 test('NaN and Inf reach exactly the values that depend on them', () => {
-  const { run } = harness([gemm, matmul]);
+  const { run } = harness([gemm, strassen, matmul]);
   const a = random([1, 6, 5], (x, i) => (i === 7 ? NaN : i === 14 ? Infinity : x)); // in rows 1 and 2
   const b = random([1, 5, 9], Math.abs);
   const y = run('matmul', [1, 6, 9], a, b, { transposeA: false, transposeB: false });

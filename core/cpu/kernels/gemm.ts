@@ -14,7 +14,7 @@
  */
 import { type Fn, type I32, i32, type Local, type Statement, type V128, v } from '../emitter.ts';
 import type { KernelBuilder, Locals } from '../kernel-builder.ts';
-import { ints, vectors } from './locals.ts';
+import { type Code, ints, vectors } from './locals.ts';
 
 const k = i32.const;
 const at = i32.add;
@@ -30,18 +30,30 @@ export const gemmScratch = (n: number, depth: number): number =>
 /** What is added to the product. */
 export const ADD = { nothing: 0, c: 1, columnBias: 2, rowBias: 3 } as const;
 
+/** How A is stored: rows of k, or, transposed, rows of m. */
+export type Mode = 'row' | 'col';
+
 export const routines = {};
 export function define(b: KernelBuilder): void {
-  definePack(b);
+  definePack(b, 'pack');
+  definePack(b, 'pack_sum');
   for (const mode of ['row', 'col'] as const) {
     defineBlock(b, mode);
     defineGemm(b, mode);
   }
 }
 
-/** B[kb, nb] → panels [nb/8][kb][8]. rs, cs: bytes between rows and columns of B; one of them is 4. */
-function definePack(b: KernelBuilder): void {
-  b.def('pack', 'src kb nb rs cs dst', (f, a, L) => {
+/**
+ * B[kb, nb] → panels [nb/8][kb][8]. rs, cs: bytes between rows and columns of B; one of them is 4. pack_sum packs
+ * B + sign · (what stands `other` bytes behind it).
+ */
+function definePack(b: KernelBuilder, name: 'pack' | 'pack_sum'): void {
+  const params = name === 'pack' ? 'src' : 'src other sign:f32';
+  b.def(name, `${params} kb nb rs cs dst`, (f, a, L) => {
+    const { s } = vectors(L, 's');
+    if (name === 'pack_sum') s.set(v.splat(a.sign));
+    const load: Load = (p, offset = 0) =>
+      name === 'pack' ? v.load(p, offset) : b.madd(v.load(at(p, a.other), offset), s, v.load(p, offset));
     const { j, kk, p, d, n, last } = ints(L, 'j kk p d n last');
     const q = Object.values(ints(L, 'q0 q1 q2 q3 q4 q5 q6 q7'));
     d.set(a.dst);
@@ -52,11 +64,11 @@ function definePack(b: KernelBuilder): void {
         i32.eq(a.cs, k(4)),
         () =>
           f.loop(kk, a.kb, 1, () => {
-            f.do(v.store(d, v.load(p)));
+            f.do(v.store(d, load(p)));
             // a narrow last panel must not read far past the end of B
             f.if(
               i32.gt(n, k(4)),
-              () => f.do(v.store(d, v.load(p, 16), 16)),
+              () => f.do(v.store(d, load(p, 16), 16)),
               () => f.do(v.store(d, v.const(0), 16)),
             );
             p.set(at(p, a.rs));
@@ -68,7 +80,7 @@ function definePack(b: KernelBuilder): void {
           });
           last.set(at(d, i32.shl(a.kb, k(5))));
           f.loop(kk, a.kb, 4, () => {
-            for (const half of [0, 1]) transpose4(f, L, q.slice(4 * half, 4 * half + 4), d, 16 * half);
+            for (const half of [0, 1]) transpose4(f, L, load, q.slice(4 * half, 4 * half + 4), d, 16 * half);
             for (const column of q) column.set(at(column, k(16)));
             d.set(at(d, k(128)));
           });
@@ -79,11 +91,13 @@ function definePack(b: KernelBuilder): void {
   });
 }
 
+type Load = (p: I32, offset?: number) => V128;
+
 /** Four vectors at `columns` become four rows, 32 bytes apart, at d + offset. */
-function transpose4(f: Fn, L: Locals, columns: readonly I32[], d: I32, offset: number): void {
+function transpose4(f: Fn, L: Locals, load: Load, columns: readonly I32[], d: I32, offset: number): void {
   const { t0, t1, t2, t3, s0, s1 } = vectors(L, 't0 t1 t2 t3 s0 s1');
   [t0, t1, t2, t3].forEach((t, i) => {
-    t.set(v.load(columns[i]!));
+    t.set(load(columns[i]!));
   });
   for (const row of [0, 2]) {
     const lanes = row ? [2, 6, 3, 7] : [0, 4, 1, 5];
@@ -94,40 +108,54 @@ function transpose4(f: Fn, L: Locals, columns: readonly I32[], d: I32, offset: n
   }
 }
 
+/** The accumulators of a tile, and where its four rows of A ('row') or its next four values of a k ('col') stand. */
+export function tileLocals(L: Locals, mode: Mode) {
+  return {
+    tile: [0, 1, 2, 3].map((x) => [L(`c${x}0`), L(`c${x}1`)] as const),
+    pa: Object.values<Local<'i32'>>(mode === 'row' ? ints(L, 'pa0 pa1 pa2 pa3') : ints(L, 'pa0')),
+  };
+}
+
+/** Σ over kb of four rows of A, from `pa` on, times the panel → `tile`. as: bytes from k to k, where mode is 'col'. */
+export function emitTile(b: KernelBuilder, f: Code, L: Locals, mode: Mode, panel: I32, kb: I32, as: I32): void {
+  const { tile, pa } = tileLocals(L, mode);
+  const { count, pb } = ints(L, 'count pb');
+  const { b0, b1, av } = vectors(L, 'b0 b1 av');
+  for (const row of tile) for (const x of row) x.set(v.const(0));
+  pb.set(panel);
+  count.set(kb);
+  f.doWhile(() => {
+    b0.set(v.load(pb));
+    b1.set(v.load(pb, 16));
+    tile.forEach(([c0, c1], x) => {
+      av.set(mode === 'row' ? v.loadSplat(pa[x]!) : v.loadSplat(pa[0]!, 4 * x));
+      c0.set(b.madd(av, b0, c0));
+      c1.set(b.madd(av, b1, c1));
+    });
+    for (const p of pa) p.set(at(p, mode === 'row' ? k(4) : as));
+    pb.set(at(pb, k(32)));
+    count.set(i32.sub(count, k(1)));
+    return count;
+  });
+}
+
 /**
  * C[m, nb] = A[m, kb] · panels, plus what `add` says. `as`: bytes between rows of A ('row'), or between its k where A is
  * stored transposed ('col'). `from`: bias of the first column or of row 0.
  */
-function defineBlock(b: KernelBuilder, mode: 'row' | 'col'): void {
+function defineBlock(b: KernelBuilder, mode: Mode): void {
   b.def(`block_${mode}`, 'm nb kb A as panels C ldc add from edge', (f, a, L) => {
-    const { mc, me, i, j, count, panel, pb, cp, cc, step } = ints(L, 'mc me i j count panel pb cp cc step');
+    const { mc, me, i, j, panel, cp, cc, step } = ints(L, 'mc me i j panel cp cc step');
     const { rows, columns, full, from, fromStep } = ints(L, 'rows columns full from fromStep');
-    const tile = [0, 1, 2, 3].map((x) => [L(`c${x}0`), L(`c${x}1`)] as const);
-    const { b0, b1, av } = vectors(L, 'b0 b1 av');
-    const pa = Object.values<Local<'i32'>>(mode === 'row' ? ints(L, 'pa0 pa1 pa2 pa3') : ints(L, 'pa0'));
+    const { tile, pa } = tileLocals(L, mode);
 
     const multiply = () => {
-      for (const row of tile) for (const x of row) x.set(v.const(0));
       if (mode === 'col') pa[0]!.set(at(a.A, i32.shl(i, k(2))));
       else {
         pa[0]!.set(at(a.A, i32.mul(i, a.as)));
         for (let x = 1; x < 4; x++) pa[x]!.set(at(pa[x - 1]!, i32.select(a.as, k(0), i32.gt(rows, k(x)))));
       }
-      pb.set(panel);
-      count.set(a.kb);
-      f.doWhile(() => {
-        b0.set(v.load(pb));
-        b1.set(v.load(pb, 16));
-        tile.forEach(([c0, c1], x) => {
-          av.set(mode === 'row' ? v.loadSplat(pa[x]!) : v.loadSplat(pa[0]!, 4 * x));
-          c0.set(b.madd(av, b0, c0));
-          c1.set(b.madd(av, b1, c1));
-        });
-        for (const p of pa) p.set(at(p, mode === 'row' ? k(4) : a.as));
-        pb.set(at(pb, k(32)));
-        count.set(i32.sub(count, k(1)));
-        return count;
-      });
+      emitTile(b, f, L, mode, panel, a.kb, a.as);
     };
     const store = () => {
       const eachRow = (value: (x: V128, offset: number) => V128) => {
@@ -200,7 +228,7 @@ function defineBlock(b: KernelBuilder, mode: 'row' | 'col'): void {
 }
 
 /** C[m, n] = A[m, depth] B[depth, n]; `buffer` has gemmScratch(n, depth) floats. `as` as in block, `rs cs` as in pack. */
-function defineGemm(b: KernelBuilder, mode: 'row' | 'col'): void {
+function defineGemm(b: KernelBuilder, mode: Mode): void {
   b.def(`gemm_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { kc, kb, nc, nb, add } = ints(L, 'kc kb nc nb add');
     const panels = at(a.buffer, k(EDGE_BYTES));

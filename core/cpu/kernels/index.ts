@@ -13,9 +13,11 @@ import * as parts from './parts.ts';
 import * as reduce from './reduce.ts';
 import * as resample from './resample.ts';
 import * as softmax from './softmax.ts';
+import * as strassen from './strassen.ts';
 
 export const kernelFiles: readonly KernelFile[] = [
   gemm,
+  strassen,
   matmul,
   parts,
   softmax,

@@ -24,7 +24,7 @@ export interface Step {
   store(p: I32, x: V128): void;
 }
 /** A function of any parameters, for code that only adds to its body. */
-export type Code = Pick<Fn, 'do' | 'if' | 'loop' | 'for'>;
+export type Code = Pick<Fn, 'do' | 'if' | 'loop' | 'for' | 'doWhile'>;
 
 /**
  * Emits `body` for each four of `count` values, j = 0, 16, 32, … bytes, and once more for one to three left over; with

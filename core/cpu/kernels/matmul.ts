@@ -32,7 +32,7 @@ function defineProduct(b: KernelBuilder, mode: 'row' | 'col'): void {
   b.def(`product_${mode}`, params, (f, a, L) => {
     const { i } = ints(L, 'i');
     const gemm = (m: I32, n: I32, A: I32, B: I32, C: I32, bias: I32) =>
-      f.do(b.call(`gemm_${mode}`, m, n, a.depth, A, a.as, B, a.rs, a.cs, C, a.ldc, a.add, bias, a.scratch));
+      f.do(b.call(`large_${mode}`, m, n, a.depth, A, a.as, B, a.rs, a.cs, C, a.ldc, a.add, bias, a.scratch));
     const share = i32.sub(a.end, a.begin);
     const floats = i32.shl(a.begin, k(2));
     f.if(i32.eq(a.split, k(ROWS)), () =>
