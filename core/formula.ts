@@ -11,6 +11,7 @@
 const ARITY = {
   add: 2, sub: 2, mul: 2, div: 2, neg: 1, max: 2, min: 2, pow: 2,
   exp: 1, log: 1, sqrt: 1, abs: 1, tanh: 1, erf: 1, sin: 1, cos: 1, acos: 1, floor: 1,
+  gelu: 1, geluSlope: 1, // of their own, because a vector form of the whole is cheaper than erf and exp: see spelledOut
   lt: 2, le: 2, eq: 2, where: 3,
 } as const; // biome-ignore format: a table
 export type FormulaFunction = keyof typeof ARITY;
@@ -186,6 +187,8 @@ export function derivative(e: Expr, name: string): Expr {
     case 'abs': return chain(() => call('sub', call('lt', zero, u), call('lt', u, zero)));
     case 'tanh': return chain(() => call('sub', c(1), call('mul', e, e)));
     case 'erf': return chain(() => call('mul', c(2 / Math.sqrt(Math.PI)), call('exp', call('neg', call('mul', u, u)))));
+    case 'gelu': return chain(() => call('geluSlope', u));
+    case 'geluSlope': return chain(() => call('mul', normalDensity(u), call('sub', c(2), call('mul', u, u))));
     case 'sin': return chain(() => call('cos', u));
     case 'cos': return chain(() => call('neg', call('sin', u)));
     case 'acos': return chain(() => call('neg', call('div', c(1), call('sqrt', call('sub', c(1), call('mul', u, u))))));
@@ -196,6 +199,21 @@ export function derivative(e: Expr, name: string): Expr {
     }
     case 'floor': case 'lt': case 'le': case 'eq': return zero;
   } // biome-ignore format: a table of derivatives
+}
+
+/** φ(u) = e^(−u²/2) / √(2π) */
+const normalDensity = (u: Expr): Expr =>
+  call('mul', constant(1 / Math.sqrt(2 * Math.PI)), call('exp', call('mul', constant(-0.5), call('mul', u, u))));
+
+/** The formula without `gelu` and `geluSlope`: gelu(u) = u Φ(u), its slope Φ(u) + u φ(u), Φ(u) = (1 + erf(u/√2)) / 2. */
+export function spelledOut(e: Expr): Expr {
+  if (e.kind !== 'call') return e;
+  const args = e.args.map(spelledOut);
+  if (e.fn !== 'gelu' && e.fn !== 'geluSlope') return call(e.fn, ...args);
+  const u = args[0]!;
+  const half = constant(0.5);
+  const cdf = call('add', half, call('mul', half, call('erf', call('mul', constant(Math.SQRT1_2), u))));
+  return e.fn === 'gelu' ? call('mul', u, cdf) : call('add', cdf, call('mul', u, normalDensity(u)));
 }
 
 /** Renames variables: the formula of a composite op in terms of its callers' names. */
@@ -232,7 +250,8 @@ export function literal(value: number): string {
  * @returns     the function body, and the helper functions it calls by name (`erf`, `tanh`)
  */
 export function formulaSource(f: Formula, read: (name: string) => string): { body: string; helpers: string[] } {
-  const order = topological(f.body);
+  const result = spelledOut(f.body);
+  const order = topological(result);
   const uses = new Map<Expr, number>();
   for (const e of order) if (e.kind === 'call') for (const a of e.args) uses.set(a, (uses.get(a) ?? 0) + 1);
   const text = new Map<Expr, string>();
@@ -267,5 +286,5 @@ export function formulaSource(f: Formula, read: (name: string) => string): { bod
     if (shared) lines.push(`const t${lines.length} = ${source};`);
     text.set(e, shared ? `t${lines.length - 1}` : source);
   }
-  return { body: `${lines.join(' ')} return ${text.get(f.body)};`, helpers: [...helpers] };
+  return { body: `${lines.join(' ')} return ${text.get(result)};`, helpers: [...helpers] };
 }

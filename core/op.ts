@@ -134,13 +134,20 @@ export interface Observation {
 }
 let observer: ((seen: Observation) => void) | undefined;
 
-/** Calls `see` after every op that f runs: for profiles, traces and looking for the first NaN. */
+/** Calls `see` after every op that f runs, up to the end of its promise if it returns one: for profiles, traces and looking for the first NaN. */
 export function observeOps<T>(see: (seen: Observation) => void, f: () => T): T {
   const before = observer;
+  const restore = () => {
+    observer = before;
+  };
   observer = see;
   try {
-    return f();
-  } finally {
-    observer = before;
+    const result = f();
+    if (result instanceof Promise) return result.finally(restore) as T;
+    restore();
+    return result;
+  } catch (error) {
+    restore();
+    throw error;
   }
 }

@@ -172,7 +172,7 @@ export const leakyRelu: Op<[x: Tensor, slope: number]> = elementwise(
 /** y = x · sigmoid(x) */
 export const silu: Op<[x: Tensor]> = elementwise('silu', '(x) => x * (0.5 + 0.5 * tanh(0.5 * x))');
 /** y = x Φ(x), the exact form: Φ(x) = (1 + erf(x/√2)) / 2 */
-export const gelu: Op<[x: Tensor]> = elementwise('gelu', '(x) => x * (0.5 + 0.5 * erf(0.7071067811865476 * x))');
+export const gelu: Op<[x: Tensor]> = elementwise('gelu', '(x) => gelu(x)');
 /** The tanh approximation of GELU. */
 export const geluTanh: Op<[x: Tensor]> = elementwise(
   'geluTanh',

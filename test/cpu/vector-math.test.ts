@@ -1,4 +1,4 @@
-/** exp, log, tanh and erf of four floats against JavaScript's float64. */
+/** exp, log, tanh, erf and GELU of four floats against JavaScript's float64. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { i32, supportsRelaxedMadd, v } from '../../core/cpu/emitter.ts';
@@ -8,7 +8,11 @@ import { setEngineFlags } from '../../core/cpu/platform.ts';
 import { erf } from '../../core/special.ts';
 
 setEngineFlags();
-const names = ['exp', 'expFast', 'log', 'tanh', 'erf'] as const;
+const names = ['exp', 'expFast', 'log', 'tanh', 'erf', 'gelu', 'geluSlope'] as const;
+
+const cdf = (x: number): number => 0.5 + 0.5 * erf(x / Math.SQRT2);
+const gelu = (x: number): number => x * cdf(x);
+const geluSlope = (x: number): number => cdf(x) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI);
 
 function compile(fma: boolean): (name: string, x: readonly number[]) => Float32Array {
   const constants = new ConstantTable(256, 1000);
@@ -53,6 +57,23 @@ for (const fma of supportsRelaxedMadd() ? [false, true] : [false]) {
     assert.ok(relative('log', Math.log, nearZero.map(Math.abs)) < 2e-7);
     assert.ok(relative('tanh', Math.tanh, [...between(-10, 10), ...nearZero]) < 2e-7);
     assert.ok(relative('erf', erf, [...between(-6, 6), ...nearZero]) < 5e-7);
+  });
+
+  test(`${how}: absolute errors of GELU`, () => {
+    const worst = (name: string, exact: (x: number) => number, x: readonly number[]): number => {
+      const y = run(name, x);
+      return x.reduce(
+        (most, value, i) => Math.max(most, Math.abs(y[i]! - exact(value)) / Math.max(1, Math.abs(value))),
+        0,
+      );
+    };
+    assert.ok(worst('gelu', gelu, [...between(-8, 8), ...nearZero]) < 3e-7);
+    assert.ok(worst('geluSlope', geluSlope, [...between(-8, 8), ...nearZero]) < 5e-7);
+    assert.deepEqual(
+      [...run('gelu', [100, -100, Infinity, -Infinity, NaN])].map((x) => x + 0),
+      [100, 0, Infinity, NaN, NaN],
+    );
+    assert.ok(Number.isNaN(run('geluSlope', [NaN])[0]));
   });
 
   test(`${how}: zeros, infinities and NaN`, () => {

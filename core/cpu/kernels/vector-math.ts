@@ -1,5 +1,5 @@
 /**
- * exp, log, tanh and erf of four floats. Each takes an expression, works in locals of the function being emitted, and
+ * exp, log, tanh, erf and GELU of four floats. Each takes an expression, works in locals of the function being emitted, and
  * returns an expression over them: use or store it before calling the same function again.
  */
 import { type V128, v } from '../emitter.ts';
@@ -15,6 +15,10 @@ export interface VectorMath {
   tanh(x: V128): V128;
   /** erf x, relative error below 4e-7; ±1 from |x| = 3.84 on. */
   erf(x: V128): V128;
+  /** x Φ(x), absolute error below 3e-7 max(1, |x|); exactly x or −0 from |x| = 5.3 on. */
+  gelu(x: V128): V128;
+  /** Φ(x) + x φ(x), absolute error below 5e-7. */
+  geluSlope(x: V128): V128;
 }
 
 const MAGIC = 12582912; // 1.5·2²³: adding it rounds to a whole number that stands in the low mantissa bits
@@ -102,5 +106,31 @@ export function vectorMath(k: KernelBuilder, L: Locals, prefix = ''): VectorMath
     return v.select(one, v.div(v.mul(a, p), q), v.ge(v.abs(a), c(3.8325066)));
   };
 
-  return { exp, expFast, log, tanh, erf };
+  /** x · P(z) / Q(z): the odd part of a function that is even in z = x². */
+  const oddRational = (x: V128, z: V128, p: readonly number[], q: readonly number[]): V128 =>
+    v.div(v.mul(x, k.polynomial(z, p)), k.polynomial(z, q));
+
+  /** Φ(x) − ½ as a minimax rational function up to |x| = 5.3, where it rounds to ±½. Fitted in float64 by Lawson's iteration. */
+  const gelu = (x: V128): V128 => {
+    const [a, z] = [local('gelu.a'), local('gelu.z')];
+    a.set(x);
+    z.set(v.pmin(v.mul(a, a), c(5.3 ** 2)));
+    const half = oddRational(a, z,
+      [3.98942302e-1, 3.29358173e-2, 4.62799604e-3, 1.60334884e-4, 6.37906834e-6, 2.40502888e-8],
+      [1, 2.4922407e-1, 2.81388416e-2, 1.83657347e-3, 7.13524634e-5, 1.23716839e-6]); // biome-ignore format: coefficients
+    return v.mul(a, v.add(v.pmax(v.pmin(half, c(0.5)), c(-0.5)), c(0.5)));
+  };
+
+  /** Φ(x) + x φ(x) − ½, likewise, up to |x| = 5.8. */
+  const geluSlope = (x: V128): V128 => {
+    const [a, z] = [local('gelu.a'), local('gelu.z')];
+    a.set(v.pmax(v.pmin(x, c(5.8)), c(-5.8)));
+    z.set(v.mul(a, a));
+    const rest = oddRational(a, z,
+      [7.97885361e-1, -3.09957798e-2, 1.42302957e-2, 1.92222128e-5, 3.5955827e-5, 1.92927708e-7],
+      [1, 2.94494135e-1, 4.0980231e-2, 3.52303553e-3, 1.92036632e-4, 8.95236784e-6]); // biome-ignore format: coefficients
+    return v.add(rest, c(0.5));
+  };
+
+  return { exp, expFast, log, tanh, erf, gelu, geluSlope };
 }
