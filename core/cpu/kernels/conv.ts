@@ -11,6 +11,7 @@
 import { type Cpu, type CpuRef, options, type Routine, ref } from '../routine.ts';
 import { NC } from './gemm.ts';
 import { reduceParts } from './parts.ts';
+import { convolve, type Frames, tiling, weightGradient, winogradPays } from './winograd.ts';
 
 export { define } from './conv-kernels.ts';
 
@@ -89,8 +90,31 @@ function sizes(x: Pictures, y: Pictures, { kh, kw, stride: [sy, sx], groups }: K
   ]; // biome-ignore format: as named in conv-kernels.ts
 }
 
+/** True for 3×3 kernels of stride 1 that are better done in winograd.ts. */
+const inTiles = ({ kh, kw, stride: [sy, sx], groups }: Kernel, ins: number, { N, C, H, W }: Pictures): boolean =>
+  kh === 3 && kw === 3 && sy === 1 && sx === 1 && groups === 1 && winogradPays(ins, C, N, H, W);
+
+/** Runs f on x framed with `before` zeros, so that `extra` values more than whole groups of tiles of y stand in it. */
+function framedToTiles(cpu: Cpu, x: Pictures, before: Pair, y: Pictures, extra: number, f: (x: Frames) => void): void {
+  const { wide, high } = tiling(y.N, y.H, y.W);
+  framed(cpu, x, before, [2 * high + extra, 8 * wide + extra], ({ at, C, H, W }) =>
+    f({ at, image: 4 * C * H * W, plane: 4 * H * W, row: 4 * W }),
+  );
+}
+
+/** y = x ∗ kernel + bias, where `before` zeros stand above and left of x and its whole size with zeros is `size`. */
+function correlate(cpu: Cpu, x: Pictures, before: Pair, size: Pair, kernel: Kernel, y: Pictures): void {
+  if (inTiles(kernel, x.C, y)) correlateTiles(cpu, x, before, kernel, y, false);
+  else framed(cpu, x, before, size, (x) => correlateFramed(cpu, x, kernel, y));
+}
+
+const correlateTiles = (cpu: Cpu, x: Pictures, before: Pair, kernel: Kernel, y: Pictures, turned: boolean): void =>
+  framedToTiles(cpu, x, before, y, 2, (frames) =>
+    convolve(cpu, frames, kernel.at, kernel.bias, y.at, [y.N, y.C, y.H, y.W], x.C, turned),
+  );
+
 /** y = x ∗ kernel + bias, without padding. */
-function correlate(cpu: Cpu, x: Pictures, kernel: Kernel, y: Pictures): void {
+function correlateFramed(cpu: Cpu, x: Pictures, kernel: Kernel, y: Pictures): void {
   const { kh, kw, groups } = kernel;
   const [ins, outs, places] = [x.C / groups, y.C / groups, y.H * y.W];
   const work = y.N * y.C * places * ins * kh * kw;
@@ -118,6 +142,11 @@ function phase(r: number, stride: number, before: number, kernel: number, length
 function gradInput(cpu: Cpu, dx: Pictures, g: Pictures, w: CpuRef, { stride, padding, groups }: ConvAttributes): void {
   const [kh, kw] = w.shape.slice(2) as [number, number];
   const [ins, outs] = [dx.C / groups, g.C / groups];
+  const kernel: Kernel = { at: w.at, bias: 0, kh, kw, stride, groups };
+  if (inTiles(kernel, g.C, dx)) {
+    correlateTiles(cpu, g, [2 - padding[0], 2 - padding[2]], kernel, dx, true);
+    return;
+  }
   const direct = stride[0] === 1 && stride[1] === 1;
   if (!direct) place(cpu, { ...dx, H: 0, W: 0 }, dx, { offset: 0, stride: 1 }, { offset: 0, stride: 1 }, true);
   for (let ry = 0; ry < stride[0]; ry++)
@@ -133,9 +162,8 @@ function gradInput(cpu: Cpu, dx: Pictures, g: Pictures, w: CpuRef, { stride, pad
       const resultFloats = dx.N * dx.C * down.count * right.count;
       const result = direct ? dx : { ...dx, H: down.count, W: right.count, at: cpu.alloc(resultFloats) };
       const frame: Pair = [down.count + down.taps - 1, right.count + right.taps - 1];
-      framed(cpu, g, [down.pad, right.pad], frame, (g) =>
-        correlate(cpu, g, { at: weights, bias: 0, kh: down.taps, kw: right.taps, stride: [1, 1], groups }, result),
-      );
+      const turned: Kernel = { at: weights, bias: 0, kh: down.taps, kw: right.taps, stride: [1, 1], groups };
+      correlate(cpu, g, [down.pad, right.pad], frame, turned, result);
       cpu.free(weights, weightFloats);
       if (direct) continue;
       const [toY, toX] = [
@@ -147,12 +175,11 @@ function gradInput(cpu: Cpu, dx: Pictures, g: Pictures, w: CpuRef, { stride, pad
     }
 }
 
-const withPadding = (
-  cpu: Cpu,
-  x: Pictures,
-  { padding: [top, bottom, left, right] }: ConvAttributes,
-  f: (x: Pictures) => void,
-) => framed(cpu, x, [top, left], [x.H + top + bottom, x.W + left + right], f);
+const before = ({ padding: [top, , left] }: ConvAttributes): Pair => [top, left];
+const padded = ({ H, W }: Pictures, { padding: [top, bottom, left, right] }: ConvAttributes): Pair => [
+  H + top + bottom,
+  W + left + right,
+];
 
 export const routines: Readonly<Record<string, Routine>> = {
   /** x [N, C, H, W], w [O, C/g, kh, kw], bias [O] or null → [N, O, OH, OW] */
@@ -163,7 +190,8 @@ export const routines: Readonly<Record<string, Routine>> = {
     if (y.N * y.C * y.H * y.W === 0) return;
     const { stride, groups } = attributes;
     const kernel = { at: w.at, bias: args[2] == null ? 0 : ref(args[2]).at, kh, kw, stride, groups };
-    withPadding(cpu, pictures(ref(args[0])), attributes, (x) => correlate(cpu, x, kernel, y));
+    const x = pictures(ref(args[0]));
+    correlate(cpu, x, before(attributes), padded(x, attributes), kernel, y);
   },
   /** g [N, O, OH, OW], w → [N, C, H, W] */
   conv2dGradInput(cpu, dx, ...args) {
@@ -171,15 +199,22 @@ export const routines: Readonly<Record<string, Routine>> = {
   },
   /** x [N, C, H, W], g [N, O, OH, OW] → [O, C/g, kh, kw] */
   conv2dGradWeight(cpu, dw, ...args) {
-    const [g, attributes] = [pictures(ref(args[1])), options<ConvAttributes>(args[2])];
+    const [x, g, attributes] = [pictures(ref(args[0])), pictures(ref(args[1])), options<ConvAttributes>(args[2])];
     const [O, ins, kh, kw] = dw.shape as [number, number, number, number];
     const { stride, groups } = attributes;
     const depth = ins * kh * kw;
     const images = Math.ceil(g.N / 8); // at most eight parts
     const parts = Math.ceil(g.N / images);
     const blocks = Math.ceil(depth / NC);
-    withPadding(cpu, pictures(ref(args[0])), attributes, (x) => {
-      const layout = sizes(x, g, { at: 0, bias: 0, kh, kw, stride, groups }, NC, blocks);
+    const kernel: Kernel = { at: 0, bias: 0, kh, kw, stride, groups };
+    if (inTiles(kernel, x.C, g)) {
+      framedToTiles(cpu, x, before(attributes), g, 2, (x) =>
+        framedToTiles(cpu, g, [0, 0], g, 0, (frames) => weightGradient(cpu, x, frames, dw.at, [g.N, O, g.H, g.W], ins)),
+      );
+      return;
+    }
+    framed(cpu, x, before(attributes), padded(x, attributes), (x) => {
+      const layout = sizes(x, g, kernel, NC, blocks);
       const work = g.N * O * g.H * g.W * depth;
       reduceParts(cpu, dw.at, parts, O * depth, (at) =>
         cpu.parallel('conv_weights', parts * groups * blocks, work, [x.at, g.at, at, ...layout, images, g.N]),

@@ -14,6 +14,7 @@ import * as reduce from './reduce.ts';
 import * as resample from './resample.ts';
 import * as softmax from './softmax.ts';
 import * as strassen from './strassen.ts';
+import * as winograd from './winograd.ts';
 
 export const kernelFiles: readonly KernelFile[] = [
   gemm,
@@ -25,6 +26,7 @@ export const kernelFiles: readonly KernelFile[] = [
   norm,
   attention,
   nearest,
+  winograd,
   conv,
   movement,
   reduce,
