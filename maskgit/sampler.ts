@@ -105,7 +105,7 @@ export async function* samplingSteps(
       confidence[i] = values[i * codebookSize + chosen[i]!]!; // the logit itself, not a probability
     }
     const keepNoise = gumbel(temperature, () => draws.confidence(step, ids.length));
-    for (let i = 0; i < ids.length; i++) confidence[i]! += keepNoise(i);
+    for (let i = 0; i < ids.length; i++) confidence[i]! += keepNoise.at(i);
     const masked = ids.subarray(0, latentTokens).filter((id) => id === mask).length; // in the first row, for all
     const count = stillMasked(latentTokens, step, steps, masked, schedule);
     if (count > 0) maskLeastSure(chosen, confidence, latentTokens, count, mask);
@@ -146,20 +146,37 @@ function guidedLogits(
 
 const TINY = 1e-20; // both logarithms' argument stays above it, the inner one after its sign has turned
 
-/** τ·G with G = −log(−log U), by position; no numbers are drawn where τ = 0. */
-function gumbel(temperature: number, uniforms: () => ArrayLike<number>): (i: number) => number {
-  if (temperature === 0) return () => 0;
+interface Noise {
+  /** The noise of a position. */
+  at(i: number): number;
+  /** No less than that, and cheap. */
+  most(i: number): number;
+}
+const SILENCE: Noise = { at: () => 0, most: () => 0 };
+
+const negativeLog = (x: number): number => -Math.log(Math.max(x, TINY));
+/** G = −log(−log u) */
+const gumbelOf = (u: number): number => negativeLog(negativeLog(u));
+/** G grows with u: entry i is that of the end of the i-th of equal steps. */
+const MOST = Float64Array.from({ length: 4096 }, (_, i) => gumbelOf((i + 1) / 4096));
+
+/** τ·G by position; no numbers are drawn where τ = 0. */
+function gumbel(temperature: number, uniforms: () => ArrayLike<number>): Noise {
+  if (temperature === 0) return SILENCE;
   const u = uniforms();
-  const negativeLog = (x: number) => -Math.log(Math.max(x, TINY));
-  return (i) => temperature * negativeLog(negativeLog(u[i]!));
+  return {
+    at: (i) => temperature * gumbelOf(u[i]!),
+    most: (i) => temperature * MOST[Math.floor(u[i]! * MOST.length)]!,
+  };
 }
 
-/** argmax over one row of logits plus noise; the first of equals. */
-function likeliest(values: ArrayLike<number>, noise: (i: number) => number, from: number, length: number): number {
+/** argmax over one row of logits plus noise; the first of equals. Most cannot win by any noise, and need no logarithms. */
+function likeliest(values: ArrayLike<number>, noise: Noise, from: number, length: number): number {
   let best = 0;
   let highest = -Infinity;
   for (let v = 0; v < length; v++) {
-    const score = values[from + v]! + noise(from + v);
+    if (values[from + v]! + noise.most(from + v) <= highest) continue;
+    const score = values[from + v]! + noise.at(from + v);
     if (score > highest) {
       highest = score;
       best = v;
