@@ -106,6 +106,15 @@ function deviceOf(op: string, args: readonly Arg[]): Device {
   return device;
 }
 
+/** Works out a value when it is first asked for: what several lazy gradients share. */
+export function lazily<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
 // ---- recording and observing --------------------------------------------------------------------------------------
 
 let recording = true;

@@ -2,10 +2,9 @@
 import {
   add,
   attention,
-  concat,
   embedding,
   gelu,
-  linear,
+  linears,
   matmul,
   mul,
   narrow,
@@ -108,15 +107,9 @@ class BertLayer {
   #attend(x: Tensor, rng: Rng | undefined): Tensor {
     const { heads, attentionDropout } = this.#config;
     const parts = Object.values(this.attention.self);
-    const weight = concat(
-      parts.map((part) => part.weight),
-      0,
-    ); // [3·width, width]
-    const bias = concat(
-      parts.map((part) => part.bias!),
-      0,
-    );
-    const qkv = linear(x, weight, bias); // [batch, tokens, 3·width]
+    const weights = parts.map(({ weight }) => weight);
+    const biases = parts.map(({ bias }) => bias!);
+    const qkv = linears(x, weights, biases); // [batch, tokens, 3·width]
     if (!rng || attentionDropout === 0) return attention(qkv, heads);
     const [batch, tokens, width] = x.shape as [number, number, number];
     const headDim = width / heads;

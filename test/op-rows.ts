@@ -107,6 +107,10 @@ export const rows: Record<string, Row> = {
     ],
   },
   linear: { call: (x, w, b) => T.linear(x, w, b), shapes: (m, k, n) => [[2, m, k], [n, k], [n]] },
+  linears: {
+    call: (x, v, w, b, c) => T.linears(x!, [v!, w!], [b!, c!]),
+    shapes: (m, k, n) => [[2, m, k], [n, k], [n, k], [n], [n]],
+  },
   embedding: { call: (t) => T.embedding(t, ids(t, [2, 3], t.shape[0]!)), shapes: same },
   embeddingGrad: { call: (g) => T.embeddingGrad(g, ids(g, [g.shape[0]!], 3), { rows: 3 }), shapes: same },
   takeAlong: { call: (x) => T.takeAlong(x, ids(x, [x.shape[0]!, 3], x.shape[1]!)), shapes: same },

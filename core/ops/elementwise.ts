@@ -13,7 +13,7 @@ import {
   topological,
   variable,
 } from '../formula.ts';
-import { defineOp, type Gradient, makeOp, type Op, type OpSpec, type VjpContext } from '../op.ts';
+import { defineOp, type Gradient, lazily, makeOp, type Op, type OpSpec, type VjpContext } from '../op.ts';
 import { broadcastShapes, numel, type Shape, sameShape } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
 import { reshape } from './movement.ts';
@@ -107,14 +107,6 @@ function derivedGradient(
 }
 
 const variablesOf = (e: Expr): string[] => topological(e).flatMap((x) => (x.kind === 'var' ? [x.name] : []));
-
-function lazily<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
-}
 
 // ---- arithmetic ----------------------------------------------------------------------------------------------------
 

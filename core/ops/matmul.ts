@@ -1,10 +1,10 @@
 /** Matrix products. */
 import type { Pass } from '../device.ts';
 import { address } from '../index-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, lazily, type Op } from '../op.ts';
 import { broadcastShapes, numel, ShapeError, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { reshape } from './movement.ts';
+import { concat, narrow, reshape } from './movement.ts';
 import { expand, sum, sumTo } from './reduce.ts';
 
 export interface MatmulOptions {
@@ -143,3 +143,82 @@ const affine: Op<[x: Tensor, weight: Tensor, bias: Tensor | null]> = defineOp({
 
 /** y = x Wᵀ + b. x [..., in], weight [out, in], bias [out] or null → [..., out] */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor => affine(x, weight, bias);
+
+/** Several products of one x, side by side. Users call `linears`. */
+const affines: Op<[x: Tensor, ...weights: Tensor[]]> = defineOp({
+  name: 'linears',
+  shape: (x, ...rest) => {
+    const parts = rest.length / 2;
+    const [weights, biases] = [rest.slice(0, parts), rest.slice(parts)];
+    const [out, width] = weights[0] ?? [];
+    if (
+      x.at(-1) !== width ||
+      weights.some((w) => w.length !== 2 || w[0] !== out || w[1] !== width) ||
+      biases.some((b) => b.length !== 1 || b[0] !== out)
+    ) {
+      throw new ShapeError(
+        `linears: expected x [..., in] and for each part a weight [out, in] and a bias [out], got x ${show(x)}, weights ${weights.map(show).join(', ')} and biases ${biases.map(show).join(', ')}.`,
+      );
+    }
+    return [...x.slice(0, -1), parts * out!];
+  },
+  vjp: ({ g }, x, ...rest) => {
+    const parts = rest.length / 2;
+    const [weights, biases] = [rest.slice(0, parts), rest.slice(parts)];
+    const rows = (t: Tensor) => reshape(t, [-1, t.shape.at(-1)!]);
+    const out = weights[0]!.shape[0]!;
+    const ofWeights = lazily(() => matmul(rows(g), rows(x), { transposeA: true })); // [parts·out, in]
+    const ofBiases = lazily(() => sum(rows(g), 0));
+    return [
+      () => reshape(matmul(rows(g), concat(weights, 0)), x.shape),
+      ...weights.map((_, i) => () => narrow(ofWeights(), 0, i * out, out)),
+      ...biases.map((_, i) => () => narrow(ofBiases(), 0, i * out, out)),
+    ];
+  },
+  kernel: (y, _x, ...rest) => {
+    const parts = rest.length / 2;
+    const [out, width] = rest[0] as unknown as [number, number];
+    /** The weights (or biases) one after another, of which each thread copies a cell. */
+    const joined = (
+      name: string,
+      first: number,
+      columns: number,
+      sizes: readonly number[],
+      row: string,
+      column: string,
+    ): Pass => {
+      const cases = Array.from({ length: parts }, (_, i) => {
+        const read = `v = p${i}[(${row} - ${i * out}) * ${columns} + ${column}];`;
+        return i === parts - 1 ? `{ ${read} }` : `if (${row} < ${(i + 1) * out}) { ${read} }`;
+      });
+      return {
+        name,
+        out: sizes,
+        inputs: Object.fromEntries(cases.map((_, i) => [`p${i}`, first + i])),
+        body: `let v = 0.0; ${cases.join(' else ')} return v;`,
+      };
+    };
+    const [row, weight, bias] = [
+      `x[this.thread.y * ${width} + i]`,
+      (c: string) => `w[${c} * ${width} + i]`,
+      (c: string) => `b[${c}]`,
+    ];
+    return [
+      joined('w', 1, width, [width, parts * out], 'this.thread.y', 'this.thread.x'),
+      joined('b', 1 + parts, 1, [parts * out], 'this.thread.x', '0'),
+      {
+        out: [parts * out, numel(y) / (parts * out)],
+        inputs: { x: 0, w: 'w', b: 'b' },
+        ...dotProducts(width, parts * out, row, weight, bias),
+      },
+    ];
+  },
+});
+
+/**
+ * y = [x W₁ᵀ + b₁ | x W₂ᵀ + b₂ | …]: as `linear` with the weights on top of each other, which are not copied.
+ *
+ * @param x [..., in]    @param weights [out, in] each    @param biases [out] each    @returns [..., parts·out]
+ */
+export const linears = (x: Tensor, weights: readonly Tensor[], biases: readonly Tensor[]): Tensor =>
+  affines(x, ...weights, ...biases);

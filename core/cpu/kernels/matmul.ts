@@ -10,16 +10,16 @@ const at = i32.add;
 export function define(b: KernelBuilder): void {
   for (const mode of ['row', 'col'] as const) defineProduct(b, mode);
   // products without a sum (depth 0): rows of c become the bias or 0
-  b.def('fill_rows', 'begin end scratch c n bias', (f, a, L) => {
+  b.def('fill_rows', 'begin end scratch c n ldc bias', (f, a, L) => {
     const { i, j, p } = ints(L, 'i j p');
-    p.set(at(a.c, i32.shl(i32.mul(a.begin, a.n), k(2))));
-    f.for(i, a.begin, a.end, k(1), () =>
+    f.for(i, a.begin, a.end, k(1), () => {
+      p.set(at(a.c, i32.mul(i, a.ldc)));
       f.loop(j, a.n, 1, () => {
         f.do(i32.store(p, k(0)));
         f.if(a.bias, () => f.do(i32.store(p, i32.load(at(a.bias, i32.shl(j, k(2)))))));
         p.set(at(p, k(4)));
-      }),
-    );
+      });
+    });
   });
 }
 
@@ -54,10 +54,12 @@ interface Product {
   readonly a: { at: number; transposed: boolean; batch: number };
   readonly b: { at: number; transposed: boolean; batch: number };
   readonly c: number;
+  /** Columns of C from row to row; n unless the product is a part of something wider. */
+  readonly ldc?: number;
   readonly bias: number | null;
 }
 
-function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, bias }: Product): void {
+function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, ldc, bias }: Product): void {
   if (batches * m * n === 0) return;
   const launch = (split: number, items: number, batch: number, count: number, unit: number) =>
     cpu.parallel(
@@ -68,12 +70,12 @@ function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, bias }: Product): v
         split, m, n, depth,
         a.at + batch * a.batch, (a.transposed ? m : depth) * 4, a.batch,
         b.at + batch * b.batch, b.transposed ? 4 : n * 4, b.transposed ? depth * 4 : 4, b.batch,
-        c + batch * m * n * 4, n * 4, m * n * 4,
+        c + batch * m * n * 4, (ldc ?? n) * 4, m * n * 4,
         bias === null ? ADD.nothing : ADD.columnBias, bias ?? 0,
       ],
       unit,
     ); // biome-ignore format: one line per operand
-  if (depth === 0) cpu.parallel('fill_rows', batches * m, batches * m * n, [c, n, bias ?? 0]);
+  if (depth === 0) cpu.parallel('fill_rows', batches * m, batches * m * n, [c, n, (ldc ?? n) * 4, bias ?? 0]);
   else if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
   else {
     for (let i = 0; i < batches; i++) {
@@ -111,5 +113,21 @@ export const routines: Readonly<Record<string, Routine>> = {
       b: { at: w.at, transposed: true, batch: 0 },
       c: y.at, bias: args[2] == null ? null : ref(args[2]).at,
     }); // biome-ignore format: sizes, operands, result
+  },
+
+  /** y = [x W₁ᵀ + b₁ | x W₂ᵀ + b₂ | …]; x [..., in], then all W [out, in], then all b [out] */
+  linears(cpu, y, ...args) {
+    const [x, ...rest] = args.map(ref) as [CpuRef, ...CpuRef[]];
+    const parts = rest.length / 2;
+    const [n, depth] = rest[0]!.shape as [number, number];
+    const m = y.shape.slice(0, -1).reduce((p, d) => p * d, 1);
+    for (let i = 0; i < parts; i++) {
+      multiply(cpu, {
+        batches: 1, m, n, depth,
+        a: { at: x.at, transposed: false, batch: 0 },
+        b: { at: rest[i]!.at, transposed: true, batch: 0 },
+        c: y.at + 4 * i * n, ldc: parts * n, bias: rest[parts + i]!.at,
+      }); // biome-ignore format: sizes, operands, result
+    }
   },
 };
