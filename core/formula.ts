@@ -11,7 +11,7 @@
 const ARITY = {
   add: 2, sub: 2, mul: 2, div: 2, neg: 1, max: 2, min: 2, pow: 2,
   exp: 1, log: 1, sqrt: 1, abs: 1, tanh: 1, erf: 1, sin: 1, cos: 1, acos: 1, floor: 1,
-  gelu: 1, geluSlope: 1, // of their own, because a vector form of the whole is cheaper than erf and exp: see spelledOut
+  sigmoid: 1, gelu: 1, geluSlope: 1, // could be said with those above, but have cheaper vector forms: see spelledOut
   lt: 2, le: 2, eq: 2, where: 3,
 } as const; // biome-ignore format: a table
 export type FormulaFunction = keyof typeof ARITY;
@@ -187,6 +187,7 @@ export function derivative(e: Expr, name: string): Expr {
     case 'abs': return chain(() => call('sub', call('lt', zero, u), call('lt', u, zero)));
     case 'tanh': return chain(() => call('sub', c(1), call('mul', e, e)));
     case 'erf': return chain(() => call('mul', c(2 / Math.sqrt(Math.PI)), call('exp', call('neg', call('mul', u, u)))));
+    case 'sigmoid': return chain(() => call('mul', e, call('sub', c(1), e)));
     case 'gelu': return chain(() => call('geluSlope', u));
     case 'geluSlope': return chain(() => call('mul', normalDensity(u), call('sub', c(2), call('mul', u, u))));
     case 'sin': return chain(() => call('cos', u));
@@ -205,15 +206,21 @@ export function derivative(e: Expr, name: string): Expr {
 const normalDensity = (u: Expr): Expr =>
   call('mul', constant(1 / Math.sqrt(2 * Math.PI)), call('exp', call('mul', constant(-0.5), call('mul', u, u))));
 
-/** The formula without `gelu` and `geluSlope`: gelu(u) = u Φ(u), its slope Φ(u) + u φ(u), Φ(u) = (1 + erf(u/√2)) / 2. */
+/**
+ * The formula without the functions that only vectors have: sigmoid(u) = (1 + tanh(u/2)) / 2, which does not overflow,
+ * gelu(u) = u Φ(u) and its slope Φ(u) + u φ(u), where Φ(u) = (1 + erf(u/√2)) / 2.
+ */
 export function spelledOut(e: Expr): Expr {
   if (e.kind !== 'call') return e;
   const args = e.args.map(spelledOut);
-  if (e.fn !== 'gelu' && e.fn !== 'geluSlope') return call(e.fn, ...args);
   const u = args[0]!;
   const half = constant(0.5);
-  const cdf = call('add', half, call('mul', half, call('erf', call('mul', constant(Math.SQRT1_2), u))));
-  return e.fn === 'gelu' ? call('mul', u, cdf) : call('add', cdf, call('mul', u, normalDensity(u)));
+  const centred = (odd: Expr) => call('add', half, call('mul', half, odd));
+  const cdf = () => centred(call('erf', call('mul', constant(Math.SQRT1_2), u)));
+  if (e.fn === 'sigmoid') return centred(call('tanh', call('mul', half, u)));
+  if (e.fn === 'gelu') return call('mul', u, cdf());
+  if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', u, normalDensity(u)));
+  return call(e.fn, ...args);
 }
 
 /** Renames variables: the formula of a composite op in terms of its callers' names. */

@@ -7,6 +7,7 @@ import {
   minimum,
   noGrad,
   type Shape,
+  sumOfSquares,
   type Tensor,
   tidy,
   zeros,
@@ -140,12 +141,7 @@ export class AdamW {
 }
 
 /** √(Σ g²) over all values of all gradients. One element. */
-export function globalNorm(grads: readonly Tensor[]): Tensor {
-  return joined(grads)
-    .map((g) => g.square().sum())
-    .reduce((a, b) => a.add(b))
-    .sqrt();
-}
+export const globalNorm = (grads: readonly Tensor[]): Tensor => sumOfSquares(joined(grads)).sqrt();
 
 /** min(1, maxNorm / (norm + 1e-6)), as in PyTorch's `clip_grad_norm_`. One element, computed on the device. */
 export const clipCoefficient = (norm: Tensor, maxNorm: number): Tensor =>

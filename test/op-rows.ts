@@ -93,6 +93,7 @@ export const rows: Record<string, Row> = {
   expand: { call: (x) => T.expand(x, [3, x.shape[0]!, 4]), shapes: (m) => [[m, 1]] },
   sum: { call: (x) => T.sum(x, [0, 2]), shapes: (m, k, n) => [[m, k, n]] },
   cumsum: { call: T.cumsum, shapes: same },
+  sumOfSquares: { call: (...xs) => T.sumOfSquares(xs), shapes: (m, k, n) => [[m, k], [n]] },
   max: { call: (x) => T.max(x, 1), shapes: (m, k, n) => [[m, k, n]], apart: true },
   argmax: { call: (x) => T.argmax(x, 0), shapes: same, constant: true },
   placeAt: { call: (g) => T.placeAt(g, ids(g, [g.shape[0]!], 3), { axis: 1, size: 3 }), shapes: (m) => [[m, 1]] },

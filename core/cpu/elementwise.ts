@@ -14,7 +14,7 @@ export interface Variable {
 /** Rough scalar operations per element; 1 where nothing is said, Infinity where there is no SIMD form. */
 // biome-ignore format: a table
 const COST: Partial<Record<FormulaFunction, number>> = {
-  div: 3, sqrt: 3, exp: 20, log: 30, tanh: 40, erf: 20, gelu: 20, geluSlope: 20, sin: Infinity, cos: Infinity, acos: Infinity, pow: Infinity,
+  div: 3, sqrt: 3, exp: 20, log: 30, tanh: 40, erf: 20, sigmoid: 25, gelu: 20, geluSlope: 20, sin: Infinity, cos: Infinity, acos: Infinity, pow: Infinity,
 };
 
 /** Operations per element of formulas computed together; Infinity when a function has no SIMD form. */
@@ -89,6 +89,7 @@ function compute(k: KernelBuilder, L: Locals, bodies: readonly Expr[], values: R
       case 'log':
       case 'tanh':
       case 'erf':
+      case 'sigmoid':
       case 'gelu':
       case 'geluSlope':
         return maths[fn](a);

@@ -153,7 +153,7 @@ export const where: Op<[condition: Tensor, a: Operand, b: Operand]> = elementwis
 export const tanh: Op<[x: Tensor]> = elementwise('tanh', '(x) => tanh(x)');
 export const erf: Op<[x: Tensor]> = elementwise('erf', '(x) => erf(x)');
 /** y = 1 / (1 + e^−x), said with tanh so that neither it nor its gradient overflows */
-export const sigmoid: Op<[x: Tensor]> = elementwise('sigmoid', '(x) => 0.5 + 0.5 * tanh(0.5 * x)');
+export const sigmoid: Op<[x: Tensor]> = elementwise('sigmoid', '(x) => sigmoid(x)');
 /** y = max(x, 0) */
 export const relu: Op<[x: Tensor]> = elementwise('relu', '(x) => max(0, x)');
 /** y = x for x ≥ 0, slope · x below */
@@ -162,7 +162,7 @@ export const leakyRelu: Op<[x: Tensor, slope: number]> = elementwise(
   '(x, slope) => where(x > 0, x, slope * x)',
 );
 /** y = x · sigmoid(x) */
-export const silu: Op<[x: Tensor]> = elementwise('silu', '(x) => x * (0.5 + 0.5 * tanh(0.5 * x))');
+export const silu: Op<[x: Tensor]> = elementwise('silu', '(x) => x * sigmoid(x)');
 /** y = x Φ(x), the exact form: Φ(x) = (1 + erf(x/√2)) / 2 */
 export const gelu: Op<[x: Tensor]> = elementwise('gelu', '(x) => gelu(x)');
 /** The tanh approximation of GELU. */

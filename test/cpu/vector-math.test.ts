@@ -1,4 +1,4 @@
-/** exp, log, tanh, erf and GELU of four floats against JavaScript's float64. */
+/** exp, log, tanh, erf, sigmoid and GELU of four floats against JavaScript's float64. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { i32, supportsRelaxedMadd, v } from '../../core/cpu/emitter.ts';
@@ -8,8 +8,9 @@ import { setEngineFlags } from '../../core/cpu/platform.ts';
 import { erf } from '../../core/special.ts';
 
 setEngineFlags();
-const names = ['exp', 'expFast', 'log', 'tanh', 'erf', 'gelu', 'geluSlope'] as const;
+const names = ['exp', 'expFast', 'log', 'tanh', 'erf', 'sigmoid', 'gelu', 'geluSlope'] as const;
 
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const cdf = (x: number): number => 0.5 + 0.5 * erf(x / Math.SQRT2);
 const gelu = (x: number): number => x * cdf(x);
 const geluSlope = (x: number): number => cdf(x) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI);
@@ -57,6 +58,7 @@ for (const fma of supportsRelaxedMadd() ? [false, true] : [false]) {
     assert.ok(relative('log', Math.log, nearZero.map(Math.abs)) < 2e-7);
     assert.ok(relative('tanh', Math.tanh, [...between(-10, 10), ...nearZero]) < 2e-7);
     assert.ok(relative('erf', erf, [...between(-6, 6), ...nearZero]) < 5e-7);
+    assert.ok(relative('sigmoid', sigmoid, [...between(-80, 80), ...nearZero]) < 4e-7);
   });
 
   test(`${how}: absolute errors of GELU`, () => {
@@ -82,6 +84,7 @@ for (const fma of supportsRelaxedMadd() ? [false, true] : [false]) {
       ['log', Math.log],
       ['tanh', Math.tanh],
       ['erf', erf],
+      ['sigmoid', sigmoid],
     ] as const) {
       const y = run(name, special);
       special.forEach((x, i) => {

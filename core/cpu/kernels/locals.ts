@@ -66,10 +66,10 @@ export function eachFour(f: Code, L: Locals, j: Local<'i32'>, count: I32, body: 
 /** Steps in one turn of a loop that sums: an addition takes four cycles, and one sum could only start one in that time. */
 export const TURNS = 4;
 
-/** A sum over a row, in TURNS locals, for `eachFour(…, TURNS)`. */
-export function rowSum(k: KernelBuilder, L: Locals, name: string) {
-  const parts = Array.from({ length: TURNS }, (_, turn) => L(`${name} of turn ${turn}`));
-  const [a, b, c, d] = parts as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>];
+export type RowSum = ReturnType<typeof rowSum>;
+/** A sum over a row, in a local for each turn of `eachFour`. */
+export function rowSum(k: KernelBuilder, L: Locals, name: string, turns = TURNS) {
+  const parts = Array.from({ length: turns }, (_, turn) => L(`${name} of turn ${turn}`));
   return {
     clear(): void {
       for (const part of parts) part.set(v.const(0));
@@ -77,8 +77,9 @@ export function rowSum(k: KernelBuilder, L: Locals, name: string) {
     add: (turn: number, x: V128): void => parts[turn]!.set(v.add(parts[turn]!, x)),
     addProduct: (turn: number, x: V128, y: V128): void => parts[turn]!.set(k.madd(x, y, parts[turn]!)),
     total(): F32 {
-      a.set(v.add(v.add(a, b), v.add(c, d)));
-      return sum4(a);
+      for (let width = turns / 2; width >= 1; width /= 2)
+        for (let i = 0; i < width; i++) parts[i]!.set(v.add(parts[i]!, parts[i + width]!));
+      return sum4(parts[0]!);
     },
   };
 }

@@ -10,7 +10,7 @@
 import { type F32, f32, type I32, i32, type V128, v } from '../emitter.ts';
 import type { KernelBuilder, Locals } from '../kernel-builder.ts';
 import { type CpuRef, options, type Routine, ref } from '../routine.ts';
-import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
+import { eachFour, floats, ints, rowSum, type Step, type RowSum as Sum, TURNS, vectors } from './locals.ts';
 import { reduceParts } from './parts.ts';
 
 const at = i32.add;
@@ -87,39 +87,43 @@ export function define(k: KernelBuilder): void {
       for (const p of [a.x, a.y]) p.set(at(p, step));
     });
   });
+  // three passes over a row: its mean m; with t = x − m the sums of t, t², u and u·t; then dx = r u + A t + B
   k.def('layerNormGrad', 'begin end scratch x gain g y n eps:f32', (f, a, L) => {
     const { i, j, step } = ints(L, 'i j step');
-    const { t, u, mean1, mean2 } = vectors(L, 't u mean1 mean2');
-    const [s1, s2] = [rowSum(k, L, 's1'), rowSum(k, L, 's2')];
-    const standard = standardizer(k, L);
-    const mean = (s: typeof s1) => v.splat(f32.div(s.total(), f32.fromInt(a.n)));
-    const term = ({ turn, load, live }: Step) => {
-      u.set(live(v.mul(load(a.g), load(a.gain)), v.const(0)));
-      s1.add(turn, u);
-      s2.addProduct(turn, u, live(standard.xhat(load(a.x)), v.const(0)));
-    };
+    const { t, u, m, r, A, B } = vectors(L, 't u m r A B');
+    const { d, rn, rstd, mean2 } = floats(L, 'd rn rstd mean2');
+    const sx = rowSum(k, L, 'x', TURNS);
+    const [st, stt, su, sut] = ['t', 'tt', 'u', 'ut'].map((name) => rowSum(k, L, name, 2)) as [Sum, Sum, Sum, Sum];
     step.set(i32.shl(a.n, c(2)));
+    rn.set(f32.div(f32.const(1), f32.fromInt(a.n)));
     for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(a.begin, step)));
     f.for(i, a.begin, a.end, c(1), () => {
-      f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
-      standard.load(a.scratch);
-      s1.clear();
-      s2.clear();
-      eachFour(f, L, j, a.n, term, TURNS);
-      mean1.set(mean(s1));
-      mean2.set(mean(s2));
-      eachFour(
-        f,
-        L,
-        j,
-        a.n,
-        ({ load, store }) => {
-          u.set(v.sub(v.mul(load(a.g), load(a.gain)), mean1));
-          t.set(v.mul(standard.rstd, v.sub(u, v.mul(standard.xhat(load(a.x)), mean2))));
-          store(a.y, t);
-        },
-        TURNS,
-      );
+      for (const s of [sx, st, stt, su, sut]) s.clear();
+      eachFour(f, L, j, a.n, ({ turn, load, live }) => sx.add(turn, live(load(a.x), v.const(0))), TURNS);
+      m.set(v.splat(f32.mul(sx.total(), rn)));
+      const sums = ({ turn, load, live }: Step) => {
+        t.set(v.sub(live(load(a.x), m), m));
+        u.set(live(v.mul(load(a.g), load(a.gain)), v.const(0)));
+        st.add(turn, t);
+        stt.addProduct(turn, t, t);
+        su.add(turn, u);
+        sut.addProduct(turn, u, t);
+      };
+      eachFour(f, L, j, a.n, sums, 2);
+      d.set(f32.mul(st.total(), rn));
+      rstd.set(f32.add(f32.sub(f32.mul(stt.total(), rn), f32.mul(d, d)), a.eps)); // variance + eps
+      rstd.set(f32.div(f32.const(1), f32.sqrt(rstd)));
+      const mean = su.total();
+      mean2.set(f32.mul(f32.mul(f32.sub(sut.total(), f32.mul(d, mean)), rstd), rn)); // of u · xhat, xhat = (t − d) r
+      r.set(v.splat(rstd));
+      A.set(v.neg(v.mul(v.splat(mean2), v.mul(r, r))));
+      B.set(v.neg(v.add(v.mul(v.splat(f32.mul(mean, rn)), r), v.mul(A, v.splat(d)))));
+      const result = ({ load, store }: Step) => {
+        t.set(k.madd(v.sub(load(a.x), m), A, B));
+        t.set(k.madd(v.mul(load(a.g), load(a.gain)), r, t));
+        store(a.y, t);
+      };
+      eachFour(f, L, j, a.n, result, TURNS);
       for (const p of [a.x, a.g, a.y]) p.set(at(p, step));
     });
   });

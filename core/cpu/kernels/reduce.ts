@@ -4,7 +4,7 @@ import { type F32, type Fn, f32, type I32, i32, type V128, v } from '../emitter.
 import { type KernelBuilder, type Locals, max4, sum4 } from '../kernel-builder.ts';
 import { type Cpu, type CpuRef, options, type Routine, ref } from '../routine.ts';
 import { storeFirst } from './copy.ts';
-import { ints } from './locals.ts';
+import { floats, ints } from './locals.ts';
 
 /**
  * Longer n is reduced in chunks, and then the chunks' results: rounding errors stay those of one chunk, and threads share
@@ -14,13 +14,20 @@ const CHUNK = { rows: 512, columns: 64 };
 /** Columns that one item of a column kernel reduces, in four accumulators. */
 const COLUMNS = 16;
 
-type Reduction = 'sum' | 'max';
+type Reduction = 'sum' | 'max' | 'squares';
+const plus = { neutral: 0, four: v.add, one: f32.add, across: sum4 };
+/** How two results become one (`four`, `one`, `across` lanes), and what a value adds to it where that is something else. */
 const REDUCTIONS = {
-  sum: { neutral: 0, four: v.add, one: f32.add, across: sum4 },
-  max: { neutral: -Infinity, four: v.max, one: f32.max, across: max4 },
+  sum: { ...plus, takeFour: () => v.add, takeOne: f32.add },
+  squares: {
+    ...plus,
+    takeFour: (k: KernelBuilder) => (s: V128, x: V128) => k.madd(x, x, s),
+    takeOne: (s: F32, x: F32) => f32.add(s, f32.mul(x, x)),
+  },
+  max: { neutral: -Infinity, four: v.max, one: f32.max, across: max4, takeFour: () => v.max, takeOne: f32.max },
 } as const;
 
-/** y [outer, inner] = Σ or max of x [outer, n, inner] over n */
+/** y [outer, inner] = Σ, Σ of squares (where inner is 1) or max of x [outer, n, inner] over n */
 function reduce(cpu: Cpu, op: Reduction, y: number, x: number, outer: number, n: number, inner: number): void {
   if (n === 0) [outer, inner] = [outer * inner, 1]; // y = 0 or −∞ everywhere
   const longest = inner === 1 ? CHUNK.rows : CHUNK.columns;
@@ -32,7 +39,7 @@ function reduce(cpu: Cpu, op: Reduction, y: number, x: number, outer: number, n:
   const kernel = `${op}${inner === 1 ? 'Rows' : 'Columns'}`;
   cpu.parallel(kernel, items, outer * n * inner + 8 * items, [x, to, n, chunks, chunk, inner, columns]);
   if (chunks === 1) return;
-  reduce(cpu, op, y, to, outer, chunks, inner);
+  reduce(cpu, op === 'squares' ? 'sum' : op, y, to, outer, chunks, inner);
   cpu.free(to, outer * chunks * inner);
 }
 
@@ -45,6 +52,12 @@ export const routines: Readonly<Record<string, Routine>> = {
   sum(cpu, y, x, opts) {
     const { from, to } = options<{ from: number; to: number }>(opts);
     reduce(cpu, 'sum', y.at, ref(x).at, ...around(ref(x), from, to));
+  },
+  sumOfSquares(cpu, y, ...xs) {
+    const parts = cpu.alloc(xs.length);
+    for (const [i, x] of xs.entries()) reduce(cpu, 'squares', parts + 4 * i, ref(x).at, 1, numel(ref(x).shape), 1);
+    reduce(cpu, 'sum', y.at, parts, 1, xs.length, 1);
+    cpu.free(parts, xs.length);
   },
   max(cpu, y, x, opts) {
     const { axis } = options<{ axis: number }>(opts);
@@ -87,14 +100,16 @@ function eachVector(
 
 export function define(k: KernelBuilder): void {
   const params = 'begin end scratch x y n chunks chunk inner columns';
-  for (const op of ['sum', 'max'] as const) {
-    const { neutral, four, one, across } = REDUCTIONS[op];
+  for (const op of ['sum', 'squares', 'max'] as const) {
+    const { neutral, four, one, across, takeFour, takeOne } = REDUCTIONS[op];
+    const take = takeFour(k);
 
     // item = (row, chunk)
     k.def(`${op}Rows`, params, (f, a, L) => {
       const { item, row, from, count } = ints(L, 'item row from count');
       const sums = [L('s0'), L('s1'), L('s2'), L('s3')] as const;
-      const single = L('single', 'f32');
+      const x = L('x');
+      const { single, value } = floats(L, 'single value');
       f.for(item, a.begin, a.end, i32.const(1), () => {
         row.set(i32.divu(item, a.chunks));
         from.set(i32.mul(i32.sub(item, i32.mul(row, a.chunks)), a.chunk));
@@ -108,14 +123,21 @@ export function define(k: KernelBuilder): void {
           from,
           count,
           (load, vectors) => {
-            for (let i = 0; i < vectors; i++) sums[i]!.set(four(sums[i]!, load(i)));
+            for (let i = 0; i < vectors; i++) {
+              x.set(load(i));
+              sums[i]!.set(take(sums[i]!, x));
+            }
           },
-          (value) => single.set(one(single, value)),
+          (last) => {
+            value.set(last);
+            single.set(takeOne(single, value));
+          },
         );
         sums[0].set(four(four(sums[0], sums[1]), four(sums[2], sums[3])));
         f.do(f32.store(i32.add(a.y, i32.shl(item, i32.const(2))), one(across(sums[0]), single)));
       });
     });
+    if (op === 'squares') continue; // whole tensors only
 
     // item = (row, chunk, group of COLUMNS columns)
     k.def(`${op}Columns`, params, (f, a, L) => {

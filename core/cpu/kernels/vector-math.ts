@@ -1,5 +1,5 @@
 /**
- * exp, log, tanh, erf and GELU of four floats. Each takes an expression, works in locals of the function being emitted, and
+ * exp, log, tanh, erf, sigmoid and GELU of four floats. Each takes an expression, works in locals of the function being emitted, and
  * returns an expression over them: use or store it before calling the same function again.
  */
 import { type V128, v } from '../emitter.ts';
@@ -15,6 +15,8 @@ export interface VectorMath {
   tanh(x: V128): V128;
   /** erf x, relative error below 4e-7; ±1 from |x| = 3.84 on. */
   erf(x: V128): V128;
+  /** 1 / (1 + e^−x), relative error about 3e-7. */
+  sigmoid(x: V128): V128;
   /** x Φ(x), absolute error below 3e-7 max(1, |x|); exactly x or −0 from |x| = 5.3 on. */
   gelu(x: V128): V128;
   /** Φ(x) + x φ(x), absolute error below 5e-7. */
@@ -106,6 +108,8 @@ export function vectorMath(k: KernelBuilder, L: Locals, prefix = ''): VectorMath
     return v.select(one, v.div(v.mul(a, p), q), v.ge(v.abs(a), c(3.8325066)));
   };
 
+  const sigmoid = (x: V128): V128 => v.div(c(1), v.add(exp(v.neg(x)), c(1)));
+
   /** x · P(z) / Q(z): the odd part of a function that is even in z = x². */
   const oddRational = (x: V128, z: V128, p: readonly number[], q: readonly number[]): V128 =>
     v.div(v.mul(x, k.polynomial(z, p)), k.polynomial(z, q));
@@ -132,5 +136,5 @@ export function vectorMath(k: KernelBuilder, L: Locals, prefix = ''): VectorMath
     return v.add(rest, c(0.5));
   };
 
-  return { exp, expFast, log, tanh, erf, gelu, geluSlope };
+  return { exp, expFast, log, tanh, erf, sigmoid, gelu, geluSlope };
 }
