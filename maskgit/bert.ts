@@ -18,7 +18,7 @@ import {
 import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
-import type { Generator } from './generator.ts';
+import { type Generator, wantedTokens } from './generator.ts';
 import { initialiseWeights } from './init.ts';
 
 const EPS = 1e-12; // BERT's own, not the usual 1e-5
@@ -59,7 +59,7 @@ export class ImageBert implements Generator {
     initialiseWeights(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap): Tensor {
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap, wanted?: Tensor): Tensor {
     const { embeddings, encoder, lm_head } = this.model;
     const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
     const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]
@@ -67,10 +67,10 @@ export class ImageBert implements Generator {
     let x = dropout(embeddings.LayerNorm.forward(add(words, places)), this.config.dropout, rng);
     tap?.('embeddings', x);
     encoder.layer.forEach((layer, i) => {
-      x = layer.forward(x, rng);
+      x = layer.forward(x, rng, i === encoder.layer.length - 1 ? wanted : undefined);
       tap?.(`layer.${i}`, x);
     });
-    return lm_head.forward(narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
+    return lm_head.forward(wanted ? x : narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
   }
 }
 
@@ -95,10 +95,12 @@ class BertLayer {
     this.output = { dense: new Linear(mlpWidth, width, rng), LayerNorm: new LayerNorm(width, EPS) };
   }
 
-  forward(x: Tensor, rng: Rng | undefined): Tensor {
+  /** @param wanted  places of the tokens that the result is wanted for; attention reads all */
+  forward(x: Tensor, rng: Rng | undefined, wanted: Tensor | undefined): Tensor {
     const { dropout: p } = this.#config;
     const { dense, LayerNorm: norm } = this.attention.output;
-    const a = norm.forward(add(x, dropout(dense.forward(this.#attend(x, rng)), p, rng)));
+    const mixed = wantedTokens(this.#attend(x, rng), wanted);
+    const a = norm.forward(add(wantedTokens(x, wanted), dropout(dense.forward(mixed), p, rng)));
     const hidden = gelu(this.intermediate.dense.forward(a)); // [batch, tokens, mlpWidth]
     return this.output.LayerNorm.forward(add(a, dropout(this.output.dense.forward(hidden), p, rng)));
   }

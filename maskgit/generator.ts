@@ -1,5 +1,5 @@
 /** What the two generators share: their interface and their input sequence. */
-import { type Rng, ShapeError, type Tensor, tensor } from '../core/index.ts';
+import { embedding, type Rng, reshape, ShapeError, type Tensor, tensor } from '../core/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, nullLabel } from './config.ts';
 
@@ -10,10 +10,16 @@ export interface Generator {
    *
    * @param sequence  [batch, 1+K] ids, as `inputSequence` makes them
    * @param rng       dropout is on when it is passed
-   * @returns         [batch, K, V]
+   * @param wanted    [batch, count] token places b·(1+K) + i that logits are wanted for, when not all are: the last layer
+   *   and the head work for these alone
+   * @returns         [batch, K, V], or [batch, count, V]
    */
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap): Tensor;
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap, wanted?: Tensor): Tensor;
 }
+
+/** The tokens of x [batch, 1+K, width] that are wanted, [batch, count, width]; all of them when none are named. */
+export const wantedTokens = (x: Tensor, wanted: Tensor | undefined): Tensor =>
+  wanted ? embedding(reshape(x, [-1, x.shape[2]!]), wanted) : x;
 
 /**
  * The row of ids that a generator reads: the class, then the image tokens.

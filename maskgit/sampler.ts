@@ -1,5 +1,5 @@
 /** Sampling: from all tokens masked to none in a few steps, the surest tokens first. */
-import { add, div, mul, narrow, noGrad, type Rng, sub, type Tensor, tidy } from '../core/index.ts';
+import { add, div, mul, narrow, noGrad, type Rng, sub, type Tensor, tensor, tidy } from '../core/index.ts';
 import { maskId, nullLabel } from './config.ts';
 import { type Generator, inputSequence } from './generator.ts';
 import { type Schedule, stillMasked } from './masking.ts';
@@ -92,17 +92,18 @@ export async function* samplingSteps(
   let ids = new Int32Array(labels.length * latentTokens).fill(mask);
   for (let step = 0; step < steps; step++) {
     yield { step, ids };
-    const logits = guidedLogits(generator, ids, labels, options, step, steps); // [batch, K, V]
+    const places = maskedPlaces(ids, latentTokens, mask);
+    const logits = guidedLogits(generator, ids, labels, places, options, step, steps); // [batch, masked, V]
     const values = await logits.data();
     logits.dispose();
     const temperature = randomizeTemperature * noiseTemperature(step, steps);
-    const tokenNoise = gumbel(temperature, () => draws.tokens(step, values.length));
+    const tokenNoise = gumbel(temperature, () => draws.tokens(step, ids.length * codebookSize));
     const chosen = Int32Array.from(ids); // fixed tokens keep their value
     const confidence = new Float64Array(ids.length).fill(Infinity);
-    for (let i = 0; i < ids.length; i++) {
-      if (ids[i] !== mask) continue;
-      chosen[i] = likeliest(values, tokenNoise, i * codebookSize, codebookSize);
-      confidence[i] = values[i * codebookSize + chosen[i]!]!; // the logit itself, not a probability
+    for (const [slot, i] of places.entries()) {
+      const logitsOf = values.subarray(slot * codebookSize, (slot + 1) * codebookSize);
+      chosen[i] = likeliest(logitsOf, tokenNoise, i * codebookSize);
+      confidence[i] = logitsOf[chosen[i]!]!; // the logit itself, not a probability
     }
     const keepNoise = gumbel(temperature, () => draws.confidence(step, ids.length));
     for (let i = 0; i < ids.length; i++) confidence[i]! += keepNoise.at(i);
@@ -114,11 +115,23 @@ export async function* samplingSteps(
   yield { step: steps, ids };
 }
 
-/** One forward pass: both halves of the guidance lie in the same batch. */
+/** Places of the masked tokens in batch·K, as many for each row: one with fewer names its last again. */
+function maskedPlaces(ids: Int32Array, length: number, mask: number): Int32Array {
+  const rows: number[][] = [];
+  ids.forEach((id, i) => {
+    if (i % length === 0) rows.push([]);
+    if (id === mask) rows.at(-1)!.push(i);
+  });
+  const most = Math.max(...rows.map((row) => row.length));
+  return Int32Array.from(rows.flatMap((row) => Array.from({ length: most }, (_, j) => row[j] ?? row.at(-1)!)));
+}
+
+/** One forward pass for the tokens at `places`: both halves of the guidance lie in the same batch. */
 function guidedLogits(
   generator: Generator,
   ids: Int32Array,
   labels: ArrayLike<number>,
+  places: Int32Array,
   options: SamplingOptions,
   step: number,
   steps: number,
@@ -127,16 +140,27 @@ function guidedLogits(
   const { config } = generator;
   const factor = guidanceAt(guidance, guidanceScale, step, steps, guidancePower);
   const unguided = guidance === 'power-cosine' ? 1 : 0;
+  const batch = labels.length;
+  /** In sequences of 1+K tokens, for `halves` of the batch. */
+  const wanted = (halves: number): Tensor => {
+    const K = config.latentTokens;
+    const first = places.map((i) => Math.floor(i / K) * (K + 1) + 1 + (i % K));
+    const all = Array.from({ length: halves }, (_, half) =>
+      Array.from(first, (i) => i + half * batch * (K + 1)),
+    ).flat();
+    return tensor(Int32Array.from(all), [halves * batch, places.length / batch], { dtype: 'int32' });
+  };
   return noGrad(() =>
     tidy(() => {
       let logits: Tensor;
       if (factor === unguided) {
-        logits = generator.forward(inputSequence(config, ids, labels));
+        logits = generator.forward(inputSequence(config, ids, labels), undefined, undefined, wanted(1));
       } else {
-        const free = new Int32Array(labels.length).fill(nullLabel(config));
-        const both = generator.forward(inputSequence(config, [...ids, ...ids], [...Array.from(labels), ...free]));
-        const c = narrow(both, 0, 0, labels.length);
-        const u = narrow(both, 0, labels.length, labels.length);
+        const free = new Int32Array(batch).fill(nullLabel(config));
+        const sequence = inputSequence(config, [...ids, ...ids], [...Array.from(labels), ...free]);
+        const both = generator.forward(sequence, undefined, undefined, wanted(2));
+        const c = narrow(both, 0, 0, batch);
+        const u = narrow(both, 0, batch, batch);
         logits = add(guidance === 'power-cosine' ? u : c, mul(sub(c, u), factor));
       }
       return annealing ? div(logits, softmaxTemperature(step, steps)) : logits;
@@ -170,13 +194,13 @@ function gumbel(temperature: number, uniforms: () => ArrayLike<number>): Noise {
   };
 }
 
-/** argmax over one row of logits plus noise; the first of equals. Most cannot win by any noise, and need no logarithms. */
-function likeliest(values: ArrayLike<number>, noise: Noise, from: number, length: number): number {
+/** argmax of logits plus the noise from a position on; the first of equals. Most cannot win by any noise, and need no logarithms. */
+function likeliest(logits: ArrayLike<number>, noise: Noise, from: number): number {
   let best = 0;
   let highest = -Infinity;
-  for (let v = 0; v < length; v++) {
-    if (values[from + v]! + noise.most(from + v) <= highest) continue;
-    const score = values[from + v]! + noise.at(from + v);
+  for (let v = 0; v < logits.length; v++) {
+    if (logits[v]! + noise.most(from + v) <= highest) continue;
+    const score = logits[v]! + noise.at(from + v);
     if (score > highest) {
       highest = score;
       best = v;

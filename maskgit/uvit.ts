@@ -3,7 +3,7 @@ import { add, attention, concat, embedding, gelu, narrow, type Rng, type Tensor,
 import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
-import type { Generator } from './generator.ts';
+import { type Generator, wantedTokens } from './generator.ts';
 import { initialiseWeights } from './init.ts';
 
 /**
@@ -38,7 +38,7 @@ export class UViTBert implements Generator {
     initialiseWeights(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, _rng?: Rng, tap?: Tap): Tensor {
+  forward(sequence: Tensor, _rng?: Rng, tap?: Tap, wanted?: Tensor): Tensor {
     let x = add(embedding(this.embeddings.weight, sequence), this.pos_embed); // [batch, 1+K, width]
     const skips: Tensor[] = [];
     this.in_blocks.forEach((block, i) => {
@@ -46,15 +46,16 @@ export class UViTBert implements Generator {
       skips.push(x);
       tap?.(`in_blocks.${i}`, x);
     });
-    x = this.mid_block.forward(x);
+    const last = this.out_blocks.length - 1;
+    x = this.mid_block.forward(x, undefined, last < 0 ? wanted : undefined);
     tap?.('mid_block', x);
     this.out_blocks.forEach((block, i) => {
-      x = block.forward(x, skips.pop());
+      x = block.forward(x, skips.pop(), i === last ? wanted : undefined);
       tap?.(`out_blocks.${i}`, x);
     });
     x = this.norm.forward(x);
     tap?.('norm', x);
-    return this.lm_head.forward(narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
+    return this.lm_head.forward(wanted ? x : narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
   }
 }
 
@@ -75,10 +76,11 @@ class UViTBlock {
     if (skip) this.skip_linear = new Linear(2 * width, width, rng);
   }
 
-  forward(input: Tensor, skip?: Tensor): Tensor {
+  /** @param wanted  places of the tokens that the result is wanted for; attention reads all */
+  forward(input: Tensor, skip?: Tensor, wanted?: Tensor): Tensor {
     const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
-    const mixed = this.attn.proj.forward(attention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads));
-    const a = add(x, mixed);
+    const mixed = attention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
+    const a = add(wantedTokens(x, wanted), this.attn.proj.forward(wantedTokens(mixed, wanted)));
     return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
   }
 }

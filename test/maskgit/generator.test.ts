@@ -1,7 +1,7 @@
 /** The two generators: names, sizes, dropout, and that they learn. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grad, noGrad, Rng, type Tensor, tensorScope } from '../../core/index.ts';
+import { grad, noGrad, Rng, type Tensor, tensor, tensorScope } from '../../core/index.ts';
 import {
   createGenerator,
   dropLabels,
@@ -67,6 +67,33 @@ test('dropout acts only where a generator of random numbers is passed', async ()
   assert.deepEqual(await read(), still);
   assert.notDeepEqual(await read(new Rng(2)), still);
   assert.deepEqual(await read(new Rng(2)), await read(new Rng(2)));
+});
+
+test('logits of some tokens are those among the logits of all', async () => {
+  using _ = tensorScope();
+  for (const [architecture, layers] of [
+    ['bert', 2],
+    ['uvit', 2],
+    ['uvit', 0],
+  ] as const) {
+    const config = { ...small, architecture, layers };
+    const { codebookSize: V, latentTokens: K } = config;
+    const model = createGenerator(config, new Rng(1));
+    const sequence = inputSequence(config, [0, 1, 2, 10, 3, 10, 10, 4], [1, 0]);
+    const all = await noGrad(() => model.forward(sequence)).data();
+    const places = [3, 0, 2, 3]; // two of each row
+    const wanted = tensor(
+      Int32Array.from(places, (i, n) => Math.floor(n / 2) * (K + 1) + 1 + i),
+      [2, 2],
+      { dtype: 'int32' },
+    );
+    const some = await noGrad(() => model.forward(sequence, undefined, undefined, wanted)).data();
+    places.forEach((i, n) => {
+      const row = (Math.floor(n / 2) * K + i) * V;
+      for (let v = 0; v < V; v++)
+        assert.ok(Math.abs(some[n * V + v]! - all[row + v]!) < 1e-5, `${architecture} ${n} ${v}`);
+    });
+  }
 });
 
 test('with dropout probabilities of zero, training and evaluation agree', async () => {
