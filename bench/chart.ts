@@ -49,6 +49,7 @@ export function barChart({ title, bars, axis }: Chart): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + VALUES}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="${colours.text}">`,
+    `<title>${escaped(title)}</title>`,
     '<rect width="100%" height="100%" fill="#ffffff"/>',
     text([12, 22], title, 'font-size="14" font-weight="bold"'),
     ...ticks.flatMap((v) => [

@@ -7,6 +7,7 @@ import { type Device, DeviceError, type Handle, isRef, type KernelArg, type Kern
 import { type Expr, type Formula, substitute } from '../formula.ts';
 import { runPasses } from '../passes.ts';
 import { numel } from '../shape.ts';
+import { DerivedMemory } from './derived.ts';
 import { defineElementwise, formulaCost, type Variable } from './elementwise.ts';
 import { supportsRelaxedMadd } from './emitter.ts';
 import { ConstantTable, KernelBuilder } from './kernel-builder.ts';
@@ -44,6 +45,7 @@ export class CpuDevice implements Device, Cpu {
   readonly memory: CpuMemory;
   readonly #constants = new ConstantTable(LAYOUT.constants, LAYOUT.constantCapacity);
   readonly #threads: Threads;
+  readonly #derived: DerivedMemory;
   /** By formula object and kinds, so that a call finds its kernel fast; and by what the formula says. */
   readonly #byFormula = new WeakMap<object, Map<string, Compiled>>();
   readonly #byText = new Map<string, Compiled>();
@@ -56,6 +58,7 @@ export class CpuDevice implements Device, Cpu {
     this.threads = canShare() ? (threads ?? availableThreads()) : 1;
     this.fma = supportsRelaxedMadd();
     this.memory = new CpuMemory({ shared: this.threads > 1, maximumMiB });
+    this.#derived = new DerivedMemory(this.memory);
     this.#threads = new Threads(
       this.memory,
       this.threads,
@@ -95,6 +98,7 @@ export class CpuDevice implements Device, Cpu {
     refs: readonly Ref[],
     scalars: Readonly<Record<string, number>>,
   ): void {
+    for (const { handle } of targets) this.#derived.drop(handle as number);
     const length = numel(targets[0]!.shape);
     const args = [...targets, ...refs].map((r) => r.handle as number);
     const params = formulas[0]!.params; // the names of refs, then those of scalars
@@ -113,10 +117,14 @@ export class CpuDevice implements Device, Cpu {
     this.parallel(kernel, length, length * cost, args, UNIT);
   }
   free(at: Handle, length: number): void {
+    this.#derived.drop(at as number);
     this.memory.free(at as number, length);
   }
   alloc(floats: number): number {
     return this.memory.alloc(floats);
+  }
+  derived(source: number, name: string, floats: number, make: (at: number) => void): number | undefined {
+    return this.#derived.get(source, name, floats, make);
   }
   parallel(kernel: string, items: number, work: number, args: readonly number[], unit = 1): void {
     this.#threads.parallel(kernel, items, work, args, unit);

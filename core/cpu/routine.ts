@@ -32,6 +32,13 @@ export interface Cpu {
   /** Temporary memory of a routine, in floats; returns a byte address. */
   alloc(floats: number): number;
   free(at: number, floats: number): void;
+  /**
+   * Memory that `make` fills from the values of the tensor at `source`, kept until they change: for what is worked out from
+   * weights before they are used. Undefined where it is not worth keeping, as for values that are used once.
+   *
+   * @param name  tells apart what is kept for one tensor
+   */
+  derived(source: number, name: string, floats: number, make: (at: number) => void): number | undefined;
 }
 
 /** Computes an op into y from the op's arguments. */

@@ -16,8 +16,14 @@ export interface Harness {
 const GUARD = 64; // floats of a known value before and after each result
 const MARK = 12345.678;
 
-/** @param threads  shares per op, run one after the other: what a thread must not touch shows as a wrong value */
-export function harness(files: readonly KernelFile[], { threads = 1, fma = supportsRelaxedMadd() } = {}): Harness {
+/**
+ * @param keeps    what is worked out from weights is kept, as for frozen ones
+ * @param threads  shares per op, run one after the other: what a thread must not touch shows as a wrong value
+ */
+export function harness(
+  files: readonly KernelFile[],
+  { threads = 1, fma = supportsRelaxedMadd(), keeps = false } = {},
+): Harness {
   const constants = new ConstantTable(256, 256);
   const builder = new KernelBuilder(fma, constants);
   for (const file of files) file.define(builder);
@@ -55,6 +61,12 @@ export function harness(files: readonly KernelFile[], { threads = 1, fma = suppo
       return at;
     },
     free() {},
+    derived(_source, _name, floats, make) {
+      if (!keeps) return undefined;
+      const at = this.alloc(floats);
+      make(at);
+      return at;
+    },
   };
   return {
     run(op, shape, ...args) {

@@ -36,12 +36,13 @@ const SIZES = [
   [1, 1, 64, 64, 64], [1, 1, 203, 131, 167], [1, 1, 341, 67, 70], [2, 1, 70, 420, 259], [1, 1, 65, 401, 450],
 ] as const; // biome-ignore format: a table
 
-for (const [threads, fma] of [
-  [1, false],
-  [3, undefined],
+for (const [threads, keeps, fma] of [
+  [1, false, false],
+  [3, false, undefined],
+  [2, true, undefined],
 ] as const) {
-  const { run } = harness([gemm, strassen, matmul], { threads, ...(fma !== undefined && { fma }) });
-  test(`matmul, all transposes, ${threads} shares`, () => {
+  const { run } = harness([gemm, strassen, matmul], { threads, keeps, ...(fma !== undefined && { fma }) });
+  test(`matmul, all transposes, ${threads} shares, ${keeps ? 'packed before' : 'not packed'}`, () => {
     for (const [ba, bb, m, k, n] of SIZES)
       for (const transposeA of [false, true])
         for (const transposeB of [false, true]) {
@@ -54,12 +55,13 @@ for (const [threads, fma] of [
         }
   });
 
-  test(`linear, ${threads} shares`, () => {
+  test(`linear, ${threads} shares, ${keeps ? 'packed before' : 'not packed'}`, () => {
     for (const [m, k, n] of [
       [1, 1, 1],
       [10, 33, 17],
       [3, 300, 260],
       [130, 7, 9],
+      [34, 300, 270],
       [5, 0, 3],
     ] as const) {
       const [x, w, bias] = [random([m, k]), random([n, k]), random([n])];

@@ -175,7 +175,7 @@ function defineConv(k: KernelBuilder): void {
         const ldc = i32.shl(a.places, c(2));
         f.do(
           k.call('pack_gather', source, kc, kb, a.kh, a.kw, a.plane, a.row, c(4), from, n, a.oh, a.ow, c(0), a.down, a.right, panels),
-          k.call('block_row', a.outs, n, kb, A, lda, panels, result, ldc, add, bias, a.scratch),
+          k.call('block_row', a.outs, n, kb, A, lda, panels, i32.shl(kb, c(5)), result, ldc, add, bias, a.scratch),
         ); // biome-ignore format: two calls
         add.set(c(ADD.c));
       });
@@ -209,7 +209,7 @@ function defineConv(k: KernelBuilder): void {
           const ldc = i32.shl(a.depth, c(2));
           f.do(
             k.call('pack_gather', source, pc, kb, a.oh, a.ow, c(0), a.down, a.right, from, n, a.kh, a.kw, a.plane, a.row, c(4), panels),
-            k.call('block_row', a.outs, n, kb, A, lda, panels, result, ldc, add, c(0), a.scratch),
+            k.call('block_row', a.outs, n, kb, A, lda, panels, i32.shl(kb, c(5)), result, ldc, add, c(0), a.scratch),
           ); // biome-ignore format: two calls
           add.set(c(ADD.c));
         });

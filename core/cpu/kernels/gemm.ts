@@ -30,6 +30,11 @@ export const gemmScratch = (n: number, depth: number): number =>
 /** What is added to the product. */
 export const ADD = { nothing: 0, c: 1, columnBias: 2, rowBias: 3 } as const;
 
+/** In place of the bytes between columns of B: B is packed already. */
+export const PACKED = 0;
+/** Floats of all panels of B; the last group of four k may run over. */
+export const packedFloats = (n: number, depth: number): number => ((n + 7) & ~7) * depth + 32;
+
 /** How A is stored: rows of k, or, transposed, rows of m. */
 export type Mode = 'row' | 'col';
 
@@ -140,11 +145,11 @@ export function emitTile(b: KernelBuilder, f: Code, L: Locals, mode: Mode, panel
 }
 
 /**
- * C[m, nb] = A[m, kb] · panels, plus what `add` says. `as`: bytes between rows of A ('row'), or between its k where A is
+ * C[m, nb] = A[m, kb] · panels, which start panelStep bytes apart, plus what `add` says. `as`: bytes between rows of A ('row'), or between its k where A is
  * stored transposed ('col'). `from`: bias of the first column or of row 0.
  */
 function defineBlock(b: KernelBuilder, mode: Mode): void {
-  b.def(`block_${mode}`, 'm nb kb A as panels C ldc add from edge', (f, a, L) => {
+  b.def(`block_${mode}`, 'm nb kb A as panels panelStep C ldc add from edge', (f, a, L) => {
     const { mc, me, i, j, panel, cp, cc, step } = ints(L, 'mc me i j panel cp cc step');
     const { rows, columns, full, from, fromStep } = ints(L, 'rows columns full from fromStep');
     const { tile, pa } = tileLocals(L, mode);
@@ -221,27 +226,39 @@ function defineBlock(b: KernelBuilder, mode: Mode): void {
           f.if(i32.eqz(full), storeEdge);
           cp.set(at(cp, i32.shl(a.ldc, k(2))));
         });
-        panel.set(at(panel, i32.shl(a.kb, k(5))));
+        panel.set(at(panel, a.panelStep));
       });
     });
   });
 }
 
-/** C[m, n] = A[m, depth] B[depth, n]; `buffer` has gemmScratch(n, depth) floats. `as` as in block, `rs cs` as in pack. */
+/**
+ * C[m, n] = A[m, depth] B[depth, n]; `buffer` has gemmScratch(n, depth) floats. `as` as in block, `rs cs` as in pack; cs is
+ * PACKED where B is all of its own panels, [n/8][depth][8].
+ */
 function defineGemm(b: KernelBuilder, mode: Mode): void {
   b.def(`gemm_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { kc, kb, nc, nb, add } = ints(L, 'kc kb nc nb add');
     const panels = at(a.buffer, k(EDGE_BYTES));
     const columnA = mode === 'row' ? i32.shl(kc, k(2)) : i32.mul(kc, a.as);
     const bias = at(a.bias, i32.select(i32.shl(nc, k(2)), k(0), i32.eq(add, k(ADD.columnBias))));
+    const multiply = (panels: I32, panelStep: I32) => {
+      const [A, C] = [at(a.A, columnA), at(a.C, i32.shl(nc, k(2)))];
+      f.do(b.call(`block_${mode}`, a.m, nb, kb, A, a.as, panels, panelStep, C, a.ldc, add, bias, a.buffer));
+    };
     add.set(a.add);
     f.loop(kc, a.depth, KC, () => {
       kb.set(i32.min(i32.sub(a.depth, kc), k(KC)));
       f.loop(nc, a.n, NC, () => {
         nb.set(i32.min(i32.sub(a.n, nc), k(NC)));
-        f.do(b.call('pack', at(at(a.B, i32.mul(kc, a.rs)), i32.mul(nc, a.cs)), kb, nb, a.rs, a.cs, panels));
-        const C = at(a.C, i32.shl(nc, k(2)));
-        f.do(b.call(`block_${mode}`, a.m, nb, kb, at(a.A, columnA), a.as, panels, C, a.ldc, add, bias, a.buffer));
+        f.if(
+          i32.eq(a.cs, k(PACKED)),
+          () => multiply(at(a.B, at(i32.shl(i32.mul(nc, a.depth), k(2)), i32.shl(kc, k(5)))), i32.shl(a.depth, k(5))),
+          () => {
+            f.do(b.call('pack', at(at(a.B, i32.mul(kc, a.rs)), i32.mul(nc, a.cs)), kb, nb, a.rs, a.cs, panels));
+            multiply(panels, i32.shl(kb, k(5)));
+          },
+        );
       });
       add.set(k(ADD.c)); // later blocks of the sum add to what the first one wrote
     });

@@ -1,7 +1,7 @@
 /** The matrix products of tensors: what `matmul` and `linear` ask of gemm.ts, and how threads share it. */
 import { type I32, i32 } from '../emitter.ts';
 import { type Cpu, type CpuRef, type KernelBuilder, options, type Routine, ref } from '../routine.ts';
-import { ADD } from './gemm.ts';
+import { ADD, PACKED, packedFloats } from './gemm.ts';
 import { ints } from './locals.ts';
 
 const k = i32.const;
@@ -9,6 +9,9 @@ const at = i32.add;
 
 export function define(b: KernelBuilder): void {
   for (const mode of ['row', 'col'] as const) defineProduct(b, mode);
+  b.def('pack_all', 'begin end scratch src n depth rs cs dst', (f, a) => {
+    f.do(b.call('pack', a.src, a.depth, a.n, a.rs, a.cs, a.dst));
+  });
   // products without a sum (depth 0): rows of c become the bias or 0
   b.def('fill_rows', 'begin end scratch c n ldc bias', (f, a, L) => {
     const { i, j, p } = ints(L, 'i j p');
@@ -38,7 +41,7 @@ function defineProduct(b: KernelBuilder, mode: 'row' | 'col'): void {
     f.if(i32.eq(a.split, k(ROWS)), () =>
       gemm(share, a.n, at(a.A, mode === 'row' ? i32.mul(a.begin, a.as) : floats), a.B, at(a.C, i32.mul(a.begin, a.ldc)), a.bias));
     f.if(i32.eq(a.split, k(COLUMNS)), () =>
-      gemm(a.m, share, a.A, at(a.B, i32.mul(a.begin, a.cs)), at(a.C, floats), at(a.bias, floats)));
+      gemm(a.m, share, a.A, at(a.B, i32.mul(a.begin, i32.select(a.cs, i32.shl(a.depth, k(2)), a.cs))), at(a.C, floats), at(a.bias, floats)));
     f.if(i32.eq(a.split, k(BATCHES)), () =>
       f.for(i, a.begin, a.end, k(1), () =>
         gemm(a.m, a.n, at(a.A, i32.mul(i, a.sA)), at(a.B, i32.mul(i, a.sB)), at(a.C, i32.mul(i, a.sC)), a.bias)));
@@ -59,8 +62,27 @@ interface Product {
   readonly bias: number | null;
 }
 
-function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, ldc, bias }: Product): void {
+/** With fewer rows of A than this, packing B takes a tenth of the product or more. */
+const FEW_ROWS = 64;
+
+/** The panels of B where they were packed before: of frozen weights that few rows at a time are multiplied with. */
+function packed(cpu: Cpu, { batches, m, n, depth, b }: Product, rs: number, cs: number): number | undefined {
+  if (batches > 1 || m >= FEW_ROWS || m < 4) return undefined;
+  return cpu.derived(b.at, `packed ${rs} ${cs}`, packedFloats(n, depth), (at) =>
+    cpu.parallel('pack_all', 1, n * depth, [b.at, n, depth, rs, cs, at]),
+  );
+}
+
+function multiply(cpu: Cpu, product: Product): void {
+  const { batches, m, n, depth, a, b, c, ldc = n, bias } = product;
   if (batches * m * n === 0) return;
+  if (depth === 0) {
+    cpu.parallel('fill_rows', batches * m, batches * m * n, [c, n, 4 * ldc, bias ?? 0]);
+    return;
+  }
+  const [rs, cs] = b.transposed ? [4, 4 * depth] : [4 * n, 4];
+  const panels = packed(cpu, product, rs, cs);
+  const B = panels === undefined ? { at: b.at, cs } : { at: panels, cs: PACKED };
   const launch = (split: number, items: number, batch: number, count: number, unit: number) =>
     cpu.parallel(
       a.transposed ? 'product_col' : 'product_row',
@@ -69,14 +91,13 @@ function multiply(cpu: Cpu, { batches, m, n, depth, a, b, c, ldc, bias }: Produc
       [
         split, m, n, depth,
         a.at + batch * a.batch, (a.transposed ? m : depth) * 4, a.batch,
-        b.at + batch * b.batch, b.transposed ? 4 : n * 4, b.transposed ? depth * 4 : 4, b.batch,
-        c + batch * m * n * 4, (ldc ?? n) * 4, m * n * 4,
+        B.at + batch * b.batch, rs, B.cs, b.batch,
+        c + batch * m * n * 4, ldc * 4, m * n * 4,
         bias === null ? ADD.nothing : ADD.columnBias, bias ?? 0,
       ],
       unit,
     ); // biome-ignore format: one line per operand
-  if (depth === 0) cpu.parallel('fill_rows', batches * m, batches * m * n, [c, n, (ldc ?? n) * 4, bias ?? 0]);
-  else if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
+  if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
   else {
     for (let i = 0; i < batches; i++) {
       // the longer side is cut, so that each thread packs little and multiplies much

@@ -4,7 +4,7 @@
  *   A, B and C are cut into quarters        A = │A₀ A₁│      seven products of sums of quarters, such as
  *   of half the height and width:               │A₂ A₃│      (A₀ + A₃)(B₀ + B₃), give all of C: see PRODUCTS
  *
- * The sums cost no pass of their own: those of B are taken while its panels are packed, those of A for 128 rows at a time,
+ * The sums cost no pass of their own: those of B are taken while its panels are packed, those of A for 64 rows at a time,
  * which then stay in the cache, and a finished tile is added to each quarter of C that it belongs to. (The idea of Huang et
  * al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of the plain product
  * at the shapes of `bench gemm`; a second level, which saves as much again, gives it all back in sums.
@@ -14,6 +14,7 @@
  */
 import { f32, type I32, i32, type Local, type V128, v } from '../emitter.ts';
 import type { KernelBuilder } from '../kernel-builder.ts';
+import { SCRATCH_FLOATS } from '../routine.ts';
 import { ADD, emitTile, type Mode, tileLocals } from './gemm.ts';
 import { eachFour, ints, vectors } from './locals.ts';
 
@@ -47,13 +48,14 @@ const PANEL_STEP = PANEL + 32;
 /** At most so many columns of a quarter at a time. */
 const PANEL_COLUMNS = 256;
 /** Scratch floats of a large product. */
-export const STRASSEN_SCRATCH = PRODUCTS.length * PANEL_STEP + 5 * ROWS * DEPTH + PANEL_COLUMNS;
+const STRASSEN_SCRATCH = PRODUCTS.length * PANEL_STEP + 5 * ROWS * DEPTH + PANEL_COLUMNS;
 
 /** Below these a product has too little to save (`bench gemm`). */
 const LEAST = { m: 64, n: 64, depth: 64 };
 
 export const routines = {};
 export function define(b: KernelBuilder): void {
+  if (STRASSEN_SCRATCH > SCRATCH_FLOATS) throw new RangeError('strassen: expected a scratch that holds all panels');
   definePackQuarters(b);
   defineSums(b);
   for (const mode of ['row', 'col'] as const) {

@@ -325,6 +325,7 @@ function defineProducts(k: KernelBuilder): void {
             U,
             i32.shl(a.ins, c(2)),
             from,
+            i32.shl(a.ins, c(5)),
             to,
             row,
             c(ADD.nothing),
