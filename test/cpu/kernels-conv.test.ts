@@ -5,10 +5,11 @@ import * as gemm from '../../core/cpu/kernels/gemm.ts';
 import * as parts from '../../core/cpu/kernels/parts.ts';
 import * as strassen from '../../core/cpu/kernels/strassen.ts';
 import * as winograd from '../../core/cpu/kernels/winograd.ts';
+import * as winogradTransforms from '../../core/cpu/kernels/winograd-transforms.ts';
 import { assertClose, harness, randomValues } from './harness.ts';
 
 const random = randomValues(6);
-const { run } = harness([gemm, strassen, parts, winograd, conv], { threads: 2 });
+const { run } = harness([gemm, strassen, parts, winogradTransforms, winograd, conv], { threads: 2 });
 
 interface Case {
   N?: number; C: number; H: number; W: number; O: number; kernel: [number, number]; stride?: [number, number];

@@ -15,6 +15,7 @@ import * as resample from './resample.ts';
 import * as softmax from './softmax.ts';
 import * as strassen from './strassen.ts';
 import * as winograd from './winograd.ts';
+import * as winogradTransforms from './winograd-transforms.ts';
 
 export const kernelFiles: readonly KernelFile[] = [
   gemm,
@@ -26,6 +27,7 @@ export const kernelFiles: readonly KernelFile[] = [
   norm,
   attention,
   nearest,
+  winogradTransforms,
   winograd,
   conv,
   movement,
