@@ -6,10 +6,11 @@
  *
  * The sums cost no pass of their own: those of B are taken while its panels are packed, those of A for 64 rows at a time,
  * which then stay in the cache, and a finished tile is added to each quarter of C that it belongs to. (The idea of Huang et
- * al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of the plain product
- * at the shapes of `bench gemm`; a second level, which saves as much again, gives it all back in sums.
+ * al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of
+ * the plain product at the shapes of `bench gemm`. A second level would save as much again and give most of it back in sums.
  *
- * Errors are relative to the largest values of A and B and not to each row's and column's own; an infinity in A or B makes
+ * Errors grow by half: at 512 × 768 × 512 the largest is 4.9e-7 of C's largest value, 3.6e-7 by the plain product. They are
+ * relative to the largest values of A and B and not to each row's and column's own; an infinity in A or B makes
  * NaN of every quarter that it meets.
  */
 import { f32, type I32, i32, type Local, type V128, v } from '../emitter.ts';
