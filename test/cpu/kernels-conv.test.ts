@@ -33,6 +33,8 @@ const CASES: Record<string, Case> = {
   'tiles: odd sizes, uneven padding': { N: 2, C: 17, H: 15, W: 22, O: 18, kernel: [3, 3], padding: [1, 0, 2, 1] },
   'tiles: no padding': { C: 32, H: 35, W: 33, O: 16, kernel: [3, 3] },
   'tiles: many groups': { N: 5, C: 16, H: 16, W: 31, O: 40, kernel: [3, 3], padding: [1, 1, 1, 1] },
+  'tiles: wide enough for large products': { N: 2, C: 64, H: 16, W: 16, O: 72, kernel: [3, 3], padding: [1, 1, 1, 1] },
+  'tiles: padding beyond the kernel': { N: 2, C: 16, H: 16, W: 14, O: 24, kernel: [3, 3], padding: [3, 2, 4, 3] },
   groups: { N: 2, C: 6, H: 6, W: 7, O: 9, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 3 },
   depthwise: { N: 2, C: 5, H: 9, W: 38, O: 5, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 5 },
   'depthwise 7x7': { C: 3, H: 9, W: 9, O: 3, kernel: [7, 7], padding: [3, 3, 3, 3], groups: 3 },
