@@ -30,6 +30,7 @@ export const stageFile = (folder: string, stage: string): string => join(folder,
 /** Opens the device that everything then runs on. */
 export async function useDevice(name: string, options: DeviceOptions = {}) {
   const device = await openDevice(name, options);
+  await device.sync(); // with all its threads from the first op on, as rounding depends on them
   setDefaultDevice(device);
   return device;
 }

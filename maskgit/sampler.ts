@@ -101,6 +101,7 @@ export async function* samplingSteps(
     const chosen = Int32Array.from(ids); // fixed tokens keep their value
     const confidence = new Float64Array(ids.length).fill(Infinity);
     for (const [slot, i] of places.entries()) {
+      if (ids[i] !== mask) continue;
       const logitsOf = values.subarray(slot * codebookSize, (slot + 1) * codebookSize);
       chosen[i] = likeliest(logitsOf, tokenNoise, i * codebookSize);
       confidence[i] = logitsOf[chosen[i]!]!; // the logit itself, not a probability
@@ -115,15 +116,17 @@ export async function* samplingSteps(
   yield { step: steps, ids };
 }
 
-/** Places of the masked tokens in batch·K, as many for each row: one with fewer names its last again. */
+/** Places of the masked tokens in batch·K, as many for each row: one with fewer names its last again, or its first token. */
 function maskedPlaces(ids: Int32Array, length: number, mask: number): Int32Array {
   const rows: number[][] = [];
   ids.forEach((id, i) => {
     if (i % length === 0) rows.push([]);
     if (id === mask) rows.at(-1)!.push(i);
   });
-  const most = Math.max(...rows.map((row) => row.length));
-  return Int32Array.from(rows.flatMap((row) => Array.from({ length: most }, (_, j) => row[j] ?? row.at(-1)!)));
+  const most = Math.max(0, ...rows.map((row) => row.length));
+  const padded = (row: number[], r: number) =>
+    Array.from({ length: most }, (_, j) => row[j] ?? row.at(-1) ?? r * length);
+  return Int32Array.from(rows.flatMap(padded));
 }
 
 /** One forward pass for the tokens at `places`: both halves of the guidance lie in the same batch. */

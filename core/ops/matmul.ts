@@ -152,6 +152,7 @@ const affines: Op<[x: Tensor, ...weights: Tensor[]]> = defineOp({
     const [weights, biases] = [rest.slice(0, parts), rest.slice(parts)];
     const [out, width] = weights[0] ?? [];
     if (
+      !Number.isInteger(parts) ||
       x.at(-1) !== width ||
       weights.some((w) => w.length !== 2 || w[0] !== out || w[1] !== width) ||
       biases.some((b) => b.length !== 1 || b[0] !== out)

@@ -68,7 +68,7 @@ const FEW_ROWS = 64;
 /** The panels of B where they were packed before: of frozen weights that few rows at a time are multiplied with. */
 function packed(cpu: Cpu, { batches, m, n, depth, b }: Product, rs: number, cs: number): number | undefined {
   if (batches > 1 || m >= FEW_ROWS || m < 4) return undefined;
-  return cpu.derived(b.at, `packed ${rs} ${cs}`, packedFloats(n, depth), (at) =>
+  return cpu.derived(b.at, `packed ${n} ${depth} ${rs}`, packedFloats(n, depth), (at) =>
     cpu.parallel('pack_all', 1, n * depth, [b.at, n, depth, rs, cs, at]),
   );
 }

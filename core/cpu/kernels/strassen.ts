@@ -10,13 +10,14 @@
  * the plain product at the shapes of `bench gemm`. A second level would save as much again and give most of it back in sums.
  *
  * Errors grow by half: at 512 × 768 × 512 the largest is 4.9e-7 of C's largest value, 3.6e-7 by the plain product. They are
- * relative to the largest values of A and B and not to each row's and column's own; an infinity in A or B makes
- * NaN of every quarter that it meets.
+ * relative to the largest values of A and B and not to each row's and column's own. NaN or infinity in a row of A spoils that
+ * row of C and the one half the height away, and columns likewise. Quarters are those of a thread's share, so the last bits
+ * depend on the number of threads.
  */
 import { f32, type I32, i32, type Local, type V128, v } from '../emitter.ts';
 import type { KernelBuilder } from '../kernel-builder.ts';
 import { SCRATCH_FLOATS } from '../routine.ts';
-import { ADD, emitTile, type Mode, tileLocals } from './gemm.ts';
+import { ADD, emitTile, type Mode, PACKED, tileLocals } from './gemm.ts';
 import { eachFour, ints, vectors } from './locals.ts';
 
 const k = i32.const;
@@ -304,7 +305,8 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
 function defineLarge(b: KernelBuilder, mode: Mode): void {
   b.def(`large_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { m, n, depth } = ints(L, 'm n depth');
-    const small = i32.or(i32.lt(a.m, k(LEAST.m)), i32.or(i32.lt(a.n, k(LEAST.n)), i32.lt(a.depth, k(LEAST.depth))));
+    const few = i32.or(i32.lt(a.m, k(LEAST.m)), i32.or(i32.lt(a.n, k(LEAST.n)), i32.lt(a.depth, k(LEAST.depth))));
+    const small = i32.or(few, i32.eq(a.cs, k(PACKED)));
     const product = (
       kind: 'gemm' | 'strassen',
       m: I32,
