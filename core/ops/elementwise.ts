@@ -152,7 +152,7 @@ export const where: Op<[condition: Tensor, a: Operand, b: Operand]> = elementwis
 
 export const tanh: Op<[x: Tensor]> = elementwise('tanh', '(x) => tanh(x)');
 export const erf: Op<[x: Tensor]> = elementwise('erf', '(x) => erf(x)');
-/** y = 1 / (1 + e^−x), said with tanh so that neither it nor its gradient overflows */
+/** y = 1 / (1 + e^−x); neither it nor its gradient overflows */
 export const sigmoid: Op<[x: Tensor]> = elementwise('sigmoid', '(x) => sigmoid(x)');
 /** y = max(x, 0) */
 export const relu: Op<[x: Tensor]> = elementwise('relu', '(x) => max(0, x)');

@@ -1,4 +1,4 @@
-/** Means, variances and extremes from sums and maxima. */
+/** Means, variances and extremes from sums and maxima; the sum of squares of many tensors. */
 import type { Pass } from '../device.ts';
 import { defineOp, type Op } from '../op.ts';
 import { numel } from '../shape.ts';

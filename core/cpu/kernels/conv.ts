@@ -1,6 +1,6 @@
 /**
- * Two-dimensional convolution and its gradients. Pictures get their border of zeros in a copy (none is made where there
- * is no padding); the loops over them are in conv-kernels.ts.
+ * Two-dimensional convolution and its gradients. Pictures get their border of zeros in a copy, none where there is none to
+ * add; the loops over them are in conv-kernels.ts, and in winograd.ts for 3×3 kernels that are better done in tiles.
  *
  * The gradient with respect to the input is itself a convolution, of g with the kernel turned around. With a stride s
  * the places of the input fall into s · s phases, each of which meets only every s-th tap of the kernel; each phase is a

@@ -1,4 +1,4 @@
-/** The matrix products of tensors: what `matmul` and `linear` ask of gemm.ts, and how threads share it. */
+/** The matrix products of tensors: what `matmul`, `linear` and `linears` ask of gemm.ts and strassen.ts, and how threads share it. */
 import { type I32, i32 } from '../emitter.ts';
 import { type Cpu, type CpuRef, type KernelBuilder, options, type Routine, ref } from '../routine.ts';
 import { ADD, PACKED, packedFloats } from './gemm.ts';

@@ -113,11 +113,11 @@ export function define(k: KernelBuilder): void {
       d.set(f32.mul(st.total(), rn));
       rstd.set(f32.add(f32.sub(f32.mul(stt.total(), rn), f32.mul(d, d)), a.eps)); // variance + eps
       rstd.set(f32.div(f32.const(1), f32.sqrt(rstd)));
-      const mean = su.total();
-      mean2.set(f32.mul(f32.mul(f32.sub(sut.total(), f32.mul(d, mean)), rstd), rn)); // of u · xhat, xhat = (t − d) r
+      const sumU = su.total();
+      mean2.set(f32.mul(f32.mul(f32.sub(sut.total(), f32.mul(d, sumU)), rstd), rn)); // of u · xhat, xhat = (t − d) r
       r.set(v.splat(rstd));
       A.set(v.neg(v.mul(v.splat(mean2), v.mul(r, r))));
-      B.set(v.neg(v.add(v.mul(v.splat(f32.mul(mean, rn)), r), v.mul(A, v.splat(d)))));
+      B.set(v.neg(v.add(v.mul(v.splat(f32.mul(sumU, rn)), r), v.mul(A, v.splat(d)))));
       const result = ({ load, store }: Step) => {
         t.set(k.madd(v.sub(load(a.x), m), A, B));
         t.set(k.madd(v.mul(load(a.g), load(a.gain)), r, t));
