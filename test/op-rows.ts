@@ -183,8 +183,8 @@ export const rows: Record<string, Row> = {
     call: (x, w, g) => T.layerNormGrad(x, w, g, { eps: 1e-1 }),
     shapes: (m, k) => [[m, k + 1], [k + 1], [m, k + 1]],
   },
-  layerNormGradGain: {
-    call: (x, g) => T.layerNormGradGain(x, g, { eps: 1e-1 }),
+  layerNormGradAffine: {
+    call: (x, g) => T.layerNormGradAffine(x, g, { eps: 1e-1 }),
     shapes: (m, k) => [
       [m, k + 1],
       [m, k + 1],

@@ -1,7 +1,9 @@
 /**
- * What is worked out from the values of a tensor and kept while they stay the same: weights packed for products. Weights
- * that are trained change before they are used again, and nothing of them is kept; of frozen ones it is, from their second use on.
+ * What is worked out from the values of a tensor and kept while they stay the same: moments of rows for gradients, and
+ * weights packed for products. Weights that are trained change before they are used again, and nothing of them is kept; of
+ * frozen ones it is, from their second use on.
  */
+import { DeviceError } from '../device.ts';
 import type { CpuMemory } from './memory.ts';
 
 /** All that is kept takes at most so much. */
@@ -14,7 +16,7 @@ interface Piece {
 
 export class DerivedMemory {
   readonly #memory: CpuMemory;
-  /** By the address of the tensor, then by name; null after the first use. */
+  /** By the address of the tensor, then by name; null after a first use that is not kept. */
   readonly #pieces = new Map<number, Map<string, Piece | null>>();
   #bytes = 0;
 
@@ -23,7 +25,7 @@ export class DerivedMemory {
   }
 
   /** See Cpu.derived. */
-  get(source: number, name: string, floats: number, make: (at: number) => void): number | undefined {
+  get(source: number, name: string, floats: number, make: (at: number) => void, fromUse: 1 | 2): number | undefined {
     let own = this.#pieces.get(source);
     if (!own) {
       own = new Map();
@@ -31,16 +33,26 @@ export class DerivedMemory {
     }
     const found = own.get(name);
     if (found) return found.at;
-    if (found === undefined) {
+    if (found === undefined && fromUse > 1) {
       own.set(name, null);
       return undefined;
     }
     if (this.#bytes + 4 * floats > MOST_BYTES) return undefined;
-    const at = this.#memory.alloc(floats);
+    const at = this.#alloc(floats);
+    if (at === undefined) return undefined;
     make(at);
     own.set(name, { at, floats });
     this.#bytes += 4 * floats;
     return at;
+  }
+
+  #alloc(floats: number): number | undefined {
+    try {
+      return this.#memory.alloc(floats);
+    } catch (error) {
+      if (error instanceof DeviceError) return undefined; // no memory left: work it out each time
+      throw error;
+    }
   }
 
   /** The values at `source` change, or are freed. */

@@ -123,8 +123,8 @@ export class CpuDevice implements Device, Cpu {
   alloc(floats: number): number {
     return this.memory.alloc(floats);
   }
-  derived(source: number, name: string, floats: number, make: (at: number) => void): number | undefined {
-    return this.#derived.get(source, name, floats, make);
+  derived(...args: Parameters<Cpu['derived']>): number | undefined {
+    return this.#derived.get(...args);
   }
   parallel(kernel: string, items: number, work: number, args: readonly number[], unit = 1): void {
     this.#threads.parallel(kernel, items, work, args, unit);

@@ -50,16 +50,23 @@ export function defineElementwise(
     const [at, end] = [L('at', 'i32'), L('end', 'i32')];
     at.set(i32.shl(address('begin'), i32.const(2)));
     end.set(i32.shl(address('end'), i32.const(2)));
-    f.doWhile(() => {
-      variables.forEach(({ name, kind }, i) => {
-        if (kind === 'full') L(`$${name}`).set(v.load(i32.add(address(`x${i}`), at)));
-      });
-      const results = compute(k, L, bodies, values);
-      results.forEach((y, i) => {
-        f.do(v.store(i32.add(address(`y${i}`), at), y));
-      });
-      at.set(i32.add(at, i32.const(16)));
-      return i32.lt(at, end);
+    const turn = (vectors: number) => {
+      for (let i = 0; i < vectors; i++) {
+        const own: Locals = (key, type) => L(`${key} of ${i}`, type);
+        for (const [x, { name, kind }] of variables.entries()) {
+          if (kind !== 'full') continue;
+          values.set(name, own(`$${name}`));
+          own(`$${name}`).set(v.load(i32.add(address(`x${x}`), at), 16 * i));
+        }
+        for (const [y, result] of compute(k, own, bodies, values).entries()) own(`y${y}`).set(result);
+      }
+      for (let i = 0; i < vectors; i++) {
+        for (const y of outputs) f.do(v.store(i32.add(address(y), at), L(`${y} of ${i}`), 16 * i));
+      }
+    };
+    k.hold(f, L, () => {
+      f.for(at, at, i32.sub(end, i32.const(16)), i32.const(32), () => turn(2));
+      f.for(at, at, end, i32.const(16), () => turn(1));
     });
   });
 }

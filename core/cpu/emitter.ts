@@ -202,6 +202,12 @@ export class Fn<P extends string = string> {
   do(...statements: Statement[]): void {
     this.#emit(...statements);
   }
+  /** What `emit` adds, taken out again: for code that goes before it. */
+  record(emit: () => void): Statement {
+    const from = this.body.length;
+    emit();
+    return this.body.splice(from) as unknown as Statement;
+  }
   /** for (i = from; i < to; i += step) */
   for(i: Local<'i32'>, from: I32, to: I32, step: I32, body: () => void): void {
     i.set(from);

@@ -50,6 +50,7 @@ export class KernelBuilder {
   readonly fma: boolean;
   readonly functions: Fn[] = [];
   readonly #constants: ConstantTable;
+  #held: ((x: number) => Local<'v128'>) | undefined;
 
   constructor(fma: boolean, constants: ConstantTable) {
     this.fma = fma;
@@ -84,7 +85,21 @@ export class KernelBuilder {
   }
   /** The constant x in four lanes. */
   c(x: number): V128 {
-    return this.#constants.get(x);
+    return this.#held?.(x) ?? this.#constants.get(x);
+  }
+  /** Emits loops whose constants are read once, before them. */
+  hold(f: Fn, L: Locals, emit: () => void): void {
+    const held = new Map<string, { value: number; local: Local<'v128'> }>();
+    this.#held = (value) => {
+      const name = Object.is(value, -0) ? '-0' : String(value);
+      const local = L(`constant ${name}`);
+      held.set(name, { value, local });
+      return local;
+    };
+    const loops = f.record(emit);
+    this.#held = undefined;
+    for (const { value, local } of held.values()) local.set(this.c(value));
+    f.do(loops);
   }
   /** a[0] x⁰ + a[1] x¹ + …; x should be a local. */
   polynomial(x: V128, coefficients: readonly number[]): V128 {

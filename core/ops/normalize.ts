@@ -1,11 +1,11 @@
 /** Normalisations: values shifted and scaled to mean 0 and variance 1 over some axes, then an affine map. */
 import type { Pass } from '../device.ts';
 import { quotient, remainder } from '../index-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, lazily, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, ShapeError, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, div, elementwise, mul, type Operand, square, sub } from './elementwise.ts';
-import { reshape } from './movement.ts';
+import { narrow, reshape, stack } from './movement.ts';
 import { rowMoments, rowSums, sum } from './reduce.ts';
 
 type Epsilon = { eps: number };
@@ -91,11 +91,11 @@ const layerNormRows: Op<[x: Tensor, gain: Tensor, bias: Tensor, options: Epsilon
     }
     return x;
   },
-  vjp: ({ g }, x, gain, _, options) => [
-    () => layerNormGrad(x, gain, g, options),
-    () => layerNormGradGain(x, g, options),
-    () => sum(reshape(g, [-1, gain.size]), 0),
-  ],
+  vjp: ({ g }, x, gain, _, options) => {
+    const affine = lazily(() => layerNormGradAffine(x, g, options));
+    const row = (i: number) => reshape(narrow(affine(), 0, i, 1), gain.shape);
+    return [() => layerNormGrad(x, gain, g, options), () => row(0), () => row(1)];
+  },
   kernel: (_, x, _gain, _bias, { eps }) => forwardPasses(layerLayout(x), eps),
 });
 
@@ -118,16 +118,19 @@ export const layerNormGrad: Op<[x: Tensor, gain: Tensor, g: Tensor, options: Eps
   kernel: (_, x, _gain, _g, { eps }) => gradPasses(layerLayout(x), eps),
 });
 
-/** Σ over rows of g · xhat: gradient of layer norm with respect to its gain. */
-export const layerNormGradGain: Op<[x: Tensor, g: Tensor, options: Epsilon]> = defineOp({
-  name: 'layerNormGradGain',
-  shape: (x) => [x.at(-1)!],
-  vjp: ({ through }, x, g, { eps }) =>
-    through((x, g) => sum(reshape(mul(g, standardize(x, -1, eps)), [-1, x.shape.at(-1)!]), 0), x, g),
+/** [Σ g · xhat, Σ g] over rows: gradients of layer norm with respect to its gain and its bias, [2, D]. */
+export const layerNormGradAffine: Op<[x: Tensor, g: Tensor, options: Epsilon]> = defineOp({
+  name: 'layerNormGradAffine',
+  shape: (x) => [2, x.at(-1)!],
+  vjp: ({ through }, x, g, { eps }) => {
+    const overRows = (t: Tensor) => sum(reshape(t, [-1, x.shape.at(-1)!]), 0);
+    return through((x, g) => stack([overRows(mul(g, standardize(x, -1, eps))), overRows(g)]), x, g);
+  },
   kernel: (_, x, _g, { eps }) => {
     const { rows, n } = layerLayout(x);
-    const term = (c: string, row: string) => `g[${row} * ${n} + ${c}] * ${normal(rows, n, row, c)}`;
-    return [...moments(rows, n, eps), ...rowSums('y', n, rows, { x: 0, g: 1, of: 'of' }, [term], 's')];
+    const g = (c: string, row: string) => `g[${row} * ${n} + ${c}]`;
+    const gx = (c: string, row: string) => `${g(c, row)} * ${normal(rows, n, row, c)}`;
+    return [...moments(rows, n, eps), ...rowSums('y', n, rows, { x: 0, g: 1, of: 'of' }, [gx, g], 's')];
   },
 });
 

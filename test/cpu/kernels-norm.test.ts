@@ -51,11 +51,12 @@ test('layer norm and its gradients', () => {
     assertClose(run('layerNorm', [rows, n], x, gain, bias, { eps }), y, 2e-5, what);
     const dx = gradient(x.data, g.data, (i) => gain.data[i % n]!, n, eps);
     assertClose(run('layerNormGrad', [rows, n], x, gain, g, { eps }), dx, 1e-4, `${what} dx`);
-    const dGain = new Float64Array(n);
+    const [dGain, dBias] = [new Float64Array(n), new Float64Array(n)];
     xhat.forEach((u, i) => {
       dGain[i % n]! += u * g.data[i]!;
+      dBias[i % n]! += g.data[i]!;
     });
-    assertClose(run('layerNormGradGain', [n], x, g, { eps }), dGain, 2e-5, `${what} gain`);
+    assertClose(run('layerNormGradAffine', [2, n], x, g, { eps }), [...dGain, ...dBias], 2e-5, `${what} gain and bias`);
   }
 });
 

@@ -68,9 +68,8 @@ const FEW_ROWS = 64;
 /** The panels of B where they were packed before: of frozen weights that few rows at a time are multiplied with. */
 function packed(cpu: Cpu, { batches, m, n, depth, b }: Product, rs: number, cs: number): number | undefined {
   if (batches > 1 || m >= FEW_ROWS || m < 4) return undefined;
-  return cpu.derived(b.at, `packed ${n} ${depth} ${rs}`, packedFloats(n, depth), (at) =>
-    cpu.parallel('pack_all', 1, n * depth, [b.at, n, depth, rs, cs, at]),
-  );
+  const pack = (at: number) => cpu.parallel('pack_all', 1, n * depth, [b.at, n, depth, rs, cs, at]);
+  return cpu.derived(b.at, `packed ${n} ${depth} ${rs}`, packedFloats(n, depth), pack, 2);
 }
 
 function multiply(cpu: Cpu, product: Product): void {

@@ -3,29 +3,32 @@
  * over the channels and places of a group, which also stand side by side (group norm).
  *
  * Statistics take two passes: m ≈ mean, then d = mean(x − m) and variance = mean((x − m)²) − d². The differences are
- * nearly exact, so this holds when the mean is far above the deviation; mean = m + d. Gradients work them out again.
+ * nearly exact, so this holds when the mean is far above the deviation; mean = m + d. Those of layer norm are kept for its
+ * gradients, which group norm's work out again.
  *
  *   dx = (u − mean(u) − xhat · mean(u · xhat)) / √(variance + eps),   u = g · gain
  */
 import { type F32, f32, type I32, i32, type V128, v } from '../emitter.ts';
 import type { KernelBuilder, Locals } from '../kernel-builder.ts';
-import { type CpuRef, options, type Routine, ref } from '../routine.ts';
-import { eachFour, floats, ints, rowSum, type Step, type RowSum as Sum, TURNS, vectors } from './locals.ts';
+import { type Cpu, type CpuRef, options, type Routine, ref } from '../routine.ts';
+import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
 import { reduceParts } from './parts.ts';
 
 const at = i32.add;
 const c = i32.const;
-/** Where `moments` leaves m, d and 1/√(variance + eps), and `channel_sums` its two sums. */
+/** Where `moments` leaves m, d and 1/√(variance + eps), 16 bytes for each row, and `channel_sums` its two sums. */
 const M = 0;
 const DELTA = 4;
 const RSTD = 8;
 const SUMS = 12;
 
 /** xhat from what `moments` found: (x − m) · rstd − d · rstd. */
-function standardizer(k: KernelBuilder, L: Locals) {
-  const { m, rstd, shift } = vectors(L, 'm rstd shift');
+function standardizer(k: KernelBuilder, L: Locals, row = '') {
+  const [m, rstd, shift] = [L(`m${row}`), L(`rstd${row}`), L(`shift${row}`)];
   return {
+    m,
     rstd,
+    shift,
     load(moments: I32): void {
       m.set(v.loadSplat(moments, M));
       rstd.set(v.loadSplat(moments, RSTD));
@@ -63,99 +66,120 @@ export function define(k: KernelBuilder): void {
     );
   });
 
-  k.def('layerNorm', 'begin end scratch x gain bias y n eps:f32', (f, a, L) => {
-    const { i, j, step } = ints(L, 'i j step');
+  /** The moments of row i. */
+  const ofRow = (moments: I32, i: I32) => at(moments, i32.shl(i, c(4)));
+  k.def('row_moments', 'begin end scratch x moments n eps:f32', (f, a, L) => {
+    const { i } = ints(L, 'i');
+    f.for(i, a.begin, a.end, c(1), () => {
+      f.do(k.call('moments', at(a.x, i32.shl(i32.mul(i, a.n), c(2))), a.n, a.eps, ofRow(a.moments, i)));
+    });
+  });
+  // moments: where they are kept, or 0
+  k.def('layerNorm', 'begin end scratch x gain bias y moments n eps:f32', (f, a, L) => {
+    const { i, j, step, own } = ints(L, 'i j step own');
     const { t } = vectors(L, 't');
     const standard = standardizer(k, L);
     step.set(i32.shl(a.n, c(2)));
     for (const p of [a.x, a.y]) p.set(at(p, i32.mul(a.begin, step)));
     f.for(i, a.begin, a.end, c(1), () => {
-      f.do(k.call('moments', a.x, a.n, a.eps, a.scratch));
-      standard.load(a.scratch);
-      eachFour(
-        f,
-        L,
-        j,
-        a.n,
-        ({ load, store }) => {
-          t.set(standard.xhat(load(a.x))); // xhat
-          t.set(k.madd(t, load(a.gain), load(a.bias)));
-          store(a.y, t);
-        },
-        TURNS,
-      );
-      for (const p of [a.x, a.y]) p.set(at(p, step));
-    });
-  });
-  // three passes over a row: its mean m; with t = x − m the sums of t, t², u and u·t; then dx = r u + A t + B
-  k.def('layerNormGrad', 'begin end scratch x gain g y n eps:f32', (f, a, L) => {
-    const { i, j, step } = ints(L, 'i j step');
-    const { t, u, m, r, A, B } = vectors(L, 't u m r A B');
-    const { d, rn, rstd, mean2 } = floats(L, 'd rn rstd mean2');
-    const sx = rowSum(k, L, 'x', TURNS);
-    const [st, stt, su, sut] = ['t', 'tt', 'u', 'ut'].map((name) => rowSum(k, L, name, 2)) as [Sum, Sum, Sum, Sum];
-    step.set(i32.shl(a.n, c(2)));
-    rn.set(f32.div(f32.const(1), f32.fromInt(a.n)));
-    for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(a.begin, step)));
-    f.for(i, a.begin, a.end, c(1), () => {
-      for (const s of [sx, st, stt, su, sut]) s.clear();
-      eachFour(f, L, j, a.n, ({ turn, load, live }) => sx.add(turn, live(load(a.x), v.const(0))), TURNS);
-      m.set(v.splat(f32.mul(sx.total(), rn)));
-      const sums = ({ turn, load, live }: Step) => {
-        t.set(v.sub(live(load(a.x), m), m));
-        u.set(live(v.mul(load(a.g), load(a.gain)), v.const(0)));
-        st.add(turn, t);
-        stt.addProduct(turn, t, t);
-        su.add(turn, u);
-        sut.addProduct(turn, u, t);
-      };
-      eachFour(f, L, j, a.n, sums, 2);
-      d.set(f32.mul(st.total(), rn));
-      rstd.set(f32.add(f32.sub(f32.mul(stt.total(), rn), f32.mul(d, d)), a.eps)); // variance + eps
-      rstd.set(f32.div(f32.const(1), f32.sqrt(rstd)));
-      const sumU = su.total();
-      mean2.set(f32.mul(f32.mul(f32.sub(sut.total(), f32.mul(d, sumU)), rstd), rn)); // of u · xhat, xhat = (t − d) r
-      r.set(v.splat(rstd));
-      A.set(v.neg(v.mul(v.splat(mean2), v.mul(r, r))));
-      B.set(v.neg(v.add(v.mul(v.splat(f32.mul(sumU, rn)), r), v.mul(A, v.splat(d)))));
+      own.set(i32.select(ofRow(a.moments, i), a.scratch, a.moments));
+      f.do(k.call('moments', a.x, a.n, a.eps, own));
+      standard.load(own);
       const result = ({ load, store }: Step) => {
-        t.set(k.madd(v.sub(load(a.x), m), A, B));
-        t.set(k.madd(v.mul(load(a.g), load(a.gain)), r, t));
+        t.set(standard.xhat(load(a.x)));
+        t.set(k.madd(t, load(a.gain), load(a.bias)));
         store(a.y, t);
       };
       eachFour(f, L, j, a.n, result, TURNS);
-      for (const p of [a.x, a.g, a.y]) p.set(at(p, step));
+      for (const p of [a.x, a.y]) p.set(at(p, step));
     });
   });
-  // items: parts of `rows` rows each; part p → partial[p][n]
-  k.def('layerNormGradGain', 'begin end scratch x g y rows part n eps:f32', (f, a, L) => {
-    const { p, i, j, to, step, out, x, g } = ints(L, 'p i j to step out x g');
-    const { t } = vectors(L, 't');
-    const standard = standardizer(k, L);
+  // two passes over a row, with t = x − m: the sums of u and u t; then dx = r u + A t + B
+  k.def('layerNormGrad', 'begin end scratch x gain g y moments n', (f, a, L) => {
+    const { i, j, step } = ints(L, 'i j step');
+    const { t, u, gain, mean, meanUx } = vectors(L, 't u gain mean meanUx');
+    const { rn } = floats(L, 'rn');
+    const rows = ['0', '1'].map((row) => ({
+      ...standardizer(k, L, row),
+      A: L(`A${row}`),
+      B: L(`B${row}`),
+      u: rowSum(k, L, `u${row}`, 1),
+      ut: rowSum(k, L, `ut${row}`, 1),
+    }));
     step.set(i32.shl(a.n, c(2)));
+    rn.set(f32.div(f32.const(1), f32.fromInt(a.n)));
+    for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(a.begin, step)));
+    /** Rows i to i + count − 1, which share what is read of the gain. */
+    const gradients = (count: number) => {
+      const each = [...rows.slice(0, count).entries()];
+      const inRow = (p: I32, row: number) => (row === 0 ? p : at(p, step));
+      for (const [row, r] of each) {
+        r.load(at(ofRow(a.moments, i), c(16 * row)));
+        for (const sum of [r.u, r.ut]) sum.clear();
+      }
+      const sums = ({ turn, load, live }: Step) => {
+        gain.set(live(load(a.gain), v.const(0)));
+        for (const [row, r] of each) {
+          u.set(v.mul(live(load(inRow(a.g, row)), v.const(0)), gain));
+          r.u.add(turn, u);
+          r.ut.addProduct(turn, u, v.sub(live(load(inRow(a.x, row)), r.m), r.m));
+        }
+      };
+      eachFour(f, L, j, a.n, sums);
+      for (const [, r] of each) {
+        mean.set(v.splat(f32.mul(r.u.total(), rn)));
+        meanUx.set(v.splat(f32.mul(r.ut.total(), rn)));
+        meanUx.set(k.madd(meanUx, r.rstd, v.mul(mean, r.shift)));
+        r.A.set(v.neg(v.mul(meanUx, v.mul(r.rstd, r.rstd))));
+        r.B.set(v.neg(v.mul(r.rstd, k.madd(meanUx, r.shift, mean))));
+      }
+      const result = ({ load, store }: Step) => {
+        gain.set(load(a.gain));
+        for (const [row, r] of each) {
+          t.set(k.madd(v.sub(load(inRow(a.x, row)), r.m), r.A, r.B));
+          t.set(k.madd(v.mul(load(inRow(a.g, row)), gain), r.rstd, t));
+          store(inRow(a.y, row), t);
+        }
+      };
+      eachFour(f, L, j, a.n, result);
+      for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(step, c(count))));
+    };
+    f.for(i, a.begin, i32.sub(a.end, c(1)), c(2), () => gradients(2));
+    f.if(i32.lt(i, a.end), () => gradients(1));
+  });
+  // items: parts of `part` rows each; part p → partial[p][2][n], Σ g · xhat and Σ g
+  k.def('layerNormGradAffine', 'begin end scratch x g y rows part moments n', (f, a, L) => {
+    const { p, i, j, to, step, ofGain, ofBias, x, g } = ints(L, 'p i j to step ofGain ofBias x g');
+    const { t, s } = vectors(L, 't s');
+    const standard = [0, 1].map((row) => standardizer(k, L, `${row}`));
+    step.set(i32.shl(a.n, c(2)));
+    /** Adds `count` rows, whose sums are read and written once. */
+    const addRows = (count: number) => {
+      x.set(at(a.x, i32.mul(i, step)));
+      g.set(at(a.g, i32.mul(i, step)));
+      for (let row = 0; row < count; row++) standard[row]!.load(at(ofRow(a.moments, i), c(16 * row)));
+      const add = ({ load, store }: Step) => {
+        const row = (p: I32, n: number) => load(n === 0 ? p : at(p, step));
+        t.set(load(ofGain));
+        s.set(load(ofBias));
+        for (let n = 0; n < count; n++) {
+          t.set(k.madd(standard[n]!.xhat(row(x, n)), row(g, n), t));
+          s.set(v.add(s, row(g, n)));
+        }
+        store(ofGain, t);
+        store(ofBias, s);
+      };
+      eachFour(f, L, j, a.n, add, 2);
+    };
     f.for(p, a.begin, a.end, c(1), () => {
-      out.set(at(a.y, i32.mul(p, step)));
+      ofGain.set(at(a.y, i32.shl(i32.mul(p, step), c(1))));
+      ofBias.set(at(ofGain, step));
       t.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ store }) => store(out, t));
-      to.set(i32.min(a.rows, i32.mul(at(p, c(1)), a.part)));
-      f.for(i, i32.mul(p, a.part), to, c(1), () => {
-        x.set(at(a.x, i32.mul(i, step)));
-        g.set(at(a.g, i32.mul(i, step)));
-        f.do(k.call('moments', x, a.n, a.eps, a.scratch));
-        standard.load(a.scratch);
-        eachFour(
-          f,
-          L,
-          j,
-          a.n,
-          ({ load, store }) => {
-            t.set(standard.xhat(load(x)));
-            t.set(k.madd(t, load(g), load(out)));
-            store(out, t);
-          },
-          TURNS,
-        );
-      });
+      eachFour(f, L, j, i32.shl(a.n, c(1)), ({ store }) => store(ofGain, t));
+      i.set(i32.mul(p, a.part));
+      to.set(i32.min(a.rows, at(i, a.part)));
+      f.for(i, i, i32.sub(to, c(1)), c(2), () => addRows(2));
+      f.if(i32.lt(i, to), () => addRows(1));
     });
   });
   // items: groups of all pictures; a group has `channels` rows of n values; channel of row r: (group % groups) · channels + r
@@ -265,14 +289,19 @@ export function define(k: KernelBuilder): void {
 const size = (x: CpuRef): number => x.shape.reduce((p, d) => p * d, 1);
 type Eps = { eps: number };
 type Groups = { groups: number; eps: number };
-const overRows =
-  (kernel: string): Routine =>
-  (cpu, y, ...args) => {
-    const n = ref(args[0]).shape.at(-1)!;
-    const { eps } = options<Eps>(args[3] as Eps);
-    const refs = args.slice(0, 3).map((a) => ref(a).at);
-    if (size(y) > 0) cpu.parallel(kernel, size(y) / n, 4 * size(y), [...refs, y.at, n, eps]);
-  };
+/** What `row_moments` finds of the rows of x: kept with x, so that layer norm's gradients need not find it again. */
+function withMoments(cpu: Cpu, x: CpuRef, eps: number, use: (moments: number) => void): void {
+  const n = x.shape.at(-1)!;
+  const rows = size(x) / n;
+  const find = (moments: number) => cpu.parallel('row_moments', rows, 4 * size(x), [x.at, moments, n, eps]);
+  const kept = cpu.derived(x.at, momentsOf(n, eps), 4 * rows, find, 1);
+  const moments = kept ?? cpu.alloc(4 * rows);
+  if (kept === undefined) find(moments);
+  use(moments);
+  if (kept === undefined) cpu.free(moments, 4 * rows);
+}
+const momentsOf = (n: number, eps: number): string => `moments ${n} ${eps}`;
+
 /** Arguments that describe the groups of x [N, C, ...]. */
 const groupsOf = (x: CpuRef, { groups, eps }: Groups) => {
   const [N, C] = x.shape as [number, number];
@@ -281,26 +310,38 @@ const groupsOf = (x: CpuRef, { groups, eps }: Groups) => {
 
 export const routines: Readonly<Record<string, Routine>> = {
   /** x [..., D], gain [D], bias [D], { eps } */
-  layerNorm: overRows('layerNorm'),
+  layerNorm(cpu, y, ...args) {
+    const [x, gain, bias] = [ref(args[0]), ref(args[1]), ref(args[2])];
+    const { eps } = options<Eps>(args[3]);
+    const n = x.shape.at(-1)!;
+    if (size(x) === 0) return;
+    let moments = 0;
+    const fillBelow = (at: number) => {
+      moments = at;
+    };
+    cpu.derived(x.at, momentsOf(n, eps), (4 * size(x)) / n, fillBelow, 1);
+    cpu.parallel('layerNorm', size(x) / n, 4 * size(x), [x.at, gain.at, bias.at, y.at, moments, n, eps]);
+  },
   /** x, gain, g, { eps } → dx */
-  layerNormGrad: overRows('layerNormGrad'),
-  /** x, g, { eps } → [D]: Σ over rows of g · xhat */
-  layerNormGradGain(cpu, y, ...args) {
+  layerNormGrad(cpu, y, ...args) {
+    const [x, gain, g] = [ref(args[0]), ref(args[1]), ref(args[2])];
+    const n = x.shape.at(-1)!;
+    if (size(x) === 0) return;
+    withMoments(cpu, x, options<Eps>(args[3]).eps, (moments) =>
+      cpu.parallel('layerNormGrad', size(x) / n, 4 * size(x), [x.at, gain.at, g.at, y.at, moments, n]),
+    );
+  },
+  /** x, g, { eps } → [2, D]: Σ over rows of g · xhat and of g */
+  layerNormGradAffine(cpu, y, ...args) {
     const [x, g] = [ref(args[0]), ref(args[1])];
     const n = x.shape.at(-1)!;
     const rows = size(x) / n;
     const part = Math.max(64, Math.ceil(rows / 16));
     const count = Math.max(1, Math.ceil(rows / part));
-    reduceParts(cpu, y.at, count, n, (parts) =>
-      cpu.parallel('layerNormGradGain', count, 4 * size(x), [
-        x.at,
-        g.at,
-        parts,
-        rows,
-        part,
-        n,
-        options<Eps>(args[2]).eps,
-      ]),
+    withMoments(cpu, x, options<Eps>(args[2]).eps, (moments) =>
+      reduceParts(cpu, y.at, count, 2 * n, (parts) =>
+        cpu.parallel('layerNormGradAffine', count, 4 * size(x), [x.at, g.at, parts, rows, part, moments, n]),
+      ),
     );
   },
   /** x [N, C, ...], gain [C], bias [C], { groups, eps } */

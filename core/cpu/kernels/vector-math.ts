@@ -17,7 +17,7 @@ export interface VectorMath {
   erf(x: V128): V128;
   /** 1 / (1 + e^−x), relative error about 3e-7. */
   sigmoid(x: V128): V128;
-  /** x Φ(x), absolute error below 3e-7 max(1, |x|); exactly x or −0 from |x| = 5.3 on. */
+  /** x Φ(x), absolute error below 3e-7 max(1, |x|); x and −0 far out, also at ±Inf. */
   gelu(x: V128): V128;
   /** Φ(x) + x φ(x), absolute error below 5e-7. */
   geluSlope(x: V128): V128;
@@ -110,30 +110,31 @@ export function vectorMath(k: KernelBuilder, L: Locals, prefix = ''): VectorMath
 
   const sigmoid = (x: V128): V128 => v.div(c(1), v.add(exp(v.neg(x)), c(1)));
 
-  /** x · P(z) / Q(z): the odd part of a function that is even in z = x². */
-  const oddRational = (x: V128, z: V128, p: readonly number[], q: readonly number[]): V128 =>
-    v.div(v.mul(x, k.polynomial(z, p)), k.polynomial(z, q));
-
-  /** Φ(x) − ½ as a minimax rational function up to |x| = 5.3, where it rounds to ±½. Fitted in float64 by Lawson's iteration. */
+  /**
+   * max(x, 0) − |x| Φ(−|x|), where Φ(−|x|) is the −8th power of a polynomial, as in Abramowitz and Stegun 7.1.28. Fitted in
+   * float64 by Lawson's iteration.
+   */
   const gelu = (x: V128): V128 => {
-    const [a, z] = [local('gelu.a'), local('gelu.z')];
+    const [a, z, p] = [local('gelu.a'), local('gelu.z'), local('gelu.p')];
     a.set(x);
-    z.set(v.pmin(v.mul(a, a), c(5.3 ** 2)));
-    const half = oddRational(a, z,
-      [3.98942302e-1, 3.29358173e-2, 4.62799604e-3, 1.60334884e-4, 6.37906834e-6, 2.40502888e-8],
-      [1, 2.4922407e-1, 2.81388416e-2, 1.83657347e-3, 7.13524634e-5, 1.23716839e-6]); // biome-ignore format: coefficients
-    return v.mul(a, v.add(v.pmax(v.pmin(half, c(0.5)), c(-0.5)), c(0.5)));
+    z.set(v.pmin(v.abs(a), c(60))); // beyond it p⁸ is ∞ anyway
+    p.set(k.polynomial(z, [1.09050595, 1.08790301e-1, 4.86707416e-2, 9.80026632e-3, 4.98912467e-4, 5.43257441e-4,
+      -6.76004944e-5, 1.89520604e-5])); // biome-ignore format: coefficients
+    for (let power = 1; power < 8; power *= 2) p.set(v.mul(p, p));
+    return v.sub(v.pmax(a, c(0)), v.div(z, p));
   };
 
-  /** Φ(x) + x φ(x) − ½, likewise, up to |x| = 5.8. */
+  /** Φ(x) + x φ(x) − ½ as a minimax rational function up to |x| = 5.8, likewise fitted. */
   const geluSlope = (x: V128): V128 => {
     const [a, z] = [local('gelu.a'), local('gelu.z')];
     a.set(v.pmax(v.pmin(x, c(5.8)), c(-5.8)));
     z.set(v.mul(a, a));
-    const rest = oddRational(a, z,
+    const p = k.polynomial(
+      z,
       [7.97885361e-1, -3.09957798e-2, 1.42302957e-2, 1.92222128e-5, 3.5955827e-5, 1.92927708e-7],
-      [1, 2.94494135e-1, 4.0980231e-2, 3.52303553e-3, 1.92036632e-4, 8.95236784e-6]); // biome-ignore format: coefficients
-    return v.add(rest, c(0.5));
+    );
+    const q = k.polynomial(z, [1, 2.94494135e-1, 4.0980231e-2, 3.52303553e-3, 1.92036632e-4, 8.95236784e-6]);
+    return v.add(v.div(v.mul(a, p), q), c(0.5));
   };
 
   return { exp, expFast, log, tanh, erf, sigmoid, gelu, geluSlope };
