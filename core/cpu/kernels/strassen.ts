@@ -17,7 +17,7 @@
 import { f32, type I32, i32, type Local, type V128, v } from '../emitter.ts';
 import type { KernelBuilder } from '../kernel-builder.ts';
 import { SCRATCH_FLOATS } from '../routine.ts';
-import { ADD, emitTile, type Mode, PACKED, tileLocals } from './gemm.ts';
+import { ADD, emitTile, type Mode, PACKED, RUN_OVER, type Tile, tileLocals, tilesOf } from './gemm.ts';
 import { eachFour, ints, vectors } from './locals.ts';
 
 const k = i32.const;
@@ -42,15 +42,18 @@ const PRODUCTS: readonly Product[] = [
   { a: [[1, 1], [3, -1]], b: [[2, 1], [3, 1]], c: [[0, 1]] },
 ]; // biome-ignore format: a table
 
-const ROWS = 64; // of a quarter of A at a time
+const ROWS = 66; // of a quarter of A at a time, at most
 const DEPTH = 128; // of a block of the sum
-/** Floats of a product's panels: all seven stay in the L2 cache. The last group of four k may run over. */
+/** Floats of a product's panels: all seven stay in the L2 cache. */
 const PANEL = DEPTH * 96;
-const PANEL_STEP = PANEL + 32;
+const PANEL_STEP = PANEL + RUN_OVER;
 /** At most so many columns of a quarter at a time. */
 const PANEL_COLUMNS = 256;
 /** Scratch floats of a large product. */
 const STRASSEN_SCRATCH = PRODUCTS.length * PANEL_STEP + 5 * ROWS * DEPTH + PANEL_COLUMNS;
+/** n rounded down to a multiple of m. */
+const multiple = (n: I32, m: number): I32 => i32.sub(n, i32.remu(n, k(m)));
+const roundedUp = (n: I32, m: number): I32 => multiple(at(n, k(m - 1)), m);
 
 /** Below these a product has too little to save (`bench gemm`). */
 const LEAST = { m: 64, n: 64, depth: 64 };
@@ -58,12 +61,14 @@ const LEAST = { m: 64, n: 64, depth: 64 };
 export const routines = {};
 export function define(b: KernelBuilder): void {
   if (STRASSEN_SCRATCH > SCRATCH_FLOATS) throw new RangeError('strassen: expected a scratch that holds all panels');
-  definePackQuarters(b);
   defineSums(b);
-  for (const mode of ['row', 'col'] as const) {
-    defineTiles(b, mode);
-    defineStrassen(b, mode);
-    defineLarge(b, mode);
+  for (const tile of tilesOf(b)) {
+    definePackQuarters(b, tile);
+    for (const mode of ['row', 'col'] as const) {
+      defineTiles(b, mode, tile);
+      defineStrassen(b, mode, tile);
+      defineLarge(b, mode, tile);
+    }
   }
 }
 
@@ -71,36 +76,31 @@ export function define(b: KernelBuilder): void {
  * The factors of B of all products as panels, PANEL_STEP floats apart, from quarters at src, src + o1, + o2, + o3; kb nb rs
  * cs as in `pack`. Rows of B are read once; where B is stored transposed, once for each product.
  */
-function definePackQuarters(b: KernelBuilder): void {
-  b.def('pack_quarters', 'src o1 o2 o3 kb nb rs cs dst', (f, a, L) => {
+function definePackQuarters(b: KernelBuilder, tile: Tile): void {
+  const row = 4 * tile.columns; // bytes
+  b.def(`pack_quarters${tile.name}`, 'src o1 o2 o3 kb nb rs cs dst', (f, a, L) => {
     const { j, count, d } = ints(L, 'j count d');
     const { t } = vectors(L, 't');
     const x = Object.values(vectors(L, 'x0 x1 x2 x3'));
     const from = Object.values(ints(L, 'q0 q1 q2 q3'));
     const offset = (q: Quarter) => [k(0), a.o1, a.o2, a.o3][q]!;
-    /** Rows of one panel, or of two neighbours, which fill a cache line. */
+    /** Rows of one panel, or of two neighbours, which fill cache lines. */
     const walk = (panels: number) => {
       for (const [q, p] of from.entries()) p.set(at(at(a.src, offset(q as Quarter)), i32.shl(j, k(2))));
       d.set(at(a.dst, i32.mul(i32.shl(j, k(2)), a.kb)));
       count.set(a.kb);
       f.doWhile(() => {
         for (let panel = 0; panel < panels; panel++) {
-          for (const half of [0, 16]) {
-            for (const [q, p] of from.entries()) x[q]!.set(v.load(p, 32 * panel + half));
-            for (const [
-              p,
-              {
-                b: [[first], second],
-              },
-            ] of PRODUCTS.entries()) {
-              // biome-ignore format: one line
+          for (let column = 0; column < row; column += 16) {
+            for (const [q, p] of from.entries()) x[q]!.set(v.load(p, row * panel + column));
+            PRODUCTS.forEach(({ b: [[first], second] }, p) => {
               t.set(!second ? x[first]! : (second[1] > 0 ? v.add : v.sub)(x[first]!, x[second[0]]!));
-              f.do(v.store(panel ? at(d, i32.shl(a.kb, k(5))) : d, t, 4 * PANEL_STEP * p + half));
-            }
+              f.do(v.store(panel ? at(d, i32.mul(a.kb, k(row))) : d, t, 4 * PANEL_STEP * p + column));
+            }); // biome-ignore format: one line for a sum
           }
         }
         for (const p of from) p.set(at(p, a.rs));
-        d.set(at(d, k(32)));
+        d.set(at(d, k(row)));
         count.set(i32.sub(count, k(1)));
         return count;
       });
@@ -108,16 +108,18 @@ function definePackQuarters(b: KernelBuilder): void {
     f.if(
       i32.eq(a.cs, k(4)),
       () => {
-        f.for(j, k(0), i32.sub(a.nb, k(15)), k(16), () => walk(2));
+        f.for(j, k(0), i32.sub(a.nb, k(2 * tile.columns - 1)), k(2 * tile.columns), () => walk(2));
         f.if(i32.lt(j, a.nb), () => walk(1));
       },
       () =>
         PRODUCTS.forEach(({ b: [[first], second] }, p) => {
           const rest = [a.kb, a.nb, a.rs, a.cs, at(a.dst, k(4 * PANEL_STEP * p))] as const;
           const start = at(a.src, offset(first));
-          if (!second) f.do(b.call('pack', start, ...rest));
-          else
-            f.do(b.call('pack_sum', start, i32.sub(offset(second[0]), offset(first)), f32.const(second[1]), ...rest));
+          if (!second) f.do(b.call(`pack${tile.name}`, start, ...rest));
+          else {
+            const other = i32.sub(offset(second[0]), offset(first));
+            f.do(b.call(`pack_sum${tile.name}`, start, other, f32.const(second[1]), ...rest));
+          }
         }),
     );
   });
@@ -168,48 +170,47 @@ function defineSums(b: KernelBuilder): void {
  * C = from + sign · A · panels, and, unless `other` is 0, the same product at C + other with its own sign and start. `from`
  * stands where C does, with rows fromStep bytes apart: C itself, or a row that is the same for all. Whole tiles only.
  */
-function defineTiles(b: KernelBuilder, mode: Mode): void {
+function defineTiles(b: KernelBuilder, mode: Mode, tile: Tile): void {
   const params = 'm nb kb A as panels C ldc sign:f32 from fromStep other otherSign:f32 otherFrom otherStep';
-  b.def(`tiles_${mode}`, params, (f, a, L) => {
+  b.def(`tiles_${mode}${tile.name}`, params, (f, a, L) => {
     const { i, j, c0, c1, from0, from1, panel } = ints(L, 'i j c0 c1 from0 from1 panel');
     const { s0, s1 } = vectors(L, 's0 s1');
-    const { tile, pa } = tileLocals(L, mode);
+    const { sums, pa } = tileLocals(L, mode, tile);
     s0.set(v.splat(a.sign));
     s1.set(v.splat(a.otherSign));
     const store = (c: Local<'i32'>, from: Local<'i32'>, fromStep: I32, sign: V128) => {
-      for (const row of tile) {
-        row.forEach((x, y) => {
-          f.do(v.store(c, b.madd(x, sign, v.load(from, 16 * y)), 16 * y));
-        });
+      for (const row of sums) {
+        for (const [y, x] of row.entries()) f.do(v.store(c, b.madd(x, sign, v.load(from, 16 * y)), 16 * y));
         c.set(at(c, a.ldc));
         from.set(at(from, fromStep));
       }
     };
     panel.set(a.panels);
-    f.loop(j, a.nb, 8, () => {
+    f.loop(j, a.nb, tile.columns, () => {
       const column = (p: I32) => at(p, i32.shl(j, k(2)));
       c0.set(column(a.C));
       from0.set(column(a.from));
       c1.set(at(c0, a.other));
       from1.set(column(a.otherFrom));
-      f.loop(i, a.m, 4, () => {
+      f.loop(i, a.m, tile.rows, () => {
         pa[0]!.set(at(a.A, mode === 'row' ? i32.mul(i, a.as) : i32.shl(i, k(2))));
         for (let x = 1; x < pa.length; x++) pa[x]!.set(at(pa[x - 1]!, a.as));
-        emitTile(b, f, L, mode, panel, a.kb, a.as);
+        emitTile(b, f, L, mode, tile, panel, a.kb, a.as);
         store(c0, from0, a.fromStep, s0);
         f.if(a.other, () => store(c1, from1, a.otherStep, s1));
       });
-      panel.set(at(panel, i32.shl(a.kb, k(5))));
+      panel.set(at(panel, i32.mul(a.kb, k(4 * tile.columns))));
     });
   });
 }
 
 /**
- * C[m, n] = A[m, depth] B[depth, n], arguments as in gemm; m is a multiple of 8, n of 16, depth even. `buffer` has
- * STRASSEN_SCRATCH floats.
+ * C[m, n] = A[m, depth] B[depth, n], arguments as in gemm; m and n fill quarters with whole tiles, depth is even. `buffer`
+ * has STRASSEN_SCRATCH floats.
  */
-function defineStrassen(b: KernelBuilder, mode: Mode): void {
-  b.def(`strassen_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
+function defineStrassen(b: KernelBuilder, mode: Mode, tile: Tile): void {
+  const most = Math.floor(ROWS / tile.rows) * tile.rows;
+  b.def(`strassen_${mode}${tile.name}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { kc, kb, nc, nb, mc, mb, step, sums, from, start, columns } = ints(
       L,
       'kc kb nc nb mc mb step sums from start columns',
@@ -245,15 +246,16 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
     step.set(i32.divu(i32.sub(at(hk, step), k(1)), step));
     f.for(kc, k(0), hk, step, () => {
       kb.set(i32.min(step, i32.sub(hk, kc)));
-      columns.set(i32.min(i32.and(i32.divu(k(PANEL), kb), k(-8)), k(PANEL_COLUMNS)));
+      columns.set(i32.min(i32.divu(k(PANEL), kb), k(PANEL_COLUMNS)));
+      columns.set(multiple(columns, tile.columns));
       columns.set(i32.divu(at(hn, i32.sub(columns, k(1))), columns)); // blocks of columns, all about as wide
-      columns.set(i32.and(at(i32.divu(i32.sub(at(hn, columns), k(1)), columns), k(7)), k(-8)));
+      columns.set(roundedUp(i32.divu(at(hn, i32.sub(columns, k(1))), columns), tile.columns));
       f.for(nc, k(0), hn, nb, () => {
         nb.set(i32.min(columns, i32.sub(hn, nc)));
         from.set(at(at(a.B, i32.mul(kc, a.rs)), i32.mul(nc, a.cs)));
-        f.do(b.call('pack_quarters', from, inB(1), inB(2), inB(3), kb, nb, a.rs, a.cs, a.buffer));
-        f.for(mc, k(0), hm, k(ROWS), () => {
-          mb.set(i32.min(k(ROWS), i32.sub(hm, mc)));
+        f.do(b.call(`pack_quarters${tile.name}`, from, inB(1), inB(2), inB(3), kb, nb, a.rs, a.cs, a.buffer));
+        f.for(mc, k(0), hm, k(most), () => {
+          mb.set(i32.min(k(most), i32.sub(hm, mc)));
           const [rows, n] = mode === 'row' ? [mb, kb] : [kb, mb];
           from.set(at(at(a.A, i32.mul(mc, rowA)), i32.mul(kc, columnA)));
           f.do(b.call('sum_quarters', from, inA(1), inA(2), inA(3), rows, n, a.as, sums));
@@ -281,7 +283,7 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
             const other = to[1] ? [apart(to, inC), ...target(to[1])] : [k(0), f32.const(0), k(0), k(0)];
             f.do(
               b.call(
-                `tiles_${mode}`,
+                `tiles_${mode}${tile.name}`,
                 mb,
                 nb,
                 kb,
@@ -302,8 +304,8 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
 }
 
 /** gemm, by way of strassen where that is faster; what is left at the lower and right border and of the sum is added. */
-function defineLarge(b: KernelBuilder, mode: Mode): void {
-  b.def(`large_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
+function defineLarge(b: KernelBuilder, mode: Mode, tile: Tile): void {
+  b.def(`large_${mode}${tile.name}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { m, n, depth } = ints(L, 'm n depth');
     const few = i32.or(i32.lt(a.m, k(LEAST.m)), i32.or(i32.lt(a.n, k(LEAST.n)), i32.lt(a.depth, k(LEAST.depth))));
     const small = i32.or(few, i32.eq(a.cs, k(PACKED)));
@@ -317,13 +319,14 @@ function defineLarge(b: KernelBuilder, mode: Mode): void {
       C: I32,
       add: I32,
       bias: I32,
-    ) => f.do(b.call(`${kind}_${mode}`, m, n, depth, A, a.as, B, a.rs, a.cs, C, a.ldc, add, bias, a.buffer));
+    ) =>
+      f.do(b.call(`${kind}_${mode}${tile.name}`, m, n, depth, A, a.as, B, a.rs, a.cs, C, a.ldc, add, bias, a.buffer));
     f.if(
       small,
       () => product('gemm', a.m, a.n, a.depth, a.A, a.B, a.C, a.add, a.bias),
       () => {
-        m.set(i32.and(a.m, k(-8)));
-        n.set(i32.and(a.n, k(-16)));
+        m.set(multiple(a.m, 2 * tile.rows));
+        n.set(multiple(a.n, 2 * tile.columns));
         depth.set(i32.and(a.depth, k(-2)));
         const A = (row: I32, column: I32) =>
           at(a.A, mode === 'row' ? at(i32.mul(row, a.as), i32.shl(column, k(2))) : at(i32.mul(column, a.as), i32.shl(row, k(2))));
