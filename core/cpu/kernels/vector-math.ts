@@ -17,7 +17,7 @@ export interface VectorMath {
   erf(x: V128): V128;
   /** 1 / (1 + e^−x), relative error about 3e-7. */
   sigmoid(x: V128): V128;
-  /** x Φ(x), absolute error below 3e-7 max(1, |x|); x and −0 far out, also at ±Inf. */
+  /** x Φ(x), absolute error below 3e-7 max(1, |x|); exactly x or 0 far out; NaN at −∞, as ∞ · 0. */
   gelu(x: V128): V128;
   /** Φ(x) + x φ(x), absolute error below 5e-7. */
   geluSlope(x: V128): V128;
@@ -111,17 +111,18 @@ export function vectorMath(k: KernelBuilder, L: Locals, prefix = ''): VectorMath
   const sigmoid = (x: V128): V128 => v.div(c(1), v.add(exp(v.neg(x)), c(1)));
 
   /**
-   * max(x, 0) − |x| Φ(−|x|), where Φ(−|x|) is the −8th power of a polynomial, as in Abramowitz and Stegun 7.1.28. Fitted in
-   * float64 by Lawson's iteration.
+   * (x + |x|) / 2 − |x| Φ(−|x|), where Φ(−|x|) is the −8th power of a polynomial of −|x|, as in Abramowitz and Stegun 7.1.28.
+   * Fitted in float64 by Lawson's iteration.
    */
   const gelu = (x: V128): V128 => {
-    const [a, z, p] = [local('gelu.a'), local('gelu.z'), local('gelu.p')];
+    const [a, n, z, p] = [local('gelu.a'), local('gelu.n'), local('gelu.z'), local('gelu.p')];
     a.set(x);
-    z.set(v.pmin(v.abs(a), c(60))); // beyond it p⁸ is ∞ anyway
-    p.set(k.polynomial(z, [1.09050595, 1.08790301e-1, 4.86707416e-2, 9.80026632e-3, 4.98912467e-4, 5.43257441e-4,
-      -6.76004944e-5, 1.89520604e-5])); // biome-ignore format: coefficients
+    n.set(v.or(a, v.intConst(0x80000000 | 0))); // −|x|
+    z.set(v.pmax(n, c(-60))); // beyond it p⁸ is ∞ anyway
+    p.set(k.polynomial(z, [1.09050595, -1.08790301e-1, 4.86707416e-2, -9.80026632e-3, 4.98912467e-4, -5.43257441e-4,
+      -6.76004944e-5, -1.89520604e-5])); // biome-ignore format: coefficients
     for (let power = 1; power < 8; power *= 2) p.set(v.mul(p, p));
-    return v.sub(v.pmax(a, c(0)), v.div(z, p));
+    return madd(v.sub(a, n), c(0.5), v.div(z, p));
   };
 
   /** Φ(x) + x φ(x) − ½ as a minimax rational function up to |x| = 5.8, likewise fitted. */
