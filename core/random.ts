@@ -65,7 +65,20 @@ export class Rng {
   }
   uniforms(n: number, low = 0, high = 1): Float32Array {
     const out = new Float32Array(n);
-    for (let i = 0; i < n; i++) out[i] = low + (high - low) * this.uniform();
+    const scale = (high - low) / 16777216;
+    let [a, b, c, d] = this.state; // as in #next, but in registers
+    for (let i = 0; i < n; i++) {
+      const x = Math.imul(b, 5);
+      out[i] = low + scale * (Math.imul((x << 7) | (x >>> 25), 9) >>> 8);
+      const t = b << 9;
+      c ^= a;
+      d ^= b;
+      b ^= c;
+      a ^= d;
+      c ^= t;
+      d = (d << 11) | (d >>> 21);
+    }
+    this.state = [a, b, c, d];
     return out;
   }
   normals(n: number): Float32Array {

@@ -18,7 +18,7 @@ import {
 import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
-import { type Generator, wantedTokens } from './generator.ts';
+import { type Generator, type Shortcuts, type TokenKinds, tokensAt } from './generator.ts';
 import { initialiseWeights } from './init.ts';
 
 const EPS = 1e-12; // BERT's own, not the usual 1e-5
@@ -59,15 +59,18 @@ export class ImageBert implements Generator {
     initialiseWeights(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap, wanted?: Tensor): Tensor {
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap, { wanted, kinds }: Shortcuts = {}): Tensor {
     const { embeddings, encoder, lm_head } = this.model;
     const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
     const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]
     const places = add(embeddings.position_embeddings.weight, type); // [1+K, width]
     let x = dropout(embeddings.LayerNorm.forward(add(words, places)), this.config.dropout, rng);
     tap?.('embeddings', x);
+    const last = encoder.layer.length - 1;
+    if (last < 0) x = tokensAt(x, wanted);
     encoder.layer.forEach((layer, i) => {
-      x = layer.forward(x, rng, i === encoder.layer.length - 1 ? wanted : undefined);
+      const alike = i === 0 && !rng ? kinds : undefined; // dropout tells them apart
+      x = layer.forward(x, rng, { wanted: i === last ? wanted : undefined, kinds: alike });
       tap?.(`layer.${i}`, x);
     });
     return lm_head.forward(wanted ? x : narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
@@ -95,23 +98,24 @@ class BertLayer {
     this.output = { dense: new Linear(mlpWidth, width, rng), LayerNorm: new LayerNorm(width, EPS) };
   }
 
-  /** @param wanted  places of the tokens that the result is wanted for; attention reads all */
-  forward(x: Tensor, rng: Rng | undefined, wanted: Tensor | undefined): Tensor {
+  /** The result is for the wanted tokens, and attention reads all. */
+  forward(x: Tensor, rng: Rng | undefined, { wanted, kinds }: Shortcuts): Tensor {
     const { dropout: p } = this.#config;
     const { dense, LayerNorm: norm } = this.attention.output;
-    const mixed = wantedTokens(this.#attend(x, rng), wanted);
-    const a = norm.forward(add(wantedTokens(x, wanted), dropout(dense.forward(mixed), p, rng)));
+    const mixed = tokensAt(this.#attend(x, rng, kinds), wanted);
+    const a = norm.forward(add(tokensAt(x, wanted), dropout(dense.forward(mixed), p, rng)));
     const hidden = gelu(this.intermediate.dense.forward(a)); // [batch, tokens, mlpWidth]
     return this.output.LayerNorm.forward(add(a, dropout(this.output.dense.forward(hidden), p, rng)));
   }
 
   /** The three projections are separate parameters but one product. */
-  #attend(x: Tensor, rng: Rng | undefined): Tensor {
+  #attend(x: Tensor, rng: Rng | undefined, kinds: TokenKinds | undefined): Tensor {
     const { heads, attentionDropout } = this.#config;
     const parts = Object.values(this.attention.self);
     const weights = parts.map(({ weight }) => weight);
     const biases = parts.map(({ bias }) => bias!);
-    const qkv = linears(x, weights, biases); // [batch, tokens, 3·width]
+    const project = (x: Tensor) => linears(x, weights, biases);
+    const qkv = kinds ? embedding(project(tokensAt(x, kinds.places)), kinds.of) : project(x); // [batch, tokens, 3·width]
     if (!rng || attentionDropout === 0) return attention(qkv, heads);
     const [batch, tokens, width] = x.shape as [number, number, number];
     const headDim = width / heads;

@@ -10,16 +10,28 @@ export interface Generator {
    *
    * @param sequence  [batch, 1+K] ids, as `inputSequence` makes them
    * @param rng       dropout is on when it is passed
-   * @param wanted    [batch, count] token places b·(1+K) + i that logits are wanted for, when not all are: the last layer
-   *   and the head work for these alone
-   * @returns         [batch, K, V], or [batch, count, V]
+   * @returns         [batch, K, V], or [batch, count, V] for the tokens that are wanted
    */
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap, wanted?: Tensor): Tensor;
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap, shortcuts?: Shortcuts): Tensor;
 }
 
-/** The tokens of x [batch, 1+K, width] that are wanted, [batch, count, width]; all of them when none are named. */
-export const wantedTokens = (x: Tensor, wanted: Tensor | undefined): Tensor =>
-  wanted ? embedding(reshape(x, [-1, x.shape[2]!]), wanted) : x;
+/** What is known of a sequence and needed of it: saves work, and changes no result. */
+export interface Shortcuts {
+  /** [batch, count] places b·(1+K) + i of the tokens that logits are wanted for: the last layer and the head work for these alone. */
+  readonly wanted?: Tensor | undefined;
+  /** Tokens with the same id at the same place enter the first layer alike, and it projects each kind once. */
+  readonly kinds?: TokenKinds | undefined;
+}
+export interface TokenKinds {
+  /** [kinds] a place b·(1+K) + i of each. */
+  readonly places: Tensor;
+  /** [batch, 1+K] which kind each token is. */
+  readonly of: Tensor;
+}
+
+/** The tokens of x [batch, 1+K, width] at `places`, [...places, width]; x when none are named. */
+export const tokensAt = (x: Tensor, places: Tensor | undefined): Tensor =>
+  places ? embedding(reshape(x, [-1, x.shape[2]!]), places) : x;
 
 /**
  * The row of ids that a generator reads: the class, then the image tokens.

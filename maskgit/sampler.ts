@@ -1,5 +1,18 @@
 /** Sampling: from all tokens masked to none in a few steps, the surest tokens first. */
-import { add, div, mul, narrow, noGrad, type Rng, sub, type Tensor, tensor, tidy } from '../core/index.ts';
+import {
+  add,
+  div,
+  embedding,
+  mul,
+  narrow,
+  noGrad,
+  type Rng,
+  reshape,
+  sub,
+  type Tensor,
+  tensor,
+  tidy,
+} from '../core/index.ts';
 import { maskId, nullLabel } from './config.ts';
 import { type Generator, inputSequence } from './generator.ts';
 import { type Schedule, stillMasked } from './masking.ts';
@@ -97,17 +110,17 @@ export async function* samplingSteps(
     const values = await logits.data();
     logits.dispose();
     const temperature = randomizeTemperature * noiseTemperature(step, steps);
-    const tokenNoise = gumbel(temperature, () => draws.tokens(step, ids.length * codebookSize));
+    const tokenNoise = noise(temperature, () => draws.tokens(step, ids.length * codebookSize));
     const chosen = Int32Array.from(ids); // fixed tokens keep their value
     const confidence = new Float64Array(ids.length).fill(Infinity);
     for (const [slot, i] of places.entries()) {
       if (ids[i] !== mask) continue;
-      const logitsOf = values.subarray(slot * codebookSize, (slot + 1) * codebookSize);
-      chosen[i] = likeliest(logitsOf, tokenNoise, i * codebookSize);
-      confidence[i] = logitsOf[chosen[i]!]!; // the logit itself, not a probability
+      const own = values.subarray(slot * codebookSize, (slot + 1) * codebookSize);
+      chosen[i] = likeliest(own, tokenNoise, i * codebookSize);
+      confidence[i] = own[chosen[i]!]!; // the logit itself, not a probability
     }
-    const keepNoise = gumbel(temperature, () => draws.confidence(step, ids.length));
-    for (let i = 0; i < ids.length; i++) confidence[i]! += keepNoise.at(i);
+    const keepNoise = noise(temperature, () => draws.confidence(step, ids.length));
+    for (let i = 0; i < ids.length; i++) confidence[i]! += noiseAt(keepNoise, i);
     const masked = ids.subarray(0, latentTokens).filter((id) => id === mask).length; // in the first row, for all
     const count = stillMasked(latentTokens, step, steps, masked, schedule);
     if (count > 0) maskLeastSure(chosen, confidence, latentTokens, count, mask);
@@ -140,28 +153,16 @@ function guidedLogits(
   steps: number,
 ): Tensor {
   const { guidance = 'constant', guidanceScale = 0, guidancePower = 3, annealing = false } = options;
-  const { config } = generator;
   const factor = guidanceAt(guidance, guidanceScale, step, steps, guidancePower);
   const unguided = guidance === 'power-cosine' ? 1 : 0;
   const batch = labels.length;
-  /** In sequences of 1+K tokens, for `halves` of the batch. */
-  const wanted = (halves: number): Tensor => {
-    const K = config.latentTokens;
-    const first = places.map((i) => Math.floor(i / K) * (K + 1) + 1 + (i % K));
-    const all = Array.from({ length: halves }, (_, half) =>
-      Array.from(first, (i) => i + half * batch * (K + 1)),
-    ).flat();
-    return tensor(Int32Array.from(all), [halves * batch, places.length / batch], { dtype: 'int32' });
-  };
   return noGrad(() =>
     tidy(() => {
       let logits: Tensor;
-      if (factor === unguided) {
-        logits = generator.forward(inputSequence(config, ids, labels), undefined, undefined, wanted(1));
-      } else {
-        const free = new Int32Array(batch).fill(nullLabel(config));
-        const sequence = inputSequence(config, [...ids, ...ids], [...Array.from(labels), ...free]);
-        const both = generator.forward(sequence, undefined, undefined, wanted(2));
+      if (factor === unguided) logits = logitsOf(generator, ids, Array.from(labels), places);
+      else {
+        const free = Array.from(labels, () => nullLabel(generator.config));
+        const both = logitsOf(generator, ids, [...Array.from(labels), ...free], places);
         const c = narrow(both, 0, 0, batch);
         const u = narrow(both, 0, batch, batch);
         logits = add(guidance === 'power-cosine' ? u : c, mul(sub(c, u), factor));
@@ -171,46 +172,99 @@ function guidedLogits(
   );
 }
 
+/**
+ * Logits of the tokens at `places` for each label, where the rows of ids and places are gone through again when there are more
+ * labels than rows. Rows with the same label and tokens are computed once, as in the first step all of a class.
+ *
+ * @returns  [labels, places of a row, V]
+ */
+function logitsOf(generator: Generator, ids: Int32Array, labels: readonly number[], places: Int32Array): Tensor {
+  const { config } = generator;
+  const K = config.latentTokens;
+  const batch = ids.length / K;
+  const count = places.length / batch;
+  const numbers = (values: readonly number[], shape: number[]) =>
+    tensor(Int32Array.from(values), shape, { dtype: 'int32' });
+
+  const tokensOf = (row: number) => [...ids.subarray((row % batch) * K, ((row % batch) + 1) * K)];
+  const rows = firstOfEach(labels.map((label, row) => `${label} ${tokensOf(row)}`));
+  const tokens = rows.first.map(tokensOf);
+  const wanted = rows.first.flatMap((row, i) => {
+    const own = places.subarray((row % batch) * count, ((row % batch) + 1) * count);
+    return Array.from(own, (place) => i * (K + 1) + 1 + (place % K));
+  });
+  const sequenceLabels = rows.first.map((row) => labels[row]!);
+  const kinds = firstOfEach(
+    tokens.flatMap((row, i) => [`class ${sequenceLabels[i]}`, ...row.map((id, place) => id * K + place)]),
+  );
+  const logits = generator.forward(inputSequence(config, tokens.flat(), sequenceLabels), undefined, undefined, {
+    wanted: numbers(wanted, [tokens.length, count]),
+    kinds: { places: numbers(kinds.first, [kinds.first.length]), of: numbers(kinds.of, [tokens.length, K + 1]) },
+  });
+  if (tokens.length === labels.length) return logits;
+  const flat = embedding(reshape(logits, [tokens.length, -1]), numbers(rows.of, [labels.length]));
+  return reshape(flat, [labels.length, count, -1]);
+}
+
+/** Where each of the distinct keys stands first, and which of them each key is. */
+function firstOfEach(keys: readonly (string | number)[]): { first: number[]; of: number[] } {
+  const seen = new Map<string | number, number>();
+  const first: number[] = [];
+  const of = keys.map((key, i) => {
+    const known = seen.get(key) ?? first.length;
+    if (known === first.length) {
+      seen.set(key, known);
+      first.push(i);
+    }
+    return known;
+  });
+  return { first, of };
+}
+
 const TINY = 1e-20; // both logarithms' argument stays above it, the inner one after its sign has turned
 
+/** τ·G by position; no numbers are drawn where τ = 0. */
 interface Noise {
-  /** The noise of a position. */
-  at(i: number): number;
-  /** No less than that, and cheap. */
-  most(i: number): number;
+  readonly temperature: number;
+  readonly uniforms: ArrayLike<number>;
 }
-const SILENCE: Noise = { at: () => 0, most: () => 0 };
+const noise = (temperature: number, uniforms: () => ArrayLike<number>): Noise => ({
+  temperature,
+  uniforms: temperature === 0 ? [] : uniforms(),
+});
 
 const negativeLog = (x: number): number => -Math.log(Math.max(x, TINY));
 /** G = −log(−log u) */
 const gumbelOf = (u: number): number => negativeLog(negativeLog(u));
-/** G grows with u: entry i is that of the end of the i-th of equal steps. */
-const MOST = Float64Array.from({ length: 4096 }, (_, i) => gumbelOf((i + 1) / 4096));
+const noiseAt = ({ temperature, uniforms }: Noise, i: number): number =>
+  temperature === 0 ? 0 : temperature * gumbelOf(uniforms[i]!);
 
-/** τ·G by position; no numbers are drawn where τ = 0. */
-function gumbel(temperature: number, uniforms: () => ArrayLike<number>): Noise {
-  if (temperature === 0) return SILENCE;
-  const u = uniforms();
-  return {
-    at: (i) => temperature * gumbelOf(u[i]!),
-    most: (i) => temperature * MOST[Math.floor(u[i]! * MOST.length)]!,
-  };
-}
-
-/** argmax of logits plus the noise from a position on; the first of equals. Most cannot win by any noise, and need no logarithms. */
-function likeliest(logits: ArrayLike<number>, noise: Noise, from: number): number {
+/**
+ * argmax of logits plus the noise from a position on; the first of equals.
+ *
+ * G grows with u, and no logit is above the highest one. So whose u is too small for that one to win need not be looked at.
+ */
+function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, from: number): number {
   let best = 0;
-  let highest = -Infinity;
+  for (let v = 1; v < logits.length; v++) if (logits[v]! > logits[best]!) best = v;
+  if (temperature === 0) return best;
+  const top = logits[best]!;
+  let highest = top + temperature * gumbelOf(uniforms[from + best]!);
+  let least = leastToWin(highest - top, temperature);
   for (let v = 0; v < logits.length; v++) {
-    if (logits[v]! + noise.most(from + v) <= highest) continue;
-    const score = logits[v]! + noise.at(from + v);
-    if (score > highest) {
+    const u = uniforms[from + v]!;
+    if (u < least) continue;
+    const score = logits[v]! + temperature * gumbelOf(u);
+    if (score > highest || (score === highest && v < best)) {
       highest = score;
       best = v;
+      least = leastToWin(highest - top, temperature);
     }
   }
   return best;
 }
+/** A number just below all u with τ G(u) ≥ noise. */
+const leastToWin = (noise: number, temperature: number): number => Math.exp(-Math.exp(-noise / temperature)) - 1e-6;
 
 /** Masks the `count` positions of each row with the lowest confidence, and those that equal the last of them. */
 function maskLeastSure(ids: Int32Array, confidence: Float64Array, length: number, count: number, mask: number): void {

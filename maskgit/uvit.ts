@@ -3,7 +3,7 @@ import { add, attention, concat, embedding, gelu, narrow, type Rng, type Tensor,
 import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
-import { type Generator, wantedTokens } from './generator.ts';
+import { type Generator, type Shortcuts, tokensAt } from './generator.ts';
 import { initialiseWeights } from './init.ts';
 
 /**
@@ -38,7 +38,7 @@ export class UViTBert implements Generator {
     initialiseWeights(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, _rng?: Rng, tap?: Tap, wanted?: Tensor): Tensor {
+  forward(sequence: Tensor, _rng?: Rng, tap?: Tap, { wanted }: Shortcuts = {}): Tensor {
     let x = add(embedding(this.embeddings.weight, sequence), this.pos_embed); // [batch, 1+K, width]
     const skips: Tensor[] = [];
     this.in_blocks.forEach((block, i) => {
@@ -80,7 +80,7 @@ class UViTBlock {
   forward(input: Tensor, skip?: Tensor, wanted?: Tensor): Tensor {
     const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
     const mixed = attention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
-    const a = add(wantedTokens(x, wanted), this.attn.proj.forward(wantedTokens(mixed, wanted)));
+    const a = add(tokensAt(x, wanted), this.attn.proj.forward(tokensAt(mixed, wanted)));
     return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
   }
 }

@@ -75,6 +75,7 @@ test('logits of some tokens are those among the logits of all', async () => {
     ['bert', 2],
     ['uvit', 2],
     ['uvit', 0],
+    ['bert', 0],
   ] as const) {
     const config = { ...small, architecture, layers };
     const { codebookSize: V, latentTokens: K } = config;
@@ -87,13 +88,27 @@ test('logits of some tokens are those among the logits of all', async () => {
       [2, 2],
       { dtype: 'int32' },
     );
-    const some = await noGrad(() => model.forward(sequence, undefined, undefined, wanted)).data();
+    const some = await noGrad(() => model.forward(sequence, undefined, undefined, { wanted })).data();
     places.forEach((i, n) => {
       const row = (Math.floor(n / 2) * K + i) * V;
       for (let v = 0; v < V; v++)
         assert.ok(Math.abs(some[n * V + v]! - all[row + v]!) < 1e-5, `${architecture} ${n} ${v}`);
     });
   }
+});
+
+test('tokens that enter alike may be projected once', async () => {
+  using _ = tensorScope();
+  const ints = (values: number[], shape: number[]) => tensor(Int32Array.from(values), shape, { dtype: 'int32' });
+  const config = { ...small, layers: 2 };
+  const model = createGenerator(config, new Rng(1));
+  const sequence = inputSequence(config, [0, 10, 2, 10, 0, 1, 10, 10], [1, 1]); // 10 is the mask
+  const kinds = { places: ints([0, 1, 2, 3, 4, 7, 8], [7]), of: ints([0, 1, 2, 3, 4, 0, 1, 5, 6, 4], [2, 5]) };
+  const all = await noGrad(() => model.forward(sequence)).data();
+  const once = await noGrad(() => model.forward(sequence, undefined, undefined, { kinds })).data();
+  for (const [i, x] of all.entries()) assert.ok(Math.abs(x - once[i]!) < 1e-5, `logit ${i}`);
+  const drawn = (shortcuts?: object) => noGrad(() => model.forward(sequence, new Rng(3), undefined, shortcuts)).data();
+  assert.deepEqual(await drawn({ kinds }), await drawn()); // dropout tells them apart
 });
 
 test('with dropout probabilities of zero, training and evaluation agree', async () => {
