@@ -21,9 +21,13 @@ export interface Turns {
   readonly sliceMs: number;
 }
 
+/** Before the first round, for JavaScript engines to compile what runs often. Not counted. */
+const WARM_UP_MS = 2000;
+
 /** Milliseconds per call, one median for each side and round; every other round goes backwards. */
 export async function takeTurns(sides: readonly Side[], { rounds, sliceMs }: Turns): Promise<number[][]> {
   const times = sides.map((): number[] => []);
+  if (rounds > 1) for (const side of sides) await side.slice(WARM_UP_MS);
   const order = [...sides.keys()];
   for (let round = 0; round < rounds; round++) {
     for (const i of round % 2 === 0 ? order : order.toReversed()) {
