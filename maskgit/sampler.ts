@@ -1,6 +1,7 @@
 /** Sampling: from all tokens masked to none in a few steps, the surest tokens first. */
 import {
   add,
+  defaultDevice,
   div,
   embedding,
   mul,
@@ -105,7 +106,7 @@ export async function* samplingSteps(
   let ids = new Int32Array(labels.length * latentTokens).fill(mask);
   for (let step = 0; step < steps; step++) {
     yield { step, ids };
-    const places = maskedPlaces(ids, latentTokens, mask);
+    const places = compilesShapes() ? ids.map((_, i) => i) : maskedPlaces(ids, latentTokens, mask);
     const logits = guidedLogits(generator, ids, labels, places, options, step, steps); // [batch, masked, V]
     const values = await logits.data();
     logits.dispose();
@@ -128,6 +129,9 @@ export async function* samplingSteps(
   }
   yield { step: steps, ids };
 }
+
+/** On the gpu.js devices every shape is a kernel to compile: there all steps work for all tokens. */
+const compilesShapes = (): boolean => !defaultDevice().synchronous;
 
 /** Places of the masked tokens in batch·K, as many for each row: one with fewer names its last again, or its first token. */
 function maskedPlaces(ids: Int32Array, length: number, mask: number): Int32Array {
@@ -187,6 +191,14 @@ function logitsOf(generator: Generator, ids: Int32Array, labels: readonly number
     tensor(Int32Array.from(values), shape, { dtype: 'int32' });
 
   const tokensOf = (row: number) => [...ids.subarray((row % batch) * K, ((row % batch) + 1) * K)];
+  if (compilesShapes())
+    return generator.forward(
+      inputSequence(
+        config,
+        labels.flatMap((_, row) => tokensOf(row)),
+        labels,
+      ),
+    );
   const rows = firstOfEach(labels.map((label, row) => `${label} ${tokensOf(row)}`));
   const tokens = rows.first.map(tokensOf);
   const wanted = rows.first.flatMap((row, i) => {

@@ -33,9 +33,11 @@ export const NARROW: Tile = { name: '', rows: 4, columns: 8 };
 const WIDE: Tile = { name: '_wide', rows: 3, columns: 12 };
 /** The tiles whose kernels are built. */
 export const tilesOf = ({ fma }: { readonly fma: boolean }): readonly Tile[] => (fma ? [NARROW, WIDE] : [NARROW]);
-/** The faster tile for products with n columns, which `large` halves: wide where few of them are left over. */
-export const tileOf = (n: number, { fma }: { readonly fma: boolean }): Tile =>
-  fma && (n % (2 * WIDE.columns)) * 32 <= n ? WIDE : NARROW;
+/** The faster tile for products with n columns: wide where few columns of the last panel stay empty. */
+export const tileOf = (n: number, { fma }: { readonly fma: boolean }): Tile => {
+  const whole = Math.ceil(n / WIDE.columns) * WIDE.columns;
+  return fma && (whole - n) * 32 <= n ? WIDE : NARROW;
+};
 
 export const KC = 256; // block of the sum
 export const NC = 256; // block of columns: a packed KC × NC block is 256 KB and stays in the L2 cache

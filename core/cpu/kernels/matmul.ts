@@ -77,7 +77,7 @@ function packed(
 ): number | undefined {
   if (batches > 1 || m >= FEW_ROWS || m < 4) return undefined;
   const pack = (at: number) => cpu.parallel(`pack_all${tile.name}`, 1, n * depth, [b.at, n, depth, rs, cs, at]);
-  return cpu.derived(b.at, `packed ${n} ${depth} ${rs}`, packedFloats(n, depth, tile), pack, 2);
+  return cpu.derived(b.at, `packed${tile.name} ${n} ${depth} ${rs}`, packedFloats(n, depth, tile), pack, 2);
 }
 
 function multiply(cpu: Cpu, product: Product): void {
@@ -88,7 +88,8 @@ function multiply(cpu: Cpu, product: Product): void {
     return;
   }
   const [rs, cs] = b.transposed ? [4, 4 * depth] : [4 * n, 4];
-  const tile = tileOf(n, cpu);
+  const byRows = m >= n; // the longer side is cut, so that each thread packs little and multiplies much
+  const tile = tileOf(byRows ? n : Math.ceil(n / cpu.threads), cpu);
   const panels = packed(cpu, product, tile, rs, cs);
   const B = panels === undefined ? { at: b.at, cs } : { at: panels, cs: PACKED };
   const launch = (split: number, items: number, batch: number, count: number, unit: number) =>
@@ -108,8 +109,7 @@ function multiply(cpu: Cpu, product: Product): void {
   if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
   else {
     for (let i = 0; i < batches; i++) {
-      // the longer side is cut, so that each thread packs little and multiplies much
-      if (m >= n) launch(ROWS, m, i, 1, 2 * tile.rows);
+      if (byRows) launch(ROWS, m, i, 1, 2 * tile.rows);
       else launch(COLUMNS, n, i, 1, 2 * tile.columns);
     }
   }

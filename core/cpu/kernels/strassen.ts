@@ -309,21 +309,12 @@ function defineLarge(b: KernelBuilder, mode: Mode, tile: Tile): void {
     const { m, n, depth } = ints(L, 'm n depth');
     const few = i32.or(i32.lt(a.m, k(LEAST.m)), i32.or(i32.lt(a.n, k(LEAST.n)), i32.lt(a.depth, k(LEAST.depth))));
     const small = i32.or(few, i32.eq(a.cs, k(PACKED)));
-    const product = (
-      kind: 'gemm' | 'strassen',
-      m: I32,
-      n: I32,
-      depth: I32,
-      A: I32,
-      B: I32,
-      C: I32,
-      add: I32,
-      bias: I32,
-    ) =>
-      f.do(b.call(`${kind}_${mode}${tile.name}`, m, n, depth, A, a.as, B, a.rs, a.cs, C, a.ldc, add, bias, a.buffer));
+    const [gemm, strassen] = [`gemm_${mode}${tile.name}`, `strassen_${mode}${tile.name}`];
+    const product = (kernel: string, m: I32, n: I32, depth: I32, A: I32, B: I32, C: I32, add: I32, bias: I32) =>
+      f.do(b.call(kernel, m, n, depth, A, a.as, B, a.rs, a.cs, C, a.ldc, add, bias, a.buffer));
     f.if(
       small,
-      () => product('gemm', a.m, a.n, a.depth, a.A, a.B, a.C, a.add, a.bias),
+      () => product(gemm, a.m, a.n, a.depth, a.A, a.B, a.C, a.add, a.bias),
       () => {
         m.set(multiple(a.m, 2 * tile.rows));
         n.set(multiple(a.n, 2 * tile.columns));
@@ -331,14 +322,15 @@ function defineLarge(b: KernelBuilder, mode: Mode, tile: Tile): void {
         const A = (row: I32, column: I32) =>
           at(a.A, mode === 'row' ? at(i32.mul(row, a.as), i32.shl(column, k(2))) : at(i32.mul(column, a.as), i32.shl(row, k(2))));
         const C = (row: I32, column: I32) => at(a.C, at(i32.mul(row, a.ldc), i32.shl(column, k(2))));
-        product('strassen', m, n, depth, a.A, a.B, a.C, a.add, a.bias);
+        product(strassen, m, n, depth, a.A, a.B, a.C, a.add, a.bias);
         f.if(i32.ne(depth, a.depth), () =>
-          product('gemm', m, n, k(1), A(k(0), depth), at(a.B, i32.mul(depth, a.rs)), a.C, k(ADD.c), k(0)));
+          product(gemm, m, n, k(1), A(k(0), depth), at(a.B, i32.mul(depth, a.rs)), a.C, k(ADD.c), k(0)));
         const bias = i32.select(at(a.bias, i32.shl(n, k(2))), k(0), a.bias);
         f.if(i32.ne(n, a.n), () =>
-          product('gemm', m, i32.sub(a.n, n), a.depth, a.A, at(a.B, i32.mul(n, a.cs)), C(k(0), n), a.add, bias));
+          // few, and mostly panels of 8
+          product(`gemm_${mode}`, m, i32.sub(a.n, n), a.depth, a.A, at(a.B, i32.mul(n, a.cs)), C(k(0), n), a.add, bias));
         f.if(i32.ne(m, a.m), () =>
-          product('gemm', i32.sub(a.m, m), a.n, a.depth, A(m, k(0)), a.B, C(m, k(0)), a.add, a.bias));
+          product(gemm, i32.sub(a.m, m), a.n, a.depth, A(m, k(0)), a.B, C(m, k(0)), a.add, a.bias));
       }, // biome-ignore format: a line for each part
     );
   });
