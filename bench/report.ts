@@ -100,17 +100,19 @@ ${machine}; Node ${node}${named && `; ${named}`}; ${dates.join(' to ')}.
 
 ## How it is measured
 
-Each side is a process of its own: ours, PyTorch, another library. They take turns, some tenths of a second each, and
-never run at once; every other round goes backwards. A ratio is the median over rounds of the ratio within a round, so that
+Each side is a process of its own: ours, PyTorch, another library. Each runs for two seconds first, so that its engine has
+compiled what runs often. Then they take turns, some tenths of a second each, and never run at once; every other round goes
+backwards. A ratio is the median over rounds of the ratio within a round, so that
 a machine which slows down slows both. Spreads (±) are interquartile ranges over the median. Memory is the peak of a
 process, ours / theirs.
 
 Both sides start from the same weights and inputs, and the numbers that come out – losses of three updates, pixels,
 gradients – are compared before any time is taken: beyond a relative 10⁻³ there is no row. PyTorch runs in eager mode, its
 products in OpenBLAS on the given threads, its other ops on one thread or as many, whichever is faster. Ours leaves out
-what nobody reads (the last block of an encoder works for its latent tokens only, that of MaskGIT for masked tokens) and takes
-fewer multiplications for large products (Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are
-written as usual.
+what nobody reads (the last block of an encoder works for its latent tokens only, that of MaskGIT for masked tokens), computes
+once what is the same (rows of a class in the first step of sampling, tokens in the first layer's projections) and takes fewer
+multiplications for large products (Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written
+as usual.
 
 For figures beside PyTorch: \`apt install python3-torch libopenblas0-pthread\`. Without the second package Debian's PyTorch
 multiplies with a reference BLAS, twenty times slower, and the benchmark refuses it. \`BENCH_PYTHON\` names another Python. For the

@@ -90,3 +90,16 @@ test('NaN and Inf reach exactly the values that depend on them', () => {
     );
   });
 });
+
+test('in large products NaN spoils its row and the one half the height away, and no other', () => {
+  const { run } = harness([gemm, strassen, matmul]);
+  const [m, depth, n] = [96, 96, 96];
+  const a = random([1, m, depth], (x, i) => (i === 10 * depth + 3 ? NaN : x)); // in row 10
+  const y = run('matmul', [1, m, n], a, random([1, depth, n]), { transposeA: false, transposeB: false });
+  const spoilt = new Set(Array.from(y.keys()).flatMap((i) => (Number.isNaN(y[i]!) ? [Math.floor(i / n)] : [])));
+  assert.ok(spoilt.has(10));
+  assert.ok(
+    [...spoilt].every((row) => row % (m / 2) === 10),
+    `rows ${[...spoilt]}`,
+  );
+});

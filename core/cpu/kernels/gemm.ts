@@ -29,7 +29,7 @@ export interface Tile {
   readonly rows: number;
   readonly columns: number;
 }
-export const NARROW: Tile = { name: '', rows: 4, columns: 8 };
+const NARROW: Tile = { name: '', rows: 4, columns: 8 };
 const WIDE: Tile = { name: '_wide', rows: 3, columns: 12 };
 /** The tiles whose kernels are built. */
 export const tilesOf = ({ fma }: { readonly fma: boolean }): readonly Tile[] => (fma ? [NARROW, WIDE] : [NARROW]);

@@ -67,7 +67,7 @@ export function eachFour(f: Code, L: Locals, j: Local<'i32'>, count: I32, body: 
 export const TURNS = 4;
 
 export type RowSum = ReturnType<typeof rowSum>;
-/** A sum over a row, in a local for each turn of `eachFour`. */
+/** A sum over a row, in a local for each turn of `eachFour`; turns are a power of two. */
 export function rowSum(k: KernelBuilder, L: Locals, name: string, turns = TURNS) {
   const parts = Array.from({ length: turns }, (_, turn) => L(`${name} of turn ${turn}`));
   return {

@@ -147,16 +147,10 @@ function defineSums(b: KernelBuilder): void {
         a.n,
         ({ load, store }) => {
           for (const [i, q] of from.entries()) x[i]!.set(load(q));
-          for (const [
-            i,
-            {
-              a: [[first], [second, sign]],
-            },
-          ] of SUMS.entries()) {
-            // biome-ignore format: one line
-            t.set(sign > 0 ? v.add(x[first]!, x[second]!) : v.sub(x[first]!, x[second]!));
+          SUMS.forEach(({ a: [[first], [second, sign]] }, i) => {
+            t.set((sign > 0 ? v.add : v.sub)(x[first]!, x[second]!));
             store(to[i]!, t);
-          }
+          });
         },
         2,
       );
