@@ -11,8 +11,8 @@ import { floats, ints } from './locals.ts';
  * one long sum. (A row is summed in 16 lanes, a column in one.) The chunks depend on the shape alone, so results do not depend on the number of threads.
  */
 const CHUNK = { rows: 512, columns: 64 };
-/** Columns that one item of a column kernel reduces, in four accumulators. */
-const COLUMNS = 16;
+/** Columns that one item of a column kernel reduces: two cache lines of each row, in as many accumulators. */
+const COLUMNS = 32;
 
 type Reduction = 'sum' | 'max' | 'squares';
 const plus = { neutral: 0, four: v.add, one: f32.add, across: sum4 };
@@ -145,7 +145,7 @@ export function define(k: KernelBuilder): void {
         L,
         'item row chunk column from at step count left to',
       );
-      const sums = [L('s0'), L('s1'), L('s2'), L('s3')] as const;
+      const sums = Array.from({ length: COLUMNS / 4 }, (_, i) => L(`s${i}`));
       const down = (vectors: number) => {
         for (const s of sums.slice(0, vectors)) s.set(k.c(neutral));
         at.set(from);
@@ -171,7 +171,7 @@ export function define(k: KernelBuilder): void {
         f.if(
           i32.ge(column, i32.const(COLUMNS)),
           () => {
-            down(4);
+            down(COLUMNS / 4);
             sums.forEach((s, i) => {
               f.do(v.store(to, s, 16 * i));
             });
