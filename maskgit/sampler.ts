@@ -191,30 +191,28 @@ function logitsOf(generator: Generator, ids: Int32Array, labels: readonly number
     tensor(Int32Array.from(values), shape, { dtype: 'int32' });
 
   const tokensOf = (row: number) => [...ids.subarray((row % batch) * K, ((row % batch) + 1) * K)];
-  if (compilesShapes())
-    return generator.forward(
-      inputSequence(
-        config,
-        labels.flatMap((_, row) => tokensOf(row)),
-        labels,
-      ),
+  const sequence = (rows: readonly number[]) =>
+    inputSequence(
+      config,
+      rows.flatMap(tokensOf),
+      rows.map((row) => labels[row]!),
     );
+  if (compilesShapes()) return generator.forward(sequence([...labels.keys()]));
   const rows = firstOfEach(labels.map((label, row) => `${label} ${tokensOf(row)}`));
-  const tokens = rows.first.map(tokensOf);
+  const distinct = rows.first.length;
   const wanted = rows.first.flatMap((row, i) => {
     const own = places.subarray((row % batch) * count, ((row % batch) + 1) * count);
     return Array.from(own, (place) => i * (K + 1) + 1 + (place % K));
   });
-  const sequenceLabels = rows.first.map((row) => labels[row]!);
   const kinds = firstOfEach(
-    tokens.flatMap((row, i) => [`class ${sequenceLabels[i]}`, ...row.map((id, place) => id * K + place)]),
+    rows.first.flatMap((row) => [`class ${labels[row]}`, ...tokensOf(row).map((id, place) => id * K + place)]),
   );
-  const logits = generator.forward(inputSequence(config, tokens.flat(), sequenceLabels), undefined, undefined, {
-    wanted: numbers(wanted, [tokens.length, count]),
-    kinds: { places: numbers(kinds.first, [kinds.first.length]), of: numbers(kinds.of, [tokens.length, K + 1]) },
+  const logits = generator.forward(sequence(rows.first), undefined, undefined, {
+    wanted: numbers(wanted, [distinct, count]),
+    kinds: { places: numbers(kinds.first, [kinds.first.length]), of: numbers(kinds.of, [distinct, K + 1]) },
   });
-  if (tokens.length === labels.length) return logits;
-  const flat = embedding(reshape(logits, [tokens.length, -1]), numbers(rows.of, [labels.length]));
+  if (distinct === labels.length) return logits;
+  const flat = embedding(reshape(logits, [distinct, -1]), numbers(rows.of, [labels.length]));
   return reshape(flat, [labels.length, count, -1]);
 }
 
@@ -258,7 +256,9 @@ const noiseAt = ({ temperature, uniforms }: Noise, i: number): number =>
  */
 function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, from: number): number {
   let best = 0;
-  for (let v = 1; v < logits.length; v++) if (logits[v]! > logits[best]!) best = v;
+  for (let v = 1; v < logits.length; v++) {
+    if (logits[v]! > logits[best]! || Number.isNaN(logits[best])) best = v; // NaN never wins
+  }
   if (temperature === 0) return best;
   const top = logits[best]!;
   let highest = top + temperature * gumbelOf(uniforms[from + best]!);
