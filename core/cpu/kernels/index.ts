@@ -3,6 +3,7 @@ import type { KernelFile } from '../routine.ts';
 import * as attention from './attention.ts';
 import * as conv from './conv.ts';
 import * as gemm from './gemm.ts';
+import * as groupNorm from './group-norm.ts';
 import * as indexing from './indexing.ts';
 import * as loss from './loss.ts';
 import * as matmul from './matmul.ts';
@@ -25,6 +26,7 @@ export const kernelFiles: readonly KernelFile[] = [
   softmax,
   loss,
   norm,
+  groupNorm,
   attention,
   nearest,
   winogradTransforms,
