@@ -33,13 +33,19 @@ export interface Cpu {
   alloc(floats: number): number;
   free(at: number, floats: number): void;
   /**
-   * Memory that `make` fills from the values of the tensor at `source`, kept until they change. Undefined where it is not
-   * kept: at a first use, if the second was asked for, or for want of memory.
+   * Memory that `make` fills from the values of the tensors at `sources`, kept until one of them changes. Undefined where it
+   * is not kept: at a first use, if the second was asked for, or for want of memory.
    *
-   * @param name     tells apart what is kept for one tensor
+   * @param name     tells apart what is kept for the same tensors
    * @param fromUse  1 to keep it at once, 2 to see first whether the values are used again
    */
-  derived(source: number, name: string, floats: number, make: (at: number) => void, fromUse: 1 | 2): number | undefined;
+  derived(
+    sources: readonly number[],
+    name: string,
+    floats: number,
+    make: (at: number) => void,
+    fromUse: 1 | 2,
+  ): number | undefined;
 }
 
 /** Computes an op into y from the op's arguments. */

@@ -1,27 +1,40 @@
-/** Weights packed before: they follow their values, and are given back with them. */
+/** What is worked out from values and kept: it follows them, and is given back with them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
 import {
+  add,
   defaultDevice,
   defineUpdate,
+  layerNormGrad,
+  layerNormGradAffine,
   linear,
   matmul,
   noGrad,
   Rng,
   randn,
   setDefaultDevice,
+  type Tensor,
   tidy,
 } from '../../core/index.ts';
 
 const grow = defineUpdate('grow by', ['w'], [], ['amount'], { w: 'w + amount' });
 
-test('products with frozen weights are the same at every use, and follow the weights when they change', async () => {
+async function onOwnDevice(body: (device: CpuDevice) => void): Promise<void> {
   const before = defaultDevice();
   const device = new CpuDevice({ threads: 2 });
   await device.sync();
   setDefaultDevice(device);
   try {
+    body(device);
+  } finally {
+    setDefaultDevice(before);
+    await device.close();
+  }
+}
+
+test('products with frozen weights are the same at every use, and follow the weights when they change', () =>
+  onOwnDevice((device) => {
     const rng = new Rng(1);
     const [x, w] = [randn([9, 70], rng), randn([130, 70], rng)];
     const product = () => Array.from(noGrad(() => tidy(() => linear(x, w))).dataSync());
@@ -59,8 +72,42 @@ test('products with frozen weights are the same at every use, and follow the wei
     for (const t of [x, w]) t.dispose();
     const panels = 4 * 136 * 70; // 130 columns in eights
     assert.ok(used - device.memory.bytesInUse >= 4 * (9 * 70 + 130 * 70) + panels, 'the panels go with the weights');
-  } finally {
-    setDefaultDevice(before);
-    await device.close();
-  }
-});
+  }));
+
+test('the sums that come along with layer norm’s gradient follow what they are sums of', () =>
+  onOwnDevice((device) => {
+    const rng = new Rng(2);
+    const size = [150, 70];
+    const options = { eps: 1e-5 };
+    const gain = randn([70], rng);
+    const sums = (x: Tensor, g: Tensor) => tidy(() => Array.from(layerNormGradAffine(x, g, options).dataSync()));
+    const check = (x: Tensor, g: Tensor, what: string) => {
+      const alone = tidy(() => sums(add(x, 0), add(g, 0)));
+      assert.deepEqual(sums(x, g), alone, what);
+      tidy(() => void layerNormGrad(x, gain, g, options));
+      assert.deepEqual(sums(x, g), alone, `${what}, after dx`);
+    };
+    noGrad(() => {
+      tidy(() => grow({ w: gain.assign(add(gain, 0)) }, { amount: 1 })); // compiles the formulas
+      const used = device.memory.bytesInUse;
+      let [x, g] = [randn(size, rng), randn(size, rng)];
+      check(x, g, 'first');
+      grow({ w: g }, { amount: 1 });
+      check(x, g, 'g changed');
+      tidy(() => void x.assign(randn(size, rng)));
+      check(x, g, 'x changed');
+      for (const which of ['x', 'g'] as const) {
+        const old = which === 'x' ? x : g;
+        const at = old.storage.handle;
+        old.dispose();
+        const fresh = randn(size, rng);
+        assert.equal(fresh.storage.handle, at, 'the case to test: other values at the same place');
+        if (which === 'x') x = fresh;
+        else g = fresh;
+        check(x, g, `another ${which}`);
+      }
+      x.dispose();
+      g.dispose();
+      assert.equal(device.memory.bytesInUse, used, 'all is given back');
+    });
+  }));

@@ -61,7 +61,7 @@ export function harness(
       return at;
     },
     free() {},
-    derived(_source, _name, floats, make) {
+    derived(_sources, _name, floats, make) {
       if (!keeps) return undefined;
       const at = this.alloc(floats);
       make(at);

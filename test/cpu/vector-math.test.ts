@@ -69,10 +69,10 @@ for (const fma of supportsRelaxedMadd() ? [false, true] : [false]) {
         0,
       );
     };
-    assert.ok(worst('gelu', gelu, [...between(-8, 8), ...nearZero]) < 3e-7);
+    assert.ok(worst('gelu', gelu, [...between(-8, 8), ...nearZero]) < 2.5e-7);
     assert.ok(worst('geluSlope', geluSlope, [...between(-8, 8), ...nearZero]) < 5e-7);
     assert.deepEqual(
-      [...run('gelu', [100, -100, Infinity, -Infinity, NaN])].map((x) => x + 0),
+      [...run('gelu', [100, -100, Infinity, -Infinity, NaN])].map((x) => (Math.abs(x) < 1e-20 ? 0 : x)),
       [100, 0, Infinity, NaN, NaN],
     );
     assert.ok(Number.isNaN(run('geluSlope', [NaN])[0]));

@@ -5,10 +5,13 @@
  * nearly exact, so this holds when the mean is far above the deviation; mean = m + d. They are kept for the gradients.
  *
  *   dx = (u − mean(u) − xhat · mean(u · xhat)) / √(variance + eps),   u = g · gain
+ *
+ * The sums for the gradients of gain and bias come along with dx, while x and g are in cache, and are kept until asked for.
  */
 import { type F32, f32, type I32, i32, type V128, v } from '../emitter.ts';
 import type { KernelBuilder, Locals } from '../kernel-builder.ts';
 import { type Cpu, type CpuRef, options, type Routine, ref } from '../routine.ts';
+import { fillFloats } from './copy.ts';
 import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
 import { reduceParts } from './parts.ts';
 
@@ -20,8 +23,8 @@ export const DELTA = 4;
 export const RSTD = 8;
 
 /** xhat from what `moments` found: (x − m) · rstd − d · rstd. */
-export function standardizer(k: KernelBuilder, L: Locals, row = '') {
-  const [m, rstd, shift] = [L(`m${row}`), L(`rstd${row}`), L(`shift${row}`)];
+export function standardizer(k: KernelBuilder, L: Locals) {
+  const { m, rstd, shift } = vectors(L, 'm rstd shift');
   return {
     m,
     rstd,
@@ -91,92 +94,53 @@ export function define(k: KernelBuilder): void {
       for (const p of [a.x, a.y]) p.set(at(p, step));
     });
   });
-  // two passes over a row, with t = x − m: the sums of u and u t; then dx = r u + A t + B
-  k.def('layerNormGrad', 'begin end scratch x gain g y moments n', (f, a, L) => {
-    const { i, j, step } = ints(L, 'i j step');
-    const { t, u, gain, mean, meanUx } = vectors(L, 't u gain mean meanUx');
+  // Two passes over a row, with t = x − m: the sums of u and u t; then dx = u / std + A t + B. Two rows at once would not leave
+  // enough registers.
+  // items: parts of `part` rows each; the first pass also leaves sums[p][2][n], Σ g · xhat and Σ g over part p
+  k.def('layerNormGrad', 'begin end scratch x gain g y sums rows part moments n', (f, a, L) => {
+    const { p, i, j, to, step, ofGain, ofBias } = ints(L, 'p i j to step ofGain ofBias');
+    const { t, g, u, A, B, mean, meanUx } = vectors(L, 't g u A B mean meanUx');
     const { rn } = floats(L, 'rn');
-    const rows = ['0', '1'].map((row) => ({
-      ...standardizer(k, L, row),
-      A: L(`A${row}`),
-      B: L(`B${row}`),
-      u: rowSum(k, L, `u${row}`, 1),
-      ut: rowSum(k, L, `ut${row}`, 1),
-    }));
+    const standard = standardizer(k, L);
+    const { m, rstd, shift } = standard;
+    const [sumU, sumUt] = [rowSum(k, L, 'u', 2), rowSum(k, L, 'ut', 2)];
     step.set(i32.shl(a.n, c(2)));
     rn.set(f32.div(f32.const(1), f32.fromInt(a.n)));
-    for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(a.begin, step)));
-    /** Rows i to i + count − 1, which share what is read of the gain. */
-    const gradients = (count: number) => {
-      const each = [...rows.slice(0, count).entries()];
-      const inRow = (p: I32, row: number) => (row === 0 ? p : at(p, step));
-      for (const [row, r] of each) {
-        r.load(at(ofRow(a.moments, i), c(16 * row)));
-        for (const sum of [r.u, r.ut]) sum.clear();
-      }
-      const sums = ({ turn, load, live }: Step) => {
-        gain.set(live(load(a.gain), v.const(0)));
-        for (const [row, r] of each) {
-          u.set(v.mul(live(load(inRow(a.g, row)), v.const(0)), gain));
-          r.u.add(turn, u);
-          r.ut.addProduct(turn, u, v.sub(live(load(inRow(a.x, row)), r.m), r.m));
-        }
-      };
-      eachFour(f, L, j, a.n, sums);
-      for (const [, r] of each) {
-        mean.set(v.splat(f32.mul(r.u.total(), rn)));
-        meanUx.set(v.splat(f32.mul(r.ut.total(), rn)));
-        meanUx.set(k.madd(meanUx, r.rstd, v.mul(mean, r.shift)));
-        r.A.set(v.neg(v.mul(meanUx, v.mul(r.rstd, r.rstd))));
-        r.B.set(v.neg(v.mul(r.rstd, k.madd(meanUx, r.shift, mean))));
-      }
-      const result = ({ load, store }: Step) => {
-        gain.set(load(a.gain));
-        for (const [row, r] of each) {
-          t.set(k.madd(v.sub(load(inRow(a.x, row)), r.m), r.A, r.B));
-          t.set(k.madd(v.mul(load(inRow(a.g, row)), gain), r.rstd, t));
-          store(inRow(a.y, row), t);
-        }
-      };
-      eachFour(f, L, j, a.n, result);
-      for (const p of [a.x, a.g, a.y]) p.set(at(p, i32.mul(step, c(count))));
-    };
-    f.for(i, a.begin, i32.sub(a.end, c(1)), c(2), () => gradients(2));
-    f.if(i32.lt(i, a.end), () => gradients(1));
-  });
-  // items: parts of `part` rows each; part p → partial[p][2][n], Σ g · xhat and Σ g
-  k.def('layerNormGradAffine', 'begin end scratch x g y rows part moments n', (f, a, L) => {
-    const { p, i, j, to, step, ofGain, ofBias, x, g } = ints(L, 'p i j to step ofGain ofBias x g');
-    const { t, s } = vectors(L, 't s');
-    const standard = [0, 1].map((row) => standardizer(k, L, `${row}`));
-    step.set(i32.shl(a.n, c(2)));
-    /** Adds `count` rows, whose sums are read and written once. */
-    const addRows = (count: number) => {
-      x.set(at(a.x, i32.mul(i, step)));
-      g.set(at(a.g, i32.mul(i, step)));
-      for (let row = 0; row < count; row++) standard[row]!.load(at(ofRow(a.moments, i), c(16 * row)));
-      const add = ({ load, store }: Step) => {
-        const row = (p: I32, n: number) => load(n === 0 ? p : at(p, step));
-        t.set(load(ofGain));
-        s.set(load(ofBias));
-        for (let n = 0; n < count; n++) {
-          t.set(k.madd(standard[n]!.xhat(row(x, n)), row(g, n), t));
-          s.set(v.add(s, row(g, n)));
-        }
-        store(ofGain, t);
-        store(ofBias, s);
-      };
-      eachFour(f, L, j, a.n, add, 2);
-    };
+    i.set(i32.mul(a.begin, a.part));
+    for (const q of [a.x, a.g, a.y]) q.set(at(q, i32.mul(i, step)));
     f.for(p, a.begin, a.end, c(1), () => {
-      ofGain.set(at(a.y, i32.shl(i32.mul(p, step), c(1))));
+      ofGain.set(at(a.sums, i32.shl(i32.mul(p, step), c(1))));
       ofBias.set(at(ofGain, step));
-      t.set(v.const(0));
-      eachFour(f, L, j, i32.shl(a.n, c(1)), ({ store }) => store(ofGain, t));
-      i.set(i32.mul(p, a.part));
+      fillFloats(f, L, ofGain, v.const(0), i32.shl(a.n, c(1)));
       to.set(i32.min(a.rows, at(i, a.part)));
-      f.for(i, i, i32.sub(to, c(1)), c(2), () => addRows(2));
-      f.if(i32.lt(i, to), () => addRows(1));
+      f.for(i, i, to, c(1), () => {
+        standard.load(ofRow(a.moments, i));
+        for (const sum of [sumU, sumUt]) sum.clear();
+        const addUp = ({ turn, load, live, store }: Step) => {
+          t.set(v.sub(live(load(a.x), m), m));
+          g.set(live(load(a.g), v.const(0)));
+          u.set(v.mul(g, live(load(a.gain), v.const(0))));
+          sumU.add(turn, u);
+          sumUt.addProduct(turn, u, t);
+          t.set(k.madd(k.madd(t, rstd, shift), g, load(ofGain)));
+          store(ofGain, t);
+          t.set(v.add(load(ofBias), g));
+          store(ofBias, t);
+        };
+        eachFour(f, L, j, a.n, addUp, 2);
+        mean.set(v.splat(f32.mul(sumU.total(), rn)));
+        meanUx.set(v.splat(f32.mul(sumUt.total(), rn)));
+        meanUx.set(k.madd(meanUx, rstd, v.mul(mean, shift)));
+        A.set(v.neg(v.mul(meanUx, v.mul(rstd, rstd))));
+        B.set(v.neg(v.mul(rstd, k.madd(meanUx, shift, mean))));
+        const result = ({ load, store }: Step) => {
+          t.set(k.madd(v.sub(load(a.x), m), A, B));
+          t.set(k.madd(v.mul(load(a.g), load(a.gain)), rstd, t));
+          store(a.y, t);
+        };
+        eachFour(f, L, j, a.n, result, TURNS);
+        for (const q of [a.x, a.g, a.y]) q.set(at(q, step));
+      });
     });
   });
 }
@@ -188,13 +152,14 @@ function withMoments(cpu: Cpu, x: CpuRef, eps: number, use: (moments: number) =>
   const n = x.shape.at(-1)!;
   const rows = size(x) / n;
   const find = (moments: number) => cpu.parallel('row_moments', rows, 4 * size(x), [x.at, moments, n, eps]);
-  const kept = cpu.derived(x.at, momentsOf(n, eps), 4 * rows, find, 1);
+  const kept = cpu.derived([x.at], momentsOf(n, eps), 4 * rows, find, 1);
   const moments = kept ?? cpu.alloc(4 * rows);
   if (kept === undefined) find(moments);
   use(moments);
   if (kept === undefined) cpu.free(moments, 4 * rows);
 }
 const momentsOf = (n: number, eps: number): string => `moments ${n} ${eps}`;
+const sumsOf = (n: number, eps: number): string => `layerNorm sums ${n} ${eps}`;
 
 export const routines: Readonly<Record<string, Routine>> = {
   /** x [..., D], gain [D], bias [D], { eps } */
@@ -207,29 +172,52 @@ export const routines: Readonly<Record<string, Routine>> = {
     const fillBelow = (at: number) => {
       moments = at;
     };
-    cpu.derived(x.at, momentsOf(n, eps), (4 * size(x)) / n, fillBelow, 1);
+    cpu.derived([x.at], momentsOf(n, eps), (4 * size(x)) / n, fillBelow, 1);
     cpu.parallel('layerNorm', size(x) / n, 4 * size(x), [x.at, gain.at, bias.at, y.at, moments, n, eps]);
   },
-  /** x, gain, g, { eps } → dx */
+  /** x, gain, g, { eps } → dx. The sums for gain and bias come with it and are kept until they are asked for. */
   layerNormGrad(cpu, y, ...args) {
     const [x, gain, g] = [ref(args[0]), ref(args[1]), ref(args[2])];
+    const { eps } = options<Eps>(args[3]);
     const n = x.shape.at(-1)!;
     if (size(x) === 0) return;
-    withMoments(cpu, x, options<Eps>(args[3]).eps, (moments) =>
-      cpu.parallel('layerNormGrad', size(x) / n, 4 * size(x), [x.at, gain.at, g.at, y.at, moments, n]),
-    );
+    let done = false;
+    const compute = (sums: number) => {
+      gradients(cpu, { x, gain, g, eps }, y.at, sums);
+      done = true;
+    };
+    cpu.derived([x.at, g.at], sumsOf(n, eps), 2 * n, compute, 1);
+    if (done) return;
+    const unused = cpu.alloc(2 * n);
+    compute(unused);
+    cpu.free(unused, 2 * n);
   },
   /** x, g, { eps } → [2, D]: Σ over rows of g · xhat and of g */
   layerNormGradAffine(cpu, y, ...args) {
     const [x, g] = [ref(args[0]), ref(args[1])];
+    const { eps } = options<Eps>(args[2]);
     const n = x.shape.at(-1)!;
-    const rows = size(x) / n;
-    const part = Math.max(64, Math.ceil(rows / 16));
-    const count = Math.max(1, Math.ceil(rows / part));
-    withMoments(cpu, x, options<Eps>(args[2]).eps, (moments) =>
-      reduceParts(cpu, y.at, count, 2 * n, (parts) =>
-        cpu.parallel('layerNormGradAffine', count, 4 * size(x), [x.at, g.at, parts, rows, part, moments, n]),
-      ),
-    );
+    const compute = (sums: number) => {
+      const dx = cpu.alloc(size(x)); // of some gain: not used
+      gradients(cpu, { x, gain: g, g, eps }, dx, sums);
+      cpu.free(dx, size(x));
+    };
+    const kept = cpu.derived([x.at, g.at], sumsOf(n, eps), 2 * n, compute, 2);
+    if (kept === undefined) compute(y.at);
+    else cpu.parallel('sum_parts', 2 * n, 2 * n, [kept, y.at, 1, 2 * n], 16);
   },
 };
+
+type Arguments = { x: CpuRef; gain: CpuRef; g: CpuRef; eps: number };
+/** dx to y, and [Σ g · xhat, Σ g] to sums. */
+function gradients(cpu: Cpu, { x, gain, g, eps }: Arguments, y: number, sums: number): void {
+  const n = x.shape.at(-1)!;
+  const rows = size(x) / n;
+  const count = Math.max(1, Math.min(16, Math.ceil(rows / 64)));
+  const part = Math.ceil(rows / count);
+  withMoments(cpu, x, eps, (moments) =>
+    reduceParts(cpu, sums, count, 2 * n, (parts) =>
+      cpu.parallel('layerNormGrad', count, 8 * size(x), [x.at, gain.at, g.at, y, parts, rows, part, moments, n]),
+    ),
+  );
+}
