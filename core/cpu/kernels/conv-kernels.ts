@@ -10,6 +10,7 @@
  */
 import { i32, type Local, type V128, v } from '../emitter.ts';
 import type { KernelBuilder } from '../kernel-builder.ts';
+import { everySecond } from './copy.ts';
 import { ADD, EDGE_BYTES, KC } from './gemm.ts';
 import { eachFour, ints, vectors } from './locals.ts';
 
@@ -246,8 +247,7 @@ function defineDepthwise(k: KernelBuilder): void {
       });
     };
     const neighbours = (p: Local<'i32'>, x: number) => v.load(p, 16 * x);
-    const everySecond = (p: Local<'i32'>, x: number) =>
-      v.shuffle(v.load(p, 32 * x), v.load(p, 32 * x + 16), [0, 2, 4, 6]);
+    const spaced = (p: Local<'i32'>, x: number) => everySecond(p, 32 * x);
     const scattered = (p: Local<'i32'>) => {
       const step = (lane: number) => at(p, i32.mul(a.right, c(lane)));
       let t: V128 = v.loadSplat(p);
@@ -256,7 +256,7 @@ function defineDepthwise(k: KernelBuilder): void {
     };
     const four = (count: number) =>
       f.if(i32.eq(a.right, c(4)), () => sumTaps(count, neighbours), () =>
-        f.if(i32.eq(a.right, c(8)), () => sumTaps(count, everySecond), () => sumTaps(1, scattered))); // biome-ignore format: three cases
+        f.if(i32.eq(a.right, c(8)), () => sumTaps(count, spaced), () => sumTaps(1, scattered))); // biome-ignore format: three cases
     const row = () => {
       // sixteen places at a time where that many are left, then four, then the rest
       f.for(j, c(0), i32.select(i32.sub(a.ow, c(15)), c(0), i32.le(a.right, c(8))), c(16), () => {

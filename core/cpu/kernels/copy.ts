@@ -47,6 +47,10 @@ export function storeFirst(f: Fn, dst: I32, x: V128, n: I32): void {
     f.if(i32.gt(n, i32.const(lane)), () => f.do(v.storeLane(dst, x, lane, 4 * lane)));
 }
 
+/** Every second of the eight floats from `offset` bytes behind p on, from the first or the one after it. */
+export const everySecond = (p: I32, offset: number, first: 0 | 1 = 0): V128 =>
+  v.shuffle(v.load(p, offset), v.load(p, offset + 16), first === 0 ? [0, 2, 4, 6] : [1, 3, 5, 7]);
+
 type Vector = Local<'v128'>;
 type Four = readonly [Vector, Vector, Vector, Vector];
 /** Four vectors become their transpose: lane j of vector i ↔ lane i of vector j. */

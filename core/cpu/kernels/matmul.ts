@@ -75,7 +75,7 @@ function packed(
   rs: number,
   cs: number,
 ): number | undefined {
-  if (batches > 1 || m >= FEW_ROWS || m < 4) return undefined;
+  if (batches > 1 || m >= FEW_ROWS) return undefined;
   const pack = (at: number) => cpu.parallel(`pack_all${tile.name}`, 1, n * depth, [b.at, n, depth, rs, cs, at]);
   return cpu.derived([b.at], `packed${tile.name} ${n} ${depth} ${rs}`, packedFloats(n, depth, tile), pack, 2);
 }

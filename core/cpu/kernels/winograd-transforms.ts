@@ -2,8 +2,9 @@
  * The transforms of winograd.ts, on groups of four neighbouring tiles, one in each lane of a vector. What they give is 16
  * planes, one for each place of a 4×4 tile.
  */
-import { type I32, i32, type Local, type V128, v } from '../emitter.ts';
+import { type I32, i32, type Local, v } from '../emitter.ts';
 import type { KernelBuilder, Locals } from '../kernel-builder.ts';
+import { everySecond } from './copy.ts';
 import { ints, vectors } from './locals.ts';
 
 const at = i32.add;
@@ -143,10 +144,6 @@ function defineFromPictures(
     });
   });
 }
-
-/** Every second of eight values from `offset` bytes behind p on. */
-const everySecond = (p: I32, offset: number, first: 0 | 1): V128 =>
-  v.shuffle(v.load(p, offset), v.load(p, offset + 16), first === 0 ? [0, 2, 4, 6] : [1, 3, 5, 7]);
 
 /** V = Bᵀ x B: four become r0 − r2, r1 + r2, r2 − r1, r1 − r3. */
 function defineInput(k: KernelBuilder): void {

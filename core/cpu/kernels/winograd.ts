@@ -29,7 +29,7 @@ export function define(k: KernelBuilder): void {
   k.def('winograd', `begin end scratch x u bias y ${pictures} ins outs oh ow`, (f, a, L) => {
     const { i, first, n, plane, V, M, stepV, stepM, row } = ints(L, 'i first n plane V M stepV stepM row');
     row.set(i32.shl(a.block, c(4)));
-    stepV.set(planeBytes(a.ins, i32.and(at(i32.shl(a.block, c(2)), c(4)), c(-8))));
+    stepV.set(planeBytes(a.ins, i32.and(at(i32.shl(a.block, c(2)), c(7)), c(-8)))); // V stands in panels of 8 columns
     stepM.set(planeBytes(a.outs, i32.shl(a.block, c(2))));
     V.set(at(a.scratch, c(EDGE_BYTES)));
     M.set(at(V, i32.mul(c(PLANES), stepV)));
