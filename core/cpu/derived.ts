@@ -1,7 +1,7 @@
 /**
  * What is worked out from the values of tensors and kept while they stay the same: moments of rows for gradients, sums that
- * come along with another gradient, and weights packed for products. Weights that are trained change before they are used again, and nothing of them is kept; of
- * frozen ones it is, from their second use on.
+ * come along with another gradient, and weights packed for products. Weights that are trained change before they are used
+ * again, and nothing of them is kept; of frozen ones it is, from their second use on.
  */
 import { DeviceError } from '../device.ts';
 import type { CpuMemory } from './memory.ts';
@@ -39,7 +39,12 @@ export class DerivedMemory {
     if (this.#bytes + 4 * floats > MOST_BYTES) return undefined;
     const at = this.#alloc(floats);
     if (at === undefined) return undefined;
-    make(at);
+    try {
+      make(at);
+    } catch (error) {
+      this.#memory.free(at, floats);
+      throw error;
+    }
     this.#bytes += 4 * floats;
     this.#add(key, { sources, floats, at });
     return at;

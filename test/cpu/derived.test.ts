@@ -111,3 +111,13 @@ test('the sums that come along with layer norm’s gradient follow what they are
       assert.equal(device.memory.bytesInUse, used, 'all is given back');
     });
   }));
+
+test('what could not be worked out keeps no memory', () =>
+  onOwnDevice((device) => {
+    const used = device.memory.bytesInUse;
+    const fail = () => {
+      throw new Error('no');
+    };
+    assert.throws(() => device.derived([0], 'values', 100, fail, 1), /^Error: no$/);
+    assert.equal(device.memory.bytesInUse, used);
+  }));

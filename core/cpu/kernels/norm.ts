@@ -198,13 +198,13 @@ export const routines: Readonly<Record<string, Routine>> = {
     const { eps } = options<Eps>(args[2]);
     const n = x.shape.at(-1)!;
     const compute = (sums: number) => {
-      const dx = cpu.alloc(size(x)); // of some gain: not used
+      const dx = cpu.alloc(size(x)); // not used, so any gain will do
       gradients(cpu, { x, gain: g, g, eps }, dx, sums);
       cpu.free(dx, size(x));
     };
     const kept = cpu.derived([x.at, g.at], sumsOf(n, eps), 2 * n, compute, 2);
     if (kept === undefined) compute(y.at);
-    else cpu.parallel('sum_parts', 2 * n, 2 * n, [kept, y.at, 1, 2 * n], 16);
+    else cpu.parallel('sum_parts', 2 * n, 2 * n, [kept, y.at, 1, 2 * n], 16); // of one part: a copy
   },
 };
 
