@@ -225,11 +225,14 @@ export class Fn<P extends string = string> {
     body();
     this.#emit([0x0c, 0, 0x0b, 0x0b]);
   }
-  /** do body() while (the expression that body returns) is not 0: V8's fastest loop form. */
-  doWhile(body: () => I32): void {
-    this.#emit([0x03, 0x40]);
-    const condition = body();
-    this.#emit(condition, [0x0d, 0, 0x0b]);
+  /**
+   * do body() while (the expression that body returns) is not 0: V8's fastest loop form. `leaveIf`, outside of inner loops and
+   * branches, ends the loop early where its condition is not 0.
+   */
+  doWhile(body: (leaveIf: (condition: I32) => void) => I32): void {
+    this.#emit([0x02, 0x40, 0x03, 0x40]);
+    const condition = body((condition) => this.#emit(condition, [0x0d, 1]));
+    this.#emit(condition, [0x0d, 0, 0x0b, 0x0b]);
   }
   if(condition: I32, then: () => void, otherwise?: () => void): void {
     this.#emit(condition, [0x04, 0x40]);

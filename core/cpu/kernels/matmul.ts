@@ -1,19 +1,18 @@
 /** The matrix products of tensors: what `matmul`, `linear` and `linears` ask of gemm.ts and strassen.ts, and how threads share it. */
 import { type I32, i32 } from '../emitter.ts';
 import { type Cpu, type CpuRef, type KernelBuilder, options, type Routine, ref } from '../routine.ts';
-import { ADD, PACKED, packedFloats, type Tile, tileOf, tilesOf } from './gemm.ts';
+import { ADD, PACKED, packedFloats } from './gemm.ts';
 import { ints } from './locals.ts';
+import { UNIT } from './strassen.ts';
 
 const k = i32.const;
 const at = i32.add;
 
 export function define(b: KernelBuilder): void {
-  for (const tile of tilesOf(b)) {
-    for (const mode of ['row', 'col'] as const) defineProduct(b, mode, tile);
-    b.def(`pack_all${tile.name}`, 'begin end scratch src n depth rs cs dst', (f, a) => {
-      f.do(b.call(`pack${tile.name}`, a.src, a.depth, a.n, a.rs, a.cs, a.dst));
-    });
-  }
+  for (const mode of ['row', 'col'] as const) defineProduct(b, mode);
+  b.def('pack_all', 'begin end scratch src n depth rs cs dst', (f, a) => {
+    f.do(b.call('pack', a.src, a.depth, a.n, a.rs, a.cs, a.dst));
+  });
   // products without a sum (depth 0): rows of c become the bias or 0
   b.def('fill_rows', 'begin end scratch c n ldc bias', (f, a, L) => {
     const { i, j, p } = ints(L, 'i j p');
@@ -32,12 +31,12 @@ const BATCHES = 0;
 const ROWS = 1;
 const COLUMNS = 2;
 /** The threads' share of a product: some of its batches, rows or columns. sA, sB, sC: bytes between batches. */
-function defineProduct(b: KernelBuilder, mode: 'row' | 'col', tile: Tile): void {
+function defineProduct(b: KernelBuilder, mode: 'row' | 'col'): void {
   const params = 'begin end scratch split m n depth A as sA B rs cs sB C ldc sC add bias';
-  b.def(`product_${mode}${tile.name}`, params, (f, a, L) => {
+  b.def(`product_${mode}`, params, (f, a, L) => {
     const { i } = ints(L, 'i');
     const gemm = (m: I32, n: I32, A: I32, B: I32, C: I32, bias: I32) =>
-      f.do(b.call(`large_${mode}${tile.name}`, m, n, a.depth, A, a.as, B, a.rs, a.cs, C, a.ldc, a.add, bias, a.scratch));
+      f.do(b.call(`large_${mode}`, m, n, a.depth, A, a.as, B, a.rs, a.cs, C, a.ldc, a.add, bias, a.scratch));
     const share = i32.sub(a.end, a.begin);
     const floats = i32.shl(a.begin, k(2));
     f.if(i32.eq(a.split, k(ROWS)), () =>
@@ -68,16 +67,10 @@ interface Product {
 const FEW_ROWS = 64;
 
 /** The panels of B where they were packed before: of frozen weights that few rows at a time are multiplied with. */
-function packed(
-  cpu: Cpu,
-  { batches, m, n, depth, b }: Product,
-  tile: Tile,
-  rs: number,
-  cs: number,
-): number | undefined {
+function packed(cpu: Cpu, { batches, m, n, depth, b }: Product, rs: number, cs: number): number | undefined {
   if (batches > 1 || m >= FEW_ROWS) return undefined;
-  const pack = (at: number) => cpu.parallel(`pack_all${tile.name}`, 1, n * depth, [b.at, n, depth, rs, cs, at]);
-  return cpu.derived([b.at], `packed${tile.name} ${n} ${depth} ${rs}`, packedFloats(n, depth, tile), pack, 2);
+  const pack = (at: number) => cpu.parallel('pack_all', 1, n * depth, [b.at, n, depth, rs, cs, at]);
+  return cpu.derived([b.at], `packed ${n} ${depth} ${rs}`, packedFloats(n, depth), pack, 2);
 }
 
 function multiply(cpu: Cpu, product: Product): void {
@@ -89,12 +82,11 @@ function multiply(cpu: Cpu, product: Product): void {
   }
   const [rs, cs] = b.transposed ? [4, 4 * depth] : [4 * n, 4];
   const byRows = m >= n; // the longer side is cut, so that each thread packs little and multiplies much
-  const tile = tileOf(byRows ? n : Math.ceil(n / cpu.threads), cpu);
-  const panels = packed(cpu, product, tile, rs, cs);
+  const panels = packed(cpu, product, rs, cs);
   const B = panels === undefined ? { at: b.at, cs } : { at: panels, cs: PACKED };
   const launch = (split: number, items: number, batch: number, count: number, unit: number) =>
     cpu.parallel(
-      `product_${a.transposed ? 'col' : 'row'}${tile.name}`,
+      `product_${a.transposed ? 'col' : 'row'}`,
       items,
       count * m * n * depth,
       [
@@ -109,8 +101,8 @@ function multiply(cpu: Cpu, product: Product): void {
   if (batches >= 4 * cpu.threads) launch(BATCHES, batches, 0, batches, 1);
   else {
     for (let i = 0; i < batches; i++) {
-      if (byRows) launch(ROWS, m, i, 1, 2 * tile.rows);
-      else launch(COLUMNS, n, i, 1, 2 * tile.columns);
+      if (byRows) launch(ROWS, m, i, 1, UNIT.rows);
+      else launch(COLUMNS, n, i, 1, UNIT.columns);
     }
   }
 }

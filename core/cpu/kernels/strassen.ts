@@ -17,7 +17,7 @@
 import { f32, type I32, i32, type Local, type V128, v } from '../emitter.ts';
 import type { KernelBuilder } from '../kernel-builder.ts';
 import { SCRATCH_FLOATS } from '../routine.ts';
-import { ADD, emitTile, type Mode, PACKED, RUN_OVER, type Tile, tileLocals, tilesOf } from './gemm.ts';
+import { ADD, COLUMNS, eachTile, emitTile, type Mode, PACKED, RUN_OVER, tileLocals } from './gemm.ts';
 import { eachFour, ints, vectors } from './locals.ts';
 
 const k = i32.const;
@@ -42,7 +42,7 @@ const PRODUCTS: readonly Product[] = [
   { a: [[1, 1], [3, -1]], b: [[2, 1], [3, 1]], c: [[0, 1]] },
 ]; // biome-ignore format: a table
 
-const ROWS = 66; // of a quarter of A at a time, at most
+const ROWS = 64; // of a quarter of A at a time, at most
 const DEPTH = 128; // of a block of the sum
 /** Floats of a product's panels: all seven stay in the L2 cache. */
 const PANEL = DEPTH * 96;
@@ -55,6 +55,8 @@ const STRASSEN_SCRATCH = PRODUCTS.length * PANEL_STEP + 5 * ROWS * DEPTH + PANEL
 const multiple = (n: I32, m: number): I32 => i32.sub(n, i32.remu(n, k(m)));
 const roundedUp = (n: I32, m: number): I32 => multiple(at(n, k(m - 1)), m);
 
+/** Quarters of multiples of these are whole tiles. */
+export const UNIT = { rows: 8, columns: 2 * COLUMNS };
 /** Below these a product has too little to save (`bench gemm`). */
 const LEAST = { m: 64, n: 64, depth: 64 };
 
@@ -62,13 +64,11 @@ export const routines = {};
 export function define(b: KernelBuilder): void {
   if (STRASSEN_SCRATCH > SCRATCH_FLOATS) throw new RangeError('strassen: expected a scratch that holds all panels');
   defineSums(b);
-  for (const tile of tilesOf(b)) {
-    definePackQuarters(b, tile);
-    for (const mode of ['row', 'col'] as const) {
-      defineTiles(b, mode, tile);
-      defineStrassen(b, mode, tile);
-      defineLarge(b, mode, tile);
-    }
+  definePackQuarters(b);
+  for (const mode of ['row', 'col'] as const) {
+    defineTiles(b, mode);
+    defineStrassen(b, mode);
+    defineLarge(b, mode);
   }
 }
 
@@ -76,9 +76,9 @@ export function define(b: KernelBuilder): void {
  * The factors of B of all products as panels, PANEL_STEP floats apart, from quarters at src, src + o1, + o2, + o3; kb nb rs
  * cs as in `pack`. Rows of B are read once; where B is stored transposed, once for each product.
  */
-function definePackQuarters(b: KernelBuilder, tile: Tile): void {
-  const row = 4 * tile.columns; // bytes
-  b.def(`pack_quarters${tile.name}`, 'src o1 o2 o3 kb nb rs cs dst', (f, a, L) => {
+function definePackQuarters(b: KernelBuilder): void {
+  const row = 4 * COLUMNS; // bytes
+  b.def('pack_quarters', 'src o1 o2 o3 kb nb rs cs dst', (f, a, L) => {
     const { j, count, d } = ints(L, 'j count d');
     const { t } = vectors(L, 't');
     const x = Object.values(vectors(L, 'x0 x1 x2 x3'));
@@ -108,17 +108,17 @@ function definePackQuarters(b: KernelBuilder, tile: Tile): void {
     f.if(
       i32.eq(a.cs, k(4)),
       () => {
-        f.for(j, k(0), i32.sub(a.nb, k(2 * tile.columns - 1)), k(2 * tile.columns), () => walk(2));
+        f.for(j, k(0), i32.sub(a.nb, k(2 * COLUMNS - 1)), k(2 * COLUMNS), () => walk(2));
         f.if(i32.lt(j, a.nb), () => walk(1));
       },
       () =>
         PRODUCTS.forEach(({ b: [[first], second] }, p) => {
           const rest = [a.kb, a.nb, a.rs, a.cs, at(a.dst, k(4 * PANEL_STEP * p))] as const;
           const start = at(a.src, offset(first));
-          if (!second) f.do(b.call(`pack${tile.name}`, start, ...rest));
+          if (!second) f.do(b.call('pack', start, ...rest));
           else {
             const other = i32.sub(offset(second[0]), offset(first));
-            f.do(b.call(`pack_sum${tile.name}`, start, other, f32.const(second[1]), ...rest));
+            f.do(b.call('pack_sum', start, other, f32.const(second[1]), ...rest));
           }
         }),
     );
@@ -164,36 +164,36 @@ function defineSums(b: KernelBuilder): void {
  * C = from + sign · A · panels, and, unless `other` is 0, the same product at C + other with its own sign and start. `from`
  * stands where C does, with rows fromStep bytes apart: C itself, or a row that is the same for all. Whole tiles only.
  */
-function defineTiles(b: KernelBuilder, mode: Mode, tile: Tile): void {
+function defineTiles(b: KernelBuilder, mode: Mode): void {
   const params = 'm nb kb A as panels C ldc sign:f32 from fromStep other otherSign:f32 otherFrom otherStep';
-  b.def(`tiles_${mode}${tile.name}`, params, (f, a, L) => {
+  b.def(`tiles_${mode}`, params, (f, a, L) => {
     const { i, j, c0, c1, from0, from1, panel } = ints(L, 'i j c0 c1 from0 from1 panel');
     const { s0, s1 } = vectors(L, 's0 s1');
-    const { sums, pa } = tileLocals(L, mode, tile);
     s0.set(v.splat(a.sign));
     s1.set(v.splat(a.otherSign));
-    const store = (c: Local<'i32'>, from: Local<'i32'>, fromStep: I32, sign: V128) => {
-      for (const row of sums) {
+    const store = (rows: number, c: Local<'i32'>, from: Local<'i32'>, fromStep: I32, sign: V128) => {
+      for (const row of tileLocals(L, mode, rows).sums) {
         for (const [y, x] of row.entries()) f.do(v.store(c, b.madd(x, sign, v.load(from, 16 * y)), 16 * y));
         c.set(at(c, a.ldc));
         from.set(at(from, fromStep));
       }
     };
     panel.set(a.panels);
-    f.loop(j, a.nb, tile.columns, () => {
+    f.loop(j, a.nb, COLUMNS, () => {
       const column = (p: I32) => at(p, i32.shl(j, k(2)));
       c0.set(column(a.C));
       from0.set(column(a.from));
       c1.set(at(c0, a.other));
       from1.set(column(a.otherFrom));
-      f.loop(i, a.m, tile.rows, () => {
+      eachTile(b, f, L, i, k(0), a.m, (rows) => {
+        const { pa } = tileLocals(L, mode, rows);
         pa[0]!.set(at(a.A, mode === 'row' ? i32.mul(i, a.as) : i32.shl(i, k(2))));
         for (let x = 1; x < pa.length; x++) pa[x]!.set(at(pa[x - 1]!, a.as));
-        emitTile(b, f, L, mode, tile, panel, a.kb, a.as);
-        store(c0, from0, a.fromStep, s0);
-        f.if(a.other, () => store(c1, from1, a.otherStep, s1));
+        emitTile(b, f, L, mode, rows, panel, a.kb, a.as);
+        store(rows, c0, from0, a.fromStep, s0);
+        f.if(a.other, () => store(rows, c1, from1, a.otherStep, s1));
       });
-      panel.set(at(panel, i32.mul(a.kb, k(4 * tile.columns))));
+      panel.set(at(panel, i32.mul(a.kb, k(4 * COLUMNS))));
     });
   });
 }
@@ -202,9 +202,8 @@ function defineTiles(b: KernelBuilder, mode: Mode, tile: Tile): void {
  * C[m, n] = A[m, depth] B[depth, n], arguments as in gemm; m and n fill quarters with whole tiles, depth is even. `buffer`
  * has STRASSEN_SCRATCH floats.
  */
-function defineStrassen(b: KernelBuilder, mode: Mode, tile: Tile): void {
-  const most = Math.floor(ROWS / tile.rows) * tile.rows;
-  b.def(`strassen_${mode}${tile.name}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
+function defineStrassen(b: KernelBuilder, mode: Mode): void {
+  b.def(`strassen_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { kc, kb, nc, nb, mc, mb, step, sums, from, start, columns } = ints(
       L,
       'kc kb nc nb mc mb step sums from start columns',
@@ -241,15 +240,15 @@ function defineStrassen(b: KernelBuilder, mode: Mode, tile: Tile): void {
     f.for(kc, k(0), hk, step, () => {
       kb.set(i32.min(step, i32.sub(hk, kc)));
       columns.set(i32.min(i32.divu(k(PANEL), kb), k(PANEL_COLUMNS)));
-      columns.set(multiple(columns, tile.columns));
+      columns.set(multiple(columns, COLUMNS));
       columns.set(i32.divu(at(hn, i32.sub(columns, k(1))), columns)); // blocks of columns, all about as wide
-      columns.set(roundedUp(i32.divu(at(hn, i32.sub(columns, k(1))), columns), tile.columns));
+      columns.set(roundedUp(i32.divu(at(hn, i32.sub(columns, k(1))), columns), COLUMNS));
       f.for(nc, k(0), hn, nb, () => {
         nb.set(i32.min(columns, i32.sub(hn, nc)));
         from.set(at(at(a.B, i32.mul(kc, a.rs)), i32.mul(nc, a.cs)));
-        f.do(b.call(`pack_quarters${tile.name}`, from, inB(1), inB(2), inB(3), kb, nb, a.rs, a.cs, a.buffer));
-        f.for(mc, k(0), hm, k(most), () => {
-          mb.set(i32.min(k(most), i32.sub(hm, mc)));
+        f.do(b.call('pack_quarters', from, inB(1), inB(2), inB(3), kb, nb, a.rs, a.cs, a.buffer));
+        f.for(mc, k(0), hm, k(ROWS), () => {
+          mb.set(i32.min(k(ROWS), i32.sub(hm, mc)));
           const [rows, n] = mode === 'row' ? [mb, kb] : [kb, mb];
           from.set(at(at(a.A, i32.mul(mc, rowA)), i32.mul(kc, columnA)));
           f.do(b.call('sum_quarters', from, inA(1), inA(2), inA(3), rows, n, a.as, sums));
@@ -277,7 +276,7 @@ function defineStrassen(b: KernelBuilder, mode: Mode, tile: Tile): void {
             const other = to[1] ? [apart(to, inC), ...target(to[1])] : [k(0), f32.const(0), k(0), k(0)];
             f.do(
               b.call(
-                `tiles_${mode}${tile.name}`,
+                `tiles_${mode}`,
                 mb,
                 nb,
                 kb,
@@ -298,20 +297,20 @@ function defineStrassen(b: KernelBuilder, mode: Mode, tile: Tile): void {
 }
 
 /** gemm, by way of strassen where that is faster; what is left at the lower and right border and of the sum is added. */
-function defineLarge(b: KernelBuilder, mode: Mode, tile: Tile): void {
-  b.def(`large_${mode}${tile.name}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
+function defineLarge(b: KernelBuilder, mode: Mode): void {
+  b.def(`large_${mode}`, 'm n depth A as B rs cs C ldc add bias buffer', (f, a, L) => {
     const { m, n, depth } = ints(L, 'm n depth');
     const few = i32.or(i32.lt(a.m, k(LEAST.m)), i32.or(i32.lt(a.n, k(LEAST.n)), i32.lt(a.depth, k(LEAST.depth))));
     const small = i32.or(few, i32.eq(a.cs, k(PACKED)));
-    const [gemm, strassen] = [`gemm_${mode}${tile.name}`, `strassen_${mode}${tile.name}`];
+    const [gemm, strassen] = [`gemm_${mode}`, `strassen_${mode}`];
     const product = (kernel: string, m: I32, n: I32, depth: I32, A: I32, B: I32, C: I32, add: I32, bias: I32) =>
       f.do(b.call(kernel, m, n, depth, A, a.as, B, a.rs, a.cs, C, a.ldc, add, bias, a.buffer));
     f.if(
       small,
       () => product(gemm, a.m, a.n, a.depth, a.A, a.B, a.C, a.add, a.bias),
       () => {
-        m.set(multiple(a.m, 2 * tile.rows));
-        n.set(multiple(a.n, 2 * tile.columns));
+        m.set(multiple(a.m, UNIT.rows));
+        n.set(multiple(a.n, UNIT.columns));
         depth.set(i32.and(a.depth, k(-2)));
         const A = (row: I32, column: I32) =>
           at(a.A, mode === 'row' ? at(i32.mul(row, a.as), i32.shl(column, k(2))) : at(i32.mul(column, a.as), i32.shl(row, k(2))));
@@ -321,8 +320,7 @@ function defineLarge(b: KernelBuilder, mode: Mode, tile: Tile): void {
           product(gemm, m, n, k(1), A(k(0), depth), at(a.B, i32.mul(depth, a.rs)), a.C, k(ADD.c), k(0)));
         const bias = i32.select(at(a.bias, i32.shl(n, k(2))), k(0), a.bias);
         f.if(i32.ne(n, a.n), () =>
-          // few, and mostly panels of 8
-          product(`gemm_${mode}`, m, i32.sub(a.n, n), a.depth, a.A, at(a.B, i32.mul(n, a.cs)), C(k(0), n), a.add, bias));
+          product(gemm, m, i32.sub(a.n, n), a.depth, a.A, at(a.B, i32.mul(n, a.cs)), C(k(0), n), a.add, bias));
         f.if(i32.ne(m, a.m), () =>
           product(gemm, i32.sub(a.m, m), a.n, a.depth, A(m, k(0)), a.B, C(m, k(0)), a.add, a.bias));
       }, // biome-ignore format: a line for each part
