@@ -59,7 +59,7 @@ export class ImageBert implements Generator {
     initialiseWeights(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap, { wanted, kinds }: Shortcuts = {}): Tensor {
+  forward(sequence: Tensor, rng?: Rng, tap?: Tap, { wanted, kinds, combine }: Shortcuts = {}): Tensor {
     const { embeddings, encoder, lm_head } = this.model;
     const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
     const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]
@@ -73,7 +73,8 @@ export class ImageBert implements Generator {
       x = layer.forward(x, rng, { wanted: i === last ? wanted : undefined, kinds: alike });
       tap?.(`layer.${i}`, x);
     });
-    return lm_head.forward(wanted ? x : narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
+    if (!wanted) x = narrow(x, 1, 1, this.config.latentTokens);
+    return lm_head.forward(combine ? combine(x) : x); // [batch, K, V]
   }
 }
 

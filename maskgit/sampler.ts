@@ -159,18 +159,20 @@ function guidedLogits(
   const { guidance = 'constant', guidanceScale = 0, guidancePower = 3, annealing = false } = options;
   const factor = guidanceAt(guidance, guidanceScale, step, steps, guidancePower);
   const unguided = guidance === 'power-cosine' ? 1 : 0;
-  const batch = labels.length;
+  const classes = Array.from(labels);
+  const free = classes.map(() => nullLabel(generator.config));
+  /** The guidance of `Guidance`, ahead of the head: there are fewer numbers. */
+  const guide = (both: Tensor): Tensor => {
+    const c = narrow(both, 0, 0, classes.length);
+    const u = narrow(both, 0, classes.length, classes.length);
+    return add(guidance === 'power-cosine' ? u : c, mul(sub(c, u), factor));
+  };
   return noGrad(() =>
     tidy(() => {
-      let logits: Tensor;
-      if (factor === unguided) logits = logitsOf(generator, ids, Array.from(labels), places);
-      else {
-        const free = Array.from(labels, () => nullLabel(generator.config));
-        const both = logitsOf(generator, ids, [...Array.from(labels), ...free], places);
-        const c = narrow(both, 0, 0, batch);
-        const u = narrow(both, 0, batch, batch);
-        logits = add(guidance === 'power-cosine' ? u : c, mul(sub(c, u), factor));
-      }
+      const logits =
+        factor === unguided
+          ? logitsOf(generator, ids, classes, places, (hidden) => hidden)
+          : logitsOf(generator, ids, [...classes, ...free], places, guide);
       return annealing ? div(logits, softmaxTemperature(step, steps)) : logits;
     }),
   );
@@ -180,9 +182,16 @@ function guidedLogits(
  * Logits of the tokens at `places` for each label, where the rows of ids and places are gone through again when there are more
  * labels than rows. Rows with the same label and tokens are computed once, as in the first step all of a class.
  *
- * @returns  [labels, places of a row, V]
+ * @param combine  what happens to the labels' rows before the head, as in `Shortcuts`
+ * @returns        [rows of combine, places of a row, V]
  */
-function logitsOf(generator: Generator, ids: Int32Array, labels: readonly number[], places: Int32Array): Tensor {
+function logitsOf(
+  generator: Generator,
+  ids: Int32Array,
+  labels: readonly number[],
+  places: Int32Array,
+  combine: (hidden: Tensor) => Tensor,
+): Tensor {
   const { config } = generator;
   const K = config.latentTokens;
   const batch = ids.length / K;
@@ -197,7 +206,7 @@ function logitsOf(generator: Generator, ids: Int32Array, labels: readonly number
       rows.flatMap(tokensOf),
       rows.map((row) => labels[row]!),
     );
-  if (compilesShapes()) return generator.forward(sequence([...labels.keys()]));
+  if (compilesShapes()) return generator.forward(sequence([...labels.keys()]), undefined, undefined, { combine });
   const rows = firstOfEach(labels.map((label, row) => `${label} ${tokensOf(row)}`));
   const distinct = rows.first.length;
   const wanted = rows.first.flatMap((row, i) => {
@@ -207,13 +216,16 @@ function logitsOf(generator: Generator, ids: Int32Array, labels: readonly number
   const kinds = firstOfEach(
     rows.first.flatMap((row) => [`class ${labels[row]}`, ...tokensOf(row).map((id, place) => id * K + place)]),
   );
-  const logits = generator.forward(sequence(rows.first), undefined, undefined, {
+  const forAll = (hidden: Tensor): Tensor => {
+    if (distinct === labels.length) return hidden;
+    const flat = embedding(reshape(hidden, [distinct, -1]), numbers(rows.of, [labels.length]));
+    return reshape(flat, [labels.length, count, -1]);
+  };
+  return generator.forward(sequence(rows.first), undefined, undefined, {
     wanted: numbers(wanted, [distinct, count]),
     kinds: { places: numbers(kinds.first, [kinds.first.length]), of: numbers(kinds.of, [distinct, K + 1]) },
+    combine: (hidden) => combine(forAll(hidden)),
   });
-  if (distinct === labels.length) return logits;
-  const flat = embedding(reshape(logits, [distinct, -1]), numbers(rows.of, [labels.length]));
-  return reshape(flat, [labels.length, count, -1]);
 }
 
 /** Where each of the distinct keys stands first, and which of them each key is. */
@@ -256,11 +268,14 @@ const noiseAt = ({ temperature, uniforms }: Noise, i: number): number =>
  */
 function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, from: number): number {
   let best = 0;
-  for (let v = 1; v < logits.length; v++) {
-    if (logits[v]! > logits[best]! || Number.isNaN(logits[best])) best = v; // NaN never wins
+  let top = -Infinity;
+  for (let v = 0; v < logits.length; v++) {
+    const logit = logits[v]!;
+    if (logit <= top || Number.isNaN(logit)) continue; // NaN never wins
+    best = v;
+    top = logit;
   }
   if (temperature === 0) return best;
-  const top = logits[best]!;
   let highest = top + temperature * gumbelOf(uniforms[from + best]!);
   let least = leastToWin(highest - top, temperature);
   for (let v = 0; v < logits.length; v++) {

@@ -38,7 +38,7 @@ export class UViTBert implements Generator {
     initialiseWeights(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, _rng?: Rng, tap?: Tap, { wanted }: Shortcuts = {}): Tensor {
+  forward(sequence: Tensor, _rng?: Rng, tap?: Tap, { wanted, combine }: Shortcuts = {}): Tensor {
     let x = add(embedding(this.embeddings.weight, sequence), this.pos_embed); // [batch, 1+K, width]
     const skips: Tensor[] = [];
     this.in_blocks.forEach((block, i) => {
@@ -55,7 +55,8 @@ export class UViTBert implements Generator {
     });
     x = this.norm.forward(x);
     tap?.('norm', x);
-    return this.lm_head.forward(wanted ? x : narrow(x, 1, 1, this.config.latentTokens)); // [batch, K, V]
+    if (!wanted) x = narrow(x, 1, 1, this.config.latentTokens);
+    return this.lm_head.forward(combine ? combine(x) : x); // [batch, K, V]
   }
 }
 
