@@ -261,37 +261,41 @@ const gumbelOf = (u: number): number => negativeLog(negativeLog(u));
 const noiseAt = ({ temperature, uniforms }: Noise, i: number): number =>
   temperature === 0 ? 0 : temperature * gumbelOf(uniforms[i]!);
 
+/** e^(−i/4) */
+const DECAY = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 4));
+
 /**
  * argmax of logits plus the noise from a position on; the first of equals.
  *
- * G grows with u, and no logit is above the highest one. So whose u is too small for that one to win need not be looked at.
+ * The same as a race in which v arrives at −log u / e^((logit − top)/τ), and a score s is the time e^((top − s)/τ). As
+ * −log u ≥ 1 − u, most numbers are seen to arrive too late without a logarithm.
  */
 function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, from: number): number {
   let best = 0;
   let top = -Infinity;
   for (let v = 0; v < logits.length; v++) {
     const logit = logits[v]!;
-    if (logit <= top || Number.isNaN(logit)) continue; // NaN never wins
-    best = v;
-    top = logit;
+    if (logit > top) {
+      best = v; // NaN never wins
+      top = logit;
+    }
   }
   if (temperature === 0) return best;
-  let highest = top + temperature * gumbelOf(uniforms[from + best]!);
-  let least = leastToWin(highest - top, temperature);
+  const quarters = 4 / temperature;
+  let highest = -Infinity;
+  let latest = Infinity; // the best time so far, and a little more
   for (let v = 0; v < logits.length; v++) {
     const u = uniforms[from + v]!;
-    if (u < least) continue;
+    if (1 - u > latest * DECAY[Math.min((top - logits[v]!) * quarters, 127) | 0]!) continue;
     const score = logits[v]! + temperature * gumbelOf(u);
-    if (score > highest || (score === highest && v < best)) {
-      highest = score;
+    if (score > highest) {
       best = v;
-      least = leastToWin(highest - top, temperature);
+      highest = score;
+      latest = 1.000001 * Math.exp((top - score) / temperature);
     }
   }
   return best;
 }
-/** A number just below all u with τ G(u) ≥ noise. */
-const leastToWin = (noise: number, temperature: number): number => Math.exp(-Math.exp(-noise / temperature)) - 1e-6;
 
 /** Masks the `count` positions of each row with the lowest confidence, and those that equal the last of them. */
 function maskLeastSure(ids: Int32Array, confidence: Float64Array, length: number, count: number, mask: number): void {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { memory, Rng, tensorScope } from '../../core/index.ts';
+import { memory, Rng, tensor, tensorScope } from '../../core/index.ts';
 import {
   createGenerator,
   drawsFrom,
@@ -105,6 +105,42 @@ test('one step takes the likeliest token everywhere and needs no random numbers'
   const generator = generators[0]!;
   const once = await sample(generator, labels, { steps: 1 }, { tokens: refuse, confidence: refuse });
   assert.deepEqual(once, await run(generator, { steps: 1, randomizeTemperature: 9 }));
+});
+
+test('the token of a step is the argmax of its logits with Gumbel noise', async () => {
+  const config = { ...base, codebookSize: 40, latentTokens: 2 }; // the second is less sure, and masked again
+  const numbers = (from: fc.Arbitrary<number>) => fc.array(from, { minLength: 40, maxLength: 40 });
+  const logit = fc.oneof(
+    fc.float({ min: -8, max: 8, noNaN: true }),
+    fc.float({ min: -1000, max: 1000 }),
+    fc.constantFrom(0, -Infinity),
+  );
+  const uniform = fc.oneof(fc.integer({ min: 0, max: 2 ** 24 - 1 }), fc.constantFrom(0, 1, 2 ** 24 - 1, 2 ** 24 - 2));
+  await fc.assert(
+    fc.asyncProperty(
+      numbers(logit).map((logits) => [0, ...logits.slice(1)]),
+      numbers(uniform),
+      fc.double({ min: 1e-3, max: 20, noNaN: true }),
+      async (logits, draws, randomizeTemperature) => {
+        const uniforms = draws.map((n) => n / 2 ** 24);
+        const generator: Generator = {
+          config,
+          forward: () => tensor([...logits, ...logits.map(() => -1e30)], [1, 2, 40]),
+        };
+        const states = samplingSteps(generator, [0], { steps: 2, randomizeTemperature }, {
+          tokens: () => [...uniforms, ...uniforms],
+          confidence: () => [0.5, 0.5],
+        }); // biome-ignore format: as a call
+        await states.next();
+        const chosen = (await states.next()).value!.ids[0]!;
+        const scores = logits.map(
+          (x, v) => x - (randomizeTemperature / 2) * Math.log(-Math.log(Math.max(uniforms[v]!, 1e-20))),
+        );
+        assert.equal(chosen, scores.indexOf(Math.max(...scores.filter((score) => !Number.isNaN(score)))));
+      },
+    ),
+    { seed: 1, numRuns: 2000 },
+  );
 });
 
 test('zero uniforms give finite noise', async () => {
