@@ -24,17 +24,24 @@ export function define(k: KernelBuilder): void {
   k.def('softmax_rows', 'src dst rows n srcStep dstStep scale:f32', (f, a, L) => {
     const { expFast: exp } = vectorMath(k, L);
     const { i, j } = ints(L, 'i j');
-    const { top, s, t, scale } = vectors(L, 'top s t scale');
-    scale.set(v.splat(a.scale));
+    const { top, s, t, log2, low } = vectors(L, 'top s t log2 low');
+    log2.set(v.splat(f32.mul(a.scale, f32.const(Math.LOG2E))));
+    low.set(v.div(v.const(-127), log2));
     f.loop(i, a.rows, 1, () => {
       rowMaximum(f, L, j, a.src, a.n, top);
-      top.set(v.mul(top, scale));
       s.set(v.const(0));
-      eachFour(f, L, j, a.n, ({ load, live, store }) => {
-        t.set(live(exp(v.sub(v.mul(load(a.src), scale), top)), v.const(0)));
-        s.set(v.add(s, t));
-        store(a.dst, t);
-      });
+      eachFour(
+        f,
+        L,
+        j,
+        a.n,
+        ({ load, live, store }) => {
+          t.set(live(exp(v.sub(load(a.src), top), log2, low), v.const(0)));
+          s.set(v.add(s, t));
+          store(a.dst, t);
+        },
+        2,
+      );
       s.set(v.splat(f32.div(f32.const(1), sum4(s))));
       eachFour(
         f,
