@@ -53,8 +53,7 @@ export type Mode = 'row' | 'col';
 
 export const routines = {};
 export function define(b: KernelBuilder): void {
-  definePack(b, 'pack');
-  definePack(b, 'pack_sum');
+  definePack(b);
   for (const mode of ['row', 'col'] as const) {
     defineBlock(b, mode);
     defineGemm(b, mode);
@@ -62,16 +61,10 @@ export function define(b: KernelBuilder): void {
 }
 
 /**
- * B[kb, nb] → panels [nb/8][kb][8]. rs, cs: bytes between rows and columns of B; one of them is 4. pack_sum packs
- * B + sign · (what stands `other` bytes behind it).
+ * B[kb, nb] → panels [nb/8][kb][8]. rs, cs: bytes between rows and columns of B; one of them is 4.
  */
-function definePack(b: KernelBuilder, name: 'pack' | 'pack_sum'): void {
-  const params = name === 'pack' ? 'src' : 'src other sign:f32';
-  b.def(name, `${params} kb nb rs cs dst`, (f, a, L) => {
-    const { s } = vectors(L, 's');
-    if (name === 'pack_sum') s.set(v.splat(a.sign));
-    const load: Load = (p, offset = 0) =>
-      name === 'pack' ? v.load(p, offset) : b.madd(v.load(at(p, a.other), offset), s, v.load(p, offset));
+function definePack(b: KernelBuilder): void {
+  b.def('pack', 'src kb nb rs cs dst', (f, a, L) => {
     const { j, kk, p, d, n } = ints(L, 'j kk p d n');
     const q = Object.values(ints(L, 'q0 q1 q2 q3'));
     f.loop(j, a.nb, COLUMNS, () => {
@@ -82,9 +75,9 @@ function definePack(b: KernelBuilder, name: 'pack' | 'pack_sum'): void {
         () => {
           d.set(a.dst);
           f.loop(kk, a.kb, 1, () => {
-            f.do(v.store(d, load(p)));
+            f.do(v.store(d, v.load(p)));
             // a narrow last panel must not read far past the end of B
-            f.if(i32.gt(n, k(4)), () => f.do(v.store(d, load(p, 16), 16)), () => f.do(v.store(d, v.const(0), 16))); // biome-ignore format: one line
+            f.if(i32.gt(n, k(4)), () => f.do(v.store(d, v.load(p, 16), 16)), () => f.do(v.store(d, v.const(0), 16))); // biome-ignore format: one line
             p.set(at(p, a.rs));
             d.set(at(d, k(4 * COLUMNS)));
           });
@@ -96,7 +89,7 @@ function definePack(b: KernelBuilder, name: 'pack' | 'pack_sum'): void {
               from.set(at(p, i32.mul(a.cs, i32.min(k(column + i), i32.sub(n, k(1))))));
             d.set(at(a.dst, k(4 * column)));
             f.loop(kk, a.kb, 4, () => {
-              transpose4(f, L, load, q, d, 4 * COLUMNS);
+              transpose4(f, L, q, d, 4 * COLUMNS);
               for (const from of q) from.set(at(from, k(16)));
               d.set(at(d, k(16 * COLUMNS)));
             });
@@ -108,13 +101,11 @@ function definePack(b: KernelBuilder, name: 'pack' | 'pack_sum'): void {
   });
 }
 
-type Load = (p: I32, offset?: number) => V128;
-
 /** Four vectors at `columns` become four rows, `apart` bytes from each other, at d. */
-function transpose4(f: Fn, L: Locals, load: Load, columns: readonly I32[], d: I32, apart: number): void {
+function transpose4(f: Fn, L: Locals, columns: readonly I32[], d: I32, apart: number): void {
   const { t0, t1, t2, t3, s0, s1 } = vectors(L, 't0 t1 t2 t3 s0 s1');
   [t0, t1, t2, t3].forEach((t, i) => {
-    t.set(load(columns[i]!));
+    t.set(v.load(columns[i]!));
   });
   for (const row of [0, 2]) {
     const lanes = row ? [2, 6, 3, 7] : [0, 4, 1, 5];

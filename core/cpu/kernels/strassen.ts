@@ -74,7 +74,7 @@ export function define(b: KernelBuilder): void {
 
 /**
  * The factors of B of all products as panels, PANEL_STEP floats apart, from quarters at src, src + o1, + o2, + o3; kb nb rs
- * cs as in `pack`. Rows of B are read once; where B is stored transposed, once for each product.
+ * cs as in `pack`; nb fills panels.
  */
 function definePackQuarters(b: KernelBuilder): void {
   const row = 4 * COLUMNS; // bytes
@@ -105,23 +105,20 @@ function definePackQuarters(b: KernelBuilder): void {
         return count;
       });
     };
-    f.if(
-      i32.eq(a.cs, k(4)),
-      () => {
-        f.for(j, k(0), i32.sub(a.nb, k(2 * COLUMNS - 1)), k(2 * COLUMNS), () => walk(2));
-        f.if(i32.lt(j, a.nb), () => walk(1));
-      },
-      () =>
-        PRODUCTS.forEach(({ b: [[first], second] }, p) => {
-          const rest = [a.kb, a.nb, a.rs, a.cs, at(a.dst, k(4 * PANEL_STEP * p))] as const;
-          const start = at(a.src, offset(first));
-          if (!second) f.do(b.call('pack', start, ...rest));
-          else {
-            const other = i32.sub(offset(second[0]), offset(first));
-            f.do(b.call('pack_sum', start, other, f32.const(second[1]), ...rest));
-          }
-        }),
-    );
+    f.if(i32.ne(a.cs, k(4)), () => {
+      // stored transposed: the quarters are packed where products 1 to 4 come to stand, and summed from there as one long panel
+      for (const q of [0, 1, 2, 3] as const) {
+        const panel = at(a.dst, k(4 * PANEL_STEP * (q + 1)));
+        f.do(b.call('pack', at(a.src, offset(q)), a.kb, a.nb, a.rs, a.cs, panel));
+      }
+      a.src.set(at(a.dst, k(4 * PANEL_STEP)));
+      for (const [q, o] of [a.o1, a.o2, a.o3].entries()) o.set(k(4 * PANEL_STEP * (q + 1)));
+      a.kb.set(i32.divu(i32.mul(a.kb, a.nb), k(COLUMNS)));
+      a.nb.set(k(COLUMNS));
+      a.rs.set(k(row));
+    });
+    f.for(j, k(0), i32.sub(a.nb, k(2 * COLUMNS - 1)), k(2 * COLUMNS), () => walk(2));
+    f.if(i32.lt(j, a.nb), () => walk(1));
   });
 }
 
