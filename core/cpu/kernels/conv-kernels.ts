@@ -17,6 +17,9 @@ import { eachFour, ints, vectors } from './locals.ts';
 const at = i32.add;
 const c = i32.const;
 
+/** Channels whose weights are turned together. */
+const TURNED = 16;
+
 export function define(k: KernelBuilder): void {
   definePlace(k);
   definePackGather(k);
@@ -24,21 +27,30 @@ export function define(k: KernelBuilder): void {
   defineDepthwise(k);
   // weights [O, C/g, kh, kw] → [C, O/g, th, tw], taps y = firstY, firstY − stepY, … turned around; items: channels of [C]
   k.def('turn_weights', 'begin end scratch w y ins outs kh kw th tw firstY firstX stepY stepX', (f, a, L) => {
-    const { i, o, ty, tx, p, q } = ints(L, 'i o ty tx p q');
-    f.for(i, a.begin, a.end, c(1), () => {
-      p.set(at(a.y, i32.shl(i32.mul(i32.mul(i, a.outs), i32.mul(a.th, a.tw)), c(2))));
-      f.loop(o, a.outs, 1, () => {
-        const out = at(i32.mul(i32.divu(i, a.ins), a.outs), o); // channel i is of group i / ins
-        q.set(i32.mul(at(i32.mul(out, a.ins), i32.remu(i, a.ins)), i32.mul(a.kh, a.kw)));
-        f.loop(ty, a.th, 1, () =>
-          f.loop(tx, a.tw, 1, () => {
-            const ky = i32.sub(a.firstY, i32.mul(ty, a.stepY));
-            const kx = i32.sub(a.firstX, i32.mul(tx, a.stepX));
-            f.do(i32.store(p, i32.load(at(a.w, i32.shl(at(q, at(i32.mul(ky, a.kw), kx)), c(2))))));
-            p.set(at(p, c(4)));
-          }),
-        );
-      });
+    const { from, to, i, o, ty, tx, p, q, line, right, down } = ints(L, 'from to i o ty tx p q line right down');
+    const taps = i32.mul(a.th, a.tw);
+    right.set(i32.shl(a.stepX, c(2)));
+    down.set(i32.mul(i32.shl(a.stepY, c(2)), a.kw));
+    // weights of neighbouring channels share cache lines
+    f.for(from, a.begin, a.end, c(TURNED), () => {
+      to.set(i32.min(a.end, at(from, c(TURNED))));
+      f.loop(o, a.outs, 1, () =>
+        f.for(i, from, to, c(1), () => {
+          p.set(at(a.y, i32.shl(i32.mul(at(i32.mul(i, a.outs), o), taps), c(2))));
+          const out = at(i32.mul(i32.divu(i, a.ins), a.outs), o); // channel i is of group i / ins
+          const kernel = i32.mul(at(i32.mul(out, a.ins), i32.remu(i, a.ins)), i32.mul(a.kh, a.kw));
+          line.set(at(a.w, i32.shl(at(kernel, at(i32.mul(a.firstY, a.kw), a.firstX)), c(2))));
+          f.loop(ty, a.th, 1, () => {
+            q.set(line);
+            f.loop(tx, a.tw, 1, () => {
+              f.do(i32.store(p, i32.load(q)));
+              q.set(i32.sub(q, right));
+              p.set(at(p, c(4)));
+            });
+            line.set(i32.sub(line, down));
+          });
+        }),
+      );
     });
   });
 }

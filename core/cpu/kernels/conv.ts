@@ -113,6 +113,10 @@ const correlateTiles = (cpu: Cpu, x: Pictures, before: Pair, kernel: Kernel, y: 
     convolve(cpu, frames, kernel.at, kernel.bias, y.at, [y.N, y.C, y.H, y.W], x.C, turned),
   );
 
+/** Columns of a block, so that there are enough items for all threads. */
+const blockFor = (cpu: Cpu, products: number, columns: number): number =>
+  products * Math.ceil(columns / NC) >= 4 * cpu.threads ? NC : 64;
+
 /** y = x ∗ kernel + bias, without padding. */
 function correlateFramed(cpu: Cpu, x: Pictures, kernel: Kernel, y: Pictures): void {
   const { kh, kw, groups } = kernel;
@@ -125,7 +129,7 @@ function correlateFramed(cpu: Cpu, x: Pictures, kernel: Kernel, y: Pictures): vo
     cpu.parallel('conv_depthwise', y.N * y.C, work, [x.at, kernel.at, kernel.bias, y.at, ...layout]);
     return;
   }
-  const block = y.N * groups * Math.ceil(places / NC) >= 4 * cpu.threads ? NC : 64; // enough items for all threads
+  const block = blockFor(cpu, y.N * groups, places);
   const blocks = Math.ceil(places / block);
   const layout = sizes(x, y, kernel, block, blocks);
   cpu.parallel('conv', y.N * groups * blocks, work, [x.at, kernel.at, kernel.bias, y.at, ...layout]);
@@ -205,7 +209,8 @@ export const routines: Readonly<Record<string, Routine>> = {
     const depth = ins * kh * kw;
     const images = Math.ceil(g.N / 8); // at most eight parts
     const parts = Math.ceil(g.N / images);
-    const blocks = Math.ceil(depth / NC);
+    const block = blockFor(cpu, parts * groups, depth);
+    const blocks = Math.ceil(depth / block);
     const kernel: Kernel = { at: 0, bias: 0, kh, kw, stride, groups };
     if (inTiles(kernel, x.C, g)) {
       framedToTiles(cpu, x, before(attributes), g, 2, (x) =>
@@ -214,7 +219,7 @@ export const routines: Readonly<Record<string, Routine>> = {
       return;
     }
     framed(cpu, x, before(attributes), padded(x, attributes), (x) => {
-      const layout = sizes(x, g, kernel, NC, blocks);
+      const layout = sizes(x, g, kernel, block, blocks);
       const work = g.N * O * g.H * g.W * depth;
       reduceParts(cpu, dw.at, parts, O * depth, (at) =>
         cpu.parallel('conv_weights', parts * groups * blocks, work, [x.at, g.at, at, ...layout, images, g.N]),
