@@ -163,23 +163,27 @@ function defineConv(k: KernelBuilder): void {
   // per group: outs rows, depth = ins · kh · kw; places = oh · ow; block columns per item, `blocks` of them
   const sizes = 'groups outs depth kh kw places oh ow block blocks';
 
-  // items: picture, group, block of places
-  k.def('conv', `begin end scratch x w bias y ${picture} ${sizes}`, (f, a, L) => {
+  // items: picture, group, block of places, share of the group's channels: `height` of them in each of `shares`
+  k.def('conv', `begin end scratch x w bias y ${picture} ${sizes} height shares`, (f, a, L) => {
     const { i, from, n, kc, kb, add, source, weights, result, bias } = ints(
       L,
       'i from n kc kb add source weights result bias',
     );
-    const { set, g } = ints(L, 'set g');
+    const { set, g, out, outs } = ints(L, 'set g out outs');
     const panels = at(a.scratch, c(EDGE_BYTES));
     f.for(i, a.begin, a.end, c(1), () => {
-      set.set(i32.divu(i, a.blocks)); // picture · groups + group
+      out.set(i32.mul(i32.remu(i, a.shares), a.height));
+      outs.set(i32.min(a.height, i32.sub(a.outs, out)));
+      set.set(i32.divu(i32.divu(i, a.shares), a.blocks)); // picture · groups + group
       g.set(i32.remu(set, a.groups));
-      from.set(i32.mul(i32.remu(i, a.blocks), a.block));
+      out.set(at(out, i32.mul(g, a.outs)));
+      from.set(i32.mul(i32.remu(i32.divu(i, a.shares), a.blocks), a.block));
       n.set(i32.min(a.block, i32.sub(a.places, from)));
       source.set(at(at(a.x, i32.mul(i32.divu(set, a.groups), a.image)), i32.mul(g, a.group)));
-      weights.set(at(a.w, i32.shl(i32.mul(i32.mul(g, a.outs), a.depth), c(2))));
-      result.set(at(a.y, i32.shl(at(i32.mul(i32.mul(set, a.outs), a.places), from), c(2))));
-      bias.set(at(a.bias, i32.shl(i32.mul(g, a.outs), c(2))));
+      weights.set(at(a.w, i32.shl(i32.mul(out, a.depth), c(2))));
+      const picture = i32.mul(i32.divu(set, a.groups), i32.mul(a.groups, a.outs));
+      result.set(at(a.y, i32.shl(at(i32.mul(at(picture, out), a.places), from), c(2))));
+      bias.set(at(a.bias, i32.shl(out, c(2))));
       add.set(i32.select(c(ADD.rowBias), c(ADD.nothing), a.bias));
       f.loop(kc, a.depth, KC, () => {
         kb.set(i32.min(i32.sub(a.depth, kc), c(KC)));
@@ -188,7 +192,7 @@ function defineConv(k: KernelBuilder): void {
         const ldc = i32.shl(a.places, c(2));
         f.do(
           k.call('pack_gather', source, kc, kb, a.kh, a.kw, a.plane, a.row, c(4), from, n, a.oh, a.ow, c(0), a.down, a.right, panels),
-          k.call('block_row', a.outs, n, kb, A, lda, panels, i32.shl(kb, c(5)), result, ldc, add, bias, a.scratch),
+          k.call('block_row', outs, n, kb, A, lda, panels, i32.shl(kb, c(5)), result, ldc, add, bias, a.scratch),
         ); // biome-ignore format: two calls
         add.set(c(ADD.c));
       });

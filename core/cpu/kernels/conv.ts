@@ -132,7 +132,10 @@ function correlateFramed(cpu: Cpu, x: Pictures, kernel: Kernel, y: Pictures): vo
   const block = blockFor(cpu, y.N * groups, places);
   const blocks = Math.ceil(places / block);
   const layout = sizes(x, y, kernel, block, blocks);
-  cpu.parallel('conv', y.N * groups * blocks, work, [x.at, kernel.at, kernel.bias, y.at, ...layout]);
+  const products = y.N * groups * blocks;
+  const height = products < cpu.threads ? Math.ceil((outs * products) / cpu.threads) : outs; // a small picture's channels are cut
+  const shares = Math.ceil(outs / height);
+  cpu.parallel('conv', products * shares, work, [x.at, kernel.at, kernel.bias, y.at, ...layout, height, shares]);
 }
 
 /** The taps that one phase of an axis meets, and the places it owns. */
