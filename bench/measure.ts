@@ -10,7 +10,12 @@ export interface Figure {
 
 export function figureOf(samples: readonly number[]): Figure {
   const sorted = [...samples].sort((a, b) => a - b);
-  const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
+  /** Quantiles between two samples are interpolated: of two, the median is the mean. */
+  const at = (q: number) => {
+    const place = q * (sorted.length - 1);
+    const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+    return low + (high - low) * (place % 1);
+  };
   return { median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
 }
 

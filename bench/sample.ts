@@ -12,8 +12,8 @@ export async function benchSample(options: BenchOptions): Promise<void> {
         label: `sampling, preset tiny, batch ${batch}`,
         goals: { 2: { floor: 1, reach: 0.7 } },
         images: batch,
-        rounds: 15,
-        sliceMs: 300,
+        rounds: 11,
+        sliceMs: 800,
       },
       options,
     );
