@@ -199,7 +199,8 @@ function logitsOf(
   const numbers = (values: readonly number[], shape: number[]) =>
     tensor(Int32Array.from(values), shape, { dtype: 'int32' });
 
-  const tokensOf = (row: number) => [...ids.subarray((row % batch) * K, ((row % batch) + 1) * K)];
+  const tokens = Array.from({ length: batch }, (_, row) => [...ids.subarray(row * K, (row + 1) * K)]);
+  const tokensOf = (row: number) => tokens[row % batch]!;
   const sequence = (rows: readonly number[]) =>
     inputSequence(
       config,

@@ -4,11 +4,13 @@ import { test } from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
 import {
   add,
+  concat,
   defaultDevice,
   defineUpdate,
   layerNormGrad,
   layerNormGradAffine,
   linear,
+  linears,
   matmul,
   noGrad,
   Rng,
@@ -72,6 +74,43 @@ test('products with frozen weights are the same at every use, and follow the wei
     for (const t of [x, w]) t.dispose();
     const panels = 4 * 136 * 70; // 130 columns in eights
     assert.ok(used - device.memory.bytesInUse >= 4 * (9 * 70 + 130 * 70) + panels, 'the panels go with the weights');
+  }));
+
+test('projections with frozen weights are the same at every use, and follow each weight and bias', () =>
+  onOwnDevice((device) => {
+    const rng = new Rng(3);
+    tidy(() => grow({ w: randn([1], rng) }, { amount: 1 })); // compiled, and its module stays
+    const used = device.memory.bytesInUse;
+    const weights = [randn([24, 70], rng), randn([24, 70], rng)];
+    const biases = [randn([24], rng), randn([24], rng)];
+    const parts = [...weights, ...biases];
+    for (const rows of [9, 100]) {
+      const x = randn([rows, 70], rng);
+      const check = (when: string) => {
+        const want = noGrad(() =>
+          tidy(() =>
+            concat(
+              weights.map((w, i) => linear(x, w, biases[i]!)),
+              -1,
+            ).dataSync(),
+          ),
+        );
+        for (let use = 0; use < 4; use++) {
+          const got = noGrad(() => tidy(() => linears(x, weights, biases).dataSync()));
+          want.forEach((value, i) => {
+            assert.ok(Math.abs(got[i]! - value) < 1e-4, `${rows} rows, ${when}, use ${use}, ${i}: ${got[i]}, ${value}`);
+          });
+        }
+      };
+      check('at first');
+      for (const [i, w] of parts.entries()) {
+        grow({ w }, { amount: 1 });
+        check(`part ${i} changed`);
+      }
+      x.dispose();
+    }
+    for (const part of parts) part.dispose();
+    assert.equal(device.memory.bytesInUse, used, 'all is given back');
   }));
 
 test('the sums that come along with layer norm’s gradient follow what they are sums of', () =>
