@@ -20,8 +20,8 @@ export interface Shortcuts {
   /** [batch, count] places b·(1+K) + i of the tokens that logits are wanted for: the last layer and the head work for these alone. */
   readonly wanted?: Tensor | undefined;
   /**
-   * Takes what enters the head, [batch, count, width], to what enters it instead. The head is affine, so means of rows, with
-   * weights that sum to one, go through it as those of logits do, with fewer products.
+   * Takes what enters the head, [batch, count, width], to what enters it instead. The head is affine, so means of rows,
+   * with weights that sum to one, go through it as those of logits do, with fewer products.
    */
   readonly combine?: ((hidden: Tensor) => Tensor) | undefined;
   /** Tokens with the same id at the same place enter the first layer alike, and it projects each kind once. */

@@ -268,8 +268,8 @@ const DECAY = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 4));
 /**
  * argmax of logits plus the noise from a position on; the first of equals.
  *
- * The same as a race in which v arrives at −log u / e^((logit − top)/τ), and a score s is the time e^((top − s)/τ). As
- * −log u ≥ 1 − u, most numbers are seen to arrive too late without a logarithm.
+ * The same as a race in which v arrives at −log u / e^((logit − top)/τ), and a score s is the time e^((top − s)/τ).
+ * As −log u ≥ 1 − u, most numbers are seen to arrive too late without a logarithm.
  */
 function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, from: number): number {
   let best = 0;

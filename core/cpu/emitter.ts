@@ -226,8 +226,8 @@ export class Fn<P extends string = string> {
     this.#emit([0x0c, 0, 0x0b, 0x0b]);
   }
   /**
-   * do body() while (the expression that body returns) is not 0: V8's fastest loop form. `leaveIf`, outside of inner loops and
-   * branches, ends the loop early where its condition is not 0.
+   * do body() while (the expression that body returns) is not 0: V8's fastest loop form. `leaveIf`, outside of inner loops
+   * and branches, ends the loop early where its condition is not 0.
    */
   doWhile(body: (leaveIf: (condition: I32) => void) => I32): void {
     this.#emit([0x02, 0x40, 0x03, 0x40]);

@@ -133,7 +133,8 @@ function correlateFramed(cpu: Cpu, x: Pictures, kernel: Kernel, y: Pictures): vo
   const blocks = Math.ceil(places / block);
   const layout = sizes(x, y, kernel, block, blocks);
   const products = y.N * groups * blocks;
-  const height = products < cpu.threads ? Math.ceil((outs * products) / cpu.threads) : outs; // a small picture's channels are cut
+  // the channels of one small picture are cut over threads
+  const height = products < cpu.threads ? Math.ceil((outs * products) / cpu.threads) : outs;
   const shares = Math.ceil(outs / height);
   cpu.parallel('conv', products * shares, work, [x.at, kernel.at, kernel.bias, y.at, ...layout, height, shares]);
 }

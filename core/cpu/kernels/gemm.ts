@@ -8,10 +8,10 @@
  *   │ A: 6 │ │ C: 6 × 8    │  one tile = 12 accumulators; for each k: 2 vectors of B, 6 splatted values of A, 12 madd
  *   └──────┘ └──────┴──────┘
  *
- * 12 accumulators, 2 vectors of B and one of A are the 15 registers that V8 hands out. It would load all six values of A before
- * the first madd and run out of them; `emitTile` keeps it from that. Where multiply and add are two instructions, and at the lower
- * border, tiles have 4 rows, which fit as they are: 8 accumulators, too few to hide a madd's four cycles behind the
- * others, at 0.91 × the rate.
+ * 12 accumulators, 2 vectors of B and one of A are the 15 registers that V8 hands out. It would load all six values of A
+ * before the first madd and run out of them; `emitTile` keeps it from that. Where multiply and add are two instructions, and
+ * at the lower border, tiles have 4 rows, which fit as they are: 8 accumulators, too few to hide a madd's four cycles behind
+ * the others, at 0.91 × the rate.
  *
  * A is read in place. Tiles over the border compute all their values all the same (rows and columns past the end repeat the
  * last one) and leave through a scratch tile.
@@ -128,8 +128,8 @@ export function tileLocals(L: Locals, mode: Mode, rows: number) {
 /**
  * Σ over kb of a tile's rows of A, from `pa` on, times the panel → `sums`. as: bytes from k to k, where mode is 'col'.
  *
- * V8 puts all loads of a block before all sums that nobody in the block reads. A way out of the loop, which is never taken,
- * ends the block after each row of a tall tile, and there the sums are read: so one register serves all values of A.
+ * V8 puts all loads of a block before all sums that nobody in the block reads. A way out of the loop, which is never
+ * taken, ends the block after each row of a tall tile, and there the sums are read: so one register serves all values of A.
  */
 export function emitTile(
   b: KernelBuilder,
@@ -153,7 +153,8 @@ export function emitTile(
     sums.forEach((line, x) => {
       av.set(mode === 'row' ? v.loadSplat(pa[x]!) : v.loadSplat(pa[0]!, 4 * x));
       for (const [y, c] of line.entries()) c.set(b.madd(av, row[y]!, c));
-      if (rows === TALL && x < rows - 1) leaveIf(i32.lt(count, k(-x))); // each time another condition: V8 drops what it knows
+      // each time another condition, because V8 drops one that it knows
+      if (rows === TALL && x < rows - 1) leaveIf(i32.lt(count, k(-x)));
     });
     for (const p of pa) p.set(at(p, mode === 'row' ? k(4) : as));
     pb.set(at(pb, k(4 * COLUMNS)));
@@ -163,8 +164,8 @@ export function emitTile(
 }
 
 /**
- * Emits `body` for the tiles of rows `from` to `to` with the first row in i: tall tiles, and up to two short ones where that leaves fewer
- * rows empty; none where the number of rows is even and 4 or more.
+ * Emits `body` for the tiles of rows `from` to `to` with the first row in i: tall tiles, and up to two short ones where that
+ * leaves fewer rows empty. Whole tiles cover every even number of rows from 4 on.
  */
 export function eachTile(
   b: KernelBuilder,

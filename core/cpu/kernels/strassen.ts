@@ -6,8 +6,8 @@
  *
  * The sums cost no pass of their own: those of B are taken while its panels are packed, those of A for 64 rows at a time,
  * which then stay in the cache, and a finished tile is added to each quarter of C that it belongs to. (The idea of Huang et
- * al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of
- * the plain product at the shapes of `bench gemm`. A second level would save as much again and give most of it back in sums.
+ * al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of the plain product at the shapes of
+ * `bench gemm`. A second level would save as much again and give most of it back in sums.
  *
  * Errors grow by half: at 512 × 768 × 512 the largest is 4.9e-7 of C's largest value, 3.6e-7 by the plain product. They are
  * relative to the largest values of A and B and not to each row's and column's own. NaN or infinity in a row of A spoils that
@@ -106,7 +106,7 @@ function definePackQuarters(b: KernelBuilder): void {
       });
     };
     f.if(i32.ne(a.cs, k(4)), () => {
-      // stored transposed: the quarters are packed where products 1 to 4 come to stand, and summed from there as one long panel
+      // stored transposed: quarters are packed where products 1 to 4 come to stand, and summed from there as one panel
       for (const q of [0, 1, 2, 3] as const) {
         const panel = at(a.dst, k(4 * PANEL_STEP * (q + 1)));
         f.do(b.call('pack', at(a.src, offset(q)), a.kb, a.nb, a.rs, a.cs, panel));

@@ -9,8 +9,8 @@ export interface VectorMath {
   /** e^x, relative error about 1e-7; exact at ±Inf, NaN, overflow, underflow. */
   exp(x: V128): V128;
   /**
-   * e^x for x ≤ 88, with 0 below −87.7: for softmax, where x ≤ 0. Relative error 1e-7 (1 + |x|), as much as the rounding of x
-   * makes. NaN stays NaN.
+   * e^x for x ≤ 88, with 0 below −87.7: for softmax, where x ≤ 0. Relative error 1e-7 (1 + |x|), as much as the rounding
+   * of x makes. NaN stays NaN.
    *
    * @param log2  log₂ e; times a factor of x to give e^(factor · x)
    * @param low   −127 / log2
