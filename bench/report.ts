@@ -111,8 +111,8 @@ gradients – are compared before any time is taken: beyond a relative 10⁻³ t
 products in OpenBLAS on the given threads, its other ops on one thread or as many, whichever is faster. Ours leaves out
 what nobody reads (the last block of an encoder works for its latent tokens only, that of MaskGIT for masked tokens), computes
 once what is the same (rows of a class in the first step of sampling, tokens in the first layer's projections), mixes
-guided and unguided before the generator's head rather than after, and takes fewer multiplications for large products (Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written
-as usual.
+guided and unguided before the generator's head rather than after it, and takes fewer multiplications for large products
+(Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written as usual.
 
 For figures beside PyTorch: \`apt install python3-torch libopenblas0-pthread\`. Without the second package Debian's PyTorch
 multiplies with a reference BLAS, twenty times slower, and the benchmark refuses it. \`BENCH_PYTHON\` names another Python. For the
