@@ -181,8 +181,8 @@ function defineConv(k: KernelBuilder): void {
       n.set(i32.min(a.block, i32.sub(a.places, from)));
       source.set(at(at(a.x, i32.mul(i32.divu(set, a.groups), a.image)), i32.mul(g, a.group)));
       weights.set(at(a.w, i32.shl(i32.mul(out, a.depth), c(2))));
-      const picture = i32.mul(i32.divu(set, a.groups), i32.mul(a.groups, a.outs));
-      result.set(at(a.y, i32.shl(at(i32.mul(at(picture, out), a.places), from), c(2))));
+      const plane = at(i32.mul(i32.divu(set, a.groups), i32.mul(a.groups, a.outs)), out);
+      result.set(at(a.y, i32.shl(at(i32.mul(plane, a.places), from), c(2))));
       bias.set(at(a.bias, i32.shl(out, c(2))));
       add.set(i32.select(c(ADD.rowBias), c(ADD.nothing), a.bias));
       f.loop(kc, a.depth, KC, () => {

@@ -1,9 +1,10 @@
 /** The matrix products of tensors: what `matmul`, `linear` and `linears` ask of gemm.ts and strassen.ts, and how threads share it. */
+import { numel } from '../../shape.ts';
 import { type I32, i32 } from '../emitter.ts';
 import { type Cpu, type CpuRef, type KernelBuilder, options, type Routine, ref } from '../routine.ts';
-import { copyFloats } from './copy.ts';
 import { ADD, PACKED, packedFloats } from './gemm.ts';
 import { ints } from './locals.ts';
+import { copyValues } from './parts.ts';
 import { UNIT } from './strassen.ts';
 
 const k = i32.const;
@@ -13,10 +14,6 @@ export function define(b: KernelBuilder): void {
   for (const mode of ['row', 'col'] as const) defineProduct(b, mode);
   b.def('pack_all', 'begin end scratch src n depth rs cs dst', (f, a) => {
     f.do(b.call('pack', a.src, a.depth, a.n, a.rs, a.cs, a.dst));
-  });
-  b.def('copy_floats', 'begin end scratch src dst', (f, a, L) => {
-    const offset = i32.shl(a.begin, k(2));
-    copyFloats(f, L, at(a.dst, offset), at(a.src, offset), i32.sub(a.end, a.begin));
   });
   // products without a sum (depth 0): rows of c become the bias or 0
   b.def('fill_rows', 'begin end scratch c n ldc bias', (f, a, L) => {
@@ -132,7 +129,7 @@ export const routines: Readonly<Record<string, Routine>> = {
   linear(cpu, y, ...args) {
     const [x, w] = [ref(args[0]), ref(args[1])];
     const [n, depth] = w.shape as [number, number];
-    const m = y.shape.slice(0, -1).reduce((p, d) => p * d, 1);
+    const m = numel(y.shape.slice(0, -1));
     multiply(cpu, {
       batches: 1, m, n, depth,
       a: { at: x.at, transposed: false, batch: 0 },
@@ -146,11 +143,13 @@ export const routines: Readonly<Record<string, Routine>> = {
     const [x, ...rest] = args.map(ref) as [CpuRef, ...CpuRef[]];
     const parts = rest.length / 2;
     const [n, depth] = rest[0]!.shape as [number, number];
-    const m = y.shape.slice(0, -1).reduce((p, d) => p * d, 1);
+    const m = numel(y.shape.slice(0, -1));
     const a = { at: x.at, transposed: false, batch: 0 };
-    const joined = join(cpu, rest);
+    const copyOf = rest.map((part) => part.at);
+    // frozen parts: one product with a copy of them side by side is 1.1 × as fast
+    const joined = cpu.derived(copyOf, 'joined', parts * n * (depth + 1), (to) => join(cpu, rest, to), 2);
     if (joined !== undefined) {
-      const b = { at: joined, transposed: true, batch: 0, copyOf: rest.map((part) => part.at) };
+      const b = { at: joined, transposed: true, batch: 0, copyOf };
       multiply(cpu, { batches: 1, m, n: parts * n, depth, a, b, c: y.at, bias: joined + 4 * parts * n * depth });
       return;
     }
@@ -161,21 +160,11 @@ export const routines: Readonly<Record<string, Routine>> = {
   },
 };
 
-/** The values of frozen tensors one after another: of three projections one product is 1.1 × as fast as three. */
-function join(cpu: Cpu, tensors: readonly CpuRef[]): number | undefined {
-  const sizes = tensors.map(({ shape }) => shape.reduce((p, d) => p * d, 1));
-  const copy = (to: number) => {
-    for (const [i, floats] of sizes.entries()) {
-      cpu.parallel('copy_floats', floats, floats, [tensors[i]!.at, to]);
-      to += 4 * floats;
-    }
-  };
-  const all = sizes.reduce((sum, floats) => sum + floats, 0);
-  return cpu.derived(
-    tensors.map(({ at }) => at),
-    'joined',
-    all,
-    copy,
-    2,
-  );
+/** Copies the values of tensors one after another. */
+function join(cpu: Cpu, tensors: readonly CpuRef[], to: number): void {
+  let end = to;
+  for (const { at, shape } of tensors) {
+    copyValues(cpu, at, end, numel(shape));
+    end += 4 * numel(shape);
+  }
 }

@@ -8,12 +8,13 @@
  *
  * The sums for the gradients of gain and bias come along with dx, while x and g are in cache, and are kept until asked for.
  */
+import { numel } from '../../shape.ts';
 import { type F32, f32, type I32, i32, type V128, v } from '../emitter.ts';
 import type { KernelBuilder, Locals } from '../kernel-builder.ts';
 import { type Cpu, type CpuRef, options, type Routine, ref } from '../routine.ts';
 import { fillFloats } from './copy.ts';
 import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
-import { reduceParts } from './parts.ts';
+import { copyValues, reduceParts } from './parts.ts';
 
 const at = i32.add;
 const c = i32.const;
@@ -145,7 +146,7 @@ export function define(k: KernelBuilder): void {
   });
 }
 
-export const size = (x: CpuRef): number => x.shape.reduce((p, d) => p * d, 1);
+export const size = (x: CpuRef): number => numel(x.shape);
 type Eps = { eps: number };
 /** What `row_moments` finds of the rows of x: kept with x, so that layer norm's gradients need not find it again. */
 function withMoments(cpu: Cpu, x: CpuRef, eps: number, use: (moments: number) => void): void {
@@ -204,7 +205,7 @@ export const routines: Readonly<Record<string, Routine>> = {
     };
     const kept = cpu.derived([x.at, g.at], sumsOf(n, eps), 2 * n, compute, 2);
     if (kept === undefined) compute(y.at);
-    else cpu.parallel('sum_parts', 2 * n, 2 * n, [kept, y.at, 1, 2 * n], 16); // of one part: a copy
+    else copyValues(cpu, kept, y.at, 2 * n);
   },
 };
 

@@ -41,3 +41,7 @@ export function reduceParts(cpu: Cpu, y: number, count: number, n: number, fill:
   cpu.parallel('sum_parts', n, count * n, [parts, y, count, n], 16);
   cpu.free(parts, count * n);
 }
+
+/** Copies n values: the sum of one part. */
+export const copyValues = (cpu: Cpu, from: number, to: number, n: number): void =>
+  cpu.parallel('sum_parts', n, n, [from, to, 1, n], 16);

@@ -1,4 +1,5 @@
 /** Softmax and log-softmax over rows, and their gradients. One row at a time: maximum, sum of exponentials, result. */
+import { numel } from '../../shape.ts';
 import { f32, type I32, i32, type Local, v } from '../emitter.ts';
 import { type KernelBuilder, type Locals, max4, sum4 } from '../kernel-builder.ts';
 import { type CpuRef, type Routine, ref } from '../routine.ts';
@@ -147,7 +148,7 @@ const overRows =
   (kernel: string): Routine =>
   (cpu, y, ...args) => {
     const refs = args as CpuRef[];
-    const size = y.shape.reduce((p, d) => p * d, 1);
+    const size = numel(y.shape);
     const n = ref(args[0]).shape.at(-1)!;
     if (size > 0) cpu.parallel(kernel, size / n, 10 * size, [...refs.map((r) => r.at), y.at, n]);
   };
