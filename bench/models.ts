@@ -11,6 +11,7 @@ export async function benchModels(options: BenchOptions): Promise<void> {
       name: 's128',
       label: 'S-128 encode + decode, one 256² image',
       goals: { 2: { floor: 1.6, reach: 1.2 } },
+      high: true,
       rounds: 7,
       heavy: true,
     },

@@ -12,6 +12,7 @@ export async function benchSample(options: BenchOptions): Promise<void> {
         label: `sampling, preset tiny, batch ${batch}`,
         goals: { 2: { floor: 1, reach: 0.7 } },
         images: batch,
+        high: true,
         rounds: 11,
         sliceMs: 800,
       },

@@ -2,11 +2,11 @@
  * Our end of a benchmark: a process that holds one workload and runs slices of it when asked. `bench/side.ts` is the end
  * that asks; `bench/pytorch/serve.py` does the same in PyTorch, and other JavaScript libraries use `answer`.
  *
- *   tsx bench/workloads/step.ts tiny --threads 2      then lines of JSON on stdin, answered on stdout
+ *   tsx bench/workloads/step.ts tiny --threads 2 --matmul-precision high      then lines of JSON on stdin, answered on stdout
  */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { observeOps, openDevice, setDefaultDevice, type Tensor } from '../core/index.ts';
+import { type MatmulPrecision, observeOps, openDevice, setDefaultDevice, type Tensor } from '../core/index.ts';
 import type { Answer, OpTime, Request } from './side.ts';
 
 export interface Workload {
@@ -19,8 +19,8 @@ export interface Workload {
 
 /** Runs the case that the command line names, on our cpu device. */
 export async function serve(cases: Readonly<Record<string, () => Workload | Promise<Workload>>>): Promise<void> {
-  const { name, threads } = asked();
-  const device = await openDevice('cpu', { threads });
+  const { name, ...options } = asked();
+  const device = await openDevice('cpu', options);
   await device.sync(); // workers are up
   setDefaultDevice(device);
   const { check, ...workload } = await cases[name]!();
@@ -28,13 +28,17 @@ export async function serve(cases: Readonly<Record<string, () => Workload | Prom
   await answer({ name: 'titok-ts', version: process.version }, { ...workload, check: numbers });
 }
 
-/** What the command line asks for: `CASE --threads N`. */
-export function asked(): { name: string; threads: number } {
+/** What the command line asks for: `CASE --threads N --matmul-precision NAME`. */
+export function asked(): { name: string; threads: number; matmulPrecision: MatmulPrecision } {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { threads: { type: 'string', default: '1' } },
+    options: {
+      threads: { type: 'string', default: '1' },
+      'matmul-precision': { type: 'string', default: 'highest' },
+    },
   });
-  return { name: positionals[0]!, threads: Number(values.threads) };
+  const matmulPrecision = values['matmul-precision'] as MatmulPrecision;
+  return { name: positionals[0]!, threads: Number(values.threads), matmulPrecision };
 }
 
 /** Says hello and answers until stdin ends. */

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as rest } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { MatmulPrecision } from '../core/index.ts';
 
 export interface OpTime {
   readonly op: string;
@@ -107,7 +108,12 @@ async function* answersOf(child: ChildProcess): AsyncGenerator<Answer> {
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** A workload of ours: a file of bench/workloads and one of its cases. */
-export const ours = (file: string, name: string, threads: number): Promise<Side> =>
+export const ours = (
+  file: string,
+  name: string,
+  threads: number,
+  matmulPrecision: MatmulPrecision = 'highest',
+): Promise<Side> =>
   Side.start(process.execPath, [
     '--import',
     import.meta.resolve('tsx'),
@@ -115,6 +121,8 @@ export const ours = (file: string, name: string, threads: number): Promise<Side>
     name,
     '--threads',
     String(threads),
+    '--matmul-precision',
+    matmulPrecision,
   ]);
 
 /** Debian's, which has python3-torch, whatever other pythons stand before it in PATH. */

@@ -1,4 +1,5 @@
 /** A workload of ours beside the same in PyTorch, which gets the better of two thread settings. */
+import type { MatmulPrecision } from '../core/index.ts';
 import type { BenchOptions } from './main.ts';
 import { difference, type Figure, figureOf, percent, ratioOf, round, type Turns, takeTurns } from './measure.ts';
 import { AbsentError, type OpTime, ours, pytorch, type Side } from './side.ts';
@@ -18,6 +19,8 @@ export interface Comparison extends Turns {
   readonly label: string;
   /** Thread counts, each with what is asked of it. */
   readonly goals: Readonly<Record<number, Goal>>;
+  /** Ours also with products in 16 bits. */
+  readonly high?: boolean;
   /** Images of one call, for throughput. */
   readonly images?: number;
   /** What a second thread must gain. */
@@ -35,7 +38,7 @@ interface TorchSide {
   readonly omp: number;
 }
 
-/** Measures all thread counts in turns; prints a row for each, and what the second thread gains. */
+/** Measures all thread counts and precisions in turns; prints a row for each, and what the second thread gains. */
 export async function compare(c: Comparison, options: BenchOptions): Promise<void> {
   const { print, quick } = options;
   const { bench, name, label } = c;
@@ -44,19 +47,23 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
     return;
   }
   const counts = options.threads ? [options.threads] : Object.keys(c.goals).map(Number);
-  const own: Side[] = [];
+  const own: Own[] = [];
   const torch: TorchSide[] = [];
   try {
-    for (const threads of counts) own.push(await ours(c.file, name, threads));
+    for (const matmulPrecision of c.high ? (['highest', 'high'] as const) : (['highest'] as const))
+      for (const threads of counts) {
+        const side = await ours(c.file, name, threads, matmulPrecision);
+        own.push({ side, threads, matmulPrecision });
+      }
     const absent = await startTorch(c, counts, torch);
-    const sides = [...own, ...torch.map(({ side }) => side)];
-    const apart = Math.max(0, ...torch.map(({ side }) => difference(own[0]!, side)));
+    const sides = [...own, ...torch].map(({ side }) => side);
+    const apart = own.map((one) => Math.max(0, ...torch.map(({ side }) => difference(one.side, side))));
     const times = await takeTurns(sides, quick ? { rounds: 1, sliceMs: 1 } : c);
 
-    for (const [i, threads] of counts.entries()) {
-      const mine = { side: own[i]!, threads, times: times[i]! };
-      const best = fastest(torch, threads, times.slice(own.length));
-      if (best) await printBeside(mine, best, apart, c, options);
+    for (const [i, one] of own.entries()) {
+      const mine = { ...one, times: times[i]! };
+      const best = fastest(torch, one.threads, times.slice(own.length));
+      if (best) await printBeside(mine, best, apart[i]!, c, options);
       else await printAlone(mine, absent, c, options);
     }
     if (c.speedup && counts.length === 2) {
@@ -69,12 +76,19 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
     }
     if (c.profile) {
       const last = fastest(torch, counts.at(-1)!, times.slice(own.length));
-      listOps(await own.at(-1)!.profile(), 'titok-ts', c, options);
+      listOps(await own[counts.length - 1]!.side.profile(), 'titok-ts', c, options);
       if (last) listOps(await last.side.profile(), 'torch', c, options);
     }
   } finally {
-    for (const side of [...own, ...torch.map(({ side }) => side)]) await side.close();
+    for (const { side } of [...own, ...torch]) await side.close();
   }
+}
+
+/** Ours on some threads, with products in float32 or in 16 bits. */
+interface Own {
+  readonly side: Side;
+  readonly threads: number;
+  readonly matmulPrecision: MatmulPrecision;
 }
 
 interface Timed {
@@ -85,7 +99,9 @@ interface Timed {
 }
 
 /** What is said of our side in any case. */
-async function described({ side, threads, times }: Timed, { bench, name, label, images }: Comparison) {
+async function described({ side, threads, matmulPrecision, times }: Timed & Own, c: Comparison) {
+  const { bench, name, images } = c;
+  const label = matmulPrecision === 'high' ? `${c.label}, precision high` : c.label;
   const time = figureOf(times);
   const row = {
     bench,
@@ -100,13 +116,13 @@ async function described({ side, threads, times }: Timed, { bench, name, label, 
   return { row, text: `${title(label, threads)}${milliseconds(time)}` };
 }
 
-async function printAlone(mine: Timed, absent: string, c: Comparison, { print }: BenchOptions): Promise<void> {
+async function printAlone(mine: Timed & Own, absent: string, c: Comparison, { print }: BenchOptions): Promise<void> {
   const { row, text } = await described(mine, c);
   print({ ...row, absent }, `${text}  ${absent}`);
 }
 
 async function printBeside(
-  mine: Timed,
+  mine: Timed & Own,
   torch: Timed & TorchSide,
   apart: number,
   c: Comparison,

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import pc from 'picocolors';
 import type { Tensor } from '../core/index.ts';
 import { decodeSoft } from '../titok/index.ts';
+import { describeDevice, openGiven } from './device.ts';
 import { writeReconstructions } from './pictures.ts';
 import { type Preset, presets } from './presets.ts';
 import { runFolder, secondsSpent, startAgain } from './runs.ts';
-import { describeDataset, deviceOf, openSession, presetOf, type SessionGiven } from './session.ts';
+import { describeDataset, openSession, presetOf, type SessionGiven } from './session.ts';
 import { runFinetune, runGenerator, runSingle, runTeacher, runWarmup } from './stages.ts';
 import { table, tableNote } from './table.ts';
 
@@ -19,14 +20,12 @@ export interface QuickstartGiven extends SessionGiven {
 export async function quickstart(given: QuickstartGiven): Promise<void> {
   const started = performance.now();
   const preset: Preset = presets[presetOf(given)];
-  const device = await deviceOf(given);
+  const device = await openGiven(given);
   const session = await openSession(given, preset.warmup.model.imageSize);
   const { folder, dataset, seed } = session;
   if (!given.resume) startAgain(folder);
   const secondsBefore = secondsSpent(folder); // training of the sessions before this one
-  console.log(
-    `${describeDataset(session)}; device ${device.name}, ${device.threads} thread${device.threads === 1 ? '' : 's'}`,
-  );
+  console.log(`${describeDataset(session)}; ${describeDevice(device)}`);
 
   const { teacher, row: teacherRow } = await runTeacher(session, preset.teacher);
   const { model: warm, row: warmupRow } = await runWarmup(session, preset.warmup, teacher);

@@ -1,22 +1,20 @@
 /** Options that all trainings take, and the session that they open. */
 import { mkdirSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { Device } from '../core/index.ts';
 import { openDataset, withHeldOut } from './datasets.ts';
+import { addDeviceOptions, type DeviceGiven } from './device.ts';
 import { originalStatistics } from './evaluate.ts';
 import { type Preset, type PresetName, presets } from './presets.ts';
-import { loadTrunk, runFolder, useDevice } from './runs.ts';
+import { loadTrunk, runFolder } from './runs.ts';
 import type { Session } from './stages.ts';
 import { choice, count } from './values.ts';
 
 /** As commander hands them over. */
-export interface SessionGiven {
+export interface SessionGiven extends DeviceGiven {
   readonly preset: string;
   readonly name: string;
   readonly seed: string;
   readonly data: string;
-  readonly device: string;
-  readonly threads?: string;
   readonly resume: boolean;
   readonly pictureEvery: string;
   readonly saveEvery: string;
@@ -24,23 +22,17 @@ export interface SessionGiven {
 }
 
 export const addSessionOptions = (command: Command): Command =>
-  command
+  addDeviceOptions(command, 'high')
     .option('--preset <name>', Object.keys(presets).join(', '), 'tiny')
     .option('--name <name>', 'folder under runs/', 'quickstart')
     .option('--seed <number>', 'of weights, data order and samples', '0')
     .option('--data <folder>', "'emoji' or a folder of class folders", 'emoji')
-    .option('--device <name>', 'what to run on', 'cpu')
-    .option('--threads <number>', 'of the cpu device; all cores unless given')
     .option('--resume', 'go on where it stopped', false)
     .option('--picture-every <steps>', 'updates between pictures; 0: at the end', '250')
     .option('--save-every <steps>', 'updates between checkpoints; 0: at the end', '250');
 
 export const presetOf = ({ preset }: SessionGiven): PresetName =>
   choice('--preset', preset, Object.keys(presets)) as PresetName;
-
-/** The device that was asked for; everything then runs on it. */
-export const deviceOf = ({ device, threads }: { device: string; threads?: string }): Promise<Device> =>
-  useDevice(device, threads === undefined ? {} : { threads: count('--threads', threads, 1) });
 
 /** Checks the options, then reads the data and measures the held-out images. */
 export async function openSession(given: SessionGiven, imageSize: number): Promise<Session> {

@@ -3,30 +3,29 @@ import type { Command } from 'commander';
 import { type Tensor, tensor } from '../core/index.ts';
 import { centerCrop, decodeImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { loadPixelTokenizer, loadTokenizerFile, runFolder, useDevice } from './runs.ts';
+import { addDeviceOptions, type DeviceGiven, openGiven } from './device.ts';
+import { loadPixelTokenizer, loadTokenizerFile, runFolder } from './runs.ts';
 
 export function addModelOptions(command: Command): Command {
-  return command
+  return addDeviceOptions(command, 'highest')
     .option('--name <name>', 'run whose models are used', 'quickstart')
     .option('--checkpoint <file>', 'a checkpoint instead of a run; published weights need --preset')
-    .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, …')
-    .option('--device <name>', 'what to run on', 'cpu');
+    .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, …');
 }
 
-export interface ModelOptions {
+export interface ModelOptions extends DeviceGiven {
   readonly name: string;
   readonly checkpoint?: string;
   readonly preset?: string;
-  readonly device: string;
 }
 
 export async function openTokenizer({
   name,
   checkpoint,
   preset,
-  device,
+  ...given
 }: ModelOptions): Promise<{ model: TiTok; folder: string }> {
-  await useDevice(device);
+  await openGiven(given);
   const folder = runFolder(name);
   return { folder, model: checkpoint ? loadTokenizerFile(checkpoint, preset) : loadPixelTokenizer(folder) };
 }

@@ -1,11 +1,13 @@
 /** Opening devices and choosing the default one. */
 import { CpuDevice } from './cpu/device.ts';
-import { type Device, DeviceError } from './device.ts';
+import { type Device, DeviceError, type MatmulPrecision } from './device.ts';
 import { ReferenceDevice } from './reference.ts';
 
 export interface DeviceOptions {
   /** Threads of the cpu device; default: the machine's cores. */
   threads?: number;
+  /** Of the cpu device; default: 'highest'. */
+  matmulPrecision?: MatmulPrecision;
 }
 
 const openers: Record<string, (options: DeviceOptions) => Device | Promise<Device>> = {
@@ -33,7 +35,7 @@ let current: Device | undefined;
 
 /** The device with this name, opened once and again after it was closed or lost. @throws DeviceError when it is not there */
 export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
-  const key = `${name} ${options.threads ?? ''}`;
+  const key = `${name} ${options.threads ?? ''} ${options.matmulPrecision ?? ''}`;
   const found = opened.get(key);
   if (found && (await found).usable !== false) return found;
   const open = openers[name];
@@ -48,7 +50,7 @@ export async function openDevice(name: string, options: DeviceOptions = {}): Pro
 export function defaultDevice(): Device {
   if (!current) {
     current = new CpuDevice({});
-    opened.set('cpu ', Promise.resolve(current));
+    opened.set('cpu  ', Promise.resolve(current));
   }
   return current;
 }

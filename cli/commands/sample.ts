@@ -7,9 +7,10 @@ import { imageGrid, writePng } from '../../data/index.ts';
 import type { SamplingOptions } from '../../maskgit/index.ts';
 import { suggestion } from '../../nn/index.ts';
 import { OptionError } from '../../titok/index.ts';
+import { addDeviceOptions, openGiven } from '../device.ts';
 import { picturesOf } from '../pictures.ts';
 import { presets } from '../presets.ts';
-import { expectMadeWith, loadGenerator, loadPixelTokenizer, runFolder, useDevice } from '../runs.ts';
+import { expectMadeWith, loadGenerator, loadPixelTokenizer, runFolder } from '../runs.ts';
 import { generate } from '../samples.ts';
 import { addSettings, readSettings } from '../settings.ts';
 import { count } from '../values.ts';
@@ -23,11 +24,10 @@ export function addSample(program: Command): void {
     .option('--seed <number>', 'of the samples', '0')
     .option('--name <name>', 'run whose models are used', 'quickstart')
     .option('--output <file>', 'PNG to write (default: sampled.png in the run)')
-    .option('--device <name>', 'what to run on', 'cpu')
     .action(async (given) => {
       const columns = count('--count', given.count, 1);
       const seed = count('--seed', given.seed);
-      await useDevice(given.device);
+      await openGiven(given);
       const folder = runFolder(given.name);
       const { generator, classes, settings } = loadGenerator(folder);
       const model = loadPixelTokenizer(folder);
@@ -41,6 +41,7 @@ export function addSample(program: Command): void {
       await writePng(output, imageGrid(await picturesOf(images), columns, { rowLabels: wanted }));
       console.log(output);
     });
+  addDeviceOptions(command, 'high');
   addSettings(command, presets.tiny.sampling, { describe: () => "as the run's generator was set" });
 }
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadCheckpoint } from '../../data/index.ts';
 import { leanTeacher, type PixelDecoderConfig, publishedVqgan, type VqganConfig } from '../../titok/index.ts';
+import { openGiven } from '../device.ts';
 import { type Preset, presets } from '../presets.ts';
 import {
   expectMadeWith,
@@ -15,7 +16,7 @@ import {
   stages,
   storedSettings,
 } from '../runs.ts';
-import { addSessionOptions, describeDataset, deviceOf, openSession, presetOf, type SessionGiven } from '../session.ts';
+import { addSessionOptions, describeDataset, openSession, presetOf, type SessionGiven } from '../session.ts';
 import { addSettings, expectNone, readSettings } from '../settings.ts';
 import { runFinetune, runGenerator, runSingle, runTeacher, runWarmup, type StageRow } from '../stages.ts';
 import { table, tableNote } from '../table.ts';
@@ -79,7 +80,7 @@ async function runStage(stage: Stage, given: SessionGiven): Promise<void> {
   const preset: Preset = presets[presetOf(given)];
   const folder = runFolder(given.name);
   const checkpoint = stageFile(folder, stage);
-  await deviceOf(given);
+  await openGiven(given);
   const train = prepare[stage](given, preset, folder);
   if (given.resume && !existsSync(checkpoint)) {
     console.log(`${stage}: nothing to resume in ${checkpoint}; starting at the beginning`);

@@ -3,7 +3,16 @@
  * ops. A handle is a byte address. An op runs as a compiled formula, as a hand-written routine, or, where neither
  * exists, as plain JavaScript.
  */
-import { type Device, DeviceError, type Handle, isRef, type KernelArg, type KernelCall, type Ref } from '../device.ts';
+import {
+  type Device,
+  DeviceError,
+  type Handle,
+  isRef,
+  type KernelArg,
+  type KernelCall,
+  type MatmulPrecision,
+  type Ref,
+} from '../device.ts';
 import { type Expr, type Formula, substitute } from '../formula.ts';
 import { runPasses } from '../passes.ts';
 import { numel } from '../shape.ts';
@@ -13,13 +22,15 @@ import { supportsRelaxedMadd } from './emitter.ts';
 import { ConstantTable, KernelBuilder } from './kernel-builder.ts';
 import { kernelFiles } from './kernels/index.ts';
 import { CpuMemory, LAYOUT } from './memory.ts';
-import { availableThreads, canShare, setEngineFlags } from './platform.ts';
+import { availableThreads, canShare, onX86, setEngineFlags } from './platform.ts';
 import type { Cpu, CpuArg, Routine } from './routine.ts';
 import { defineWaiting, Threads } from './threads.ts';
 
 export interface CpuOptions {
   /** Default: one per core. One where workers or shared memory are missing. */
   readonly threads?: number;
+  /** Default: 'highest'. */
+  readonly matmulPrecision?: MatmulPrecision;
   /** Size to which memory may grow, at most 4096. */
   readonly maximumMiB?: number;
 }
@@ -42,6 +53,7 @@ export class CpuDevice implements Device, Cpu {
   readonly synchronous = true;
   readonly threads: number;
   readonly fma: boolean;
+  readonly matmulPrecision: MatmulPrecision;
   readonly memory: CpuMemory;
   readonly #constants = new ConstantTable(LAYOUT.constants, LAYOUT.constantCapacity);
   readonly #threads: Threads;
@@ -50,13 +62,17 @@ export class CpuDevice implements Device, Cpu {
   readonly #byFormula = new WeakMap<object, Map<string, Compiled>>();
   readonly #byText = new Map<string, Compiled>();
 
-  constructor({ threads, maximumMiB = 4096 }: CpuOptions = {}) {
+  constructor({ threads, matmulPrecision = 'highest', maximumMiB = 4096 }: CpuOptions = {}) {
     if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
       throw new DeviceError(`cpu: expected a whole number of threads ≥ 1, got ${threads}.`);
+    }
+    if (matmulPrecision !== 'highest' && matmulPrecision !== 'high') {
+      throw new DeviceError(`cpu: expected matmulPrecision 'highest' or 'high', got '${matmulPrecision}'.`);
     }
     setEngineFlags();
     this.threads = canShare() ? (threads ?? availableThreads()) : 1;
     this.fma = supportsRelaxedMadd();
+    this.matmulPrecision = onX86() ? matmulPrecision : 'highest';
     this.memory = new CpuMemory({ shared: this.threads > 1, maximumMiB });
     this.#derived = new DerivedMemory(this.memory);
     this.#threads = new Threads(

@@ -149,6 +149,8 @@ export const v = {
   anyTrue: unary<'v128', 'i32'>(...simd(0x53)), bitmask: unary<'v128', 'i32'>(...simd(0xa4)),
   intAdd: vv(0xae), intSub: vv(0xb1), intShl: shift(0xab), intShr: shift(0xac), intShru: shift(0xad), fromInt: v1(0xfa), toInt: v1(0xf8),
   intEq: vv(0x37), intLt: vv(0x39), intGt: vv(0x3b),
+  /** Eight int16 lanes: those of int32 lanes of a, then of b, held within 16 bits; and, to int32, a₀b₀ + a₁b₁, a₂b₂ + a₃b₃, … */
+  narrow: vv(0x85), dotPairs: vv(0xba),
   /** x·y + z in one rounding: relaxed SIMD. Kernels call KernelBuilder.madd, which knows whether the engine has it. */
   madd: (x: V128, y: V128, z: V128): V128 => code(x, y, z, simd(0x105)),
 }; // biome-ignore format: a table of instructions

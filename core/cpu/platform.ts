@@ -14,6 +14,13 @@ export function setEngineFlags(): void {
   if (node!.version.startsWith('v20.')) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
+/** Told by the NaN of ∞ − ∞, which x86 processors make negative and others positive. */
+export function onX86(): boolean {
+  const x = new Float32Array([Infinity]);
+  x[0]! -= x[0]!;
+  return new Uint8Array(x.buffer)[3] === 0xff;
+}
+
 /** Threads that memory can be shared with: the machine's cores, or 1 where there are no workers. */
 export function availableThreads(): number {
   if (!canShare()) return 1;

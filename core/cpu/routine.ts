@@ -1,5 +1,5 @@
 /** What a kernel file of the cpu device is made of: WASM functions (`define`) and the routines that call them. */
-import type { Attributes } from '../device.ts';
+import type { Attributes, MatmulPrecision } from '../device.ts';
 import type { Shape } from '../shape.ts';
 import type { KernelBuilder } from './kernel-builder.ts';
 
@@ -21,6 +21,8 @@ export interface Cpu {
   readonly threads: number;
   /** True where madd is one fused instruction. */
   readonly fma: boolean;
+  /** 'high': products go through kernels/int16.ts. */
+  readonly matmulPrecision: MatmulPrecision;
   /**
    * Cuts items 0..items−1 into one contiguous range per thread and calls the WASM function `kernel(begin, end, scratch,
    * ...args)` on each; returns when all are done.

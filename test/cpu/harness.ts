@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { supportsRelaxedMadd } from '../../core/cpu/emitter.ts';
 import { ConstantTable, KernelBuilder } from '../../core/cpu/kernel-builder.ts';
 import { type Cpu, type CpuArg, type CpuRef, type KernelFile, SCRATCH_FLOATS } from '../../core/cpu/routine.ts';
+import type { MatmulPrecision } from '../../core/device.ts';
 
 export interface Values {
   readonly shape: readonly number[];
@@ -22,7 +23,7 @@ const MARK = 12345.678;
  */
 export function harness(
   files: readonly KernelFile[],
-  { threads = 1, fma = supportsRelaxedMadd(), keeps = false } = {},
+  { threads = 1, fma = supportsRelaxedMadd(), keeps = false, matmulPrecision = 'highest' as MatmulPrecision } = {},
 ): Harness {
   const constants = new ConstantTable(256, 256);
   const builder = new KernelBuilder(fma, constants);
@@ -48,6 +49,7 @@ export function harness(
   const cpu: Cpu = {
     threads,
     fma,
+    matmulPrecision,
     parallel(kernel, items, _work, args, unit = 1) {
       const share = Math.ceil(items / unit / threads) * unit;
       for (let begin = 0; begin < items; begin += share) {

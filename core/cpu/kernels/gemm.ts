@@ -89,7 +89,7 @@ function definePack(b: KernelBuilder): void {
               from.set(at(p, i32.mul(a.cs, i32.min(k(column + i), i32.sub(n, k(1))))));
             d.set(at(a.dst, k(4 * column)));
             f.loop(kk, a.kb, 4, () => {
-              transpose4(f, L, q, d, 4 * COLUMNS);
+              transpose4(f, L, q.map((from) => v.load(from)), d, 4 * COLUMNS); // biome-ignore format: one line
               for (const from of q) from.set(at(from, k(16)));
               d.set(at(d, k(16 * COLUMNS)));
             });
@@ -101,11 +101,11 @@ function definePack(b: KernelBuilder): void {
   });
 }
 
-/** Four vectors at `columns` become four rows, `apart` bytes from each other, at d. */
-function transpose4(f: Fn, L: Locals, columns: readonly I32[], d: I32, apart: number): void {
+/** Four vectors become the columns of four rows, `apart` bytes from each other, at d. */
+export function transpose4(f: Fn, L: Locals, columns: readonly V128[], d: I32, apart: number): void {
   const { t0, t1, t2, t3, s0, s1 } = vectors(L, 't0 t1 t2 t3 s0 s1');
   [t0, t1, t2, t3].forEach((t, i) => {
-    t.set(v.load(columns[i]!));
+    t.set(columns[i]!);
   });
   for (const row of [0, 2]) {
     const lanes = row ? [2, 6, 3, 7] : [0, 4, 1, 5];

@@ -5,6 +5,7 @@ import * as conv from './conv.ts';
 import * as gemm from './gemm.ts';
 import * as groupNorm from './group-norm.ts';
 import * as indexing from './indexing.ts';
+import * as int16 from './int16.ts';
 import * as loss from './loss.ts';
 import * as matmul from './matmul.ts';
 import * as movement from './movement.ts';
@@ -21,6 +22,7 @@ import * as winogradTransforms from './winograd-transforms.ts';
 export const kernelFiles: readonly KernelFile[] = [
   gemm,
   strassen,
+  int16,
   matmul,
   parts,
   softmax,

@@ -1,0 +1,33 @@
+/** The options that say what a command runs on. */
+import type { Command } from 'commander';
+import type { Device, MatmulPrecision } from '../core/index.ts';
+import { useDevice } from './runs.ts';
+import { choice, count } from './values.ts';
+
+export interface DeviceGiven {
+  readonly device: string;
+  readonly threads?: string;
+  readonly matmulPrecision: string;
+}
+
+/** @param precision  of matrix products unless another is given: trainings and samples lose nothing in 16 bits, token ids may */
+export const addDeviceOptions = (command: Command, precision: MatmulPrecision): Command =>
+  command
+    .option('--device <name>', 'what to run on', 'cpu')
+    .option('--threads <number>', 'of the cpu device; all cores unless given')
+    .option(
+      '--matmul-precision <name>',
+      'of the cpu device: highest (float32), or high (16 bits, on x86 1.5 × as fast)',
+      precision,
+    );
+
+/** The device that was asked for; everything then runs on it. */
+export const openGiven = ({ device, threads, matmulPrecision }: DeviceGiven): Promise<Device> =>
+  useDevice(device, {
+    ...(threads !== undefined && { threads: count('--threads', threads, 1) }),
+    matmulPrecision: choice('--matmul-precision', matmulPrecision, ['highest', 'high']) as MatmulPrecision,
+  });
+
+/** "device cpu, 2 threads, matmul precision high" */
+export const describeDevice = ({ name, threads, matmulPrecision }: Device): string =>
+  `device ${name}, ${threads} thread${threads === 1 ? '' : 's'}${matmulPrecision ? `, matmul precision ${matmulPrecision}` : ''}`;

@@ -1,0 +1,178 @@
+/** Products with matmulPrecision 'high' against float64 sums, within the bound that kernels/int16.ts states. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CpuDevice } from '../../core/cpu/device.ts';
+import * as gemm from '../../core/cpu/kernels/gemm.ts';
+import * as int16 from '../../core/cpu/kernels/int16.ts';
+import * as matmul from '../../core/cpu/kernels/matmul.ts';
+import * as parts from '../../core/cpu/kernels/parts.ts';
+import * as strassen from '../../core/cpu/kernels/strassen.ts';
+import { onX86 } from '../../core/cpu/platform.ts';
+import {
+  type Device,
+  DeviceError,
+  defaultDevice,
+  defineUpdate,
+  grad,
+  linear,
+  type MatmulPrecision,
+  noGrad,
+  Rng,
+  randn,
+  setDefaultDevice,
+  tidy,
+} from '../../core/index.ts';
+import { harness, randomValues, type Values } from './harness.ts';
+
+const files = [gemm, strassen, int16, parts, matmul];
+const random = randomValues(1);
+
+interface Product {
+  readonly m: number;
+  readonly depth: number;
+  readonly n: number;
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+/** Errors over ‖row of A‖ ‖column of B‖. */
+function errors(a: Values, b: Values, y: Float32Array, { m, depth, n, transposeA, transposeB }: Product) {
+  const found: number[] = [];
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let [sum, rowSquares, columnSquares] = [0, 0, 0];
+      for (let k = 0; k < depth; k++) {
+        const left = a.data[transposeA ? k * m + i : i * depth + k]!;
+        const right = b.data[transposeB ? j * depth + k : k * n + j]!;
+        sum += left * right;
+        rowSquares += left ** 2;
+        columnSquares += right ** 2;
+      }
+      found.push(Math.abs(y[i * n + j]! - sum) / Math.sqrt(rowSquares * columnSquares));
+    }
+  }
+  return { largest: Math.max(...found), rms: Math.sqrt(found.reduce((s, e) => s + e ** 2, 0) / found.length) };
+}
+/** Rounding moves each value by half a unit at most, and 32,700 units are the norm of a block of 512. */
+const bound = (depth: number) => Math.sqrt(depth) / 32_000;
+
+const SIZES: readonly [m: number, depth: number, n: number][] = [
+  [16, 16, 16], [17, 19, 23], [64, 64, 64], [33, 100, 40], [20, 513, 24], [61, 257, 129], [130, 1100, 50], [24, 63, 520],
+]; // biome-ignore format: a table
+
+for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [2, true, undefined]] as const) {
+  test(`all transposes, ${threads} shares${keeps ? ', rounded before' : ''}${fma === false ? ', no fused multiply-add' : ''}`, () => {
+    const { run } = harness(files, { threads, keeps, matmulPrecision: 'high', ...(fma !== undefined && { fma }) });
+    for (const [m, depth, n] of SIZES)
+      for (const transposeA of [false, true])
+        for (const transposeB of [false, true]) {
+          const a = random(transposeA ? [1, depth, m] : [1, m, depth]);
+          const b = random(transposeB ? [1, n, depth] : [1, depth, n]);
+          const y = run('matmul', [1, m, n], a, b, { transposeA, transposeB });
+          const { largest, rms } = errors(a, b, y, { m, depth, n, transposeA, transposeB });
+          assert.ok(largest < bound(depth) && rms < 1.5e-5, `${[m, depth, n, transposeA, transposeB]}: ${largest}, ${rms}`);
+          assert.ok(rms > 1e-6, `${[m, depth, n]}: float32 was used`);
+        }
+  });
+} // biome-ignore format: a table
+
+test('linear and linears add their biases', () => {
+  const [m, depth, n] = [35, 70, 44];
+  for (const keeps of [false, true]) {
+    const { run } = harness(files, { keeps, matmulPrecision: 'high' });
+    const [x, v, w, c, d] = [random([m, depth]), random([n, depth]), random([n, depth]), random([n]), random([n])];
+    const without = (y: Float32Array, bias: Values) => y.map((value, i) => value - bias.data[i % n]!);
+    const product = { m, depth, n, transposeB: true };
+    assert.ok(errors(x, v, without(run('linear', [m, n], x, v, c), c), product).largest < bound(depth));
+    const both = run('linears', [m, 2 * n], x, v, w, c, d);
+    for (const [i, [weight, bias]] of [[v, c] as const, [w, d] as const].entries()) {
+      const part = both.filter((_, at) => Math.floor((at % (2 * n)) / n) === i);
+      assert.ok(errors(x, weight, without(part, bias), product).largest < bound(depth));
+    }
+  }
+});
+
+test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
+  const { run } = harness(files, { matmulPrecision: 'high' });
+  const [m, depth, n] = [16, 1200, 16];
+  const patterns: ((i: number) => number)[] = [() => 1, () => -3e4, (i) => (i % 7 === 0 ? 1e9 : 1e-9), (i) => (i % 2 ? 1 : -1)];
+  for (const pattern of patterns)
+    for (const sign of [1, -1]) {
+      const a = random([1, m, depth], (_, i) => pattern(i % depth));
+      const b = random([1, n, depth], (_, i) => sign * pattern(i % depth));
+      const y = run('matmul', [1, m, n], a, b, { transposeA: false, transposeB: true });
+      const { largest } = errors(a, b, y, { m, depth, n, transposeB: true });
+      assert.ok(largest < bound(512), `${pattern} ${sign}: ${largest}`);
+    }
+}); // biome-ignore format: a table
+
+test('a row keeps its digits beside larger ones, a row of zeros gives the bias, NaN and infinity spoil their row', () => {
+  const { run } = harness(files, { matmulPrecision: 'high' });
+  const [m, depth, n] = [20, 32, 18];
+  const [zeros, nan, infinite, small] = [2, 3, 5, 7];
+  const special = new Map([[zeros, 0], [small, 1e-6]]); // biome-ignore format: one line
+  const x = random([m, depth], (value, i) => {
+    const row = Math.floor(i / depth);
+    if (i % depth === 9 && (row === nan || row === infinite)) return row === nan ? NaN : Infinity;
+    return value * (special.get(row) ?? 1e6);
+  });
+  const [w, bias] = [random([n, depth]), random([n])];
+  const y = run('linear', [m, n], x, w, bias);
+  const row = (i: number) => y.slice(i * n, (i + 1) * n);
+  assert.deepEqual(row(zeros), bias.data);
+  for (const i of [nan, infinite]) assert.ok(row(i).every((value) => !Number.isFinite(value)), `row ${i}`); // biome-ignore format: one line
+  const rest = run('linear', [m, n], x, w, null).slice(small * n, (small + 1) * n);
+  const line = { shape: [1, depth], data: x.data.slice(small * depth, (small + 1) * depth) };
+  assert.ok(errors(line, w, rest, { m: 1, depth, n, transposeB: true }).largest < bound(depth));
+});
+
+const open = async (threads: number, matmulPrecision: MatmulPrecision): Promise<Device> => {
+  const device = new CpuDevice({ threads, matmulPrecision });
+  await device.sync();
+  return device;
+};
+const on = <T>(device: Device, body: () => T): T => {
+  const before = defaultDevice();
+  setDefaultDevice(device);
+  try {
+    return body();
+  } finally {
+    setDefaultDevice(before);
+  }
+};
+
+test('x86 is told by its NaN', () => assert.equal(onX86(), ['x64', 'ia32'].includes(process.arch)));
+
+test('a precision that is not one is answered', () => {
+  assert.throws(() => new CpuDevice({ matmulPrecision: 'medium' as MatmulPrecision }), (error) => {
+    assert.ok(error instanceof DeviceError);
+    assert.match(error.message, /expected matmulPrecision 'highest' or 'high', got 'medium'/);
+    return true;
+  }); // biome-ignore format: one error
+});
+
+test("values and gradients: close to float32's, the same on any number of threads, and of the present weights", async () => {
+  const grow = defineUpdate('grow', ['w'], [], ['amount'], { w: 'w + amount' });
+  const run = () => {
+    const rng = new Rng(1);
+    const [x, w, bias] = [randn([40, 300], rng), randn([96, 300], rng), randn([96], rng)];
+    const all = () => {
+      const forward = noGrad(() => tidy(() => linear(x, w, bias))).dataSync();
+      const grads = grad(linear(x, w, bias).square().mean(), [x, w, bias]);
+      return [forward, ...grads.map((g) => g.dataSync())].map((values) => Array.from(values));
+    };
+    const before = [all(), all(), all()].flat();
+    grow({ w }, { amount: 0.5 });
+    return [...before, ...all(), ...all()];
+  };
+  const devices = [await open(1, 'highest'), await open(1, 'high'), await open(2, 'high')];
+  const [exact, one, two] = devices.map((device) => on(device, run));
+  assert.deepEqual(one, two);
+  for (const [i, values] of exact!.entries()) {
+    const scale = Math.sqrt(values.reduce((s, v) => s + v ** 2, 0) / values.length);
+    const apart = Math.sqrt(values.reduce((s, v, j) => s + (v - one![i]![j]!) ** 2, 0) / values.length) / scale;
+    assert.ok(apart < 5e-4, `array ${i}: ${apart} apart`);
+    if (onX86() && i % 4 !== 3) assert.ok(apart > 1e-6, `array ${i}: float32 was used`); // the bias has no product
+  }
+  for (const device of devices) await device.close();
+});
