@@ -1,5 +1,5 @@
 /** TiTok's decoder: mask tokens in the image's place, and the latent tokens that tell them what to become. */
-import { concat, expand, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
+import { concat, expand, linear, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
 import { repeat } from './encoder.ts';
@@ -67,11 +67,12 @@ export class TiTokDecoder {
     x = runBlocks(this.transformer, x, { start: 1, count: g * g }, tap);
     x = this.ln_post.forward(x); // [batch, G², width]
     tap?.('ln_post', x);
-    return this.#head(reshape(transpose(x), [batch, width, g, g]));
-  }
-
-  #head(x: Tensor): Tensor {
-    const y = this.ffn[0].forward(x);
-    return this.ffn[2] ? this.ffn[2].forward(tanh(y)) : this.conv_out!.forward(patchesToImage(y));
+    const y = atPositions(this.ffn[0], x);
+    const planes = (y: Tensor) => reshape(transpose(y), [batch, -1, g, g]);
+    return this.ffn[2] ? planes(atPositions(this.ffn[2], tanh(y))) : this.conv_out!.forward(patchesToImage(planes(y)));
   }
 }
+
+/** A 1×1 convolution of tokens, to which it is a linear layer. x [batch, positions, in] → [batch, positions, out] */
+const atPositions = ({ weight, bias }: Conv2d, x: Tensor): Tensor =>
+  linear(x, reshape(weight, weight.shape.slice(0, 2)), bias);
