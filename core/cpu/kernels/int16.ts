@@ -11,7 +11,7 @@
  * 10¹⁹ count as infinite and those below 10⁻²³ as 0.
  *
  * Both operands are laid out alike, in panels of 8 lines with pairs of k side by side: [lines / 8][depth / 2][8][2]. A tile of
- * 4 × 8 is 8 accumulators; each turn reads two vectors of B and 4 splatted pairs of A.
+ * 4 × 8 is 8 accumulators; for each pair it reads two vectors of B and 4 splatted pairs of A.
  */
 import { type Fn, f32, type I32, i32, type V128, v } from '../emitter.ts';
 import type { Cpu, KernelBuilder } from '../routine.ts';
@@ -29,7 +29,7 @@ const LINES = 8; // of a panel, and columns of a tile
 const ROWS = 4; // of a tile
 const PAIR_BYTES = 4 * LINES; // of a pair of k in a panel
 const BLOCK = 512; // of the sum
-const BLOCK_ROWS = 128; // of A that meet one panel of B while they are in the L2 cache
+const BLOCK_ROWS = 128; // of A that meet one panel of B while they are in the L2 cache // of A that meet one panel of B while they are in the L2 cache
 
 export const routines = {};
 export function define(b: KernelBuilder): void {
@@ -189,14 +189,17 @@ function defineProduct(b: KernelBuilder): void {
       pa.set(at(panel(a.A, i), i32.shl(i32.and(i, k(4)), k(2)))); // the first or second four lines of the panel
       pb.set(panel(a.B, j));
       count.set(kb);
-      f.doWhile(() => {
-        for (const [y, x] of row.entries()) x.set(v.load(pb, 16 * y));
-        for (const [x, line] of sums.entries()) {
-          pair.set(v.loadSplat(pa, 4 * x));
-          for (const [y, sum] of line.entries()) sum.set(v.intAdd(sum, v.dotPairs(pair, row[y]!)));
+      f.doWhile((leaveIf) => {
+        for (const turn of [0, 1]) {
+          for (const [y, x] of row.entries()) x.set(v.load(pb, PAIR_BYTES * turn + 16 * y));
+          for (const [x, line] of sums.entries()) {
+            pair.set(v.loadSplat(pa, PAIR_BYTES * turn + 4 * x));
+            for (const [y, sum] of line.entries()) sum.set(v.intAdd(sum, v.dotPairs(pair, row[y]!)));
+          }
+          if (turn === 0) leaveIf(i32.lt(count, k(0))); // never: see emitTile
         }
-        for (const p of [pa, pb]) p.set(at(p, k(PAIR_BYTES)));
-        count.set(i32.sub(count, k(1)));
+        for (const p of [pa, pb]) p.set(at(p, k(2 * PAIR_BYTES)));
+        count.set(i32.sub(count, k(2)));
         return count;
       });
     };
