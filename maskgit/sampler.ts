@@ -197,7 +197,7 @@ function logitsOf(
   const batch = ids.length / K;
   const count = places.length / batch;
   const numbers = (values: readonly number[], shape: number[]) =>
-    tensor(Int32Array.from(values), shape, { dtype: 'int32' });
+    tensor(new Int32Array(values), shape, { dtype: 'int32' });
 
   const tokens = Array.from({ length: batch }, (_, row) => [...ids.subarray(row * K, (row + 1) * K)]);
   const tokensOf = (row: number) => tokens[row % batch]!;

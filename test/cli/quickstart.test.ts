@@ -65,7 +65,10 @@ test('quickstart trains four stages and ends with a table, metrics.json and two 
 }, async (t) => {
   const { status, out, err } = await titok(t, ...quickstart('whole'));
   assert.equal(status, 0, err);
-  assert.match(out, /^12 training and 4 held-out images of 16×16 in 2 classes; device cpu, 1 thread, matmul precision (high|highest)\n/);
+  assert.match(
+    out,
+    /^12 training and 4 held-out images of 16×16 in 2 classes; device cpu, 1 thread, matmul precision (high|highest)\n/,
+  );
   assert.match(
     out,
     /Look at runs\/whole\/reconstructions\.png and runs\/whole\/samples\.png; figures are in runs\/whole\/metrics\.json\.$/,

@@ -51,13 +51,15 @@ function errors(a: Values, b: Values, y: Float32Array, { m, depth, n, transposeA
       found.push(Math.abs(y[i * n + j]! - sum) / Math.sqrt(rowSquares * columnSquares));
     }
   }
-  return { largest: Math.max(...found), rms: Math.sqrt(found.reduce((s, e) => s + e ** 2, 0) / found.length) };
+  const rms = Math.sqrt(found.reduce((s, e) => s + e ** 2, 0) / found.length);
+  return { largest: found.reduce((x, y) => Math.max(x, y)), rms };
 }
 /** Rounding moves each value by half a unit at most, and 32,700 units are the norm of a block of 512. */
 const bound = (depth: number) => Math.sqrt(depth) / 32_000;
 
+/** Large enough not to be left to float32, with lines and depths that fill no panel. */
 const SIZES: readonly [m: number, depth: number, n: number][] = [
-  [16, 16, 16], [17, 19, 23], [64, 64, 64], [33, 100, 40], [20, 513, 24], [61, 257, 129], [130, 1100, 50], [24, 63, 520],
+  [128, 128, 128], [129, 131, 133], [70, 513, 90], [300, 100, 67], [97, 257, 129], [65, 1100, 150], [258, 63, 201],
 ]; // biome-ignore format: a table
 
 for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [2, true, undefined]] as const) {
@@ -77,7 +79,7 @@ for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [
 } // biome-ignore format: a table
 
 test('linear and linears add their biases', () => {
-  const [m, depth, n] = [35, 70, 44];
+  const [m, depth, n] = [131, 130, 132];
   for (const keeps of [false, true]) {
     const { run } = harness(files, { keeps, matmulPrecision: 'high' });
     const [x, v, w, c, d] = [random([m, depth]), random([n, depth]), random([n, depth]), random([n]), random([n])];
@@ -94,7 +96,7 @@ test('linear and linears add their biases', () => {
 
 test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
   const { run } = harness(files, { matmulPrecision: 'high' });
-  const [m, depth, n] = [16, 1200, 16];
+  const [m, depth, n] = [64, 1200, 64];
   const patterns: ((i: number) => number)[] = [() => 1, () => -3e4, (i) => (i % 7 === 0 ? 1e9 : 1e-9), (i) => (i % 2 ? 1 : -1)];
   for (const pattern of patterns)
     for (const sign of [1, -1]) {
@@ -108,7 +110,7 @@ test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
 
 test('a row keeps its digits beside larger ones, a row of zeros gives the bias, NaN and infinity spoil their row', () => {
   const { run } = harness(files, { matmulPrecision: 'high' });
-  const [m, depth, n] = [20, 32, 18];
+  const [m, depth, n] = [128, 128, 130];
   const [zeros, nan, infinite, small] = [2, 3, 5, 7];
   const special = new Map([[zeros, 0], [small, 1e-6]]); // biome-ignore format: one line
   const x = random([m, depth], (value, i) => {
@@ -155,7 +157,7 @@ test("values and gradients: close to float32's, the same on any number of thread
   const grow = defineUpdate('grow', ['w'], [], ['amount'], { w: 'w + amount' });
   const run = () => {
     const rng = new Rng(1);
-    const [x, w, bias] = [randn([40, 300], rng), randn([96, 300], rng), randn([96], rng)];
+    const [x, w, bias] = [randn([70, 300], rng), randn([130, 300], rng), randn([130], rng)];
     const all = () => {
       const forward = noGrad(() => tidy(() => linear(x, w, bias))).dataSync();
       const grads = grad(linear(x, w, bias).square().mean(), [x, w, bias]);

@@ -272,43 +272,59 @@ interface Operand {
   /** Bytes between lines, and between neighbours of one line; one of the two is 4. */
   readonly lineStep: number;
   readonly depthStep: number;
-  /** The tensors that it comes from, where it may be kept for the next product. */
-  readonly keepFor?: readonly number[];
 }
 
-/** C = A B + bias. */
+/**
+ * C = A B + bias, or nothing and false where float32 is faster: half of the time of the multiplications is saved, but as much as
+ * 16 of them take goes into each value that is rounded, 21 into each sum and 270,000 into the calls (`bench gemm`).
+ *
+ * @param sources  the tensors that B comes from; what is rounded of them is kept while they stay as they are
+ */
 export function multiplyRounded(
   cpu: Cpu,
-  [a, b]: readonly [a: Operand, b: Operand],
+  a: Operand,
+  b: Operand,
   depth: number,
   c: { at: number; rowStep: number },
   bias: number | null,
-): void {
-  const pairs = 4 * Math.ceil(depth / 8);
-  const panels = ({ lines }: Operand) => Math.ceil(lines / LINES);
-  const floats = (x: Operand) => panels(x) * LINES * (pairs + 1);
-  const steps = (x: Operand, at: number) => at + 4 * panels(x) * LINES * pairs;
-  const round = (x: Operand, to: number) => {
-    const [kernel, step] = x.depthStep === 4 ? ['round_rows', x.lineStep] : ['round_columns', x.depthStep];
-    const args = [x.at, x.lines, depth, step!, pairs, to, steps(x, to)];
-    cpu.parallel(kernel!, panels(x), 4 * x.lines * depth, args, 2);
-  };
-  const temporary: [at: number, floats: number][] = [];
-  const rounded = (x: Operand): number => {
-    const kept =
-      x.keepFor &&
-      cpu.derived(x.keepFor, `rounded ${x.lines} ${depth} ${x.depthStep}`, floats(x), (to) => round(x, to), 2);
-    if (kept !== undefined) return kept;
-    const to = cpu.alloc(floats(x));
-    temporary.push([to, floats(x)]);
-    round(x, to);
+  sources: readonly number[],
+): boolean {
+  const [m, n] = [a.lines, b.lines];
+  const pays = (lines: number) => 16 * lines * depth + 21 * m * n + 270_000 < m * n * depth;
+  if (!pays(m)) return false;
+  const kept = cpu.derived(
+    sources,
+    `rounded ${n} ${depth} ${b.depthStep}`,
+    floatsOf(b, depth),
+    (to) => round(cpu, b, depth, to),
+    2,
+  );
+  if (kept === undefined && !pays(m + n)) return false;
+  const temporary = (x: Operand) => {
+    const to = cpu.alloc(floatsOf(x, depth));
+    round(cpu, x, depth, to);
     return to;
   };
-  const [A, B] = [rounded(a), rounded(b)];
-  const byRows = a.lines >= b.lines;
+  const [A, B] = [temporary(a), kept ?? temporary(b)];
+  const byRows = m >= n;
   const args = [
-    byRows ? 1 : 0, a.lines, b.lines, pairs, A, steps(a, A), B, steps(b, B), c.at, c.rowStep, bias ?? 0,
+    byRows ? 1 : 0, m, n, pairsOf(depth), A, stepsAt(a, depth, A), B, stepsAt(b, depth, B), c.at, c.rowStep, bias ?? 0,
   ]; // biome-ignore format: one line of arguments
-  cpu.parallel('product_int16', panels(byRows ? a : b), a.lines * b.lines * depth, args);
-  for (const [at, floats] of temporary) cpu.free(at, floats);
+  cpu.parallel('product_int16', panelsOf(byRows ? a : b), m * n * depth, args);
+  cpu.free(A, floatsOf(a, depth));
+  if (kept === undefined) cpu.free(B, floatsOf(b, depth));
+  return true;
 }
+
+/** Rounds an operand: panels, then the steps of its lines. */
+function round(cpu: Cpu, x: Operand, depth: number, to: number): void {
+  const [kernel, step] =
+    x.depthStep === 4 ? (['round_rows', x.lineStep] as const) : (['round_columns', x.depthStep] as const);
+  const args = [x.at, x.lines, depth, step, pairsOf(depth), to, stepsAt(x, depth, to)];
+  cpu.parallel(kernel, panelsOf(x), 4 * x.lines * depth, args, 2);
+}
+/** Whole groups of eight k, as `round_rows` takes them. */
+const pairsOf = (depth: number): number => 4 * Math.ceil(depth / 8);
+const panelsOf = ({ lines }: Operand): number => Math.ceil(lines / LINES);
+const stepsAt = (x: Operand, depth: number, at: number): number => at + panelsOf(x) * pairsOf(depth) * PAIR_BYTES;
+const floatsOf = (x: Operand, depth: number): number => panelsOf(x) * LINES * (pairsOf(depth) + 1);

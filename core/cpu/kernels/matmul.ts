@@ -76,9 +76,6 @@ function packed(cpu: Cpu, { batches, m, n, depth, b }: Product, rs: number, cs: 
   return cpu.derived(b.copyOf ?? [b.at], `packed ${n} ${depth} ${rs}`, packedFloats(n, depth), pack, 2);
 }
 
-/** Rounding takes about as long as 16 multiplications of each value. */
-const worthRounding = (m: number, n: number, depth: number): boolean => Math.min(m, n, depth) >= 16;
-
 function multiply(cpu: Cpu, product: Product): void {
   const { batches, m, n, depth, a, b, c, ldc = n, bias } = product;
   if (batches * m * n === 0) return;
@@ -87,12 +84,11 @@ function multiply(cpu: Cpu, product: Product): void {
     return;
   }
   const [rs, cs] = b.transposed ? [4, 4 * depth] : [4 * n, 4];
-  if (cpu.matmulPrecision === 'high' && batches === 1 && worthRounding(m, n, depth)) {
+  if (cpu.matmulPrecision === 'high' && batches === 1) {
     const [lineStep, depthStep] = a.transposed ? [4, 4 * m] : [4 * depth, 4];
     const rows = { at: a.at, lines: m, lineStep, depthStep };
-    const columns = { at: b.at, lines: n, lineStep: cs, depthStep: rs, keepFor: b.copyOf ?? [b.at] };
-    multiplyRounded(cpu, [rows, columns], depth, { at: c, rowStep: 4 * ldc }, bias);
-    return;
+    const columns = { at: b.at, lines: n, lineStep: cs, depthStep: rs };
+    if (multiplyRounded(cpu, rows, columns, depth, { at: c, rowStep: 4 * ldc }, bias, b.copyOf ?? [b.at])) return;
   }
   const byRows = m >= n; // the longer side is cut, so that each thread packs little and multiplies much
   const panels = packed(cpu, product, rs, cs);
