@@ -112,7 +112,10 @@ products in OpenBLAS on the given threads, its other ops on one thread or as man
 what nobody reads (the last block of an encoder works for its latent tokens only, that of MaskGIT for masked tokens), computes
 once what is the same (rows of a class in the first step of sampling, tokens in the first layer's projections), mixes
 guided and unguided before the generator's head rather than after it, and takes fewer multiplications for large products
-(Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written as usual.
+(Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written as usual. Rows of *precision high*
+round the operands of matrix products to 16 bits, \`openDevice('cpu', { matmulPrecision: 'high' })\`, as the command line's trainings and
+samples do: errors are 1 to 3 · 10⁻⁴ of a usual value, like those of TensorFloat-32 on GPUs, and the numbers that both
+sides must agree on still do. PyTorch has no such setting on CPUs.
 
 For figures beside PyTorch: \`apt install python3-torch libopenblas0-pthread\`. Without the second package Debian's PyTorch
 multiplies with a reference BLAS, twenty times slower, and the benchmark refuses it. \`BENCH_PYTHON\` names another Python. For the

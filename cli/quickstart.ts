@@ -54,6 +54,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
     seed,
     device: device.name,
     threads: device.threads,
+    matmulPrecision: device.matmulPrecision,
     seconds,
     heldOut: dataset.validation.count,
     stages: rows,

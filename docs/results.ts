@@ -13,6 +13,7 @@ export interface Metrics {
   readonly seed: number;
   readonly device: string;
   readonly threads: number;
+  readonly matmulPrecision?: string;
   readonly seconds: number;
   /** Images that were judged. */
   readonly heldOut: number;
@@ -31,7 +32,7 @@ export interface Metrics {
 
 /** The table in Markdown, with the command that printed it. */
 export function resultsTable(
-  { preset, seed, device, threads, seconds, heldOut, stages }: Metrics,
+  { preset, seed, device, threads, matmulPrecision, seconds, heldOut, stages }: Metrics,
   run: string,
 ): string {
   const figure = (x: number | null, digits: number) => (x === null ? '–' : x.toFixed(digits));
@@ -53,7 +54,7 @@ export function resultsTable(
       ]),
     ),
     '',
-    `Preset \`${preset}\`, seed ${seed}, device ${device}, ${threads} threads, ${(seconds / 60).toFixed(1)} minutes in all; ` +
+    `Preset \`${preset}\`, seed ${seed}, device ${device}, ${threads} threads, ${matmulPrecision ? `matmul precision ${matmulPrecision}, ` : ''}${(seconds / 60).toFixed(1)} minutes in all; ` +
       `${heldOut} held-out emoji. Written by \`npm run docs:results -- ${run}\` from \`runs/${run}/metrics.json\`.`,
   ].join('\n');
 }

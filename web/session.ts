@@ -14,7 +14,7 @@ const picturesEvery = 25; // updates
 
 /** Trains to the last step or until `stopped`. */
 export async function train(start: Start, report: (report: Report) => void, stopped: () => boolean): Promise<void> {
-  const device = await openDevice(start.device);
+  const device = await openDevice(start.device, { matmulPrecision: 'high' });
   setDefaultDevice(device);
   const rng = new Rng(start.seed);
   const { learned, shown } = split(start, rng);
