@@ -1,6 +1,6 @@
-/** Matrix products of the shapes that training runs, with `benchmark`, in GFLOP/s on one thread and on all. */
+/** Matrix products of the shapes that training runs, with `benchmark`, in GFLOP/s, on one thread and on all, in both precisions. */
 import Benchmark from 'benchmark';
-import { matmul, openDevice, Rng, randn, setDefaultDevice, tidy } from '../core/index.ts';
+import { matmul, matmulPrecisions, openDevice, Rng, randn, setDefaultDevice, tidy } from '../core/index.ts';
 import type { BenchOptions } from './main.ts';
 import { round } from './measure.ts';
 
@@ -16,8 +16,10 @@ const shapes: readonly (readonly [m: number, k: number, n: number])[] = [
 
 export async function benchGemm({ threads, quick, print }: BenchOptions): Promise<void> {
   const all = (await openDevice('cpu')).threads;
-  for (const count of threads ? [threads] : [1, all]) {
-    const device = await openDevice('cpu', { threads: count });
+  const counts = threads ? [threads] : [1, all];
+  for (const [matmulPrecision, count] of matmulPrecisions.flatMap((p) => counts.map((count) => [p, count] as const))) {
+    const device = await openDevice('cpu', { threads: count, matmulPrecision });
+    if (device.matmulPrecision !== matmulPrecision) continue; // not an x86 processor
     await device.sync(); // workers are up
     setDefaultDevice(device);
     for (const shape of shapes) {
@@ -31,11 +33,12 @@ export async function benchGemm({ threads, quick, print }: BenchOptions): Promis
           bench: 'gemm',
           shape,
           threads: count,
+          matmulPrecision,
           gflops: round(gflops),
           ms: round(1e3 * seconds),
           spread: round(spread),
         },
-        `gemm ${shape.join('×').padEnd(14)} ${count} thread${count > 1 ? 's' : ' '}  ${gflops.toFixed(1).padStart(6)} GFLOP/s  ±${(100 * spread).toFixed(0)} %`,
+        `gemm ${shape.join('×').padEnd(14)} ${count} thread${count > 1 ? 's' : ' '} ${matmulPrecision.padEnd(7)}  ${gflops.toFixed(1).padStart(6)} GFLOP/s  ±${(100 * spread).toFixed(0)} %`,
       );
       a.dispose();
       b.dispose();

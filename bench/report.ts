@@ -114,8 +114,8 @@ once what is the same (rows of a class in the first step of sampling, tokens in 
 guided and unguided before the generator's head rather than after it, and takes fewer multiplications for large products
 (Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written as usual. Rows of *precision high*
 round the operands of matrix products to 16 bits, \`openDevice('cpu', { matmulPrecision: 'high' })\`, as the command line's trainings and
-samples do: errors are 1 to 3 · 10⁻⁴ of a usual value, like those of TensorFloat-32 on GPUs, and the numbers that both
-sides must agree on still do. PyTorch has no such setting on CPUs.
+samples do: errors are 1 to 3 · 10⁻⁴ of a usual value, like those of TensorFloat-32 on GPUs unless a few values tower over
+their row, and the numbers that both sides must agree on still do. PyTorch has no such setting for float32 on CPUs.
 
 For figures beside PyTorch: \`apt install python3-torch libopenblas0-pthread\`. Without the second package Debian's PyTorch
 multiplies with a reference BLAS, twenty times slower, and the benchmark refuses it. \`BENCH_PYTHON\` names another Python. For the
@@ -248,10 +248,11 @@ const scaling = (rows: readonly Row[]): string =>
 
 const gemm = (rows: readonly Row[]): string =>
   table(
-    ['shape', 'threads', 'GFLOP/s', 'ms'],
+    ['shape', 'threads', 'precision', 'GFLOP/s', 'ms'],
     rows.map((row) => [
       (row['shape'] as number[]).join(' × '),
       String(row['threads']),
+      String(row['matmulPrecision']),
       String(row['gflops']),
       ms(row['ms'], row['spread']),
     ]),

@@ -7,7 +7,7 @@
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { type MatmulPrecision, observeOps, openDevice, setDefaultDevice, type Tensor } from '../core/index.ts';
-import type { Answer, OpTime, Request } from './side.ts';
+import type { Answer, Hello, OpTime, Request } from './side.ts';
 
 export interface Workload {
   /** One call of what is measured. */
@@ -25,7 +25,8 @@ export async function serve(cases: Readonly<Record<string, () => Workload | Prom
   setDefaultDevice(device);
   const { check, ...workload } = await cases[name]!();
   const numbers = 'data' in check ? await check.data() : check;
-  await answer({ name: 'titok-ts', version: process.version }, { ...workload, check: numbers });
+  const { matmulPrecision } = device;
+  await answer({ name: 'titok-ts', version: process.version, matmulPrecision }, { ...workload, check: numbers });
 }
 
 /** What the command line asks for: `CASE --threads N --matmul-precision NAME`. */
@@ -43,7 +44,7 @@ export function asked(): { name: string; threads: number; matmulPrecision: Matmu
 
 /** Says hello and answers until stdin ends. */
 export async function answer(
-  library: { readonly name: string; readonly version: string },
+  library: Pick<Hello, 'name' | 'version' | 'matmulPrecision'>,
   { run, check, parameters = 0 }: Workload & { readonly check: ArrayLike<number> },
 ): Promise<void> {
   const say = (line: Answer) => console.log(JSON.stringify(line));

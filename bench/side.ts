@@ -32,6 +32,8 @@ export interface Hello {
   readonly check: readonly number[];
   /** How many, where the workload has any. */
   readonly parameters: number;
+  /** Ours: what the device really does. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
   /** PyTorch: the library that multiplies matrices. */
   readonly blas?: string;
 }

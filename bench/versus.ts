@@ -53,7 +53,8 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
     for (const matmulPrecision of c.high ? (['highest', 'high'] as const) : (['highest'] as const))
       for (const threads of counts) {
         const side = await ours(c.file, name, threads, matmulPrecision);
-        own.push({ side, threads, matmulPrecision });
+        if (side.hello.matmulPrecision === matmulPrecision) own.push({ side, threads, matmulPrecision });
+        else await side.close(); // not an x86 processor
       }
     const absent = await startTorch(c, counts, torch);
     const sides = [...own, ...torch].map(({ side }) => side);
@@ -91,15 +92,13 @@ interface Own {
   readonly matmulPrecision: MatmulPrecision;
 }
 
-interface Timed {
-  readonly side: Side;
-  readonly threads: number;
+interface Times {
   /** ms, one for each round */
   readonly times: readonly number[];
 }
 
 /** What is said of our side in any case. */
-async function described({ side, threads, matmulPrecision, times }: Timed & Own, c: Comparison) {
+async function described({ side, threads, matmulPrecision, times }: Own & Times, c: Comparison) {
   const { bench, name, images } = c;
   const label = matmulPrecision === 'high' ? `${c.label}, precision high` : c.label;
   const time = figureOf(times);
@@ -108,6 +107,7 @@ async function described({ side, threads, matmulPrecision, times }: Timed & Own,
     case: name,
     label,
     threads,
+    matmulPrecision,
     ...timing(time),
     ...(images && { imagesPerSecond: round((1e3 * images) / time.median) }),
     peakRssMiB: await side.peakRssMiB(),
@@ -116,14 +116,14 @@ async function described({ side, threads, matmulPrecision, times }: Timed & Own,
   return { row, text: `${title(label, threads)}${milliseconds(time)}` };
 }
 
-async function printAlone(mine: Timed & Own, absent: string, c: Comparison, { print }: BenchOptions): Promise<void> {
+async function printAlone(mine: Own & Times, absent: string, c: Comparison, { print }: BenchOptions): Promise<void> {
   const { row, text } = await described(mine, c);
   print({ ...row, absent }, `${text}  ${absent}`);
 }
 
 async function printBeside(
-  mine: Timed & Own,
-  torch: Timed & TorchSide,
+  mine: Own & Times,
+  torch: TorchSide & Times,
   apart: number,
   c: Comparison,
   { print }: BenchOptions,

@@ -1,6 +1,6 @@
 /** The options that say what a command runs on. */
 import type { Command } from 'commander';
-import type { Device, MatmulPrecision } from '../core/index.ts';
+import { type Device, type MatmulPrecision, matmulPrecisions } from '../core/index.ts';
 import { useDevice } from './runs.ts';
 import { choice, count } from './values.ts';
 
@@ -10,7 +10,7 @@ export interface DeviceGiven {
   readonly matmulPrecision: string;
 }
 
-/** @param precision  of matrix products unless another is given: trainings and samples lose nothing in 16 bits, token ids may */
+/** @param precision  of matrix products unless another is given: trainings and samples lose nothing in 16 bits, while ids that are printed should be everyone's */
 export const addDeviceOptions = (command: Command, precision: MatmulPrecision): Command =>
   command
     .option('--device <name>', 'what to run on', 'cpu')
@@ -25,7 +25,7 @@ export const addDeviceOptions = (command: Command, precision: MatmulPrecision): 
 export const openGiven = ({ device, threads, matmulPrecision }: DeviceGiven): Promise<Device> =>
   useDevice(device, {
     ...(threads !== undefined && { threads: count('--threads', threads, 1) }),
-    matmulPrecision: choice('--matmul-precision', matmulPrecision, ['highest', 'high']) as MatmulPrecision,
+    matmulPrecision: choice('--matmul-precision', matmulPrecision, matmulPrecisions) as MatmulPrecision,
   });
 
 /** "device cpu, 2 threads, matmul precision high" */

@@ -52,10 +52,12 @@ export interface KernelCall {
 }
 
 /**
- * Of matrix products, as in torch.set_float32_matmul_precision. 'highest': float32. 'high': operands rounded to 16 bits, which
- * leaves 3 to 4 digits of a product, where the processor is faster at it (x86: 1.5 ×); float32 elsewhere.
+ * Of matrix products, as in torch.set_float32_matmul_precision. 'highest': float32. 'high': operands of large products, other than
+ * batches of them, rounded to 16 bits, which leaves 3 to 4 digits of a usual value; on x86, where that is 1.5 × as fast.
+ * Convolutions and attention are float32 in any case.
  */
-export type MatmulPrecision = 'highest' | 'high';
+export const matmulPrecisions = ['highest', 'high'] as const;
+export type MatmulPrecision = (typeof matmulPrecisions)[number];
 
 export interface Device {
   /** The device that really runs: 'cpu', 'reference', 'webgpu', … */

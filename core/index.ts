@@ -2,7 +2,7 @@
 import './methods.ts';
 
 export * from './create.ts';
-export { type Device, DeviceError, type MatmulPrecision } from './device.ts';
+export { type Device, DeviceError, type MatmulPrecision, matmulPrecisions } from './device.ts';
 export * from './grad.ts';
 export { joined } from './join.ts';
 export { isRecording, noGrad, type Observation, observeOps, registry } from './op.ts';

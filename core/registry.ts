@@ -19,8 +19,8 @@ const openers: Record<string, (options: DeviceOptions) => Device | Promise<Devic
   ),
 };
 /** The fastest device of this machine; which one, and why, goes to the log. */
-async function openFastest(): Promise<Device> {
-  const { device, why } = await (await import('./gpu/auto.ts')).pickDevice(openDevice);
+async function openFastest(options: DeviceOptions): Promise<Device> {
+  const { device, why } = await (await import('./gpu/auto.ts')).pickDevice((name) => openDevice(name, options));
   console.error(why);
   return device;
 }
@@ -31,11 +31,13 @@ const openWithGpuJs = async (name: string): Promise<Device> => (await import('./
 export const deviceNames = (): string[] => Object.keys(openers);
 
 const opened = new Map<string, Promise<Device>>();
+const keyOf = (name: string, { threads, matmulPrecision = 'highest' }: DeviceOptions): string =>
+  `${name} ${threads ?? ''} ${matmulPrecision}`;
 let current: Device | undefined;
 
 /** The device with this name, opened once and again after it was closed or lost. @throws DeviceError when it is not there */
 export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
-  const key = `${name} ${options.threads ?? ''} ${options.matmulPrecision ?? ''}`;
+  const key = keyOf(name, options);
   const found = opened.get(key);
   if (found && (await found).usable !== false) return found;
   const open = openers[name];
@@ -50,7 +52,7 @@ export async function openDevice(name: string, options: DeviceOptions = {}): Pro
 export function defaultDevice(): Device {
   if (!current) {
     current = new CpuDevice({});
-    opened.set('cpu  ', Promise.resolve(current));
+    opened.set(keyOf('cpu', {}), Promise.resolve(current));
   }
   return current;
 }

@@ -11,6 +11,7 @@ import {
   type KernelArg,
   type KernelCall,
   type MatmulPrecision,
+  matmulPrecisions,
   type Ref,
 } from '../device.ts';
 import { type Expr, type Formula, substitute } from '../formula.ts';
@@ -66,8 +67,10 @@ export class CpuDevice implements Device, Cpu {
     if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
       throw new DeviceError(`cpu: expected a whole number of threads ≥ 1, got ${threads}.`);
     }
-    if (matmulPrecision !== 'highest' && matmulPrecision !== 'high') {
-      throw new DeviceError(`cpu: expected matmulPrecision 'highest' or 'high', got '${matmulPrecision}'.`);
+    if (!matmulPrecisions.includes(matmulPrecision)) {
+      throw new DeviceError(
+        `cpu: expected matmulPrecision ${matmulPrecisions.join(' or ')}, got '${matmulPrecision}'.`,
+      );
     }
     setEngineFlags();
     this.threads = canShare() ? (threads ?? availableThreads()) : 1;

@@ -21,7 +21,7 @@ export interface Cpu {
   readonly threads: number;
   /** True where madd is one fused instruction. */
   readonly fma: boolean;
-  /** 'high': products go through kernels/int16.ts. */
+  /** 'high': large products go through kernels/int16.ts. */
   readonly matmulPrecision: MatmulPrecision;
   /**
    * Cuts items 0..items−1 into one contiguous range per thread and calls the WASM function `kernel(begin, end, scratch,

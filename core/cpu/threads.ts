@@ -3,8 +3,8 @@
  *
  * A worker is a function of the shared memory alone: it waits for the sequence word to change, reads a kernel number
  * and arguments, runs its range, and counts itself done. Modules stand in memory as a linked list, which a worker reads
- * on before each kernel. Waiting means spinning for a moment and then sleeping, so that a stream of small ops
- * costs no system calls and an idle process no time.
+ * on before each kernel. Waiting means spinning for a moment and then sleeping, so that a stream of ops
+ * costs no system calls and an idle process no time. Workers that sleep are woken ahead of their next kernel, once.
  */
 import { DeviceError } from '../device.ts';
 import { drop, type I32, i32 } from './emitter.ts';
@@ -126,6 +126,8 @@ export class Threads {
   #kernelCount = 0;
   #lastModule = 0;
   #ready = false;
+  /** Since the last kernel that all threads ran, workers were woken. */
+  #awake = false;
   #awaitDone: (value: number, spin: number, sleep: number) => void = () => {};
   #startError: Error | undefined;
 
@@ -166,7 +168,7 @@ export class Threads {
     if (!found) throw new DeviceError(`cpu: expected a kernel that exists, got '${kernel}'.`);
     if (items === 0) return;
     if (work < WORK_PER_BARRIER || this.count === 1 || items <= unit || !this.#allReady()) {
-      if (work >= WORK_PER_WAKE && this.count > 1) this.#wake(); // a larger op may follow
+      if (work >= WORK_PER_WAKE && this.count > 1 && !this.#awake) this.#wake(); // a larger op may follow
       found.run(0, items, this.#scratch, ...args);
       return;
     }
@@ -208,9 +210,11 @@ export class Threads {
     Atomics.store(this.#control, WORD.done, 0);
     Atomics.store(this.#control, WORD.sequence, ++this.#sequence | 0);
     this.#wake();
+    this.#awake = false;
   }
   /** Sleeping workers go on spinning. */
   #wake(): void {
+    this.#awake = true;
     if (Atomics.load(this.#control, WORD.sleepers) > 0) Atomics.notify(this.#control, WORD.sequence);
   }
   #allReady(): boolean {

@@ -60,6 +60,10 @@ const mistakes: [command: string, message: string][] = [
   ['train warmup --preset tinny', "--preset: expected one of smoke, tiny, small, got 'tinny' (did you mean 'tiny'?)."],
   ['train warmup --threads 0', "--threads: expected a whole number ≥ 1, got '0'."],
   [
+    'sample --matmul-precision hihg',
+    "--matmul-precision: expected one of highest, high, got 'hihg' (did you mean 'high'?).",
+  ],
+  [
     'train teacher --teacher lena',
     "--teacher: expected one of lean, vqgan, published, got 'lena' (did you mean 'lean'?).",
   ],

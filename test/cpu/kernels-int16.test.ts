@@ -1,4 +1,4 @@
-/** Products with matmulPrecision 'high' against float64 sums, within the bound that kernels/int16.ts states. */
+/** Products with matmulPrecision 'high' against float64 sums, within the bound that follows from half a step for each value. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
@@ -6,6 +6,7 @@ import * as gemm from '../../core/cpu/kernels/gemm.ts';
 import * as int16 from '../../core/cpu/kernels/int16.ts';
 import * as matmul from '../../core/cpu/kernels/matmul.ts';
 import * as parts from '../../core/cpu/kernels/parts.ts';
+import * as rounding from '../../core/cpu/kernels/rounding.ts';
 import * as strassen from '../../core/cpu/kernels/strassen.ts';
 import { onX86 } from '../../core/cpu/platform.ts';
 import {
@@ -17,6 +18,7 @@ import {
   linear,
   type MatmulPrecision,
   noGrad,
+  openDevice,
   Rng,
   randn,
   setDefaultDevice,
@@ -24,7 +26,7 @@ import {
 } from '../../core/index.ts';
 import { harness, randomValues, type Values } from './harness.ts';
 
-const files = [gemm, strassen, int16, parts, matmul];
+const files = [gemm, strassen, rounding, int16, parts, matmul];
 const random = randomValues(1);
 
 interface Product {
@@ -59,7 +61,7 @@ const bound = (depth: number) => Math.sqrt(depth) / 32_000;
 
 /** Large enough not to be left to float32, with lines and depths that fill no panel. */
 const SIZES: readonly [m: number, depth: number, n: number][] = [
-  [128, 128, 128], [129, 131, 133], [70, 513, 90], [300, 100, 67], [97, 257, 129], [65, 1100, 150], [258, 63, 201],
+  [128, 128, 128], [129, 131, 133], [70, 513, 90], [300, 100, 67], [97, 257, 129], [65, 1100, 150], [258, 63, 201], [29, 300, 310], [310, 290, 27],
 ]; // biome-ignore format: a table
 
 for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [2, true, undefined]] as const) {
@@ -94,39 +96,54 @@ test('linear and linears add their biases', () => {
   }
 });
 
+const LAYOUTS = [
+  { transposeA: false, transposeB: true },
+  { transposeA: true, transposeB: false },
+];
+
 test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
   const { run } = harness(files, { matmulPrecision: 'high' });
   const [m, depth, n] = [64, 1200, 64];
-  const patterns: ((i: number) => number)[] = [() => 1, () => -3e4, (i) => (i % 7 === 0 ? 1e9 : 1e-9), (i) => (i % 2 ? 1 : -1)];
-  for (const pattern of patterns)
-    for (const sign of [1, -1]) {
-      const a = random([1, m, depth], (_, i) => pattern(i % depth));
-      const b = random([1, n, depth], (_, i) => sign * pattern(i % depth));
-      const y = run('matmul', [1, m, n], a, b, { transposeA: false, transposeB: true });
-      const { largest } = errors(a, b, y, { m, depth, n, transposeB: true });
-      assert.ok(largest < bound(512), `${pattern} ${sign}: ${largest}`);
-    }
+  const patterns: ((k: number) => number)[] = [() => 1, () => -3e4, (k) => (k % 7 === 0 ? 1e9 : 1e-9), (k) => (k % 2 ? 1 : -1)];
+  for (const layout of LAYOUTS)
+    for (const pattern of patterns)
+      for (const sign of [1, -1]) {
+        const { transposeA, transposeB } = layout;
+        const a = random(transposeA ? [1, depth, m] : [1, m, depth], (_, i) => pattern(transposeA ? Math.floor(i / m) : i % depth));
+        const b = random(transposeB ? [1, n, depth] : [1, depth, n], (_, i) => sign * pattern(transposeB ? i % depth : Math.floor(i / n)));
+        const { largest } = errors(a, b, run('matmul', [1, m, n], a, b, layout), { m, depth, n, ...layout });
+        assert.ok(largest < bound(512), `${pattern} ${sign} ${transposeA}: ${largest}`);
+        assert.ok(largest > 1e-6, `${pattern}: float32 was used`);
+      }
 }); // biome-ignore format: a table
 
-test('a row keeps its digits beside larger ones, a row of zeros gives the bias, NaN and infinity spoil their row', () => {
+test('a row keeps its digits beside larger ones, zeros stay, NaN and infinity spoil their row, and the tiniest values are 0', () => {
   const { run } = harness(files, { matmulPrecision: 'high' });
   const [m, depth, n] = [128, 128, 130];
-  const [zeros, nan, infinite, small] = [2, 3, 5, 7];
-  const special = new Map([[zeros, 0], [small, 1e-6]]); // biome-ignore format: one line
-  const x = random([m, depth], (value, i) => {
-    const row = Math.floor(i / depth);
-    if (i % depth === 9 && (row === nan || row === infinite)) return row === nan ? NaN : Infinity;
-    return value * (special.get(row) ?? 1e6);
-  });
-  const [w, bias] = [random([n, depth]), random([n])];
-  const y = run('linear', [m, n], x, w, bias);
-  const row = (i: number) => y.slice(i * n, (i + 1) * n);
-  assert.deepEqual(row(zeros), bias.data);
-  for (const i of [nan, infinite]) assert.ok(row(i).every((value) => !Number.isFinite(value)), `row ${i}`); // biome-ignore format: one line
-  const rest = run('linear', [m, n], x, w, null).slice(small * n, (small + 1) * n);
-  const line = { shape: [1, depth], data: x.data.slice(small * depth, (small + 1) * depth) };
-  assert.ok(errors(line, w, rest, { m: 1, depth, n, transposeB: true }).largest < bound(depth));
-});
+  const [zeros, nan, infinite, small, tiny] = [2, 3, 5, 7, 11];
+  const scales = new Map([[zeros, 0], [small, 1e-6], [tiny, 1e-22]]); // biome-ignore format: one line
+  for (const layout of LAYOUTS) {
+    const { transposeA } = layout;
+    const place = (i: number) => (transposeA ? [i % m, Math.floor(i / m)] : [Math.floor(i / depth), i % depth]);
+    const a = random(transposeA ? [1, depth, m] : [1, m, depth], (value, i) => {
+      const [row, k] = place(i) as [number, number];
+      if (k === 9 && (row === nan || row === infinite)) return row === nan ? NaN : Infinity;
+      return value * (scales.get(row) ?? 1e6);
+    });
+    const b = random(layout.transposeB ? [1, n, depth] : [1, depth, n]);
+    const y = run('matmul', [1, m, n], a, b, layout);
+    for (let row = 0; row < m; row++) {
+      const values = y.slice(row * n, (row + 1) * n);
+      if (row === nan || row === infinite) assert.ok(values.every((value) => !Number.isFinite(value)), `row ${row}`);
+      else if (row === zeros || row === tiny) assert.ok(values.every((value) => value === 0), `row ${row}`);
+      else {
+        const line = { shape: [1, depth], data: a.data.filter((_, i) => place(i)[0] === row) };
+        const { largest } = errors(line, b, values, { m: 1, depth, n, transposeB: layout.transposeB });
+        assert.ok(largest < bound(depth), `row ${row}: ${largest}`);
+      }
+    }
+  }
+}); // biome-ignore format: one line for each kind of row
 
 const open = async (threads: number, matmulPrecision: MatmulPrecision): Promise<Device> => {
   const device = new CpuDevice({ threads, matmulPrecision });
@@ -145,10 +162,20 @@ const on = <T>(device: Device, body: () => T): T => {
 
 test('x86 is told by its NaN', () => assert.equal(onX86(), ['x64', 'ia32'].includes(process.arch)));
 
+test('the device of a precision is opened once, and float32 is the default', async () => {
+  const [plain, highest, high] = [{}, { matmulPrecision: 'highest' }, { matmulPrecision: 'high' }] as const;
+  const [a, b, c, d] = await Promise.all([plain, highest, high, high].map((options) => openDevice('cpu', options)));
+  assert.equal(a, b);
+  assert.equal(c, d);
+  assert.notEqual(a, c);
+  assert.equal(a!.matmulPrecision, 'highest');
+  await c!.close();
+});
+
 test('a precision that is not one is answered', () => {
   assert.throws(() => new CpuDevice({ matmulPrecision: 'medium' as MatmulPrecision }), (error) => {
     assert.ok(error instanceof DeviceError);
-    assert.match(error.message, /expected matmulPrecision 'highest' or 'high', got 'medium'/);
+    assert.match(error.message, /expected matmulPrecision highest or high, got 'medium'/);
     return true;
   }); // biome-ignore format: one error
 });

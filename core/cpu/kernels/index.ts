@@ -14,6 +14,7 @@ import * as norm from './norm.ts';
 import * as parts from './parts.ts';
 import * as reduce from './reduce.ts';
 import * as resample from './resample.ts';
+import * as rounding from './rounding.ts';
 import * as softmax from './softmax.ts';
 import * as strassen from './strassen.ts';
 import * as winograd from './winograd.ts';
@@ -22,6 +23,7 @@ import * as winogradTransforms from './winograd-transforms.ts';
 export const kernelFiles: readonly KernelFile[] = [
   gemm,
   strassen,
+  rounding,
   int16,
   matmul,
   parts,

@@ -1,168 +1,30 @@
 /**
- * Products of rounded operands, for `matmulPrecision: 'high'`: rows of A and columns of B become whole numbers of 16 bits,
- * whose products are exact, and one instruction multiplies eight of them where one of float32 takes four.
+ * Products of rounded operands, for `matmulPrecision: 'high'`: whole numbers of 16 bits, whose products are exact, and of which
+ * one instruction multiplies eight where one of float32 takes four.
  *
- *   a = ‖row of A‖ / BOUND      b = ‖column of B‖ / BOUND      C = a b Σ_k round(A / a) round(B / b)
+ *   C[i, j] = step of row i · step of column j · Σ_k A16[i, k] B16[k, j]
  *
- * Sums are taken over blocks of 512 k and then added in float32; the norm is the largest of a block. By Cauchy and Schwarz no
- * sum of a block exceeds the product of its norms, BOUND² < 2³¹. So it fits an int32, and the error is that of rounding: about
- * 1.2 · 10⁻⁵ ‖row‖ ‖column‖ for each block, 1 to 3 · 10⁻⁴ of a usual value of C. TensorFloat-32, which keeps 11 bits of each
- * factor, has 3 · 10⁻⁴. A value that is not finite spoils its whole row or column; squares are float32, so that values beyond
- * 10¹⁹ count as infinite and those below 10⁻²³ as 0.
+ * The sum over a block of 512 k fits an int32, since by Cauchy and Schwarz it does not exceed the product of the norms of its
+ * row and its column, BOUND² < 2³¹. Blocks are added in float32. The error is that of rounding: about 1.2 · 10⁻⁵ ‖row‖ ‖column‖ a
+ * block, 1 to 3 · 10⁻⁴ of a usual value of C. TensorFloat-32, which keeps 11 bits of each factor, has 3 · 10⁻⁴, and keeps it
+ * where one value towers over its row.
  *
- * Both operands are laid out alike, in panels of 8 lines with pairs of k side by side: [lines / 8][depth / 2][8][2]. A tile of
- * 4 × 8 is 8 accumulators; for each pair it reads two vectors of B and 4 splatted pairs of A.
+ * A tile of 4 × 8 is 8 accumulators; for each pair of k it reads two vectors of B and 4 splatted pairs of A.
  */
-import { type Fn, f32, type I32, i32, type V128, v } from '../emitter.ts';
+import { f32, type I32, i32, v } from '../emitter.ts';
 import type { Cpu, KernelBuilder } from '../routine.ts';
-import { transpose4 } from './gemm.ts';
-import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './locals.ts';
+import { ints, vectors } from './locals.ts';
+import { BLOCK, floatsOf, LINES, type Operand, PAIR_BYTES, pairsOf, panelsOf, round, stepsAt } from './rounding.ts';
 
 const k = i32.const;
 const at = i32.add;
 
-/** Norm of a line of whole numbers. Rounding adds less than √depth / 2, and no value exceeds the norm. */
-const BOUND = 32700;
-/** Added to a float32 of up to 16 bits, it leaves the nearest whole number in the low bits. */
-const ROUND = 1.5 * 2 ** 23;
-const LINES = 8; // of a panel, and columns of a tile
-const ROWS = 4; // of a tile
-const PAIR_BYTES = 4 * LINES; // of a pair of k in a panel
-const BLOCK = 512; // of the sum
-const BLOCK_ROWS = 128; // of A that meet one panel of B while they are in the L2 cache // of A that meet one panel of B while they are in the L2 cache
+const ROWS = 4; // of a tile; its columns are the lines of a panel
+const BLOCK_ROWS = 128; // of A that meet one panel of B while they are in the L2 cache
 
 export const routines = {};
 export function define(b: KernelBuilder): void {
-  defineRoundRows(b);
-  defineRoundColumns(b);
   defineProduct(b);
-}
-
-/** Steps of four lines, stored, and what their values are multiplied with; a line of zeros has the step 0 and stays 0. */
-function scaleOf(f: Fn, norm: V128, step: I32): V128 {
-  f.do(v.store(step, v.mul(norm, v.const(1 / BOUND))));
-  return v.and(v.div(v.const(BOUND), norm), v.ne(norm, v.const(0)));
-}
-
-/** The whole numbers nearest to x · scale, as int32. */
-const rounded = (b: KernelBuilder, x: V128, scale: V128): V128 => v.intSub(b.madd(x, scale, b.c(ROUND)), b.c(ROUND));
-
-/** Lines whose k are neighbours and whose starts are `step` bytes apart. Items: panels. */
-function defineRoundRows(b: KernelBuilder): void {
-  b.def('round_rows', 'begin end scratch src lines depth step pairs dst steps', (f, a, L) => {
-    const { panel, line, d, j, kk, rest, q } = ints(L, 'panel line d j kk rest q');
-    const { largest } = floats(L, 'largest');
-    const { norm, scale, x } = vectors(L, 'norm scale x');
-    const from = Object.values(ints(L, 'q0 q1 q2 q3'));
-    const scales = Object.values(vectors(L, 'scale0 scale1 scale2 scale3'));
-    const squares = rowSum(b, L, 'squares');
-    /** Eight k of four lines → four pairs of four lines. */
-    const group = (second: I32, live: (x: V128, first: number) => V128) => {
-      const lines = from.map((p, i) => {
-        const half = (x: V128, first: number) => rounded(b, live(x, first), scales[i]!);
-        return v.narrow(half(v.load(p), 0), half(v.load(at(p, second)), 4));
-      });
-      transpose4(f, L, lines, d, PAIR_BYTES);
-      for (const p of from) p.set(at(p, k(32)));
-      d.set(at(d, k(4 * PAIR_BYTES)));
-    };
-    f.for(panel, a.begin, a.end, k(1), () => {
-      f.for(line, i32.shl(panel, k(3)), i32.shl(at(panel, k(1)), k(3)), k(4), () => {
-        from.forEach((p, i) => {
-          p.set(at(a.src, i32.mul(i32.min(at(line, k(i)), i32.sub(a.lines, k(1))), a.step)));
-          largest.set(f32.const(0));
-          f.loop(kk, a.depth, BLOCK, () => {
-            squares.clear();
-            q.set(at(p, i32.shl(kk, k(2))));
-            const add = ({ turn, load, live }: Step) => {
-              x.set(live(load(q), v.const(0)));
-              squares.addProduct(turn, x, x);
-            };
-            eachFour(f, L, j, i32.min(k(BLOCK), i32.sub(a.depth, kk)), add, TURNS);
-            largest.set(f32.max(largest, squares.total()));
-          });
-          norm.set(i ? v.setLane(norm, i, largest) : v.splat(largest));
-        });
-        norm.set(v.sqrt(norm));
-        scale.set(scaleOf(f, norm, at(a.steps, i32.shl(line, k(2)))));
-        for (const [i, s] of scales.entries()) s.set(v.splat(v.lane(scale, i)));
-        d.set(at(at(a.dst, i32.mul(panel, i32.mul(a.pairs, k(PAIR_BYTES)))), i32.shl(i32.and(line, k(4)), k(2))));
-        f.for(kk, k(0), i32.sub(a.depth, k(7)), k(8), () => group(k(16), (x) => x));
-        rest.set(i32.sub(a.depth, kk));
-        f.if(i32.gt(rest, k(0)), () => {
-          const lanes = (first: number) => v.lanes([0, 1, 2, 3].map((i) => first + i));
-          group(i32.select(k(16), k(0), i32.gt(rest, k(4))), (x, first) =>
-            v.and(x, v.lt(lanes(first), v.splat(f32.fromInt(rest)))));
-        }); // biome-ignore format: the last group
-      });
-    });
-  });
-}
-
-/** Lines that are neighbours, with their k `step` bytes apart. Items: panels. */
-function defineRoundColumns(b: KernelBuilder): void {
-  b.def('round_columns', 'begin end scratch src lines depth step pairs dst steps', (f, a, L) => {
-    const { panel, first, second, start, p, d, kk, end, panelBytes } = ints(
-      L,
-      'panel first second start p d kk end panelBytes',
-    );
-    const { x } = vectors(L, 'x');
-    const norms = Object.values(vectors(L, 'n0 n1 n2 n3'));
-    const squares = Object.values(vectors(L, 'q0 q1 q2 q3'));
-    const scales = Object.values(vectors(L, 's0 s1 s2 s3'));
-    panelBytes.set(i32.mul(a.pairs, k(PAIR_BYTES)));
-    /** One panel, or two neighbours, which fill cache lines. */
-    const walk = (panels: 1 | 2) => {
-      const vectorsOf = <T>(list: readonly T[]) => list.slice(0, 2 * panels);
-      // a single panel may have fewer than eight lines
-      const line = (p: I32, i: number) => (panels === 1 && i === 1 ? v.load(at(p, second)) : v.load(p, 16 * i));
-      start.set(at(a.src, i32.shl(first, k(2))));
-      p.set(start);
-      for (const n of vectorsOf(norms)) n.set(v.const(0));
-      kk.set(k(0));
-      f.while(i32.lt(kk, a.depth), () => {
-        for (const s of vectorsOf(squares)) s.set(v.const(0));
-        end.set(i32.min(a.depth, at(kk, k(BLOCK))));
-        f.for(kk, kk, end, k(1), () => {
-          for (const [i, s] of vectorsOf(squares).entries()) {
-            x.set(line(p, i));
-            s.set(b.madd(x, x, s));
-          }
-          p.set(at(p, a.step));
-        });
-        for (const [i, n] of vectorsOf(norms).entries()) n.set(v.max(n, squares[i]!));
-      });
-      for (const [i, n] of vectorsOf(norms).entries()) {
-        n.set(v.sqrt(n));
-        scales[i]!.set(scaleOf(f, n, at(a.steps, at(i32.shl(first, k(2)), k(16 * i)))));
-      }
-      p.set(start);
-      d.set(at(a.dst, i32.mul(panel, panelBytes)));
-      const pair = (odd: boolean) => {
-        for (const [i, scale] of vectorsOf(scales).entries()) {
-          x.set(v.and(rounded(b, line(p, i), scale), v.intConst(0xffff)));
-          if (odd) x.set(v.or(x, v.intShl(rounded(b, line(at(p, a.step), i), scale), 16)));
-          f.do(v.store(i < 2 ? d : at(d, panelBytes), x, 16 * (i & 1)));
-        }
-        p.set(at(p, i32.shl(a.step, k(1))));
-        d.set(at(d, k(PAIR_BYTES)));
-      };
-      f.for(kk, k(0), i32.sub(a.depth, k(1)), k(2), () => pair(true));
-      f.if(i32.lt(kk, a.depth), () => pair(false));
-      f.for(kk, i32.shru(at(a.depth, k(1)), k(1)), a.pairs, k(1), () => {
-        for (const i of vectorsOf([0, 1, 2, 3])) f.do(v.store(i < 2 ? d : at(d, panelBytes), v.const(0), 16 * (i & 1)));
-        d.set(at(d, k(PAIR_BYTES)));
-      });
-    };
-    panel.set(a.begin);
-    f.while(i32.lt(panel, a.end), () => {
-      first.set(i32.shl(panel, k(3)));
-      second.set(i32.select(k(16), k(0), i32.gt(i32.sub(a.lines, first), k(4))));
-      const two = i32.and(i32.lt(at(panel, k(1)), a.end), i32.ge(i32.sub(a.lines, first), k(2 * LINES)));
-      f.if(two, () => walk(2), () => walk(1)); // biome-ignore format: one line
-      panel.set(at(panel, i32.select(k(2), k(1), two)));
-    });
-  });
 }
 
 /**
@@ -265,18 +127,10 @@ function defineProduct(b: KernelBuilder): void {
   });
 }
 
-/** Rows of A, or columns of B. */
-interface Operand {
-  readonly at: number;
-  readonly lines: number;
-  /** Bytes between lines, and between neighbours of one line; one of the two is 4. */
-  readonly lineStep: number;
-  readonly depthStep: number;
-}
-
 /**
- * C = A B + bias, or nothing and false where float32 is faster: half of the time of the multiplications is saved, but as much as
- * 16 of them take goes into each value that is rounded, 21 into each sum and 270,000 into the calls (`bench gemm`).
+ * C = A B + bias, or nothing and false where float32 is faster: where the time that 16 bits save at a multiplication, times their
+ * number, is less than what is spent on rounding A (16 times as much for each value), on scaling sums back (21) and on calls
+ * (270,000). What B takes does not count, so that its first use is computed as all later ones.
  *
  * @param sources  the tensors that B comes from; what is rounded of them is kept while they stay as they are
  */
@@ -290,16 +144,9 @@ export function multiplyRounded(
   sources: readonly number[],
 ): boolean {
   const [m, n] = [a.lines, b.lines];
-  const pays = (lines: number) => 16 * lines * depth + 21 * m * n + 270_000 < m * n * depth;
-  if (!pays(m)) return false;
-  const kept = cpu.derived(
-    sources,
-    `rounded ${n} ${depth} ${b.depthStep}`,
-    floatsOf(b, depth),
-    (to) => round(cpu, b, depth, to),
-    2,
-  );
-  if (kept === undefined && !pays(m + n)) return false;
+  if (m * n * depth <= 16 * m * depth + 21 * m * n + 270_000) return false;
+  const name = `rounded ${n} ${depth} ${b.depthStep}`;
+  const kept = cpu.derived(sources, name, floatsOf(b, depth), (to) => round(cpu, b, depth, to), 2);
   const temporary = (x: Operand) => {
     const to = cpu.alloc(floatsOf(x, depth));
     round(cpu, x, depth, to);
@@ -315,16 +162,3 @@ export function multiplyRounded(
   if (kept === undefined) cpu.free(B, floatsOf(b, depth));
   return true;
 }
-
-/** Rounds an operand: panels, then the steps of its lines. */
-function round(cpu: Cpu, x: Operand, depth: number, to: number): void {
-  const [kernel, step] =
-    x.depthStep === 4 ? (['round_rows', x.lineStep] as const) : (['round_columns', x.depthStep] as const);
-  const args = [x.at, x.lines, depth, step, pairsOf(depth), to, stepsAt(x, depth, to)];
-  cpu.parallel(kernel, panelsOf(x), 4 * x.lines * depth, args, 2);
-}
-/** Whole groups of eight k, as `round_rows` takes them. */
-const pairsOf = (depth: number): number => 4 * Math.ceil(depth / 8);
-const panelsOf = ({ lines }: Operand): number => Math.ceil(lines / LINES);
-const stepsAt = (x: Operand, depth: number, at: number): number => at + panelsOf(x) * pairsOf(depth) * PAIR_BYTES;
-const floatsOf = (x: Operand, depth: number): number => panelsOf(x) * LINES * (pairsOf(depth) + 1);
