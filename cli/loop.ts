@@ -22,6 +22,8 @@ export interface LoopOptions {
   readonly saveEvery?: number;
   /** Updates between pictures; 0: only at the end. */
   readonly pictureEvery?: number;
+  /** Runs before the first of so many updates that are left. */
+  readonly prepare?: (updates: number) => Promise<void>;
   /** Writes pictures that show how far the training is. */
   readonly pictures?: (step: number) => Promise<void>;
 }
@@ -80,6 +82,7 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
+    if (training.done < training.steps) await options.prepare?.(training.steps - training.done);
     while (training.done < training.steps && !stop) {
       const report = await training.step();
       recent.push(report);

@@ -28,6 +28,7 @@ import { flippable } from './datasets.ts';
 import { evaluateReconstruction, type FeatureStatistics, type Reconstruction } from './evaluate.ts';
 import { type LoopResult, runTraining } from './loop.ts';
 import { writeReconstructions } from './pictures.ts';
+import { CodedBatches } from './proxy-codes.ts';
 import { fingerprint, type Stage } from './runs.ts';
 import { evaluateSamples, writeSamples } from './samples.ts';
 import { TokenBatches } from './token-batches.ts';
@@ -86,12 +87,15 @@ export async function runWarmup(
   teacher: AnyTeacher,
 ): Promise<{ model: TiTok; row: StageRow }> {
   const rng = new Rng(session.seed + 1);
-  const training = trainWarmup(fitting(settings, teacher), teacher, loader(session, settings.batchSize, 2), rng);
+  const { batchSize } = settings;
+  const data = new CodedBatches(loader(session, batchSize, 2), session.dataset, teacher);
+  const training = trainWarmup(fitting(settings, teacher), teacher, data, rng);
   const { model } = training;
   const reconstruct = (images: Tensor) => decodeSoft(teacher, model.forward(images).output);
   const result = await run(session, 'warmup', training, settings, {
     stored: { model: model.config as unknown as Json },
     madeWith: { teacher: await fingerprint(teacher) },
+    prepare: (updates) => data.prepare(updates * batchSize),
     reconstruct,
   });
   const codes = model.config.codebookSize;
@@ -217,6 +221,7 @@ interface StageOptions {
   /** What other commands need to rebuild the model, beside the settings. */
   readonly stored?: Readonly<Record<string, Json>>;
   readonly madeWith?: Readonly<Record<string, string>>;
+  readonly prepare?: (updates: number) => Promise<void>;
   /** What pictures show, unless `pictures` draws them. */
   readonly reconstruct?: (images: Tensor) => Tensor;
   readonly pictures?: () => Promise<void>;
@@ -227,7 +232,7 @@ async function run(
   name: Stage,
   training: Training,
   settings: { readonly batchSize: number },
-  { stored = {}, madeWith = {}, reconstruct, pictures }: StageOptions,
+  { stored = {}, madeWith = {}, reconstruct, pictures, ...options }: StageOptions,
 ): Promise<LoopResult> {
   const { folder, preset, resume, saveEvery, pictureEvery } = session;
   const draw = () => writeReconstructions(join(folder, `${name}.png`), session, { [name]: reconstruct! });
@@ -242,6 +247,7 @@ async function run(
     saveEvery,
     pictureEvery,
     pictures: pictures ?? draw,
+    ...options,
   });
 }
 

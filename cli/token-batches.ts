@@ -1,11 +1,9 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
-import { noGrad, Rng, type RngState, tidy } from '../core/index.ts';
-import { batchOf, DataError, type ImageDataset } from '../data/index.ts';
+import { Rng, type RngState } from '../core/index.ts';
+import { DataError, type ImageDataset } from '../data/index.ts';
 import type { TokenSource } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { flippable } from './datasets.ts';
-
-const ENCODE_BATCH = 32;
+import { encodeViews, viewsOf } from './views.ts';
 
 /** A position in the endless row of batches; plain JSON. */
 interface TokenState {
@@ -43,27 +41,16 @@ export class TokenBatches implements TokenSource {
    */
   static async encode(
     model: TiTok,
-    { train, ...dataset }: ImageDataset,
+    dataset: ImageDataset,
     batchSize: number,
     seed: number,
     limit = Infinity,
   ): Promise<TokenBatches> {
-    const mayFlip = flippable(dataset);
-    const views = Array.from(train.labels, (label, index) =>
-      [false, true].filter((mirrored) => !mirrored || mayFlip(label)).map((mirrored) => ({ index, mirrored })),
-    ).flat();
+    const views = viewsOf(dataset);
     const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]!);
-    const tokens: number[] = [];
-    const labels: number[] = [];
-    for (let start = 0; start < chosen.length; start += ENCODE_BATCH) {
-      const part = chosen.slice(start, start + ENCODE_BATCH);
-      const batch = batchOf(train, Int32Array.from(part, (v) => v.index), part.map((v) => v.mirrored)); // biome-ignore format: one call
-      const ids = noGrad(() => tidy(() => model.encode(batch.images).indices));
-      for (const id of await ids.data()) tokens.push(id);
-      for (const { index } of part) labels.push(train.labels[index]!);
-      for (const t of [ids, batch.images, batch.labels]) t.dispose();
-    }
-    return new TokenBatches(Int32Array.from(tokens), Int32Array.from(labels), batchSize, seed);
+    const tokens = await encodeViews(dataset, chosen, (images) => model.encode(images).indices);
+    const labels = Int32Array.from(chosen, ({ index }) => dataset.train.labels[index]!);
+    return new TokenBatches(tokens, labels, batchSize, seed);
   }
 
   next(): { tokens: Int32Array; labels: Int32Array } {

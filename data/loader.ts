@@ -4,9 +4,16 @@ import type { ImageSet } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { toUnit } from './pixels.ts';
 
+/** An image of a set, or its mirror image. */
+export interface View {
+  readonly index: number;
+  readonly mirrored: boolean;
+}
 export interface Batch {
   readonly images: Tensor; // [batch, 3, size, size] in 0..1
   readonly labels: Tensor; // [batch] int32
+  /** What the images show, whole or a square of it. */
+  readonly views: readonly View[];
 }
 
 export interface BatchOptions {
@@ -71,14 +78,15 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
 
   return {
     next() {
-      const indices = Int32Array.from({ length: batchSize }, pick);
+      const indices = Array.from({ length: batchSize }, pick);
       const pixels = new Uint8Array(batchSize * 3 * crop * crop);
-      indices.forEach((index, i) => {
-        const flipped = mayFlip(set.labels[index]!) && drawRng.uniform() < 0.5;
+      const views = indices.map((index, i) => {
+        const view = { index, mirrored: mayFlip(set.labels[index]!) && drawRng.uniform() < 0.5 };
         const [left, top] = [drawRng.int(set.size - crop + 1), drawRng.int(set.size - crop + 1)];
-        copyWindow(set, index, { left, top, side: crop, flipped }, pixels, i * 3 * crop * crop);
+        copyWindow(set, view, { left, top, side: crop }, pixels, i * 3 * crop * crop);
+        return view;
       });
-      return toBatch(set, indices, pixels, crop);
+      return toBatch(set, views, pixels, crop);
     },
     get state() {
       return { count: set.count, epoch, position, order: epochStart, draws: drawRng.state };
@@ -105,24 +113,25 @@ export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): G
   const count = Math.min(limit, set.count);
   for (let start = 0; start < count; start += batchSize) {
     const length = Math.min(batchSize, count - start);
-    const indices = Int32Array.from({ length }, (_, i) => start + i);
-    yield toBatch(set, indices, set.images.subarray(start * each, (start + length) * each), set.size);
+    const views = Array.from({ length }, (_, i) => ({ index: start + i, mirrored: false }));
+    yield toBatch(set, views, set.images.subarray(start * each, (start + length) * each), set.size);
   }
 }
 
-/** These images of a set, at full size, mirrored where `mirrored` says so. */
-export function batchOf(set: ImageSet, indices: Int32Array, mirrored: readonly boolean[]): Batch {
+/** These views of a set, at full size. */
+export function batchOf(set: ImageSet, views: readonly View[]): Batch {
   const { size } = set;
-  const pixels = new Uint8Array(indices.length * 3 * size * size);
-  indices.forEach((index, i) => {
-    copyWindow(set, index, { left: 0, top: 0, side: size, flipped: mirrored[i]! }, pixels, i * 3 * size * size);
+  const pixels = new Uint8Array(views.length * 3 * size * size);
+  views.forEach((view, i) => {
+    copyWindow(set, view, { left: 0, top: 0, side: size }, pixels, i * 3 * size * size);
   });
-  return toBatch(set, indices, pixels, size);
+  return toBatch(set, views, pixels, size);
 }
 
-function toBatch(set: ImageSet, indices: Int32Array, pixels: Uint8Array, side: number): Batch {
-  const labels = indices.map((index) => set.labels[index]!);
-  return { images: tensor(toUnit(pixels), [indices.length, 3, side, side]), labels: tensor(labels, [indices.length]) };
+function toBatch(set: ImageSet, views: readonly View[], pixels: Uint8Array, side: number): Batch {
+  const labels = Int32Array.from(views, ({ index }) => set.labels[index]!);
+  const images = tensor(toUnit(pixels), [views.length, 3, side, side]);
+  return { images, labels: tensor(labels, [views.length]), views };
 }
 
 /** Draws a class, then one of its images, with replacement. */
@@ -149,17 +158,16 @@ interface Window {
   readonly left: number;
   readonly top: number;
   readonly side: number;
-  readonly flipped: boolean;
 }
 
-function copyWindow(set: ImageSet, index: number, window: Window, out: Uint8Array, at: number): void {
-  const { left, top, side, flipped } = window;
+function copyWindow(set: ImageSet, { index, mirrored }: View, window: Window, out: Uint8Array, at: number): void {
+  const { left, top, side } = window;
   for (let c = 0; c < 3; c++) {
     for (let y = 0; y < side; y++) {
       const from = ((index * 3 + c) * set.size + top + y) * set.size + left;
       const row = out.subarray(at + (c * side + y) * side, at + (c * side + y + 1) * side);
       row.set(set.images.subarray(from, from + side));
-      if (flipped) row.reverse();
+      if (mirrored) row.reverse();
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
-import { noGrad, type Rng, tensorScope, tidy } from '../core/index.ts';
+import { noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import {
   AdamW,
   type BatchSource,
@@ -55,7 +55,17 @@ export interface WarmupTraining extends Training {
   readonly model: TiTok;
 }
 
-export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: BatchSource, rng: Rng): WarmupTraining {
+/** Batches that may bring the teacher's codes of their images, int32 [batch, G²], so that it need not find them again. */
+export interface CodedBatchSource extends BatchSource {
+  next(): ReturnType<BatchSource['next']> & { readonly codes?: Tensor };
+}
+
+export function trainWarmup(
+  settings: WarmupSettings,
+  teacher: Teacher,
+  data: CodedBatchSource,
+  rng: Rng,
+): WarmupTraining {
   const { head, quantizeMode, proxyCodebookSize } = settings.model;
   const teacherCodes = teacher.codebook.shape[0]!;
   expectOption(head === 'proxy', 'warm-up, model.head', "'proxy'", head, 'trainSingle learns from pixels.');
@@ -91,8 +101,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Ba
       await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
     }
     using _ = tensorScope();
-    const { images } = data.next();
-    const codes = noGrad(() => tidy(() => teacher.encode(images))); // [batch, G²]
+    const { images, codes = noGrad(() => tidy(() => teacher.encode(images))) } = data.next(); // [batch, …], [batch, G²]
     const forward = () => {
       const z = model.encodeLatents(images); // [batch, C, 1, K]
       const quantized = quantised ? model.quantizeLatents(z) : undefined;
