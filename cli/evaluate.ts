@@ -1,6 +1,6 @@
 /** Figures on held-out images: PSNR, codes in use, and the Fréchet distance on MobileNetV2 features. */
 import { noGrad, resizeBilinear, type Tensor, tensor, tidy } from '../core/index.ts';
-import type { ImageSet } from '../data/index.ts';
+import { type ImageSet, toUnit } from '../data/index.ts';
 import { FrechetStatistics, frechetDistance, SquaredError } from '../eval/index.ts';
 import { CodebookUsage } from '../nn/index.ts';
 import type { MobileNetTrunk } from '../titok/index.ts';
@@ -11,10 +11,7 @@ const BATCH = 32;
 export function imagesOf(set: ImageSet, size: number, start: number, count: number): Tensor {
   const each = 3 * size * size;
   const bytes = set.images.subarray(start * each, (start + count) * each);
-  return tensor(
-    Float32Array.from(bytes, (v) => v / 255),
-    [bytes.length / each, 3, size, size],
-  );
+  return tensor(toUnit(bytes), [bytes.length / each, 3, size, size]);
 }
 
 /** Walks a set in order, batch by batch; tensors are freed after each. */

@@ -35,7 +35,9 @@ export function imagesOf(batch: Float32Array | Uint8Array, shape: readonly numbe
 
 /** 8 bits → 0..1, as float32(v / 255). */
 export function toUnit(bytes: Uint8Array): Float32Array {
-  return Float32Array.from(bytes, (v) => v / 255);
+  const values = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i]! / 255; // from() with a function takes ten times as long
+  return values;
 }
 
 /** 0..1 → 8 bits for a picture file: clamp, times 255, truncate (as published samples are written). */
