@@ -1,4 +1,7 @@
-/** Matrix products of the shapes that training runs, with `benchmark`, in GFLOP/s, on one thread and on all, in both precisions. */
+/**
+ * Matrix products of the shapes that training runs, with `benchmark`, in GFLOP/s, on one thread and on all, in both precisions. B stays
+ * as it is, like frozen weights, so that what is derived from it is kept.
+ */
 import Benchmark from 'benchmark';
 import { matmul, matmulPrecisions, openDevice, Rng, randn, setDefaultDevice, tidy } from '../core/index.ts';
 import type { BenchOptions } from './main.ts';

@@ -22,8 +22,8 @@ export interface LoopOptions {
   readonly saveEvery?: number;
   /** Updates between pictures; 0: only at the end. */
   readonly pictureEvery?: number;
-  /** Runs before the first of so many updates that are left. */
-  readonly prepare?: (updates: number) => Promise<void>;
+  /** Runs once before the first update, unless none is left. Its time counts. */
+  readonly prepare?: () => Promise<void>;
   /** Writes pictures that show how far the training is. */
   readonly pictures?: (step: number) => Promise<void>;
 }
@@ -59,12 +59,16 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
   const log = new RunLog(folder, name);
   const resumed = options.resume && existsSync(path) ? restore(training, path, options) : undefined;
   if (resumed) console.log(`${name}: ${training.done} of ${training.steps} updates are done`);
+  const started = performance.now();
+  if (training.done < training.steps) await options.prepare?.(); // Ctrl-C still ends the process: nothing has changed yet
+  const prepared = (performance.now() - started) / 1000;
   log.forgetAfter(training.done);
   let saved: number | undefined = resumed && training.done;
 
   let kept: LoopState = resumed ?? { seconds: 0, images: 0, recent: [] }; // as the checkpoint has it
   const recent = [...kept.recent];
-  const progress = new ProgressLine(name, { steps: training.steps, done: training.done, batchSize, before: kept });
+  const before = { ...kept, seconds: kept.seconds + prepared };
+  const progress = new ProgressLine(name, { steps: training.steps, done: training.done, batchSize, before });
   const save = async () => {
     kept = { ...progress.spent(training.done), recent: [...recent] };
     await saveTraining(training, path, { stage: name, preset, settings, madeWith, loop: kept });
@@ -82,7 +86,6 @@ export async function runTraining(training: Training, options: LoopOptions): Pro
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
-    if (training.done < training.steps) await options.prepare?.(training.steps - training.done);
     while (training.done < training.steps && !stop) {
       const report = await training.step();
       recent.push(report);

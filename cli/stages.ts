@@ -87,7 +87,7 @@ export async function runWarmup(
   teacher: AnyTeacher,
 ): Promise<{ model: TiTok; row: StageRow }> {
   const rng = new Rng(session.seed + 1);
-  const { batchSize } = settings;
+  const { batchSize, steps } = settings;
   const data = new CodedBatches(loader(session, batchSize, 2), session.dataset, teacher);
   const training = trainWarmup(fitting(settings, teacher), teacher, data, rng);
   const { model } = training;
@@ -95,7 +95,7 @@ export async function runWarmup(
   const result = await run(session, 'warmup', training, settings, {
     stored: { model: model.config as unknown as Json },
     madeWith: { teacher: await fingerprint(teacher) },
-    prepare: (updates) => data.prepare(updates * batchSize),
+    prepare: () => data.prepare(steps * batchSize),
     reconstruct,
   });
   const codes = model.config.codebookSize;
@@ -221,7 +221,7 @@ interface StageOptions {
   /** What other commands need to rebuild the model, beside the settings. */
   readonly stored?: Readonly<Record<string, Json>>;
   readonly madeWith?: Readonly<Record<string, string>>;
-  readonly prepare?: (updates: number) => Promise<void>;
+  readonly prepare?: () => Promise<void>;
   /** What pictures show, unless `pictures` draws them. */
   readonly reconstruct?: (images: Tensor) => Tensor;
   readonly pictures?: () => Promise<void>;
@@ -232,7 +232,7 @@ async function run(
   name: Stage,
   training: Training,
   settings: { readonly batchSize: number },
-  { stored = {}, madeWith = {}, reconstruct, pictures, ...options }: StageOptions,
+  { stored = {}, madeWith = {}, reconstruct, pictures, prepare }: StageOptions,
 ): Promise<LoopResult> {
   const { folder, preset, resume, saveEvery, pictureEvery } = session;
   const draw = () => writeReconstructions(join(folder, `${name}.png`), session, { [name]: reconstruct! });
@@ -247,7 +247,7 @@ async function run(
     saveEvery,
     pictureEvery,
     pictures: pictures ?? draw,
-    ...options,
+    ...(prepare && { prepare }),
   });
 }
 

@@ -59,6 +59,7 @@ export class CpuDevice implements Device, Cpu {
   readonly #constants = new ConstantTable(LAYOUT.constants, LAYOUT.constantCapacity);
   readonly #threads: Threads;
   readonly #derived: DerivedMemory;
+  #closed = false;
   /** By formula object and kinds, so that a call finds its kernel fast; and by what the formula says. */
   readonly #byFormula = new WeakMap<object, Map<string, Compiled>>();
   readonly #byText = new Map<string, Compiled>();
@@ -152,7 +153,11 @@ export class CpuDevice implements Device, Cpu {
   async sync(): Promise<void> {
     await this.#threads.started();
   }
+  get usable(): boolean {
+    return !this.#closed;
+  }
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#threads.close();
   }
 

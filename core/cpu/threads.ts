@@ -128,7 +128,7 @@ export class Threads {
   #kernelCount = 0;
   #lastModule = 0;
   #ready = false;
-  /** Since the last kernel that all threads ran, workers were woken. */
+  /** Sleeping workers were woken since the last kernel that all threads ran. */
   #awake = false;
   #awaitDone: (value: number, spin: number, sleep: number) => void = () => {};
   #startError: Error | undefined;
@@ -216,8 +216,9 @@ export class Threads {
   }
   /** Sleeping workers go on spinning. */
   #wake(): void {
+    if (Atomics.load(this.#control, WORD.sleepers) === 0) return;
     this.#awake = true;
-    if (Atomics.load(this.#control, WORD.sleepers) > 0) Atomics.notify(this.#control, WORD.sequence);
+    Atomics.notify(this.#control, WORD.sequence);
   }
   #allReady(): boolean {
     if (this.#startError) throw this.#startError;

@@ -170,6 +170,9 @@ test('the device of a precision is opened once, and float32 is the default', asy
   assert.notEqual(a, c);
   assert.equal(a!.matmulPrecision, 'highest');
   await c!.close();
+  const reopened = await openDevice('cpu', high);
+  assert.notEqual(reopened, c);
+  await reopened.close();
 });
 
 test('a precision that is not one is answered', () => {

@@ -128,9 +128,12 @@ function defineProduct(b: KernelBuilder): void {
 }
 
 /**
- * C = A B + bias, or nothing and false where float32 is faster: where the time that 16 bits save at a multiplication, times their
- * number, is less than what is spent on rounding A (16 times as much for each value), on scaling sums back (21) and on calls
- * (270,000). What B takes does not count, so that its first use is computed as all later ones.
+ * C = A B + bias, or nothing and false where float32 is faster. 16 bits save time where
+ *
+ *   m n depth > 16 m depth + 21 m n + 270,000      multiplications; rounding A, scaling sums back, calls
+ *
+ * in units of what is saved at one multiplication. Rounding B does not count, so that its first use is computed as all later
+ * ones; it would eat up all that is saved at m ≤ 16.
  *
  * @param sources  the tensors that B comes from; what is rounded of them is kept while they stay as they are
  */
@@ -144,7 +147,7 @@ export function multiplyRounded(
   sources: readonly number[],
 ): boolean {
   const [m, n] = [a.lines, b.lines];
-  if (m * n * depth <= 16 * m * depth + 21 * m * n + 270_000) return false;
+  if (m <= 16 || m * n * depth <= 16 * m * depth + 21 * m * n + 270_000) return false;
   const name = `rounded ${n} ${depth} ${b.depthStep}`;
   const kept = cpu.derived(sources, name, floatsOf(b, depth), (to) => round(cpu, b, depth, to), 2);
   const temporary = (x: Operand) => {

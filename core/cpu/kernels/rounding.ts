@@ -6,7 +6,7 @@
  *
  * ‖line‖ is the largest norm among its blocks of 512 values. The error of a value is half a step at most, and step / √12 as a
  * rule: 1 to 2 · 10⁻⁴ of a usual value, but more than a small value beside one that towers over its block. A value that is
- * not finite spoils its whole line. Squares are float32: values beyond 10¹⁹ count as infinite, lines with norms below 10⁻¹⁸ as 0.
+ * not finite spoils its whole line. Squares are float32: norms beyond 10¹⁹ count as infinite, those below 10⁻¹⁸ as 0.
  *
  * Lines stand in panels of 8 with pairs of neighbours side by side, [lines / 8][depth / 2][8][2], their steps behind all panels.
  */
@@ -18,7 +18,7 @@ import { eachFour, floats, ints, rowSum, type Step, TURNS, vectors } from './loc
 const k = i32.const;
 const at = i32.add;
 
-/** Norm of a line of whole numbers: rounding adds less than √512 / 2, and no value exceeds the norm. */
+/** Norm of a block of whole numbers: rounding adds less than √512 / 2, and no value exceeds the norm. */
 const BOUND = 32700;
 /** Below it squares are lost, and the norm with them. */
 const LEAST_NORM = 1e-18;
@@ -26,7 +26,7 @@ const LEAST_NORM = 1e-18;
 const ROUND = 1.5 * 2 ** 23;
 /** Lines of a panel. */
 export const LINES = 8;
-/** Bytes of the pairs of a panel's lines. */
+/** Bytes of one pair of neighbours in each of a panel's lines. */
 export const PAIR_BYTES = 4 * LINES;
 /** Values of a line whose products are added as whole numbers. */
 export const BLOCK = 512;
