@@ -10,7 +10,10 @@ export interface DeviceGiven {
   readonly matmulPrecision: string;
 }
 
-/** @param precision  of matrix products unless another is given: trainings and samples lose nothing in 16 bits, while printed ids should be the same on every machine */
+/**
+ * @param precision  of matrix products unless another is given. Trainings and samples lose nothing in 16 bits; ids that are
+ *                   printed should be the same on every machine
+ */
 export const addDeviceOptions = (command: Command, precision: MatmulPrecision): Command =>
   command
     .option('--device <name>', 'what to run on', 'cpu')

@@ -1,4 +1,4 @@
-/** All that a loader draws from a dataset, and what a frozen network says of it: worked out once, where images are drawn often. */
+/** The images that a loader can draw, and the ids that a frozen network gives them: found once instead of at every draw. */
 import { noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, type ImageDataset, type View } from '../data/index.ts';
 import { flippable } from './datasets.ts';
