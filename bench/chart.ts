@@ -19,15 +19,17 @@ export interface Chart {
 }
 
 const ROW = 24; // pixels, as all below
-const [LEFT, WIDTH, VALUES] = [330, 440, 70];
+const [WIDTH, VALUES] = [440, 70];
+const LETTER = 7; // at least the mean width of a label's letters
 const [TOP, BOTTOM] = [44, 30];
 const colours = { met: '#3b7dd8', missed: '#d9822b', line: '#222222', grid: '#dddddd', text: '#222222' };
 
 export function barChart({ title, bars, axis }: Chart): string {
+  const left = 16 + LETTER * Math.max(0, ...bars.map(({ label }) => label.length));
   const largest = 1.1 * Math.max(1, ...bars.flatMap(({ value, spread, mark = 0 }) => [value * (1 + spread / 2), mark]));
   const smallest = axis === 'linear' ? 0 : Math.min(1, ...bars.map(({ value }) => value)) / 1.2;
   const scale = axis === 'linear' ? (v: number) => v : (v: number) => Math.log10(Math.max(v, smallest));
-  const x = (v: number) => round(LEFT + (WIDTH * (scale(v) - scale(smallest))) / (scale(largest) - scale(smallest)));
+  const x = (v: number) => round(left + (WIDTH * (scale(v) - scale(smallest))) / (scale(largest) - scale(smallest)));
   const height = TOP + ROW * bars.length + BOTTOM;
   const bottom = height - BOTTOM;
   const ticks = axis === 'linear' ? steps(largest) : [1, 10, 100, 1000].filter((v) => v >= smallest && v <= largest);
@@ -40,15 +42,15 @@ export function barChart({ title, bars, axis }: Chart): string {
     const y = TOP + ROW * i;
     const [low, high] = [x(value * (1 - spread / 2)), x(value * (1 + spread / 2))];
     return [
-      text([LEFT - 8, y + 16], label, 'text-anchor="end"'),
-      `<rect x="${LEFT}" y="${y + 4}" width="${round(x(value) - LEFT)}" height="${ROW - 8}" fill="${met ? colours.met : colours.missed}"/>`,
+      text([left - 8, y + 16], label, 'text-anchor="end"'),
+      `<rect x="${left}" y="${y + 4}" width="${round(x(value) - left)}" height="${ROW - 8}" fill="${met ? colours.met : colours.missed}"/>`,
       `<line x1="${low}" x2="${high}" y1="${y + ROW / 2}" y2="${y + ROW / 2}" stroke="${colours.line}"/>`,
       ...(mark === undefined ? [] : [upright(x(mark), y + 2, y + ROW - 2, colours.line, 3)]),
-      text([LEFT + WIDTH + 8, y + 16], `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ×`),
+      text([left + WIDTH + 8, y + 16], `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ×`),
     ];
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + VALUES}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="${colours.text}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${left + WIDTH + VALUES}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="${colours.text}">`,
     `<title>${escaped(title)}</title>`,
     '<rect width="100%" height="100%" fill="#ffffff"/>',
     text([12, 22], title, 'font-size="14" font-weight="bold"'),
