@@ -1,6 +1,6 @@
 /** What the gpu.js devices promise besides right numbers: order, errors that stay with their tensor, bounded caches. */
 import assert from 'node:assert/strict';
-import test, { after } from 'node:test';
+import test, { after, type TestContext } from 'node:test';
 import { pickDevice } from '../../core/gpu/auto.ts';
 import type { GpuJsDevice } from '../../core/gpu/device.ts';
 import { loadGpuJs } from '../../core/gpu/gpujs.ts';
@@ -304,8 +304,19 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
   });
 }
 
+/** WebGPU, or a skip that says why it is absent; any other error fails the test. */
+async function webgpuOrSkip(t: TestContext): Promise<Device | undefined> {
+  try {
+    return await openDevice('webgpu');
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    t.skip(error.message);
+    return undefined;
+  }
+}
+
 test('webgpu: large results, and more layers of threads than one launch has', async (t) => {
-  const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
+  const device = await webgpuOrSkip(t);
   if (!device) return;
   const large = await T.expand(tensor([7], [1], { device }), [2 ** 22 + 5]).data();
   assert.deepEqual([large.length, large[0], large.at(-1)], [2 ** 22 + 5, 7, 7]);
@@ -323,7 +334,7 @@ test('webgpu: large results, and more layers of threads than one launch has', as
 });
 
 test('webgpu: running out of memory names the op and what is in use, and what is there stays usable', async (t) => {
-  const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
+  const device = await webgpuOrSkip(t);
   if (!device) return;
   const one = tensor([7], [1], { device });
   await one.data();
@@ -346,7 +357,7 @@ test('webgpu: running out of memory names the op and what is in use, and what is
 });
 
 test('webgpu: losing the device is an error that names the op, and a new one can be opened', async (t) => {
-  const device = await openDevice('webgpu').catch((e: Error) => t.skip(e.message));
+  const device = await webgpuOrSkip(t);
   if (!device) return;
   const x = tensor([1, 2], [2], { device });
   await x.data();

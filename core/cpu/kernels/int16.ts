@@ -91,7 +91,7 @@ function defineProduct(b: KernelBuilder): void {
       f.loop(r, rows, 1, () => {
         f.loop(c, columns, 1, () => {
           const cell = (base: I32) => at(base, i32.shl(c, k(2)));
-          const value = f32.load(at(edge, i32.add(i32.shl(r, k(5)), i32.shl(c, k(2)))));
+          const value = f32.load(cell(at(edge, i32.mul(r, k(4 * LINES)))));
           f.do(f32.store(cell(at(cp, i32.mul(r, a.ldc))), f32.add(value, f32.load(cell(from)))));
         });
         from.set(at(from, fromStep));

@@ -58,7 +58,7 @@ function defineRoundRows(b: KernelBuilder): void {
     /** Eight k of four lines → four pairs of four lines. */
     const group = (second: I32, live: (x: V128, first: number) => V128) => {
       const lines = from.map((p, i) => {
-        const half = (x: V128, first: number) => rounded(b, live(x, first), scales[i]!);
+        const half = (values: V128, first: number) => rounded(b, live(values, first), scales[i]!);
         return v.narrow(half(v.load(p), 0), half(v.load(at(p, second)), 4));
       });
       transpose4(f, L, lines, d, PAIR_BYTES);
