@@ -57,7 +57,7 @@ if (unknown !== undefined) {
 }
 for (const name of asked.length > 0 ? asked : known) {
   const rows: Row[] = [];
-  await benches[name]!({
+  await benches[name]({
     ...(threads && { threads }),
     quick: values.quick,
     print: (row, text) => {

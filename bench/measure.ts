@@ -13,7 +13,7 @@ export function figureOf(samples: readonly number[]): Figure {
   /** Quantiles between two samples are interpolated: of two, the median is the mean. */
   const at = (q: number) => {
     const place = q * (sorted.length - 1);
-    const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+    const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
     return low + (high - low) * (place % 1);
   };
   return { median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
@@ -36,14 +36,14 @@ export async function takeTurns(sides: readonly Side[], { rounds, sliceMs }: Tur
   const order = [...sides.keys()];
   for (let round = 0; round < rounds; round++) {
     for (const i of round % 2 === 0 ? order : order.toReversed()) {
-      times[i]!.push(figureOf(await sides[i]!.slice(sliceMs)).median);
+      times[i].push(figureOf(await sides[i].slice(sliceMs)).median);
     }
   }
   return times;
 }
 
 /** a over b, round by round. */
-export const ratioOf = (a: readonly number[], b: readonly number[]): Figure => figureOf(a.map((x, i) => x / b[i]!));
+export const ratioOf = (a: readonly number[], b: readonly number[]): Figure => figureOf(a.map((x, i) => x / b[i]));
 
 /**
  * The largest difference of the numbers that two sides must agree on, relative to the largest of them.
@@ -53,7 +53,7 @@ export const ratioOf = (a: readonly number[], b: readonly number[]): Figure => f
 export function difference(a: Side, b: Side, tolerance = 1e-3): number {
   const [x, y] = [a.hello.check, b.hello.check];
   const largest = Math.max(...y.map(Math.abs));
-  const apart = Math.max(...y.map((value, i) => Math.abs(value - x[i]!))) / largest;
+  const apart = Math.max(...y.map((value, i) => Math.abs(value - x[i]))) / largest;
   if (x.length === y.length && apart <= tolerance) return apart;
   throw new Error(
     `bench: expected ${a.hello.name} and ${b.hello.name} to compute the same to ${tolerance}, got ${x.slice(0, 4)} … and ${y.slice(0, 4)} … (${x.length} and ${y.length} numbers, ${apart} apart).`,

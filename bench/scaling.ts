@@ -29,9 +29,9 @@ export async function benchScaling({ threads = 2, quick, print }: BenchOptions):
       }
       const times = await takeTurns(sides, quick ? { rounds: 1, sliceMs: 1 } : { rounds: 9, sliceMs: 200 });
       for (const [i, size] of sizes.entries()) {
-        const time = figureOf(times[i]!);
-        const growth = ratioOf(times[i]!, times[0]!);
-        const work = flops(size) / flops(sizes[0]!);
+        const time = figureOf(times[i]);
+        const growth = ratioOf(times[i], times[0]);
+        const work = flops(size) / flops(sizes[0]);
         const label = `block, ${axis} ${size[axis]}`;
         const rate = flops(size) / time.median / 1e6;
         print(

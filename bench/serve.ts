@@ -23,7 +23,7 @@ export async function serve(cases: Readonly<Record<string, () => Workload | Prom
   const device = await openDevice('cpu', options);
   await device.sync(); // workers are up
   setDefaultDevice(device);
-  const { check, ...workload } = await cases[name]!();
+  const { check, ...workload } = await cases[name]();
   const numbers = 'data' in check ? await check.data() : check;
   const { matmulPrecision } = device;
   await answer({ name: 'titok-ts', version: process.version, matmulPrecision }, { ...workload, check: numbers });
@@ -39,7 +39,7 @@ export function asked(): { name: string; threads: number; matmulPrecision: Matmu
     },
   });
   const matmulPrecision = values['matmul-precision'] as MatmulPrecision;
-  return { name: positionals[0]!, threads: Number(values.threads), matmulPrecision };
+  return { name: positionals[0], threads: Number(values.threads), matmulPrecision };
 }
 
 /** Says hello and answers until stdin ends. */

@@ -55,13 +55,13 @@ export class Side {
   static async start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Side> {
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
     let complaint = '';
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint = (complaint + text).slice(-2000);
     });
     child.on('error', (error) => {
       complaint += error.message;
     });
-    child.stdin!.on('error', () => {}); // a side that died says so when it does not answer
+    child.stdin.on('error', () => {}); // a side that died says so when it does not answer
     const answers = answersOf(child);
     const { value, done } = await answers.next();
     if (done) throw new Error(`bench: ${[command, ...args].join(' ')} ended: ${complaint.trim().split('\n').at(-1)}`);

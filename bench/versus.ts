@@ -62,13 +62,13 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
     const times = await takeTurns(sides, quick ? { rounds: 1, sliceMs: 1 } : c);
 
     for (const [i, one] of own.entries()) {
-      const mine = { ...one, times: times[i]! };
+      const mine = { ...one, times: times[i] };
       const best = fastest(torch, one.threads, times.slice(own.length));
-      if (best) await printBeside(mine, best, apart[i]!, c, options);
+      if (best) await printBeside(mine, best, apart[i], c, options);
       else await printAlone(mine, absent, c, options);
     }
     if (c.speedup && counts.length === 2) {
-      const gain = ratioOf(times[0]!, times[1]!);
+      const gain = ratioOf(times[0], times[1]);
       const row = { bench, case: name, label: `${label}: 2 threads over 1`, speedup: round(gain.median) };
       print(
         { ...row, speedupSpread: round(gain.spread), floor: c.speedup },
@@ -77,7 +77,7 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
     }
     if (c.profile) {
       const last = fastest(torch, counts.at(-1)!, times.slice(own.length));
-      listOps(await own[counts.length - 1]!.side.profile(), 'titok-ts', c, options);
+      listOps(await own[counts.length - 1].side.profile(), 'titok-ts', c, options);
       if (last) listOps(await last.side.profile(), 'torch', c, options);
     }
   } finally {
@@ -172,7 +172,7 @@ async function startTorch(c: Comparison, counts: readonly number[], torch: Torch
 
 function fastest(torch: readonly TorchSide[], threads: number, times: readonly (readonly number[])[]) {
   return torch
-    .map((one, i) => ({ ...one, times: times[i]! }))
+    .map((one, i) => ({ ...one, times: times[i] }))
     .filter((one) => one.threads === threads)
     .sort((a, b) => figureOf(a.times).median - figureOf(b.times).median)[0];
 }

@@ -25,7 +25,7 @@ export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDatas
   const items = Array.from({ length: count }, (_, i) => {
     const at = Math.floor((i * validation.count) / count);
     const planes = validation.images.subarray(at * each, (at + 1) * each);
-    return { planes, label: validation.labels[at]!, name: validation.names[at]! };
+    return { planes, label: validation.labels[at], name: validation.names[at] };
   });
   return { ...dataset, validation: imageSet(items, size) };
 }

@@ -94,7 +94,7 @@ export async function evaluateReconstruction(
     usage.add(await codes.data());
     await features.add(reconstruction);
     for (const [name, t] of Object.entries(terms)) {
-      sums[name] = (sums[name] ?? 0) + ((await t.item()) * images.shape[0]!) / set.count;
+      sums[name] = (sums[name] ?? 0) + ((await t.item()) * images.shape[0]) / set.count;
       t.dispose();
     }
     reconstruction.dispose();

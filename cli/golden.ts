@@ -29,7 +29,7 @@ async function main(): Promise<number> {
   if (values.browser) await (await import('./golden/browser.ts')).runGoldenInBrowser(files, values.device, show);
   else await runHere(files, values.device, show);
   const failed = reports.filter((report) => report.status === 'fail').length;
-  const where = `${reports[0]!.device}${values.browser ? ' in Chromium' : ''}`;
+  const where = `${reports[0].device}${values.browser ? ' in Chromium' : ''}`;
   if (!values.json) console.log(`${reports.length - failed} of ${reports.length} files without a miss on ${where}`);
   return failed > 0 ? 1 : 0;
 }

@@ -22,7 +22,7 @@ export async function writeReconstructions(
   const all = noGrad(() => tidy(() => concat([images, ...Object.values(models).map((f) => tidy(() => f(images)))])));
   await writePng(
     path,
-    imageGrid(await picturesOf(all), images.shape[0]!, { rowLabels: ['input', ...Object.keys(models)] }),
+    imageGrid(await picturesOf(all), images.shape[0], { rowLabels: ['input', ...Object.keys(models)] }),
   );
   images.dispose();
   all.dispose();

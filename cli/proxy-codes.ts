@@ -34,8 +34,8 @@ export class CodedBatches implements CodedBatchSource {
   next(): ReturnType<CodedBatchSource['next']> {
     const batch = this.#batches.next();
     if (this.#codes.length === 0) return batch;
-    const rows = batch.views.map((view) => this.#codes[placeOf(view)]!);
-    const width = rows[0]!.length;
+    const rows = batch.views.map((view) => this.#codes[placeOf(view)]);
+    const width = rows[0].length;
     const codes = new Int32Array(rows.length * width);
     for (const [i, row] of rows.entries()) codes.set(row, i * width);
     return { ...batch, codes: tensor(codes, [rows.length, width]) };

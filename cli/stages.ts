@@ -74,7 +74,7 @@ export async function runTeacher(
   const { teacher } = training;
   const reconstruct = (images: Tensor) => teacher.forward(images).reconstruction;
   const result = await run(session, 'teacher', training, settings, { reconstruct });
-  const figures = await evaluate(session, teacher.codebook.shape[0]!, (images) => {
+  const figures = await evaluate(session, teacher.codebook.shape[0], (images) => {
     const { reconstruction, codes } = teacher.forward(images);
     return { reconstruction, codes };
   });

@@ -18,9 +18,9 @@ export function table(rows: readonly StageRow[]): string {
       number(r.fd, 1),
     ]),
   ];
-  const widths = cells[0]!.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)));
+  const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
   return cells
-    .map((row) => row.map((c, i) => (i === 0 ? c.padEnd(widths[i]!) : c.padStart(widths[i]!))).join('  '))
+    .map((row) => row.map((c, i) => (i === 0 ? c.padEnd(widths[i]) : c.padStart(widths[i]))).join('  '))
     .join('\n');
 }
 

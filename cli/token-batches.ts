@@ -47,9 +47,9 @@ export class TokenBatches implements TokenSource {
     limit = Infinity,
   ): Promise<TokenBatches> {
     const views = viewsOf(dataset);
-    const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]!);
+    const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]);
     const tokens = await encodeViews(dataset, chosen, (images) => model.encode(images).indices);
-    const labels = Int32Array.from(chosen, ({ index }) => dataset.train.labels[index]!);
+    const labels = Int32Array.from(chosen, ({ index }) => dataset.train.labels[index]);
     return new TokenBatches(tokens, labels, batchSize, seed);
   }
 
@@ -66,7 +66,7 @@ export class TokenBatches implements TokenSource {
     rows.forEach((row, i) => {
       tokens.set(this.#tokens.subarray(row * k, (row + 1) * k), i * k);
     });
-    return { tokens, labels: Int32Array.from(rows, (row) => this.#labels[row]!) };
+    return { tokens, labels: Int32Array.from(rows, (row) => this.#labels[row]) };
   }
 
   get state(): TokenState {

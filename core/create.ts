@@ -58,7 +58,7 @@ export async function to(t: Tensor, device: Device): Promise<Tensor> {
 function nestedShape(values: Nested): number[] {
   if (typeof values === 'number') return [];
   const inner = values.map(nestedShape);
-  if (inner.some((s) => show(s) !== show(inner[0]!))) {
+  if (inner.some((s) => show(s) !== show(inner[0]))) {
     throw new ShapeError(`tensor: expected rows of equal shape, got ${[...new Set(inner.map(show))].join(' and ')}.`);
   }
   return [values.length, ...(inner[0] ?? [])];
@@ -66,7 +66,7 @@ function nestedShape(values: Nested): number[] {
 
 function checkIds(values: ArrayLike<number>): void {
   for (let i = 0; i < values.length; i++) {
-    const v = values[i]!;
+    const v = values[i];
     if (!Number.isInteger(v) || Math.abs(v) > 2 ** 24) {
       throw new DeviceError(`tensor: expected int32 ids as whole numbers within ±2^24, got ${v} at position ${i}.`);
     }

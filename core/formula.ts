@@ -75,16 +75,16 @@ export function call(fn: FormulaFunction, ...args: Expr[]): Expr {
     if (is(a, 0)) return a;
     if (is(b, 1)) return a;
   }
-  if (fn === 'neg' && a.kind === 'call' && a.fn === 'neg') return a.args[0]!;
-  if (fn === 'where' && args[1] === args[2]) return args[1]!;
+  if (fn === 'neg' && a.kind === 'call' && a.fn === 'neg') return a.args[0];
+  if (fn === 'where' && args[1] === args[2]) return args[1];
   if (args.every((x) => x.kind === 'const')) {
     const v = args.map((x) => (x as { value: number }).value);
-    if (fn === 'neg') return constant(-v[0]!);
-    if (fn === 'add') return constant(v[0]! + v[1]!);
-    if (fn === 'sub') return constant(v[0]! - v[1]!);
-    if (fn === 'mul') return constant(v[0]! * v[1]!);
-    if (fn === 'div') return constant(v[0]! / v[1]!);
-    if (fn === 'sqrt') return constant(Math.sqrt(v[0]!));
+    if (fn === 'neg') return constant(-v[0]);
+    if (fn === 'add') return constant(v[0] + v[1]);
+    if (fn === 'sub') return constant(v[0] - v[1]);
+    if (fn === 'mul') return constant(v[0] * v[1]);
+    if (fn === 'div') return constant(v[0] / v[1]);
+    if (fn === 'sqrt') return constant(Math.sqrt(v[0]));
   }
   return raw(fn, ...args);
 }
@@ -102,7 +102,7 @@ export function formula(source: string): Formula {
   const peek = () => tokens[at];
   const take = (t?: string) => {
     if (t !== undefined && tokens[at] !== t) fail(`expected '${t}', got '${tokens[at] ?? 'the end'}'`);
-    return tokens[at++]!;
+    return tokens[at++];
   };
   const comparison = (): Expr => {
     let left = sum();
@@ -213,7 +213,7 @@ const normalDensity = (u: Expr): Expr =>
 export function spelledOut(e: Expr): Expr {
   if (e.kind !== 'call') return e;
   const args = e.args.map(spelledOut);
-  const u = args[0]!;
+  const u = args[0];
   const half = constant(0.5);
   const centred = (odd: Expr) => call('add', half, call('mul', half, odd));
   const cdf = () => centred(call('erf', call('mul', constant(Math.SQRT1_2), u)));
@@ -267,7 +267,7 @@ export function formulaSource(f: Formula, read: (name: string) => string): { bod
   const condition = (e: Expr): string => {
     if (e.kind === 'call' && (e.fn === 'lt' || e.fn === 'le' || e.fn === 'eq')) {
       const sign = { lt: '<', le: '<=', eq: '==' }[e.fn];
-      return `${text.get(e.args[0]!)} ${sign} ${text.get(e.args[1]!)}`;
+      return `${text.get(e.args[0])} ${sign} ${text.get(e.args[1])}`;
     }
     return `${text.get(e)} != 0.0`;
   };
@@ -282,7 +282,7 @@ export function formulaSource(f: Formula, read: (name: string) => string): { bod
       case 'div': return `(${a} / ${b})`;
       case 'neg': return `(0.0 - ${a})`;
       case 'lt': case 'le': case 'eq': return `(${condition(e)} ? 1.0 : 0.0)`;
-      case 'where': return `(${condition(e.args[0]!)} ? ${b} : ${c})`;
+      case 'where': return `(${condition(e.args[0])} ? ${b} : ${c})`;
       case 'erf': case 'tanh': helpers.add(e.fn); return `${e.fn}(${a})`;
       default: return `Math.${e.fn}(${[a, b].filter((x) => x !== undefined).join(', ')})`;
     } // biome-ignore format: a table of operators

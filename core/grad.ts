@@ -33,7 +33,7 @@ export function grad(
   if (Array.isArray(wrt)) return backward(loss, wrt, options);
   const names = Object.keys(wrt);
   const grads = backward(loss, Object.values(wrt), options);
-  return Object.fromEntries(names.map((name, i) => [name, grads[i]!]));
+  return Object.fromEntries(names.map((name, i) => [name, grads[i]]));
 }
 
 /**
@@ -61,7 +61,7 @@ export function valueAndGrad<K extends string, V extends Tensor | { readonly los
     for (const t of [...kept, ...grads]) scope.keep(t);
     return {
       value,
-      grads: Object.fromEntries(Object.keys(params).map((name, i) => [name, grads[i]!])) as Record<K, Tensor>,
+      grads: Object.fromEntries(Object.keys(params).map((name, i) => [name, grads[i]])) as Record<K, Tensor>,
     };
   } finally {
     scope[Symbol.dispose]();

@@ -13,8 +13,8 @@ export const remainder = (e: string, d: number): string => (d === 1 ? '0' : `(${
 /** Threads for a tensor: [last, second to last, rest]. */
 export function threads(y: Shape): number[] {
   if (y.length === 0) return [1];
-  if (y.length === 1) return [y[0]!];
-  if (y.length === 2) return [y[1]!, y[0]!];
+  if (y.length === 1) return [y[0]];
+  if (y.length === 2) return [y[1], y[0]];
   return [y.at(-1)!, y.at(-2)!, numel(y.slice(0, -2))];
 }
 
@@ -23,8 +23,8 @@ export function indices(y: Shape): string[] {
   const outer = y.slice(0, -2);
   const step = strides(outer);
   const out = outer.map((d, i) => {
-    const q = quotient('this.thread.z', step[i]!);
-    return i === 0 ? q : `(${q} - ${quotient('this.thread.z', step[i]! * d)} * ${d})`;
+    const q = quotient('this.thread.z', step[i]);
+    return i === 0 ? q : `(${q} - ${quotient('this.thread.z', step[i] * d)} * ${d})`;
   });
   if (y.length > 1) out.push('this.thread.y');
   if (y.length > 0) out.push('this.thread.x');

@@ -32,15 +32,15 @@ export function joinable<X>(entries: readonly X[], tensorOf: (entry: X) => Tenso
  */
 export function joined(tensors: readonly Tensor[]): Tensor[] {
   return joinable(tensors, (t) => t).map((group) => {
-    if (group.length === 1) return group[0]!;
-    const { device } = group[0]!;
+    if (group.length === 1) return group[0];
+    const { device } = group[0];
     const length = group.reduce((sum, t) => sum + t.size, 0);
     const handle = device.join!(group.map(refOf));
     for (const [i, piece] of device.cut!(
       handle,
       group.map((t) => t.shape),
     ).entries())
-      group[i]!.replaceHandle(piece);
+      group[i].replaceHandle(piece);
     return new Tensor({ device, handle, length, views: 0 }, [length], 'float32');
   });
 }

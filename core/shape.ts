@@ -16,7 +16,7 @@ export function strides(shape: Shape): number[] {
   let step = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
     out[i] = step;
-    step *= shape[i]!;
+    step *= shape[i];
   }
   return out;
 }

@@ -75,7 +75,7 @@ export class Tensor {
   /** The value of a tensor with one element. */
   async item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError(`item: expected a tensor with one element, got ${show(this.shape)}.`);
-    return (await this.data())[0]!;
+    return (await this.data())[0];
   }
   /** Nested rows, as for `JSON.stringify`. */
   async tolist(): Promise<unknown> {
@@ -83,7 +83,7 @@ export class Tensor {
     const build = (axis: number, from: number): unknown => {
       if (axis === this.rank) return values[from];
       const step = numel(this.shape.slice(axis + 1));
-      return Array.from({ length: this.shape[axis]! }, (_, i) => build(axis + 1, from + i * step));
+      return Array.from({ length: this.shape[axis] }, (_, i) => build(axis + 1, from + i * step));
     };
     return build(0, 0);
   }

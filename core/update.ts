@@ -62,12 +62,12 @@ export function defineUpdate<T extends string, I extends string, S extends strin
     return list;
   };
   const run = (list: readonly Tensor[], values: Scalars<S>): void => {
-    const { device } = list[0]!;
+    const { device } = list[0];
     const refs = list.map(refOf);
     if (device.update) device.update(refs.slice(0, targets.length), names, parsed, refs, values);
     else {
       const handles = oneByOne(device, name, names, parsed, refs, values);
-      for (const [i, handle] of handles.entries()) list[i]!.replaceHandle(handle);
+      for (const [i, handle] of handles.entries()) list[i].replaceHandle(handle);
     }
   };
   const update = (tensors: Readonly<Record<T | I, Tensor>>, values: Scalars<S>): void => run(checked(tensors), values);
@@ -80,7 +80,7 @@ export function defineUpdate<T extends string, I extends string, S extends strin
       const wrong = first.findIndex((t, i) => !column[i] || !sameShape(column[i].shape, t.shape));
       if (column.length !== first.length || wrong >= 0)
         throw new ShapeError(
-          `${name}: expected a list '${names[k]}' shaped like '${names[0]}', ${first.length} tensors, got ${column.length}${wrong >= 0 && column[wrong] ? `, of which ${wrong} is ${show(column[wrong].shape)} and not ${show(first[wrong]!.shape)}` : ''}.`,
+          `${name}: expected a list '${names[k]}' shaped like '${names[0]}', ${first.length} tensors, got ${column.length}${wrong >= 0 && column[wrong] ? `, of which ${wrong} is ${show(column[wrong].shape)} and not ${show(first[wrong].shape)}` : ''}.`,
         );
     });
     const rows = first.map((_, i) => {
@@ -88,25 +88,25 @@ export function defineUpdate<T extends string, I extends string, S extends strin
       return checked(Object.fromEntries(row) as Record<T | I, Tensor>);
     });
     const shared = columns.map((column) => column instanceof Tensor);
-    for (const group of joinable(rows, ([target]) => target!)) {
-      if (group.length === 1) run(group[0]!, values);
+    for (const group of joinable(rows, ([target]) => target)) {
+      if (group.length === 1) run(group[0], values);
       else runJoined(group, shared, values);
     }
   };
   /** Each column as one array: the update is that of a single, long tensor, whose pieces replace the targets. */
   const runJoined = (rows: readonly (readonly Tensor[])[], shared: readonly boolean[], values: Scalars<S>): void => {
     const [{ device }] = rows[0] as [Tensor];
-    const shapes = rows.map(([target]) => target!.shape);
+    const shapes = rows.map(([target]) => target.shape);
     const length = shapes.reduce((sum, shape) => sum + numel(shape), 0);
     const owned: Handle[] = [];
     const refs = names.map((_, k): Ref => {
-      if (shared[k]) return refOf(rows[0]![k]!);
-      const handle = device.join!(rows.map((row) => refOf(row[k]!)));
+      if (shared[k]) return refOf(rows[0][k]);
+      const handle = device.join!(rows.map((row) => refOf(row[k])));
       owned.push(handle);
       return { handle, shape: [length] };
     });
     oneByOne(device, name, names, parsed, refs, values).forEach((handle, k) => {
-      for (const [i, piece] of device.cut!(handle, shapes).entries()) rows[i]![k]!.replaceHandle(piece);
+      for (const [i, piece] of device.cut!(handle, shapes).entries()) rows[i][k].replaceHandle(piece);
       owned.push(handle);
     });
     for (const handle of owned) device.free(handle, length);
@@ -125,9 +125,9 @@ function oneByOne(
   scalars: Readonly<Record<string, number>>,
 ): Handle[] {
   return formulas.map((f, k) => {
-    const { shape } = refs[k]!;
+    const { shape } = refs[k];
     const used = f.params.filter((p) => uses(f.body, p));
-    const args = used.map((p) => (p in scalars ? scalars[p]! : refs[names.indexOf(p)]!));
+    const args = used.map((p) => (p in scalars ? scalars[p] : refs[names.indexOf(p)]));
     const call: Formula = { params: used, body: f.body };
     const handle = device.run({
       op: `${name}.${names[k]}`,
@@ -136,7 +136,7 @@ function oneByOne(
       formula: call,
       passes: () => {
         const read = (p: string) => {
-          const a = args[used.indexOf(p)]!;
+          const a = args[used.indexOf(p)];
           return typeof a === 'number' ? p : numel(a.shape) === 1 ? `${p}[0]` : `${p}[this.thread.x]`;
         };
         return [

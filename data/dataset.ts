@@ -42,7 +42,7 @@ export function imageSet(items: readonly LabelledImage[], size: number): ImageSe
 /** How many images each class has. */
 export function classCounts(set: ImageSet, classes: number): number[] {
   const counts = new Array<number>(classes).fill(0);
-  for (const label of set.labels) counts[label]!++;
+  for (const label of set.labels) counts[label]++;
   return counts;
 }
 

@@ -24,7 +24,7 @@ export async function drawIcon({ body, viewBox }: EmojiIcon, size: number): Prom
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       for (let c = 0; c < 3; c++) {
-        planes[(c * size + top + y) * size + left + x] = pixels[(y * width + x) * 4 + c]!;
+        planes[(c * size + top + y) * size + left + x] = pixels[(y * width + x) * 4 + c];
       }
     }
   }

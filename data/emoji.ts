@@ -68,8 +68,8 @@ async function drawAll(
   const work = async () => {
     while (next < icons.length) {
       const i = next++;
-      const { name, label } = icons[i]!;
-      const planes = await drawIcon(icons[i]!, size);
+      const { name, label } = icons[i];
+      const planes = await drawIcon(icons[i], size);
       if (planes) drawn[i] = { planes, label, name };
       if (++done % 64 === 0 || done === icons.length) onProgress?.(done, icons.length);
     }
@@ -93,12 +93,12 @@ function readCache(path: string, size: number): LabelledImage[] | undefined {
   if (!existsSync(path)) return undefined;
   try {
     const { tensors, metadata } = readSafetensors(path);
-    const pixels = tensors['images']!.data as Uint8Array;
-    const labels = tensors['labels']!.data as Int32Array;
-    const names: string[] = JSON.parse(metadata['names']!);
+    const pixels = tensors['images'].data as Uint8Array;
+    const labels = tensors['labels'].data as Int32Array;
+    const names: string[] = JSON.parse(metadata['names']);
     if (metadata['sha256'] !== checksum(pixels)) return undefined;
     const each = 3 * size * size;
-    return names.map((name, i) => ({ name, label: labels[i]!, planes: pixels.subarray(i * each, (i + 1) * each) }));
+    return names.map((name, i) => ({ name, label: labels[i], planes: pixels.subarray(i * each, (i + 1) * each) }));
   } catch {
     return undefined;
   }

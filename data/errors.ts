@@ -9,7 +9,7 @@ export class DataError extends Error {
 
 /** The system's own words for a failed file operation: 'ENOENT: no such file or directory'. */
 export function reason(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.trim();
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0].trim();
 }
 
 /** 632400 → '0.6 MB' */

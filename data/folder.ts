@@ -122,7 +122,7 @@ async function decodeAll(
   const work = async () => {
     while (next < files.length) {
       const i = next++;
-      const { path, label } = files[i]!;
+      const { path, label } = files[i];
       const square = centerCrop(resizeShorterEdge(await decodeImage(path), size), size);
       images[i] = { planes: toPlanes(square), label, name: path.slice(folder.length + 1) };
       onDecoded();

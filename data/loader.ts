@@ -72,7 +72,7 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
       epochStart = orderRng.state;
       order = orderRng.permutation(set.count);
     }
-    return order[position++]!;
+    return order[position++];
   };
   const pick = classBalance === 0 ? shuffled : balancedDraw(set, classBalance, drawRng);
 
@@ -81,7 +81,7 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
       const indices = Array.from({ length: batchSize }, pick);
       const pixels = new Uint8Array(batchSize * 3 * crop * crop);
       const views = indices.map((index, i) => {
-        const view = { index, mirrored: mayFlip(set.labels[index]!) && drawRng.uniform() < 0.5 };
+        const view = { index, mirrored: mayFlip(set.labels[index]) && drawRng.uniform() < 0.5 };
         const [left, top] = [drawRng.int(set.size - crop + 1), drawRng.int(set.size - crop + 1)];
         copyWindow(set, view, { left, top, side: crop }, pixels, i * 3 * crop * crop);
         return view;
@@ -129,7 +129,7 @@ export function batchOf(set: ImageSet, views: readonly View[]): Batch {
 }
 
 function toBatch(set: ImageSet, views: readonly View[], pixels: Uint8Array, side: number): Batch {
-  const labels = Int32Array.from(views, ({ index }) => set.labels[index]!);
+  const labels = Int32Array.from(views, ({ index }) => set.labels[index]);
   const images = tensor(toUnit(pixels), [views.length, 3, side, side]);
   return { images, labels: tensor(labels, [views.length]), views };
 }
@@ -149,8 +149,8 @@ function balancedDraw(set: ImageSet, balance: number, rng: Rng): () => number {
   });
   return () => {
     const at = rng.uniform() * total;
-    const group = groups[ends.findIndex((end) => at < end)]!;
-    return group[rng.int(group.length)]!;
+    const group = groups[ends.findIndex((end) => at < end)];
+    return group[rng.int(group.length)];
   };
 }
 

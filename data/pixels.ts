@@ -7,7 +7,7 @@ export function toPlanes({ width, height, data }: RgbImage): Uint8Array {
   const pixels = width * height;
   const planes = new Uint8Array(3 * pixels);
   for (let p = 0; p < pixels; p++) {
-    for (let c = 0; c < 3; c++) planes[c * pixels + p] = data[3 * p + c]!;
+    for (let c = 0; c < 3; c++) planes[c * pixels + p] = data[3 * p + c];
   }
   return planes;
 }
@@ -18,7 +18,7 @@ export function fromPlanes(planes: Float32Array | Uint8Array, width: number, hei
   const bytes = planes instanceof Uint8Array ? planes : toUint8Truncated(planes);
   const data = new Uint8Array(3 * pixels);
   for (let p = 0; p < pixels; p++) {
-    for (let c = 0; c < 3; c++) data[3 * p + c] = bytes[c * pixels + p]!;
+    for (let c = 0; c < 3; c++) data[3 * p + c] = bytes[c * pixels + p];
   }
   return { width, height, data };
 }
@@ -36,7 +36,7 @@ export function imagesOf(batch: Float32Array | Uint8Array, shape: readonly numbe
 /** 8 bits → 0..1, as float32(v / 255). */
 export function toUnit(bytes: Uint8Array): Float32Array {
   const values = new Float32Array(bytes.length);
-  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i]! / 255; // from() with a function takes ten times as long
+  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 255; // from() with a function takes ten times as long
   return values;
 }
 

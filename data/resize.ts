@@ -82,11 +82,11 @@ function resizePass(image: RgbImage, size: number, direction: 'horizontal' | 've
   const out = new Uint8Array(lines * size * 3);
   for (let line = 0; line < lines; line++) {
     for (let i = 0; i < size; i++) {
-      const { first, weights } = windows[i]!;
+      const { first, weights } = windows[i];
       for (let c = 0; c < 3; c++) {
         let sum = 2 ** (fractionBits - 1); // so that the shift rounds
         let at = first * alongIn + line * acrossIn + c;
-        for (let k = 0; k < weights.length; k++, at += alongIn) sum += data[at]! * weights[k]!;
+        for (let k = 0; k < weights.length; k++, at += alongIn) sum += data[at] * weights[k];
         out[i * alongOut + line * acrossOut + c] = Math.min(255, Math.max(0, sum >> fractionBits));
       }
     }

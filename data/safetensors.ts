@@ -121,7 +121,7 @@ function checkEntry(name: string, claim: unknown, dataBytes: number, where: stri
   const { dtype, shape, data_offsets: offsets } = claim;
   if (!isFileDType(dtype)) return fail('a dtype of F32, F16, BF16, F64, I64, I32, U8 or BOOL', dtype);
   if (!isSizes(shape)) return fail('a shape of whole numbers ≥ 0', shape);
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
+  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
     return fail('data_offsets [begin, end]', offsets);
   }
   const [begin, end] = offsets as [number, number];

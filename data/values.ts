@@ -33,7 +33,7 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
     case 'I64': {
       const words = new Int32Array(buffer, 0, 2 * count); // low, high, low, high, …
       return Int32Array.from({ length: count }, (_, i) => {
-        const low = words[2 * i]!;
+        const low = words[2 * i];
         if (words[2 * i + 1] === low >> 31) return low;
         const value = new BigInt64Array(buffer, 8 * i, 1)[0];
         throw new CheckpointError(

@@ -10,11 +10,11 @@
 export function choleskyFactor(a: Float64Array, n: number): Float64Array {
   const l = new Float64Array(n * n);
   for (let j = 0; j < n; j++) {
-    const pivot = a[j * n + j]! - dotRows(l, n, j, j, j);
-    const root = pivot > 1e-14 * a[j * n + j]! ? Math.sqrt(pivot) : 0;
+    const pivot = a[j * n + j] - dotRows(l, n, j, j, j);
+    const root = pivot > 1e-14 * a[j * n + j] ? Math.sqrt(pivot) : 0;
     l[j * n + j] = root;
     if (root === 0) continue;
-    for (let i = j + 1; i < n; i++) l[i * n + j] = (a[i * n + j]! - dotRows(l, n, i, j, j)) / root;
+    for (let i = j + 1; i < n; i++) l[i * n + j] = (a[i * n + j] - dotRows(l, n, i, j, j)) / root;
   }
   return l;
 }
@@ -24,12 +24,12 @@ export function choleskySolve(l: Float64Array, b: Float64Array, n: number, m: nu
   const x = b.slice();
   for (let column = 0; column < m; column++) {
     for (let i = 0; i < n; i++) {
-      for (let k = 0; k < i; k++) x[i * m + column]! -= l[i * n + k]! * x[k * m + column]!;
-      x[i * m + column]! /= l[i * n + i]!;
+      for (let k = 0; k < i; k++) x[i * m + column] -= l[i * n + k] * x[k * m + column];
+      x[i * m + column] /= l[i * n + i];
     }
     for (let i = n - 1; i >= 0; i--) {
-      for (let k = i + 1; k < n; k++) x[i * m + column]! -= l[k * n + i]! * x[k * m + column]!;
-      x[i * m + column]! /= l[i * n + i]!;
+      for (let k = i + 1; k < n; k++) x[i * m + column] -= l[k * n + i] * x[k * m + column];
+      x[i * m + column] /= l[i * n + i];
     }
   }
   return x;
@@ -38,6 +38,6 @@ export function choleskySolve(l: Float64Array, b: Float64Array, n: number, m: nu
 /** Σ_{k < length} L_ik L_jk */
 function dotRows(l: Float64Array, n: number, i: number, j: number, length: number): number {
   let sum = 0;
-  for (let k = 0; k < length; k++) sum += l[i * n + k]! * l[j * n + k]!;
+  for (let k = 0; k < length; k++) sum += l[i * n + k] * l[j * n + k];
   return sum;
 }

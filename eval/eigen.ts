@@ -35,35 +35,35 @@ function tridiagonalize(a: Float64Array, n: number): Tridiagonal {
   const w = new Float64Array(n);
   for (let k = 0; k < n - 1; k++) {
     const first = k + 1; // rows and columns from here on are still full
-    for (let i = first; i < n; i++) v[i] = a[i * n + k]!;
+    for (let i = first; i < n; i++) v[i] = a[i * n + k];
     const length = Math.sqrt(dot(v, v, first, n));
-    beside[k] = v[first]! < 0 ? length : -length; // the sign that does not cancel in the next line
-    v[first]! -= beside[k]!;
+    beside[k] = v[first] < 0 ? length : -length; // the sign that does not cancel in the next line
+    v[first] -= beside[k];
     const norm = Math.sqrt(dot(v, v, first, n));
     if (norm === 0) continue;
-    for (let i = first; i < n; i++) v[i]! /= norm;
+    for (let i = first; i < n; i++) v[i] /= norm;
 
     for (let i = first; i < n; i++) w[i] = 2 * dot(a, v, first, n, i * n);
     const along = dot(v, w, first, n);
-    for (let i = first; i < n; i++) w[i]! -= along * v[i]!;
+    for (let i = first; i < n; i++) w[i] -= along * v[i];
     for (let i = first; i < n; i++) {
-      const [vi, wi] = [v[i]!, w[i]!];
-      for (let j = first; j < n; j++) a[i * n + j]! -= vi * w[j]! + wi * v[j]!;
+      const [vi, wi] = [v[i], w[i]];
+      for (let j = first; j < n; j++) a[i * n + j] -= vi * w[j] + wi * v[j];
     }
   }
-  return { diagonal: Float64Array.from({ length: n }, (_, i) => a[i * n + i]!), beside };
+  return { diagonal: Float64Array.from({ length: n }, (_, i) => a[i * n + i]), beside };
 }
 
 /** Σ x[offset + i] y[i] over first ≤ i < end. */
 function dot(x: Float64Array, y: Float64Array, first: number, end: number, offset = 0): number {
   let sum = 0;
-  for (let i = first; i < end; i++) sum += x[offset + i]! * y[i]!;
+  for (let i = first; i < end; i++) sum += x[offset + i] * y[i];
   return sum;
 }
 
 /** The k-th eigenvalue is where the number of eigenvalues below x passes k. */
 function bisect({ diagonal, beside }: Tridiagonal, n: number): Float64Array {
-  const radius = (i: number) => Math.abs(beside[i]!) + Math.abs(beside[i - 1] ?? 0);
+  const radius = (i: number) => Math.abs(beside[i]) + Math.abs(beside[i - 1] ?? 0);
   const lowest = diagonal.reduce((x, d, i) => Math.min(x, d - radius(i)), Infinity); // Gershgorin's discs
   const highest = diagonal.reduce((x, d, i) => Math.max(x, d + radius(i)), -Infinity);
   const tiny = Number.EPSILON * Math.max(Math.abs(lowest), Math.abs(highest), 1e-300);
@@ -73,7 +73,7 @@ function bisect({ diagonal, beside }: Tridiagonal, n: number): Float64Array {
     let count = 0;
     let pivot = 1;
     for (let i = 0; i < n; i++) {
-      pivot = diagonal[i]! - x - (i > 0 ? beside[i - 1]! ** 2 / pivot : 0);
+      pivot = diagonal[i] - x - (i > 0 ? beside[i - 1] ** 2 / pivot : 0);
       if (Math.abs(pivot) < tiny * Number.EPSILON) pivot = -tiny * Number.EPSILON;
       if (pivot < 0) count++;
     }

@@ -33,14 +33,14 @@ export class FrechetStatistics {
     for (let row = 0; row < features.length; row += dim) {
       this.#count++;
       for (let i = 0; i < dim; i++) {
-        const x = features[row + i]!;
-        before[i] = x - mean[i]!;
-        mean[i]! += before[i]! / this.#count;
-        after[i] = x - mean[i]!;
+        const x = features[row + i];
+        before[i] = x - mean[i];
+        mean[i] += before[i] / this.#count;
+        after[i] = x - mean[i];
       }
       for (let i = 0; i < dim; i++) {
-        const scale = before[i]!;
-        for (let j = i; j < dim; j++) scatter[i * dim + j]! += scale * after[j]!;
+        const scale = before[i];
+        for (let j = i; j < dim; j++) scatter[i * dim + j] += scale * after[j];
       }
     }
     return this;
@@ -60,7 +60,7 @@ export class FrechetStatistics {
     const out = new Float64Array(dim * dim);
     for (let i = 0; i < dim; i++) {
       for (let j = i; j < dim; j++) {
-        const value = this.#scatter[i * dim + j]! / (this.#count - 1);
+        const value = this.#scatter[i * dim + j] / (this.#count - 1);
         out[i * dim + j] = value;
         out[j * dim + i] = value;
       }
@@ -93,7 +93,7 @@ export function frechetDistance(a: Gaussian, b: Gaussian): number {
   const values = symmetricEigenvalues(congruent(choleskyFactor(s1, n), s2, n), n);
   let distance = 0;
   for (let i = 0; i < n; i++) {
-    distance += (mean1[i]! - mean2[i]!) ** 2 + s1[i * n + i]! + s2[i * n + i]! - 2 * Math.sqrt(Math.max(0, values[i]!));
+    distance += (mean1[i] - mean2[i]) ** 2 + s1[i * n + i] + s2[i * n + i] - 2 * Math.sqrt(Math.max(0, values[i]));
   }
   return distance;
 }
@@ -101,7 +101,7 @@ export function frechetDistance(a: Gaussian, b: Gaussian): number {
 /** Lᵀ S L, made exactly symmetric. */
 function congruent(l: Float64Array, s: Float64Array, n: number): Float64Array {
   const y = product(transposed(l, n), product(s, l, n), n);
-  return y.map((x, at) => 0.5 * (x + y[(at % n) * n + Math.floor(at / n)]!));
+  return y.map((x, at) => 0.5 * (x + y[(at % n) * n + Math.floor(at / n)]));
 }
 
 /** a b for square matrices. */
@@ -109,12 +109,11 @@ function product(a: Float64Array, b: Float64Array, n: number): Float64Array {
   const out = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < n; k++) {
-      const x = a[i * n + k]!;
-      if (x !== 0) for (let j = 0; j < n; j++) out[i * n + j]! += x * b[k * n + j]!;
+      const x = a[i * n + k];
+      if (x !== 0) for (let j = 0; j < n; j++) out[i * n + j] += x * b[k * n + j];
     }
   }
   return out;
 }
 
-const transposed = (a: Float64Array, n: number): Float64Array =>
-  a.map((_, at) => a[(at % n) * n + Math.floor(at / n)]!);
+const transposed = (a: Float64Array, n: number): Float64Array => a.map((_, at) => a[(at % n) * n + Math.floor(at / n)]);

@@ -16,14 +16,14 @@ export function inceptionScore(logits: ArrayLike<number>, classes: number): numb
   }
   const probabilities = Array.from({ length: samples }, (_, n) => softmaxRow(logits, n * classes, classes));
   const marginal = new Float64Array(classes);
-  for (const p of probabilities) for (let k = 0; k < classes; k++) marginal[k]! += p[k]! / samples;
+  for (const p of probabilities) for (let k = 0; k < classes; k++) marginal[k] += p[k] / samples;
   const divergence = (p: Float64Array) =>
-    p.reduce((sum, value, k) => sum + value * (Math.log(value + 1e-16) - Math.log(marginal[k]! + 1e-16)), 0);
+    p.reduce((sum, value, k) => sum + value * (Math.log(value + 1e-16) - Math.log(marginal[k] + 1e-16)), 0);
   return Math.exp(probabilities.reduce((sum, p) => sum + divergence(p), 0) / samples);
 }
 
 function softmaxRow(logits: ArrayLike<number>, from: number, length: number): Float64Array {
-  const row = Float64Array.from({ length }, (_, k) => logits[from + k]!);
+  const row = Float64Array.from({ length }, (_, k) => logits[from + k]);
   const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
   const powers = row.map((x) => Math.exp(x - top));
   const total = powers.reduce((a, b) => a + b, 0);

@@ -35,23 +35,22 @@ export class LinearProbe {
     this.#classes = classes;
     this.#mean = new Float64Array(dim);
     this.#scale = new Float64Array(dim);
-    for (let i = 0; i < features.length; i++) this.#mean[i % dim]! += features[i]! / rows;
-    for (let i = 0; i < features.length; i++)
-      this.#scale[i % dim]! += (features[i]! - this.#mean[i % dim]!) ** 2 / rows;
-    for (let d = 0; d < dim; d++) this.#scale[d] = 1 / Math.sqrt(this.#scale[d]! + 1e-12);
+    for (let i = 0; i < features.length; i++) this.#mean[i % dim] += features[i] / rows;
+    for (let i = 0; i < features.length; i++) this.#scale[i % dim] += (features[i] - this.#mean[i % dim]) ** 2 / rows;
+    for (let d = 0; d < dim; d++) this.#scale[d] = 1 / Math.sqrt(this.#scale[d] + 1e-12);
 
     const n = dim + 1;
     const gram = new Float64Array(n * n);
     const target = new Float64Array(n * classes);
     for (let row = 0; row < rows; row++) {
       const x = this.#row(features, row);
-      const label = labels[row]!;
+      const label = labels[row];
       for (let i = 0; i < n; i++) {
-        target[i * classes + label]! += x[i]!;
-        for (let j = 0; j <= i; j++) gram[i * n + j]! += x[i]! * x[j]!;
+        target[i * classes + label] += x[i];
+        for (let j = 0; j <= i; j++) gram[i * n + j] += x[i] * x[j];
       }
     }
-    for (let i = 0; i < n; i++) gram[i * n + i]! += ridge * rows;
+    for (let i = 0; i < n; i++) gram[i * n + i] += ridge * rows;
     this.#weights = choleskySolve(choleskyFactor(gram, n), target, n, classes);
   }
 
@@ -63,7 +62,7 @@ export class LinearProbe {
       let best = 0;
       let highest = -Infinity;
       for (let k = 0; k < classes; k++) {
-        const score = x.reduce((sum, value, i) => sum + value * this.#weights[i * classes + k]!, 0);
+        const score = x.reduce((sum, value, i) => sum + value * this.#weights[i * classes + k], 0);
         if (score > highest) [best, highest] = [k, score];
       }
       return best;
@@ -78,7 +77,7 @@ export class LinearProbe {
   /** A standardised row with a 1 at its end. */
   #row(features: ArrayLike<number>, row: number): Float64Array {
     const x = new Float64Array(this.#dim + 1).fill(1);
-    for (let d = 0; d < this.#dim; d++) x[d] = (features[row * this.#dim + d]! - this.#mean[d]!) * this.#scale[d]!;
+    for (let d = 0; d < this.#dim; d++) x[d] = (features[row * this.#dim + d] - this.#mean[d]) * this.#scale[d];
     return x;
   }
 }

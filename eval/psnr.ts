@@ -13,7 +13,7 @@ export class SquaredError {
       );
     }
     for (let i = 0; i < original.length; i++) {
-      const difference = clamp01(reconstruction[i]!) - original[i]!;
+      const difference = clamp01(reconstruction[i]) - original[i];
       this.#sum += difference * difference;
     }
     this.#count += original.length;

@@ -36,7 +36,7 @@ export interface TokenKinds {
 
 /** The tokens of x [batch, 1+K, width] at `places`, [...places, width]; x when none are named. */
 export const tokensAt = (x: Tensor, places: Tensor | undefined): Tensor =>
-  places ? embedding(reshape(x, [-1, x.shape[2]!]), places) : x;
+  places ? embedding(reshape(x, [-1, x.shape[2]]), places) : x;
 
 /**
  * The row of ids that a generator reads: the class, then the image tokens.
@@ -58,9 +58,9 @@ export function inputSequence(config: GeneratorConfig, tokens: ArrayLike<number>
   const ids = new Int32Array(batch * (1 + latentTokens));
   for (let b = 0; b < batch; b++) {
     const row = b * (1 + latentTokens);
-    ids[row] = codebookSize + 1 + checked(labels[b]!, nullLabel(config), 'label');
+    ids[row] = codebookSize + 1 + checked(labels[b], nullLabel(config), 'label');
     for (let i = 0; i < latentTokens; i++) {
-      ids[row + 1 + i] = checked(tokens[b * latentTokens + i]!, codebookSize, 'token');
+      ids[row + 1 + i] = checked(tokens[b * latentTokens + i], codebookSize, 'token');
     }
   }
   return tensor(ids, [batch, 1 + latentTokens], { dtype: 'int32' });
@@ -78,5 +78,5 @@ export function dropLabels(
   draws: ArrayLike<number>,
   probability: number,
 ): Int32Array {
-  return Int32Array.from(labels, (label, i) => (draws[i]! < probability ? nullLabel(config) : label));
+  return Int32Array.from(labels, (label, i) => (draws[i] < probability ? nullLabel(config) : label));
 }

@@ -74,9 +74,9 @@ export function maskTokens(
   const masked = Int32Array.from(tokens);
   const masks = new Uint8Array(tokens.length);
   for (let b = 0; b < batch; b++) {
-    const n = maskedCount(length, maskRatio(draws.t[b]!, schedule));
+    const n = maskedCount(length, maskRatio(draws.t[b], schedule));
     const row = b * length;
-    const order = Array.from({ length }, (_, j) => j).sort((i, j) => draws.order[row + i]! - draws.order[row + j]!);
+    const order = Array.from({ length }, (_, j) => j).sort((i, j) => draws.order[row + i] - draws.order[row + j]);
     order.forEach((value, j) => {
       if (value >= n) return;
       masks[row + j] = 1;

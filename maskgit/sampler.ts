@@ -118,10 +118,10 @@ export async function* samplingSteps(
       if (ids[i] !== mask) continue;
       const own = values.subarray(slot * codebookSize, (slot + 1) * codebookSize);
       chosen[i] = likeliest(own, tokenNoise, i * codebookSize);
-      confidence[i] = own[chosen[i]!]!; // the logit itself, not a probability
+      confidence[i] = own[chosen[i]]; // the logit itself, not a probability
     }
     const keepNoise = noise(temperature, () => draws.confidence(step, ids.length));
-    for (let i = 0; i < ids.length; i++) confidence[i]! += noiseAt(keepNoise, i);
+    for (let i = 0; i < ids.length; i++) confidence[i] += noiseAt(keepNoise, i);
     const masked = ids.subarray(0, latentTokens).filter((id) => id === mask).length; // in the first row, for all
     const count = stillMasked(latentTokens, step, steps, masked, schedule);
     if (count > 0) maskLeastSure(chosen, confidence, latentTokens, count, mask);
@@ -200,12 +200,12 @@ function logitsOf(
     tensor(new Int32Array(values), shape, { dtype: 'int32' });
 
   const tokens = Array.from({ length: batch }, (_, row) => [...ids.subarray(row * K, (row + 1) * K)]);
-  const tokensOf = (row: number) => tokens[row % batch]!;
+  const tokensOf = (row: number) => tokens[row % batch];
   const sequence = (rows: readonly number[]) =>
     inputSequence(
       config,
       rows.flatMap(tokensOf),
-      rows.map((row) => labels[row]!),
+      rows.map((row) => labels[row]),
     );
   if (compilesShapes()) return generator.forward(sequence([...labels.keys()]), undefined, undefined, { combine });
   const rows = firstOfEach(labels.map((label, row) => `${label} ${tokensOf(row)}`));
@@ -260,7 +260,7 @@ const negativeLog = (x: number): number => -Math.log(Math.max(x, TINY));
 /** G = −log(−log u) */
 const gumbelOf = (u: number): number => negativeLog(negativeLog(u));
 const noiseAt = ({ temperature, uniforms }: Noise, i: number): number =>
-  temperature === 0 ? 0 : temperature * gumbelOf(uniforms[i]!);
+  temperature === 0 ? 0 : temperature * gumbelOf(uniforms[i]);
 
 /** e^(−i/4) */
 const DECAY = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 4));
@@ -275,7 +275,7 @@ function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, 
   let best = 0;
   let top = -Infinity;
   for (let v = 0; v < logits.length; v++) {
-    const logit = logits[v]!;
+    const logit = logits[v];
     if (logit > top) {
       best = v; // NaN never wins
       top = logit;
@@ -286,9 +286,9 @@ function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, 
   let highest = -Infinity;
   let latest = Infinity; // the best time so far, and a little more
   for (let v = 0; v < logits.length; v++) {
-    const u = uniforms[from + v]!;
-    if (1 - u > latest * DECAY[Math.min((top - logits[v]!) * quarters, 127) | 0]!) continue;
-    const score = logits[v]! + temperature * gumbelOf(u);
+    const u = uniforms[from + v];
+    if (1 - u > latest * DECAY[Math.min((top - logits[v]) * quarters, 127) | 0]) continue;
+    const score = logits[v] + temperature * gumbelOf(u);
     if (score > highest) {
       best = v;
       highest = score;
@@ -301,7 +301,7 @@ function likeliest(logits: ArrayLike<number>, { temperature, uniforms }: Noise, 
 /** Masks the `count` positions of each row with the lowest confidence, and those that equal the last of them. */
 function maskLeastSure(ids: Int32Array, confidence: Float64Array, length: number, count: number, mask: number): void {
   for (let row = 0; row < ids.length; row += length) {
-    const cutoff = confidence.slice(row, row + length).sort()[count - 1]!;
-    for (let i = row; i < row + length; i++) if (confidence[i]! <= cutoff) ids[i] = mask;
+    const cutoff = confidence.slice(row, row + length).sort()[count - 1];
+    for (let i = row; i < row + length; i++) if (confidence[i] <= cutoff) ids[i] = mask;
   }
 }

@@ -68,7 +68,7 @@ export class EmaCodebook {
     noGrad(() =>
       tidy(() => {
         const rows = latentRows(this.#quantizer, z); // [R, dim]
-        const count = rows.shape[0]!;
+        const count = rows.shape[0];
         const chosen = oneHot(indices.reshape([count]), codebookSize).mul(1 / count); // [R, codebookSize]
         const rest = 1 - this.#decay;
         moveTowards({ x: this.share, seen: chosen.sum(0).unsqueeze(1) }, { rest });

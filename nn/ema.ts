@@ -58,7 +58,7 @@ export class Ema {
   }
 
   #shadows(): Tensor[] {
-    return Object.keys(this.#params).map((name) => this.shadow[name]!);
+    return Object.keys(this.#params).map((name) => this.shadow[name]);
   }
 
   state(): { readonly step: number; readonly tensors: StateDict } {

@@ -22,7 +22,7 @@ export const truncatedNormal = (shape: Shape, std: number, rng: Rng): Tensor =>
 /** U(−a, a) with a = √(6 / (fanIn + fanOut)) for a matrix [fanOut, fanIn] (Glorot and Bengio 2010). */
 export function xavierUniform(shape: Shape, rng: Rng): Tensor {
   if (shape.length !== 2) throw new ShapeError(`xavierUniform: expected a shape [fanOut, fanIn], got ${show(shape)}.`);
-  const bound = Math.sqrt(6 / (shape[0]! + shape[1]!));
+  const bound = Math.sqrt(6 / (shape[0] + shape[1]));
   return uniform(shape, -bound, bound, rng);
 }
 

@@ -33,13 +33,13 @@ export async function kMeans(
     const members = new Int32Array(k);
     const sums = new Float64Array(k * dim);
     for (let i = 0; i < count; i++) {
-      const j = ids[i]!;
-      members[j]!++;
-      for (let d = 0; d < dim; d++) sums[j * dim + d]! += points[i * dim + d]!;
+      const j = ids[i];
+      members[j]++;
+      for (let d = 0; d < dim; d++) sums[j * dim + d] += points[i * dim + d];
     }
     for (let j = 0; j < k; j++) {
       if (members[j] === 0) centres.set(pointAt(points, dim, rng.int(count)), j * dim);
-      else for (let d = 0; d < dim; d++) centres[j * dim + d] = sums[j * dim + d]! / members[j]!;
+      else for (let d = 0; d < dim; d++) centres[j * dim + d] = sums[j * dim + d] / members[j];
     }
   }
   all.dispose();
@@ -56,8 +56,8 @@ function farApart(points: Float32Array, dim: number, k: number, rng: Rng): Float
     centres.set(centre, j * dim);
     for (let i = 0; i < count; i++) {
       let squared = 0;
-      for (let d = 0; d < dim; d++) squared += (points[i * dim + d]! - centre[d]!) ** 2;
-      distance[i] = j === 0 ? squared : Math.min(distance[i]!, squared);
+      for (let d = 0; d < dim; d++) squared += (points[i * dim + d] - centre[d]) ** 2;
+      distance[i] = j === 0 ? squared : Math.min(distance[i], squared);
     }
   }
   return centres;
@@ -67,7 +67,7 @@ function farApart(points: Float32Array, dim: number, k: number, rng: Rng): Float
 function draw(weights: Float64Array, rng: Rng): number {
   let left = rng.uniform() * weights.reduce((a, b) => a + b, 0);
   for (let i = 0; i < weights.length; i++) {
-    left -= weights[i]!;
+    left -= weights[i];
     if (left < 0) return i;
   }
   return rng.int(weights.length); // all weights are zero

@@ -17,7 +17,7 @@ export const l1 = (a: Tensor, b: Tensor): Tensor => a.sub(b).abs().mean();
 export function gradientL1(a: Tensor, b: Tensor): Tensor {
   const difference = a.sub(b);
   const along = (axis: number) => {
-    const n = difference.shape[axis]! - 1;
+    const n = difference.shape[axis] - 1;
     return l1(difference.narrow(axis, 1, n), difference.narrow(axis, 0, n));
   };
   return along(3).add(along(2));

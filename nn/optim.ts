@@ -75,7 +75,7 @@ export class AdamW {
   }: AdamWOptions) {
     this.#params = { ...params };
     this.#options = { lr, betas, eps, weightDecay, maxNorm };
-    this.#decays = new Set(Object.keys(params).filter((name) => decays(name, params[name]!.shape)));
+    this.#decays = new Set(Object.keys(params).filter((name) => decays(name, params[name].shape)));
     const zerosLike = () =>
       Object.fromEntries(
         Object.entries(params).map(([name, p]) => [name, parameter(() => zeros(p.shape, { device: p.device }))]),
@@ -114,11 +114,11 @@ export class AdamW {
     const scalars = { rest1: 1 - b1, rest2: 1 - b2, rate: lr / (1 - b1 ** t), unbias: 1 / Math.sqrt(1 - b2 ** t), eps };
     return noGrad(() =>
       tidy(() => {
-        const norm = known ?? globalNorm(names.map((name) => grads[name]!));
+        const norm = known ?? globalNorm(names.map((name) => grads[name]));
         const clip = clipCoefficient(norm, maxNorm);
         for (const decays of [true, false]) {
           const group = names.filter((name) => this.#decays.has(name) === decays);
-          const of = (dict: Readonly<Record<string, Tensor>>) => group.map((name) => dict[name]!);
+          const of = (dict: Readonly<Record<string, Tensor>>) => group.map((name) => dict[name]);
           const tensors = { m: of(this.exp_avg), v: of(this.exp_avg_sq), p: of(this.#params), g: of(grads) };
           adamw.all({ ...tensors, clip }, { ...scalars, decay: decays ? lr * weightDecay : 0 });
         }

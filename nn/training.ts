@@ -89,9 +89,9 @@ export class TrainingState {
     }
     for (const [name, m] of Object.entries(models)) loadStateDict(m, groups[name] ?? {}, { source });
     for (const [name, o] of Object.entries(optimizers))
-      o.loadState({ step: saved.optimizers[name]!, tensors: groups[`optimizer.${name}`] ?? {} }, source);
+      o.loadState({ step: saved.optimizers[name], tensors: groups[`optimizer.${name}`] ?? {} }, source);
     for (const [name, a] of Object.entries(averages))
-      a.loadState({ step: saved.averages[name]!, tensors: groups[`ema.${name}`] ?? {} }, source);
+      a.loadState({ step: saved.averages[name], tensors: groups[`ema.${name}`] ?? {} }, source);
     for (const [name, s] of Object.entries(streams)) s.state = saved.streams[name];
     this.done = saved.done;
   }

@@ -12,13 +12,13 @@ export class CodebookUsage {
   /** @throws RangeError for an id outside the codebook; nothing is counted then */
   add(ids: ArrayLike<number>): this {
     for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
+      const id = ids[i];
       if (!(id in this.counts))
         throw new RangeError(
           `CodebookUsage: expected ids in 0..${this.counts.length - 1}, got ${id} at position ${i}.`,
         );
     }
-    for (let i = 0; i < ids.length; i++) this.counts[ids[i]!]!++;
+    for (let i = 0; i < ids.length; i++) this.counts[ids[i]]++;
     this.#total += ids.length;
     return this;
   }

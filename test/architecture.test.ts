@@ -55,14 +55,14 @@ function importsOf(file: string): Import[] {
   };
   for (const [, type, names, path] of text.matchAll(/^(?:im|ex)port\s+(type\s+)?([^;'"=()]*?)\s*from\s+'([^']+)'/gm)) {
     const listed = /^\{([^}]*)\}$/
-      .exec(names!.trim())?.[1]
+      .exec(names.trim())?.[1]
       ?.split(',')
       .map((name) => name.trim())
       .filter(Boolean);
-    add(path!, type !== undefined || (listed?.every((name) => name.startsWith('type ')) ?? false), false);
+    add(path, type !== undefined || (listed?.every((name) => name.startsWith('type ')) ?? false), false);
   }
-  for (const [, path] of text.matchAll(/^import\s+'([^']+)'/gm)) add(path!, false, false);
-  for (const [, type, path] of text.matchAll(/(typeof\s+)?\bimport\(\s*'([^']+)'\s*\)/g)) add(path!, !!type, !type);
+  for (const [, path] of text.matchAll(/^import\s+'([^']+)'/gm)) add(path, false, false);
+  for (const [, type, path] of text.matchAll(/(typeof\s+)?\bimport\(\s*'([^']+)'\s*\)/g)) add(path, !!type, !type);
   return found;
 }
 
@@ -80,7 +80,7 @@ test('the scan sees what is there', () => {
 test('imports point downwards', () => {
   const wrong = imports.filter(({ from, to }) => {
     const [a, b] = [folderOf(from), folderOf(to)];
-    return a !== b && !allowed[a]!.includes(b);
+    return a !== b && !allowed[a].includes(b);
   });
   assert.deepEqual(wrong.map(show), []);
 });

@@ -16,12 +16,12 @@ const float32: Precision = { eps: 1e-2, tolerance: 1e-2 };
 /** An op's gradient on a device at `runs` random shapes. @throws Error with the shapes and both numbers where they differ */
 export const checkGradient = (op: string, device: Device, runs: number): Promise<void> =>
   forShapes(runs, (m, k, n, seed) =>
-    firstOrder(rows[op]!, device, [m, k, n], seed, device.name === 'reference' ? float64 : float32),
+    firstOrder(rows[op], device, [m, k, n], seed, device.name === 'reference' ? float64 : float32),
   );
 
 /** The gradient of the gradient, on a device that computes in float64. */
 export const checkSecondDerivative = (op: string, device: Device, runs: number): Promise<void> =>
-  forShapes(runs, (m, k, n, seed) => secondOrder(rows[op]!, device, [m, k, n], seed));
+  forShapes(runs, (m, k, n, seed) => secondOrder(rows[op], device, [m, k, n], seed));
 
 async function forShapes(
   runs: number,
@@ -36,7 +36,7 @@ async function forShapes(
 }
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  return Array.from(a).reduce((s, x, i) => s + x * b[i]!, 0);
+  return Array.from(a).reduce((s, x, i) => s + x * b[i], 0);
 }
 
 async function firstOrder(
@@ -54,14 +54,14 @@ async function firstOrder(
     row.call(
       ...shapes.map((s, i) =>
         tensor(
-          Float64Array.from(values[i]!, (x, j) => x + step * along[i]![j]!),
+          Float64Array.from(values[i], (x, j) => x + step * along[i][j]),
           s,
           { device },
         ),
       ),
     );
   const zero = values.map((x) => new Float32Array(x.length));
-  const xs = shapes.map((s, i) => tensor(values[i]!, s, { device }));
+  const xs = shapes.map((s, i) => tensor(values[i], s, { device }));
   const y = row.call(...xs);
   if (row.constant) {
     for (const g of grad(y, xs, { seed: y })) {
@@ -75,7 +75,7 @@ async function firstOrder(
   const numeric = (dot(u, await f(spacing, vs).data()) - dot(u, await f(-spacing, vs).data())) / (2 * spacing);
   const gradients = grad(y, xs, { seed: tensor(u, y.shape, { device }) });
   let exact = 0;
-  for (const [i, g] of gradients.entries()) exact += dot(await g.data(), vs[i]!);
+  for (const [i, g] of gradients.entries()) exact += dot(await g.data(), vs[i]);
   const scale =
     1 + Math.abs(exact) + (p === float32 ? (1e-6 * Math.abs(dot(u, await f(0, zero).data()))) / spacing : 0);
   if (!(Math.abs(numeric - exact) <= p.tolerance * scale))
@@ -101,7 +101,7 @@ async function secondOrder(row: Row, device: Device, axes: [number, number, numb
   const make = (step: number) =>
     shapes.map((s, i) =>
       tensor(
-        values[i]!.map((x, j) => x + step * vs[i]![j]!),
+        values[i].map((x, j) => x + step * vs[i][j]),
         s,
         { device },
       ),
@@ -111,13 +111,13 @@ async function secondOrder(row: Row, device: Device, axes: [number, number, numb
   const inner = (xs: Tensor[]): Tensor => {
     const y = row.call(...xs);
     const gs = grad(y, xs, { seed: tensor(u, y.shape, { device }), createGraph: true });
-    return gs.map((g, i) => g.mul(tensor(ws[i]!, shapes[i]!, { device })).sum()).reduce((a, b) => a.add(b));
+    return gs.map((g, i) => g.mul(tensor(ws[i], shapes[i], { device })).sum()).reduce((a, b) => a.add(b));
   };
   const eps = 1e-5;
   const numeric = ((await inner(make(eps)).item()) - (await inner(make(-eps)).item())) / (2 * eps);
   const xs = make(0);
   let exact = 0;
-  for (const [i, g] of grad(inner(xs), xs).entries()) exact += dot(await g.data(), vs[i]!);
+  for (const [i, g] of grad(inner(xs), xs).entries()) exact += dot(await g.data(), vs[i]);
   if (!(Math.abs(numeric - exact) <= 1e-5 * (1 + Math.abs(exact))))
     throw new Error(`differences give ${numeric}, vjp ${exact}`);
 }

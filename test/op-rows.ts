@@ -90,14 +90,14 @@ export const rows: Record<string, Row> = {
       [m, 1],
     ],
   },
-  expand: { call: (x) => T.expand(x, [3, x.shape[0]!, 4]), shapes: (m) => [[m, 1]] },
+  expand: { call: (x) => T.expand(x, [3, x.shape[0], 4]), shapes: (m) => [[m, 1]] },
   sum: { call: (x) => T.sum(x, [0, 2]), shapes: (m, k, n) => [[m, k, n]] },
   cumsum: { call: T.cumsum, shapes: same },
   sumOfSquares: { call: (...xs) => T.sumOfSquares(xs), shapes: (m, k, n) => [[m, k], [n]] },
   max: { call: (x) => T.max(x, 1), shapes: (m, k, n) => [[m, k, n]], apart: true },
   argmax: { call: (x) => T.argmax(x, 0), shapes: same, constant: true },
-  placeAt: { call: (g) => T.placeAt(g, ids(g, [g.shape[0]!], 3), { axis: 1, size: 3 }), shapes: (m) => [[m, 1]] },
-  pickAt: { call: (x) => T.pickAt(x, ids(x, [x.shape[1]!], x.shape[0]!), { axis: 0 }), shapes: same },
+  placeAt: { call: (g) => T.placeAt(g, ids(g, [g.shape[0]], 3), { axis: 1, size: 3 }), shapes: (m) => [[m, 1]] },
+  pickAt: { call: (x) => T.pickAt(x, ids(x, [x.shape[1]], x.shape[0]), { axis: 0 }), shapes: same },
   argsort: { call: T.argsort, shapes: same, constant: true },
 
   matmul: {
@@ -109,23 +109,23 @@ export const rows: Record<string, Row> = {
   },
   linear: { call: (x, w, b) => T.linear(x, w, b), shapes: (m, k, n) => [[2, m, k], [n, k], [n]] },
   linears: {
-    call: (x, v, w, b, c) => T.linears(x!, [v!, w!], [b!, c!]),
+    call: (x, v, w, b, c) => T.linears(x, [v, w], [b, c]),
     shapes: (m, k, n) => [[2, m, k], [n, k], [n, k], [n], [n]],
   },
-  embedding: { call: (t) => T.embedding(t, ids(t, [2, 3], t.shape[0]!)), shapes: same },
-  embeddingGrad: { call: (g) => T.embeddingGrad(g, ids(g, [g.shape[0]!], 3), { rows: 3 }), shapes: same },
-  takeAlong: { call: (x) => T.takeAlong(x, ids(x, [x.shape[0]!, 3], x.shape[1]!)), shapes: same },
+  embedding: { call: (t) => T.embedding(t, ids(t, [2, 3], t.shape[0])), shapes: same },
+  embeddingGrad: { call: (g) => T.embeddingGrad(g, ids(g, [g.shape[0]], 3), { rows: 3 }), shapes: same },
+  takeAlong: { call: (x) => T.takeAlong(x, ids(x, [x.shape[0], 3], x.shape[1])), shapes: same },
   takeAlongGrad: { call: (g) => T.takeAlongGrad(g, ids(g, g.shape, 3), { size: 3 }), shapes: same },
   softmax: { call: (x) => T.softmax(x), shapes: same, range: [-3, 3] },
   softmaxGrad: { call: T.softmaxGrad, shapes: pair },
   logSoftmax: { call: (x) => T.logSoftmax(x, 0), shapes: same, range: [-3, 3] },
   logSoftmaxGrad: { call: T.logSoftmaxGrad, shapes: pair },
   crossEntropy: {
-    call: (x) => T.crossEntropy(x, ids(x, [x.shape[0]!], x.shape[1]!), { smoothing: 0.1 }),
+    call: (x) => T.crossEntropy(x, ids(x, [x.shape[0]], x.shape[1]), { smoothing: 0.1 }),
     shapes: same,
   },
   crossEntropyGrad: {
-    call: (x, g) => T.crossEntropyGrad(x, ids(x, [x.shape[0]!], x.shape[1]!), g, { smoothing: 0.1 }),
+    call: (x, g) => T.crossEntropyGrad(x, ids(x, [x.shape[0]], x.shape[1]), g, { smoothing: 0.1 }),
     shapes: (m, k) => [[m, k], [m]],
   },
   attention: { call: (qkv) => T.attention(qkv, 2), shapes: (m, k) => [[2, m, 6 * k]] },
@@ -139,7 +139,7 @@ export const rows: Record<string, Row> = {
 
   conv2d: { call: (x, w, b) => T.conv2d(x, w, b, conv), shapes: (m, k, n) => [[2, k, 3, m + 2], [n, k, 2, 3], [n]] },
   conv2dGradInput: {
-    call: (g, w) => T.conv2dGradInput(g, w, { ...settled, size: [3, w.shape[3]! + 1] }),
+    call: (g, w) => T.conv2dGradInput(g, w, { ...settled, size: [3, w.shape[3] + 1] }),
     shapes: (m, k, n) => [
       [2, k, 3, 3],
       [k, n, 2, m],

@@ -44,7 +44,7 @@ const cell = ({ forward, gradient }: OpReport): string =>
 const table = [
   `| op | ${columns.map((c) => c.title).join(' | ')} |`,
   `|---|${columns.map(() => ':-:').join('|')}|`,
-  ...ops.map((op) => `| \`${op}\` | ${columns.map((c) => cell(c.ops[op]!)).join(' | ')} |`),
+  ...ops.map((op) => `| \`${op}\` | ${columns.map((c) => cell(c.ops[op])).join(' | ')} |`),
 ];
 const failures = columns.flatMap((c) =>
   Object.entries(c.ops).flatMap(([op, r]) =>

@@ -38,7 +38,7 @@ export async function checkOp(op: string, device: Device): Promise<OpReport> {
     forward: await outcome(async () => {
       for (const size of SIZES) await sameValues(op, device, size);
     }),
-    gradient: rows[op]!.constant ? 'none' : await outcome(() => sameGradients(op, device, SIZES[1])),
+    gradient: rows[op].constant ? 'none' : await outcome(() => sameGradients(op, device, SIZES[1])),
   };
 }
 
@@ -50,11 +50,11 @@ export const keepsSpecialValues = (device: Device): boolean => device.name === '
 export async function checkSpecialValues(op: string, device: Device): Promise<void> {
   using _ = tensorScope();
   const pairs = SPECIAL.flatMap((a) => SPECIAL.map((b) => [a, b] as const));
-  const row = rows[op]!;
+  const row = rows[op];
   const run = (on: Device): Tensor => {
     const x = (i: number) =>
       tensor(
-        Float64Array.from(pairs, (p) => p[i % 2]!),
+        Float64Array.from(pairs, (p) => p[i % 2]),
         [pairs.length],
         { device: on },
       );
@@ -62,7 +62,7 @@ export async function checkSpecialValues(op: string, device: Device): Promise<vo
   };
   const [want, got] = [await run(await openDevice('reference')).data(), await run(device).data()];
   for (const [i, w] of want.entries()) {
-    const equal = Number.isFinite(w) ? Math.abs(got[i]! - w) <= 1e-5 * Math.max(1, Math.abs(w)) : Object.is(got[i], w);
+    const equal = Number.isFinite(w) ? Math.abs(got[i] - w) <= 1e-5 * Math.max(1, Math.abs(w)) : Object.is(got[i], w);
     if (!equal) throw new Error(`${op}(${pairs[i]}): expected ${w}, got ${got[i]}`);
   }
 }
@@ -82,12 +82,12 @@ async function sameGradients(op: string, device: Device, size: Size): Promise<vo
   };
   const [want, got] = [gradients(await openDevice('reference')), gradients(device)];
   for (const [i, g] of got.entries()) {
-    await same(g, want[i]!, 10 * tolerance(op, device.name), `gradient ${i}, sizes ${size}`);
+    await same(g, want[i], 10 * tolerance(op, device.name), `gradient ${i}, sizes ${size}`);
   }
 }
 
 function apply(op: string, device: Device, size: Size): { xs: Tensor[]; y: Tensor } {
-  const row = rows[op]!;
+  const row = rows[op];
   const rng = new Rng(1);
   const xs = row.shapes(...size).map((shape) => tensor(draw(row, shape, rng), shape, { device }));
   return { xs, y: row.call(...xs) };
@@ -100,7 +100,7 @@ async function same(got: Tensor, want: Tensor, tolerance: number, where: string)
   const [w, g] = [await want.data(), await got.data()];
   const rms = Math.sqrt(Array.from(w).reduce((s, x) => s + x * x, 0) / Math.max(1, w.length));
   for (let i = 0; i < w.length; i++) {
-    const allowed = tolerance && tolerance * Math.max(Math.abs(w[i]!), rms) + ROUNDING;
-    if (!(Math.abs(g[i]! - w[i]!) <= allowed)) throw differ(`${w[i]} ± ${allowed}`, `${g[i]} at ${i}`);
+    const allowed = tolerance && tolerance * Math.max(Math.abs(w[i]), rms) + ROUNDING;
+    if (!(Math.abs(g[i] - w[i]) <= allowed)) throw differ(`${w[i]} ± ${allowed}`, `${g[i]} at ${i}`);
   }
 }

@@ -24,8 +24,8 @@ const examples = pages.flatMap((page): Example[] =>
   [...read(page).matchAll(/^```ts\n((?:(?!^```)[\s\S])*)^```\n+```text\n((?:(?!^```)[\s\S])*)^```$/gm)].map(
     ([, code, output]) => ({
       page,
-      code: code!,
-      output: output!,
+      code: code,
+      output: output,
     }),
   ),
 );
@@ -63,7 +63,7 @@ for (const [i, { page, code, output }] of examples.entries()) {
 test('links lead to files that are there', () => {
   for (const page of pages) {
     for (const [, target] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
-      assert.ok(existsSync(join(root, dirname(page), target!)), `${page} links to ${target}, which is not there`);
+      assert.ok(existsSync(join(root, dirname(page), target)), `${page} links to ${target}, which is not there`);
     }
   }
 });
@@ -73,7 +73,7 @@ test('files named in the documentation are there', () => {
     for (const [, path] of read(page).matchAll(
       /`((?:core|nn|titok|maskgit|data|eval|cli|bench|docs|test)\/[\w./-]*)`/g,
     )) {
-      assert.ok(existsSync(join(root, path!)), `${page} names ${path}, which is not there`);
+      assert.ok(existsSync(join(root, path)), `${page} names ${path}, which is not there`);
     }
   }
 });
@@ -82,7 +82,7 @@ test('npm scripts named in the documentation exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const page of pages) {
     for (const [, name] of read(page).matchAll(/npm run (?:--silent )?([\w:]+)/g)) {
-      assert.ok(scripts[name!], `${page}: expected a script of package.json, got '${name}'`);
+      assert.ok(scripts[name], `${page}: expected a script of package.json, got '${name}'`);
     }
   }
 });

@@ -16,7 +16,7 @@ console.log(
 );
 for (const name of names) {
   const { losses, msPerStep, launches, hostMs, live } = await trainOn(name, steps);
-  const values = marks.map((m) => losses[m]!.toFixed(6).padStart(12)).join('');
+  const values = marks.map((m) => losses[m].toFixed(6).padStart(12)).join('');
   const figures = launches
     ? `${launches.toFixed(0).padStart(16)}${hostMs.toFixed(1).padStart(15)}${String(live.at(-1)!.device!.kernels).padStart(10)}`
     : '';

@@ -52,7 +52,7 @@ export function smallTraining(steps: number, changes: Changes = {}): SingleTrain
   const shape = [batchSize, 3, model.imageSize, model.imageSize];
   const pictures = Array.from({ length: 4 }, () => uniform(shape, 0, 1, rng));
   const labels = uniform([batchSize], 0, 1, rng);
-  const data = { next: () => ({ images: pictures[data.state++ % 4]!, labels }), state: 0 };
+  const data = { next: () => ({ images: pictures[data.state++ % 4], labels }), state: 0 };
   const schedule = { scheduleSteps: steps, continuousSteps: Math.floor(steps / 3) };
   return trainSingle({ ...settings, ...schedule }, data as BatchSource, rng);
 }
@@ -74,7 +74,7 @@ export async function trainOn(name: string, steps: number, changes: Changes = {}
         started = performance.now();
         gpu?.resetProfile();
       }
-      run.losses.push((await training.step())['loss']!);
+      run.losses.push((await training.step())['loss']);
       if (i % 20 !== 19 && i !== steps - 1) continue;
       await device.sync();
       const now = gpu?.stats();

@@ -55,7 +55,7 @@ export class TiTokDecoder {
     const [batch, tokenSize, , latentCount] = z.shape as [number, number, number, number];
     const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, latentCount]))); // [batch, K, width]
     tap?.('decoder_embed', embedded);
-    const width = embedded.shape[2]!;
+    const width = embedded.shape[2];
     const g = this.grid;
 
     const masks = expand(this.mask_token, [batch, g * g, width]);

@@ -38,7 +38,7 @@ export class PatchDiscriminator implements Discriminator {
     const widths = [hiddenChannels, ...Array.from({ length: stages }, (_, s) => hiddenChannels * 2 ** s)];
     const last = widths.at(-1)!;
     this.block_in = { 0: new Conv2d(3, hiddenChannels, 5, rng, { padding: 2 }) };
-    this.blocks = Array.from({ length: stages }, (_, s) => stage(widths[s]!, widths[s + 1]!, rng));
+    this.blocks = Array.from({ length: stages }, (_, s) => stage(widths[s], widths[s + 1], rng));
     this.to_logits = { 0: new Conv2d(last, last, 1, rng), 2: new Conv2d(last, 1, 5, rng, { padding: 2 }) };
   }
 
@@ -101,7 +101,7 @@ export class SmallDiscriminator implements Discriminator {
 
   constructor(rng: Rng) {
     const widths = [3, 32, 48, 96];
-    this.convs = widths.slice(1).map((width, i) => new Conv2d(widths[i]!, width, 3, rng, { padding: 1 }));
+    this.convs = widths.slice(1).map((width, i) => new Conv2d(widths[i], width, 3, rng, { padding: 1 }));
     this.to_logits = new Conv2d(96, 1, 3, rng, { padding: 1 });
   }
 

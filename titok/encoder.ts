@@ -43,7 +43,7 @@ export class TiTokEncoder {
     const features = this.patch_embed.forward(images); // [batch, width, G, G]
     tap?.('patch_embed', features);
     const [batch, width, g] = features.shape as [number, number, number];
-    const latentCount = latentTokens.shape[0]!;
+    const latentCount = latentTokens.shape[0];
 
     const patches = transpose(reshape(features, [batch, width, g * g])); // [batch, G², width]
     const image = concat([repeat(this.class_embedding, batch), patches], 1).add(this.positional_embedding);

@@ -104,10 +104,10 @@ export class LeanDecoder implements PixelDecoder {
 
   constructor({ stem, resBlocks, dim }: LeanTeacherConfig, rng: Rng) {
     const widths = [...stem.toReversed(), 3]; // 96, 24, 3
-    this.conv_in = new Conv2d(dim, widths[0]!, 3, rng, { padding: 1 });
-    this.blocks = Array.from({ length: resBlocks }, () => new IdentityBlock(widths[0]!, rng));
-    this.norm_out = norm(widths[0]!);
-    this.up = stem.map((_, i) => new Conv2d(widths[i]!, widths[i + 1]!, 3, rng, { padding: 1 }));
+    this.conv_in = new Conv2d(dim, widths[0], 3, rng, { padding: 1 });
+    this.blocks = Array.from({ length: resBlocks }, () => new IdentityBlock(widths[0], rng));
+    this.norm_out = norm(widths[0]);
+    this.up = stem.map((_, i) => new Conv2d(widths[i], widths[i + 1], 3, rng, { padding: 1 }));
     this.patch_path = new Conv2d(dim, 3 * 4 ** stem.length, 1, rng);
   }
 
@@ -169,7 +169,7 @@ export async function startFromPca(teacher: LeanTeacher, images: Tensor): Promis
       const [pixel, colour] = [Math.floor(i / 3), i % 3];
       project[d * size + colour * f * f + pixel] = weight;
       restore[i * dim + d] = weight;
-      offset[d]! -= weight * mean[i]!;
+      offset[d] -= weight * mean[i];
     }
   }
   encoder.patch_path.weight.assign(project);

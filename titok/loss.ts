@@ -129,7 +129,7 @@ export function reconstructionLoss(parts: ReconstructionParts, weights: Reconstr
 }
 
 /** KL divergence summed over channels and tokens, averaged over the batch. */
-export const klLoss = (posterior: Posterior): Tensor => klDivergence(posterior).sum().div(posterior.mean.shape[0]!);
+export const klLoss = (posterior: Posterior): Tensor => klDivergence(posterior).sum().div(posterior.mean.shape[0]);
 
 /** Weight of LeCam in the discriminator's loss. */
 export const lecamWeight = 0.001;
@@ -171,7 +171,7 @@ function summed<Name extends string>(
   for (const [name, [weight, term]] of Object.entries<readonly [number, Tensor | undefined]>(terms)) {
     named[name] = term ? reshape(term, []) : zeros([]);
     if (!term || weight === 0) continue;
-    const part = weight === 1 ? named[name]! : named[name]!.mul(weight);
+    const part = weight === 1 ? named[name] : named[name].mul(weight);
     loss = loss ? loss.add(part) : part;
   }
   return { ...named, loss: loss ?? zeros([]) } as Terms<Name>;

@@ -11,7 +11,7 @@ export interface Posterior {
 
 /** Splits an encoder's output [batch, 2C, 1, K] into mean and log-variance. */
 export function posteriorOf(moments: Tensor): Posterior {
-  const channels = moments.shape[1]! / 2;
+  const channels = moments.shape[1] / 2;
   const mean = narrow(moments, 1, 0, channels);
   const logvar = clamp(narrow(moments, 1, channels, channels), -30, 20);
   return { mean, logvar, std: exp(logvar.mul(0.5)) };

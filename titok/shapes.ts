@@ -72,18 +72,18 @@ function vqganDecoder({ hiddenChannels, channelMult, resBlocks, zChannels }: Vqg
         ...(l > 0 && conv(`up.${l}.upsample_conv`, w, w, 3)),
       })),
     ),
-    ...norm('norm_out', widths[0]!),
-    ...conv('conv_out', widths[0]!, 3, 3),
+    ...norm('norm_out', widths[0]),
+    ...conv('conv_out', widths[0], 3, 3),
   };
 }
 
 function leanDecoder({ stem, resBlocks, dim }: LeanTeacherConfig): ParameterShapes {
   const widths = [...stem.toReversed(), 3];
   return {
-    ...conv('conv_in', dim, widths[0]!, 3),
-    ...residual('blocks', resBlocks, widths[0]!, widths[0]!),
-    ...norm('norm_out', widths[0]!),
-    ...merge(stem.map((_, i) => conv(`up.${i}`, widths[i]!, widths[i + 1]!, 3))),
+    ...conv('conv_in', dim, widths[0], 3),
+    ...residual('blocks', resBlocks, widths[0], widths[0]),
+    ...norm('norm_out', widths[0]),
+    ...merge(stem.map((_, i) => conv(`up.${i}`, widths[i], widths[i + 1], 3))),
     ...conv('patch_path', dim, 3 * 4 ** stem.length, 1),
   };
 }

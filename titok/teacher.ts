@@ -52,7 +52,7 @@ export function codeLatents(codes: Tensor, codebook: Tensor): Tensor {
   const count = codes.size / batch;
   const g = Math.round(Math.sqrt(count));
   const rows = embedding(codebook, reshape(codes, [batch, count])); // [batch, g·g, dim]
-  return reshape(transpose(rows), [batch, codebook.shape[1]!, g, g]);
+  return reshape(transpose(rows), [batch, codebook.shape[1], g, g]);
 }
 
 /**
@@ -65,7 +65,7 @@ export function codeLatents(codes: Tensor, codebook: Tensor): Tensor {
 export function softLatents(logits: Tensor, codebook: Tensor): Tensor {
   const [batch, codes, h, w] = logits.shape as [number, number, number, number];
   const p = softmax(reshape(logits, [batch, codes, h * w]), 1);
-  return reshape(matmul(codebook, p, { transposeA: true }), [batch, codebook.shape[1]!, h, w]);
+  return reshape(matmul(codebook, p, { transposeA: true }), [batch, codebook.shape[1], h, w]);
 }
 
 /** Images of codes [batch, g·g] or [batch, g, g]. */

@@ -87,7 +87,7 @@ export async function trainTeacher(
   }
 
   /** [batch, dim, g, g] → as the quantiser takes them, [batch, dim, 1, g·g]. */
-  const inARow = (z: Tensor) => reshape(z, [z.shape[0]!, z.shape[1]!, 1, -1]);
+  const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
 
   async function step() {
     const quantised = state.done >= settings.continuousSteps;
@@ -112,7 +112,7 @@ export async function trainTeacher(
     }));
     optimizer.step(grads, { lr: rate(state.done), norm });
     if (averaged && 'latents' in value) {
-      codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0]!, 1, -1]), rng);
+      codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0], 1, -1]), rng);
     }
     state.done++;
     return { ...report, ...decibels(report.mse), learningRate: rate(state.done - 1) };

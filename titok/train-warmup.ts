@@ -67,7 +67,7 @@ export function trainWarmup(
   rng: Rng,
 ): WarmupTraining {
   const { head, quantizeMode, proxyCodebookSize } = settings.model;
-  const teacherCodes = teacher.codebook.shape[0]!;
+  const teacherCodes = teacher.codebook.shape[0];
   expectOption(head === 'proxy', 'warm-up, model.head', "'proxy'", head, 'trainSingle learns from pixels.');
   expectOption(quantizeMode === 'vq', 'warm-up, model.quantizeMode', "'vq'", quantizeMode);
   expectOption(

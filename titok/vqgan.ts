@@ -96,7 +96,7 @@ export class VqganEncoder {
     const { first, widths, last } = levels(config);
     this.conv_in = new Conv2d(3, first, 3, rng, { padding: 1, bias: false });
     this.down = widths.map(
-      (width, l) => new DownLevel(l === 0 ? first : widths[l - 1]!, width, l < widths.length - 1, config, rng),
+      (width, l) => new DownLevel(l === 0 ? first : widths[l - 1], width, l < widths.length - 1, config, rng),
     );
     this.mid = blocks(config.resBlocks, last, last, rng);
     this.norm_out = norm(last);
@@ -125,8 +125,8 @@ export class VqganDecoder implements PixelDecoder {
     this.conv_in = new Conv2d(config.zChannels, last, 3, rng, { padding: 1 });
     this.mid = blocks(config.resBlocks, last, last, rng);
     this.up = widths.map((width, l) => new UpLevel(widths[l + 1] ?? last, width, l > 0, config, rng));
-    this.norm_out = norm(widths[0]!);
-    this.conv_out = new Conv2d(widths[0]!, 3, 3, rng, { padding: 1 });
+    this.norm_out = norm(widths[0]);
+    this.conv_out = new Conv2d(widths[0], 3, 3, rng, { padding: 1 });
   }
 
   forward(z: Tensor, tap?: Tap): Tensor {

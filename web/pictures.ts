@@ -8,9 +8,9 @@ export function showPictures(container: HTMLElement, { originals, reconstruction
     ...originals.map((original, i) => {
       const figure = document.createElement('figure');
       const caption = document.createElement('figcaption');
-      caption.textContent = ids ? shortened(ids[i]!) : 'not in tokens yet';
+      caption.textContent = ids ? shortened(ids[i]) : 'not in tokens yet';
       caption.title = ids?.[i]?.join(' ') ?? '';
-      figure.append(canvasOf(original, 'original'), canvasOf(reconstructions[i]!, 'reconstruction'), caption);
+      figure.append(canvasOf(original, 'original'), canvasOf(reconstructions[i], 'reconstruction'), caption);
       return figure;
     }),
   );

@@ -25,7 +25,7 @@ export async function train(start: Start, report: (report: Report) => void, stop
   while (training.done < training.steps && !stopped()) {
     const { loss, mse } = await training.step();
     const { done } = training;
-    report({ kind: 'step', done, loss, squaredError: mse! });
+    report({ kind: 'step', done, loss, squaredError: mse });
     if (done === 1 || done % picturesEvery === 0) report(await look(learner, shown));
     await otherMessages();
   }
@@ -47,7 +47,7 @@ function split({ pictures }: Start, rng: Rng): { learned: ImageSet; shown: Image
 
 async function look({ look, training }: Learner, set: ImageSet): Promise<Pictures> {
   using _ = tensorScope();
-  const { images } = [...inOrder(set, set.count)][0]!;
+  const { images } = [...inOrder(set, set.count)][0];
   const { output, ids } = look(images);
   const pixels = Float32Array.from(await output.data());
   const each = 3 * imageSize * imageSize;

@@ -47,7 +47,7 @@ export function drawShapes(count: number, size: number, rng: Rng): LabelledImage
   const names = Object.keys(shapes);
   return Array.from({ length: count }, (_, i) => {
     const label = i % names.length;
-    return { planes: toPlanes(drawShape(shapes[names[label]!]!, size, rng)), label, name: `${names[label]} ${i}` };
+    return { planes: toPlanes(drawShape(shapes[names[label]], size, rng)), label, name: `${names[label]} ${i}` };
   });
 }
 
@@ -69,7 +69,7 @@ function drawShape(shape: Shape, size: number, rng: Rng): RgbImage {
       const behind = rgb(shaded(ground, 0.08 * (0.5 - py / size)));
       const front = rgb(shaded(paint, 0.12 * dy));
       for (let c = 0; c < 3; c++) {
-        data[3 * (py * size + px) + c] = Math.round(255 * (behind[c]! + cover * (front[c]! - behind[c]!)));
+        data[3 * (py * size + px) + c] = Math.round(255 * (behind[c] + cover * (front[c] - behind[c])));
       }
     }
   }

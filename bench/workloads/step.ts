@@ -50,14 +50,14 @@ async function tiny(): Promise<Workload> {
   const training = trainWarmup(settings, teacher, always(images(16, 32)), new Rng(0));
   const { model } = training;
   filled(model);
-  followCodes(training.state.groups()['codebook']!['sum']!, model.quantize!.embedding.weight);
+  followCodes(training.state.groups()['codebook']['sum'], model.quantize!.embedding.weight);
   const run = async () => (await training.step()).loss;
   return { run, check: await firstLosses(run), parameters: countParameters(model) };
 }
 
 /** The codebook's moving sums as they are when every code has had the same share. */
 function followCodes(sum: Tensor, codes: Tensor): void {
-  noGrad(() => tidy(() => sum.assign(codes.mul(1 / codes.shape[0]!))));
+  noGrad(() => tidy(() => sum.assign(codes.mul(1 / codes.shape[0]))));
 }
 
 await serve({ s1, tiny });

@@ -18,7 +18,7 @@ export const browserBuild = {
 /** One script from one entry and all that it imports, gpu.js included. */
 export async function bundle(entry: URL, minify = false): Promise<string> {
   const { outputFiles } = await build({ ...browserBuild, entryPoints: [fileURLToPath(entry)], write: false, minify });
-  return outputFiles[0]!.text;
+  return outputFiles[0].text;
 }
 
 /**

@@ -59,7 +59,7 @@ export async function callPage<A extends Api, Name extends keyof A & string>(
 ): Promise<Awaited<ReturnType<A[Name]>>> {
   const answer = await page.evaluate(
     ({ name, args }) =>
-      (globalThis as unknown as Record<string, (...a: unknown[]) => Promise<unknown>>)[name]!(...args).then(
+      (globalThis as unknown as Record<string, (...a: unknown[]) => Promise<unknown>>)[name](...args).then(
         (value) => ({ value }),
         (error) => ({ error: { name: String(error.name), message: String(error.message) } }),
       ),

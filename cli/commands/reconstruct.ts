@@ -25,7 +25,7 @@ export function addReconstruct(program: Command): void {
       await writePng(
         output,
         imageGrid(
-          inputs.flatMap((image, i) => [image, outputs[i]!]),
+          inputs.flatMap((image, i) => [image, outputs[i]]),
           2,
           { columnLabels },
         ),

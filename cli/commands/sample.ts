@@ -49,7 +49,7 @@ export function addSample(program: Command): void {
 function classOf(text: string, classes: readonly string[]): string {
   if (classes.includes(text)) return text;
   const found = classes.filter((name) => name.toLowerCase().startsWith(text.toLowerCase()));
-  if (found.length === 1) return found[0]!;
+  if (found.length === 1) return found[0];
   const names = classes.map((name) => `'${name}'`).join(', ');
   throw new OptionError(`--class: expected one of ${names}, got '${text}'${suggestion(text, classes)}.`);
 }

@@ -104,7 +104,7 @@ const prepare: Readonly<Record<Stage, (given: SessionGiven, preset: Preset, fold
   async teacher(given, preset, folder) {
     const kind = given['teacher'] as string | undefined;
     const config =
-      kind === undefined ? preset.teacher.teacher : teachers[choice('--teacher', kind, Object.keys(teachers))]!;
+      kind === undefined ? preset.teacher.teacher : teachers[choice('--teacher', kind, Object.keys(teachers))];
     const asked = { ...preset, teacher: { ...preset.teacher, teacher: config } };
     const settings = settingsOf('teacher', given, asked, folder);
     expectNone({ teacher: { ...leanTeacher, ...laptopVqgan } }, settings, given, `a ${settings.teacher.kind} teacher`);

@@ -132,14 +132,14 @@ function relativeError(got: Values, expected: Values, scale: number, { norm = 'm
   let energy = 0;
   for (let i = 0; i < expected.length; i++) {
     if (Object.is(got[i], expected[i]) || got[i] === expected[i]) {
-      energy += expected[i]! ** 2;
+      energy += expected[i] ** 2;
       continue;
     }
-    const difference = Math.max(0, Math.abs(got[i]! - expected[i]!) - (slack?.[i] ?? 0));
+    const difference = Math.max(0, Math.abs(got[i] - expected[i]) - (slack?.[i] ?? 0));
     if (Number.isNaN(difference)) return Number.POSITIVE_INFINITY;
     worst = Math.max(worst, difference);
     squares += difference ** 2;
-    energy += expected[i]! ** 2;
+    energy += expected[i] ** 2;
   }
   if (norm === 'l2') return Math.sqrt(squares / (energy || 1));
   return worst / (scale || 1);
@@ -147,12 +147,12 @@ function relativeError(got: Values, expected: Values, scale: number, { norm = 'm
 
 function largest(values: Values): number {
   let m = 0;
-  for (let i = 0; i < values.length; i++) m = Math.max(m, Math.abs(values[i]!));
+  for (let i = 0; i < values.length; i++) m = Math.max(m, Math.abs(values[i]));
   return m;
 }
 
 function count(values: Values, f: (value: number, i: number) => boolean): number {
   let n = 0;
-  for (let i = 0; i < values.length; i++) if (f(values[i]!, i)) n++;
+  for (let i = 0; i < values.length; i++) if (f(values[i], i)) n++;
   return n;
 }

@@ -65,7 +65,7 @@ export class GoldenFile {
     return this.#entry(key).data;
   }
   scalar(key: string): number {
-    return this.values(key)[0]!;
+    return this.values(key)[0];
   }
   /** On the default device. */
   tensor(key: string): Tensor {

@@ -105,7 +105,7 @@ async function generatorStep(stage2: Stage2, check: Comparison, prefix: string, 
     await check.check(`${prefix}loss/${name}`, mul(terms.quantizerLoss, losses.quantizer_weight)); // the codes are frozen
   }
   const [atReconstruction] = grad(terms.loss, [reconstruction]);
-  await check.check(`${prefix}grad_reconstruction`, atReconstruction!);
+  await check.check(`${prefix}grad_reconstruction`, atReconstruction);
   await check.checkAll(`${prefix}grad/`, grad(terms.loss, pick(stateDict(stage2.model), isTrainedInStage2)));
 }
 

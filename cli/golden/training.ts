@@ -142,7 +142,7 @@ class RoundingNoise {
       this.#relative[name] ??= new Float64Array(g.length);
       const relative = this.#relative[name];
       g.forEach((v, i) => {
-        relative[i] = Math.max(relative[i]!, Math.abs(v) / largest);
+        relative[i] = Math.max(relative[i], Math.abs(v) / largest);
       });
     }
   }

@@ -30,7 +30,7 @@ export class DerivedMemory {
   /** See Cpu.derived. */
   get(...[sources, name, floats, make, fromUse]: Parameters<Cpu['derived']>): number | undefined {
     const key = `${sources} ${name}`;
-    const found = this.#pieces.get(sources[0]!)?.get(key);
+    const found = this.#pieces.get(sources[0])?.get(key);
     if (found?.at !== undefined) return found.at;
     if (!found && fromUse > 1) {
       this.#add(key, { sources, floats });

@@ -119,16 +119,16 @@ export class CpuDevice implements Device, Cpu {
     scalars: Readonly<Record<string, number>>,
   ): void {
     for (const { handle } of targets) this.#derived.drop(handle as number);
-    const length = numel(targets[0]!.shape);
+    const length = numel(targets[0].shape);
     const args = [...targets, ...refs].map((r) => r.handle as number);
-    const params = formulas[0]!.params; // the names of refs, then those of scalars
-    for (const name of params.slice(names.length)) args.push(scalars[name]!);
+    const params = formulas[0].params; // the names of refs, then those of scalars
+    for (const name of params.slice(names.length)) args.push(scalars[name]);
     const kinds = refs.map((r) => kindOf(r, length)).join('') + 's'.repeat(params.length - names.length);
     const { kernel, cost } = this.#compiled(formulas, params, kinds, () => {
       const now: Record<string, Expr> = {}; // later formulas see the new values of earlier targets
       return formulas.map((f, i) => {
         const body = substitute(f.body, now);
-        now[names[i]!] = body;
+        now[names[i]] = body;
         return body;
       });
     });
@@ -199,7 +199,7 @@ export class CpuDevice implements Device, Cpu {
     if (!compiled) {
       compiled = { kernel: `formula ${text}`, cost: formulaCost(bodies) };
       this.#byText.set(text, compiled);
-      const variables = params.map((name, i) => ({ name, kind: KIND[kinds[i]!]! }));
+      const variables = params.map((name, i) => ({ name, kind: KIND[kinds[i]] }));
       if (compiled.cost < Infinity) {
         this.#threads.load(this.#build((k) => defineElementwise(k, compiled!.kernel, bodies, variables)));
       }

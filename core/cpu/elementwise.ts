@@ -101,7 +101,7 @@ function compute(k: KernelBuilder, L: Locals, bodies: readonly Expr[], values: R
       case 'geluSlope':
         return maths[fn](a);
       case 'where':
-        return v.select(b, c, masks.get(args[0]!) ?? v.ne(a, k.c(0)));
+        return v.select(b, c, masks.get(args[0]) ?? v.ne(a, k.c(0)));
       default:
         throw new TypeError(`elementwise: expected a function with a SIMD form, got '${fn}'.`);
     }
@@ -113,7 +113,7 @@ function compute(k: KernelBuilder, L: Locals, bodies: readonly Expr[], values: R
       const local = L(`e${e.id}`);
       if (e.fn === 'lt' || e.fn === 'le' || e.fn === 'eq') {
         const mask = L(`mask${e.id}`);
-        mask.set(v[e.fn](get(e.args[0]!), get(e.args[1]!)));
+        mask.set(v[e.fn](get(e.args[0]), get(e.args[1])));
         masks.set(e, mask);
         local.set(v.and(mask, k.c(1)));
       } else local.set(write(e.fn, e.args));

@@ -170,7 +170,7 @@ export class CpuMemory {
     let [low, high] = [0, this.#regions.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#regions[middle]!.bytes < bytes) low = middle + 1;
+      if (this.#regions[middle].bytes < bytes) low = middle + 1;
       else high = middle;
     }
     return low;

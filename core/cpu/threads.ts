@@ -177,7 +177,7 @@ export class Threads {
     if (args.length > MAX_ARGS)
       throw new DeviceError(`cpu: expected at most ${MAX_ARGS} arguments for '${kernel}', got ${args.length}.`);
     const control = this.#control;
-    for (let i = 0; i < args.length; i++) this.#args[i] = args[i]!;
+    for (let i = 0; i < args.length; i++) this.#args[i] = args[i];
     control[WORD.kernel] = found.index;
     control[WORD.argCount] = args.length;
     control[WORD.items] = items;
@@ -229,7 +229,7 @@ export class Threads {
     const bytes = new Uint8Array(
       this.#memory.memory.buffer,
       LAYOUT.control + FAILURE,
-      this.#control[WORD.failureLength]!,
+      this.#control[WORD.failureLength],
     );
     this.#control[WORD.failed] = 0;
     return new DeviceError(`cpu: kernel '${kernel}' stopped on a worker thread: ${String.fromCharCode(...bytes)}`);

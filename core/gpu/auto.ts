@@ -35,13 +35,13 @@ export async function pickDevice(open: (name: string) => Promise<Device>): Promi
     throw new DeviceError(`auto: expected one of ${CANDIDATES.join(', ')}, got none. ${absent.join(' ')}`);
   there.sort((a, b) => a.ms - b.ms);
   const said = [`${SMALL}³ matmul in ms: ${list(there)}`];
-  const fast = there.filter((c) => c.ms <= HOPELESS * there[0]!.ms);
+  const fast = there.filter((c) => c.ms <= HOPELESS * there[0].ms);
   if (fast.length > 1) {
     for (const c of fast) c.ms = await matmulMs(c.device, LARGE);
     fast.sort((a, b) => a.ms - b.ms);
     said.push(`${LARGE}³: ${list(fast)}`);
   }
-  const { device } = fast[0]!;
+  const { device } = fast[0];
   return { device, why: `auto: ${device.name}. ${[...said, ...absent.map((a) => `Absent: ${a}`)].join('. ')}` };
 }
 

@@ -69,8 +69,8 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
     fault ??= error.constructor.name === 'GPUOutOfMemoryError' ? `out of memory: ${error.message}` : error.message;
   };
   const gpu = new module.GPU({ mode: 'webgpu' });
-  const bytes = Math.min(device.limits['maxStorageBufferBindingSize']!, device.limits['maxBufferSize']!);
-  const groups = device.limits['maxComputeWorkgroupsPerDimension']!;
+  const bytes = Math.min(device.limits['maxStorageBufferBindingSize'], device.limits['maxBufferSize']);
+  const groups = device.limits['maxComputeWorkgroupsPerDimension'];
   return {
     gpu,
     declaresArguments: true,

@@ -289,8 +289,8 @@ export class GpuJsDevice implements Device {
     let kernel = this.#kernels.get(key);
     const fresh = !kernel;
     if (!kernel) {
-      const wanted = four ? { ...pass, out: [pass.out[0]! / 4, ...pass.out.slice(1)], body: four } : pass;
-      const tooWide = wanted.out.length > 1 && wanted.out.some((n, i) => n > maxThreads[i]!);
+      const wanted = four ? { ...pass, out: [pass.out[0] / 4, ...pass.out.slice(1)], body: four } : pass;
+      const tooWide = wanted.out.length > 1 && wanted.out.some((n, i) => n > maxThreads[i]);
       const { out, body } = tooWide ? linearThreads(wanted) : wanted;
       const offset = Object.keys(pass.inputs).filter((_, i) => (args[i] as Window).at !== undefined);
       kernel = gpu.createKernel(kernelSource(withOffsets({ ...pass, body }, offset)), {

@@ -14,9 +14,9 @@ export interface Piece {
  */
 export function joinPasses(pieces: readonly Piece[], maxArrays: number, level = 0): Pass[] {
   const groups = groupByArrays(mergeNeighbours(pieces), maxArrays);
-  if (groups.length === 1) return [joinPass(groups[0]!)];
+  if (groups.length === 1) return [joinPass(groups[0])];
   const parts = groups.map((group, i) => ({ ...joinPass(group), name: `join${level}_${i}` }));
-  const joined = parts.map(({ name, out }): Piece => ({ of: name, from: 0, length: out[0]! }));
+  const joined = parts.map(({ name, out }): Piece => ({ of: name, from: 0, length: out[0] }));
   return [...parts, ...joinPasses(joined, maxArrays, level + 1)];
 }
 
@@ -41,9 +41,9 @@ function joinPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
   });
   /** Halves the pieces until one is left, so that n of them cost log n comparisons. */
   const choose = (low: number, high: number): string => {
-    if (high - low === 1) return reads[low]!.read;
+    if (high - low === 1) return reads[low].read;
     const middle = (low + high) >> 1;
-    return `if (this.thread.x < ${reads[middle - 1]!.end}) { ${choose(low, middle)} } else { ${choose(middle, high)} }`;
+    return `if (this.thread.x < ${reads[middle - 1].end}) { ${choose(low, middle)} } else { ${choose(middle, high)} }`;
   };
   return {
     out: [start],

@@ -72,6 +72,6 @@ export function linearThreads(pass: Pass): Pass {
   return {
     ...pass,
     out: [X * Y * Z],
-    body: pass.body.replace(/this\.thread\.([xyz])/g, (_, axis: string) => index[axis]!),
+    body: pass.body.replace(/this\.thread\.([xyz])/g, (_, axis: string) => index[axis]),
   };
 }

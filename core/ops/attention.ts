@@ -30,12 +30,12 @@ function scoreLoop(n: ReturnType<typeof sizes>): string {
 const attend: Op<[qkv: Tensor, options: Heads]> = defineOp({
   name: 'attention',
   shape: (qkv, { heads }) => {
-    if (qkv.length !== 3 || qkv[2]! % (3 * heads) !== 0) {
+    if (qkv.length !== 3 || qkv[2] % (3 * heads) !== 0) {
       throw new ShapeError(
         `attention: expected qkv [batch, tokens, 3·dim] with dim divisible by ${heads} heads, got ${show(qkv)}.`,
       );
     }
-    return [qkv[0]!, qkv[1]!, qkv[2]! / 3];
+    return [qkv[0], qkv[1], qkv[2] / 3];
   },
   vjp: ({ g }, qkv, options) => [() => attentionGrad(qkv, g, options)],
   kernel: (_, qkv, { heads }) => {
@@ -144,7 +144,7 @@ function unpack(qkv: Tensor, heads: number): Tensor[] {
 export function attentionComposite(qkv: Tensor, heads: number): Tensor {
   const [q, k, v] = unpack(qkv, heads) as [Tensor, Tensor, Tensor];
   const y = scaledDotProductAttention(q, k, v);
-  return reshape(permute(y, [0, 2, 1, 3]), [qkv.shape[0]!, qkv.shape[1]!, -1]);
+  return reshape(permute(y, [0, 2, 1, 3]), [qkv.shape[0], qkv.shape[1], -1]);
 }
 
 function attentionGradComposite(qkv: Tensor, g: Tensor, heads: number): Tensor {

@@ -43,24 +43,24 @@ const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: Con
     if (
       x.length !== 4 ||
       w.length !== 4 ||
-      x[1] !== w[1]! * groups ||
-      w[0]! % groups !== 0 ||
+      x[1] !== w[1] * groups ||
+      w[0] % groups !== 0 ||
       (bias && bias[0] !== w[0])
     ) {
       throw new ShapeError(
         `conv2d: expected x [N, C, H, W], weight [O, C/groups, kh, kw] and bias [O], got x ${show(x)}, weight ${show(w)}, bias ${bias ? show(bias) : 'none'} and ${groups} groups.`,
       );
     }
-    const y = [outSize(x[2]!, w[2]!, top, bottom, stride[0]), outSize(x[3]!, w[3]!, left, right, stride[1])];
+    const y = [outSize(x[2], w[2], top, bottom, stride[0]), outSize(x[3], w[3], left, right, stride[1])];
     if (y.some((n) => n < 1))
       throw new ShapeError(
         `conv2d: expected a picture at least as large as the kernel, got x ${show(x)} and weight ${show(w)}. Add padding.`,
       );
-    return [x[0]!, w[0]!, ...y];
+    return [x[0], w[0], ...y];
   },
   vjp: ({ g }, x, w, bias, options) => [
-    () => conv2dGradInput(g, w, { ...attributes(options), size: [x.shape[2]!, x.shape[3]!] }),
-    () => conv2dGradWeight(x, g, { ...attributes(options), kernel: [w.shape[2]!, w.shape[3]!] }),
+    () => conv2dGradInput(g, w, { ...attributes(options), size: [x.shape[2], x.shape[3]] }),
+    () => conv2dGradWeight(x, g, { ...attributes(options), kernel: [w.shape[2], w.shape[3]] }),
     bias && (() => sum(g, [0, 2, 3])),
   ],
   kernel: (y, x, w, bias, { stride: [sy, sx], padding: [top, , left], groups }) => {
@@ -71,7 +71,7 @@ const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: Con
     const [row, column] = [`this.thread.y * ${sy} + ky - ${top}`, `this.thread.x * ${sx} + kx - ${left}`];
     return [
       {
-        out: [y[3]!, y[2]!, y[0]! * O],
+        out: [y[3], y[2], y[0] * O],
         inputs: { x: 0, w: 1, ...(bias && { bias: 2 }) },
         body:
           `let s = ${bias ? `bias[${o}]` : '0.0'}; for (let i = 0; i < ${c}; i++) { for (let ky = 0; ky < ${kh}; ky++) { for (let kx = 0; kx < ${kw}; kx++) { ` +
@@ -85,10 +85,10 @@ const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: Con
 /** Gradient with respect to the picture: also the forward pass of a transposed convolution. */
 export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]> = defineOp({
   name: 'conv2dGradInput',
-  shape: (g, w, { size, groups }) => [g[0]!, w[1]! * groups, ...size],
+  shape: (g, w, { size, groups }) => [g[0], w[1] * groups, ...size],
   vjp: ({ g: u }, g, w, options) => [
     () => convolve(u, w, null, attributes(options)),
-    () => conv2dGradWeight(u, g, { ...attributes(options), kernel: [w.shape[2]!, w.shape[3]!] }),
+    () => conv2dGradWeight(u, g, { ...attributes(options), kernel: [w.shape[2], w.shape[3]] }),
   ],
   kernel: (y, g, w, { stride: [sy, sx], padding: [top, , left], groups }) => {
     const [, O, OH, OW] = g as [number, number, number, number];
@@ -100,7 +100,7 @@ export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]
     const whole = (t: string, s: number) => (s === 1 ? '' : `if (${t} - ${quotient(t, s)} * ${s} == 0) `);
     return [
       {
-        out: [y[3]!, y[2]!, y[0]! * C],
+        out: [y[3], y[2], y[0] * C],
         inputs: { g: 0, w: 1 },
         body:
           `let s = 0.0; for (let i = 0; i < ${O / groups}; i++) { for (let ky = 0; ky < ${kh}; ky++) { for (let kx = 0; kx < ${kw}; kx++) { ` +
@@ -114,9 +114,9 @@ export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]
 /** Gradient with respect to the weight. */
 export const conv2dGradWeight: Op<[x: Tensor, g: Tensor, options: KernelSize]> = defineOp({
   name: 'conv2dGradWeight',
-  shape: (x, g, { kernel, groups }) => [g[1]!, x[1]! / groups, ...kernel],
+  shape: (x, g, { kernel, groups }) => [g[1], x[1] / groups, ...kernel],
   vjp: ({ g: u }, x, g, options) => [
-    () => conv2dGradInput(g, u, { ...attributes(options), size: [x.shape[2]!, x.shape[3]!] }),
+    () => conv2dGradInput(g, u, { ...attributes(options), size: [x.shape[2], x.shape[3]] }),
     () => convolve(x, u, null, attributes(options)),
   ],
   kernel: (w, x, g, { stride: [sy, sx], padding: [top, , left], groups }) => {
@@ -163,13 +163,13 @@ export function convTranspose2d(
   const settled = settle(options);
   const { stride, padding } = settled;
   const length = (n: number, k: number, axis: 0 | 1): number =>
-    (n - 1) * stride[axis] - padding[2 * axis]! - padding[2 * axis + 1]! + k;
+    (n - 1) * stride[axis] - padding[2 * axis] - padding[2 * axis + 1] + k;
   if (x.rank !== 4 || weight.rank !== 4 || x.shape[1] !== weight.shape[0]) {
     throw new ShapeError(
       `convTranspose2d: expected x [N, C, H, W] and weight [C, O/groups, kh, kw], got x ${show(x.shape)} and weight ${show(weight.shape)}.`,
     );
   }
-  const size = [length(x.shape[2]!, weight.shape[2]!, 0), length(x.shape[3]!, weight.shape[3]!, 1)] as const;
+  const size = [length(x.shape[2], weight.shape[2], 0), length(x.shape[3], weight.shape[3], 1)] as const;
   const y = conv2dGradInput(x, weight, { ...settled, size });
   return bias ? add(y, reshape(bias, [bias.size, 1, 1])) : y;
 }

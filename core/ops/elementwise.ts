@@ -68,7 +68,7 @@ function mapSpec<Args extends readonly Operand[]>(name: string, f: Formula, vjp?
       ).map((lazy, i) => toSizeOf(args[i], lazy)),
     kernel: (y: Shape, ...args: (Shape | number)[]): Pass[] => {
       const read = (param: string) => {
-        const a = args[f.params.indexOf(param)]!;
+        const a = args[f.params.indexOf(param)];
         return typeof a === 'number' ? param : numel(a) === 1 ? `${param}[0]` : `${param}[this.thread.x]`;
       };
       const { body, helpers } = formulaSource(f, read);
@@ -103,7 +103,7 @@ function derivedGradient(
   if (body.kind === 'var') return (g) => g;
   const used = variablesOf(body).filter((v) => v !== upstream);
   const op = makeOp<Operand[]>(mapSpec(`${name}.d${param}`, { params: [upstream, ...used], body }));
-  return (g, args) => op(g, ...used.map((v) => args[f.params.indexOf(v)]!));
+  return (g, args) => op(g, ...used.map((v) => args[f.params.indexOf(v)]));
 }
 
 const variablesOf = (e: Expr): string[] => topological(e).flatMap((x) => (x.kind === 'var' ? [x.name] : []));

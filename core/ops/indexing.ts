@@ -19,8 +19,8 @@ function checkRange(op: string, ids: Tensor, count: number, from: string): void 
   if (!device.synchronous || ids.disposed) return;
   const values = device.read(storage.handle, size) as Float32Array;
   for (let i = 0; i < size; i++) {
-    if (values[i]! >= 0 && values[i]! < count) continue;
-    const place = strides(shape).map((step, axis) => Math.floor(i / step) % shape[axis]!);
+    if (values[i] >= 0 && values[i] < count) continue;
+    const place = strides(shape).map((step, axis) => Math.floor(i / step) % shape[axis]);
     throw new ShapeError(
       `${op}: expected ids in 0..${count - 1} of ${from}, got ${values[i]} at ${show(place)} of ids ${show(shape)}.`,
     );
@@ -30,11 +30,11 @@ function checkRange(op: string, ids: Tensor, count: number, from: string): void 
 /** Rows of a table by id. Users call `embedding`. */
 const takeRows: Op<[table: Tensor, ids: Tensor]> = defineOp({
   name: 'embedding',
-  shape: (table, ids) => [...ids, table[1]!],
-  vjp: ({ g }, table, ids) => [() => embeddingGrad(g, ids, { rows: table.shape[0]! })],
+  shape: (table, ids) => [...ids, table[1]],
+  vjp: ({ g }, table, ids) => [() => embeddingGrad(g, ids, { rows: table.shape[0] })],
   kernel: (_, [, D], ids) => [
     {
-      out: [D!, numel(ids)],
+      out: [D, numel(ids)],
       inputs: { table: 0, ids: 1 },
       body: `return table[ids[this.thread.y] * ${D} + this.thread.x];`,
     },
@@ -48,7 +48,7 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
   vjp: ({ g: u }, _, ids) => [() => takeRows(u, ids)],
   kernel: ([rows, D], _, ids) => [
     {
-      out: [D!, rows!],
+      out: [D, rows],
       inputs: { g: 0, ids: 1 },
       body: `let s = 0.0; for (let i = 0; i < ${numel(ids)}; i++) { if (ids[i] == this.thread.y) { s += g[i * ${D} + this.thread.x]; } } return s;`,
     },
@@ -64,7 +64,7 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   if (table.rank !== 2) throw new ShapeError(`embedding: expected table [V, D], got ${show(table.shape)}.`);
   checkIds('embedding', ids);
-  checkRange('embedding', ids, table.shape[0]!, `table ${show(table.shape)}`);
+  checkRange('embedding', ids, table.shape[0], `table ${show(table.shape)}`);
   return takeRows(table, ids);
 }
 

@@ -40,7 +40,7 @@ function dotProducts(
 /** y[i] = a[i] b[i] for a [Ba, m, k], b [Bb, k, n]; a batch of one serves all. Users call `matmul`. */
 const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
   name: 'matmul',
-  shape: (a, b, { transposeA, transposeB }) => [Math.max(a[0]!, b[0]!), a[transposeA ? 2 : 1]!, b[transposeB ? 1 : 2]!],
+  shape: (a, b, { transposeA, transposeB }) => [Math.max(a[0], b[0]), a[transposeA ? 2 : 1], b[transposeB ? 1 : 2]],
   vjp: ({ g }, a, b, { transposeA, transposeB }) => {
     const batch = (t: Tensor, x: Tensor) => sumTo(t, x.shape);
     return [
@@ -61,15 +61,15 @@ const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
     ];
   },
   kernel: ([B, m, n], a, b, { transposeA, transposeB }) => {
-    const k = a[transposeA ? 1 : 2]!;
+    const k = a[transposeA ? 1 : 2];
     const cellA = address(
       ['this.thread.z', 'this.thread.y', 'i'],
-      [a[0] === 1 ? 0 : m! * k, transposeA ? 1 : k, transposeA ? m! : 1],
+      [a[0] === 1 ? 0 : m * k, transposeA ? 1 : k, transposeA ? m : 1],
     );
     const cellB = (x: string) =>
-      address(['this.thread.z', 'i', x], [b[0] === 1 ? 0 : k * n!, transposeB ? 1 : n!, transposeB ? k : 1]);
-    const bodies = dotProducts(k, n!, `a[${cellA}]`, (x) => `b[${cellB(x)}]`);
-    return [{ out: [n!, m!, B!], inputs: { a: 0, b: 1 }, ...bodies }];
+      address(['this.thread.z', 'i', x], [b[0] === 1 ? 0 : k * n, transposeB ? 1 : n, transposeB ? k : 1]);
+    const bodies = dotProducts(k, n, `a[${cellA}]`, (x) => `b[${cellB(x)}]`);
+    return [{ out: [n, m, B], inputs: { a: 0, b: 1 }, ...bodies }];
   },
 });
 
@@ -122,7 +122,7 @@ const affine: Op<[x: Tensor, weight: Tensor, bias: Tensor | null]> = defineOp({
         `linear: expected x [..., in], weight [out, in] and bias [out], got x ${show(x)}, weight ${show(weight)} and bias ${bias ? show(bias) : 'none'}.`,
       );
     }
-    return [...x.slice(0, -1), weight[0]!];
+    return [...x.slice(0, -1), weight[0]];
   },
   vjp: ({ g }, x, weight, bias) => {
     const rows = (t: Tensor) => reshape(t, [-1, t.shape.at(-1)!]);
@@ -161,13 +161,13 @@ const affines: Op<[x: Tensor, ...weights: Tensor[]]> = defineOp({
         `linears: expected x [..., in] and for each part a weight [out, in] and a bias [out], got x ${show(x)}, weights ${weights.map(show).join(', ')} and biases ${biases.map(show).join(', ')}.`,
       );
     }
-    return [...x.slice(0, -1), parts * out!];
+    return [...x.slice(0, -1), parts * out];
   },
   vjp: ({ g }, x, ...rest) => {
     const parts = rest.length / 2;
     const [weights, biases] = [rest.slice(0, parts), rest.slice(parts)];
     const rows = (t: Tensor) => reshape(t, [-1, t.shape.at(-1)!]);
-    const out = weights[0]!.shape[0]!;
+    const out = weights[0].shape[0];
     const ofWeights = lazily(() => matmul(rows(g), rows(x), { transposeA: true })); // [parts·out, in]
     const ofBiases = lazily(() => sum(rows(g), 0));
     return [

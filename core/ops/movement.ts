@@ -29,7 +29,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 /** Axes in another order. Users call `permute`. */
 const permuteAxes: Op<[x: Tensor, options: { axes: readonly number[] }]> = defineOp({
   name: 'permute',
-  shape: (x, { axes }) => axes.map((a) => x[a]!),
+  shape: (x, { axes }) => axes.map((a) => x[a]),
   vjp: ({ g }, _, { axes }) => [() => permuteAxes(g, { axes: axes.map((_, i) => axes.indexOf(i)) })],
   kernel: (y, x, { axes }) => {
     const step = strides(x);
@@ -39,7 +39,7 @@ const permuteAxes: Op<[x: Tensor, options: { axes: readonly number[] }]> = defin
         inputs: { x: 0 },
         body: `return x[${address(
           indices(y),
-          axes.map((a) => step[a]!),
+          axes.map((a) => step[a]),
         )}];`,
       },
     ];
@@ -73,23 +73,23 @@ const sliceBlock: Op<[x: Tensor, options: { starts: readonly number[]; sizes: Sh
       pad(
         g,
         starts,
-        x.shape.map((d, i) => d - starts[i]! - sizes[i]!),
+        x.shape.map((d, i) => d - starts[i] - sizes[i]),
       ),
   ],
   kernel: (y, x, { starts }) => {
     const step = strides(x);
-    const offset = starts.reduce((sum, s, i) => sum + s * step[i]!, 0);
+    const offset = starts.reduce((sum, s, i) => sum + s * step[i], 0);
     return [{ out: threads(y), inputs: { x: 0 }, body: `return x[${address(indices(y), step, offset)}];` }];
   },
 });
 
 /** The block of x that begins at `starts` and has lengths `sizes`; −1 takes the rest of an axis. */
 export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tensor {
-  const full = sizes.map((n, i) => (n === -1 ? x.shape[i]! - starts[i]! : n));
+  const full = sizes.map((n, i) => (n === -1 ? x.shape[i] - starts[i] : n));
   if (
     starts.length !== x.rank ||
     full.length !== x.rank ||
-    starts.some((s, i) => s < 0 || full[i]! < 0 || s + full[i]! > x.shape[i]!)
+    starts.some((s, i) => s < 0 || full[i] < 0 || s + full[i] > x.shape[i])
   ) {
     throw new ShapeError(
       `slice: expected a block inside ${show(x.shape)}, got starts ${show(starts)} and sizes ${show(sizes)}.`,
@@ -111,7 +111,7 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
 /** `parts` equal pieces along an axis. */
 export function split(x: Tensor, parts: number, axis = 0): Tensor[] {
   const a = normalizeAxis('split', axis, x.rank);
-  const length = x.shape[a]! / parts;
+  const length = x.shape[a] / parts;
   if (!Number.isInteger(length)) {
     throw new ShapeError(
       `split: expected axis ${axis} of ${show(x.shape)} to divide into ${parts} parts, got length ${x.shape[a]}.`,
@@ -123,15 +123,15 @@ export function split(x: Tensor, parts: number, axis = 0): Tensor[] {
 /** Zeros around x. Users call `pad`. */
 const padZeros: Op<[x: Tensor, options: { before: readonly number[]; after: readonly number[] }]> = defineOp({
   name: 'pad',
-  shape: (x, { before, after }) => x.map((d, i) => d + before[i]! + after[i]!),
+  shape: (x, { before, after }) => x.map((d, i) => d + before[i] + after[i]),
   vjp: ({ g }, x, { before }) => [() => slice(g, before, x.shape)],
   kernel: (y, x, { before, after }) => {
     const step = strides(x);
     const index = indices(y);
-    const cell = `x[${address(index, step, -before.reduce((sum, b, i) => sum + b * step[i]!, 0))}]`;
+    const cell = `x[${address(index, step, -before.reduce((sum, b, i) => sum + b * step[i], 0))}]`;
     const inside = index.flatMap((e, i) => [
       ...(before[i] ? [`${e} >= ${before[i]}`] : []),
-      ...(after[i] ? [`${e} < ${before[i]! + x[i]!}`] : []),
+      ...(after[i] ? [`${e} < ${before[i] + x[i]}`] : []),
     ]);
     return [
       {
@@ -159,15 +159,15 @@ const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
   shape: (...args) => {
     const { axis } = args.at(-1) as { axis: number };
     const shapes = args.slice(0, -1) as Shape[];
-    return shapes[0]!.map((d, i) => (i === axis ? shapes.reduce((n, s) => n + s[i]!, 0) : d));
+    return shapes[0].map((d, i) => (i === axis ? shapes.reduce((n, s) => n + s[i], 0) : d));
   },
   vjp: ({ g }, ...args) => {
     const { axis } = args.at(-1) as { axis: number };
     let start = 0;
     return (args.slice(0, -1) as Tensor[]).map((x) => {
       const from = start;
-      start += x.shape[axis]!;
-      return () => narrow(g, axis, from, x.shape[axis]!);
+      start += x.shape[axis];
+      return () => narrow(g, axis, from, x.shape[axis]);
     });
   },
   kernel: (y, ...args) => {
@@ -177,8 +177,8 @@ const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
     let end = 0;
     const parts = shapes.map((x, i) => {
       const step = strides(x);
-      const read = `v = x${i}[${address(index, step, -end * step[axis]!)}];`;
-      end += x[axis]!;
+      const read = `v = x${i}[${address(index, step, -end * step[axis])}];`;
+      end += x[axis];
       return i === shapes.length - 1 ? `{ ${read} }` : `if (${index[axis]} < ${end}) { ${read} }`;
     });
     const inputs = Object.fromEntries(shapes.map((_, i) => [`x${i}`, i]));
@@ -189,15 +189,15 @@ const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
 /** Tensors joined along an axis; all other axes must agree. */
 export function concat(xs: readonly Tensor[], axis = 0): Tensor {
   if (xs.length === 0) throw new ShapeError('concat: expected at least one tensor, got none.');
-  const a = normalizeAxis('concat', axis, xs[0]!.rank);
+  const a = normalizeAxis('concat', axis, xs[0].rank);
   for (const x of xs) {
-    if (x.rank !== xs[0]!.rank || x.shape.some((d, i) => i !== a && d !== xs[0]!.shape[i])) {
+    if (x.rank !== xs[0].rank || x.shape.some((d, i) => i !== a && d !== xs[0].shape[i])) {
       throw new ShapeError(
         `concat: expected shapes that agree outside axis ${axis}, got ${xs.map((t) => show(t.shape)).join(', ')}.`,
       );
     }
   }
-  if (xs.length === 1) return xs[0]!;
+  if (xs.length === 1) return xs[0];
   if (xs.length <= 6) return join(...xs, { axis: a });
   const groups = Array.from({ length: Math.ceil(xs.length / 6) }, (_, i) => concat(xs.slice(6 * i, 6 * i + 6), a));
   return concat(groups, a);

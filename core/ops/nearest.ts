@@ -24,20 +24,20 @@ export const nearestCode: Op<[z: Tensor, codebook: Tensor]> = defineOp<[z: Tenso
         `nearestCode: expected z [rows, dim] and codebook [entries, dim], got z ${show(z)} and codebook ${show(codebook)}.`,
       );
     }
-    return [z[0]!];
+    return [z[0]];
   },
   vjp: () => null,
   kernel: (_, [R, D], [V]) => {
     const norm = (name: string) =>
-      `let s = 0.0; ${loopSum(D!, `${name}[this.thread.x * ${D} + i] * ${name}[this.thread.x * ${D} + i]`)} return s;`;
+      `let s = 0.0; ${loopSum(D, `${name}[this.thread.x * ${D} + i] * ${name}[this.thread.x * ${D} + i]`)} return s;`;
     return [
-      { name: 'zz', out: [R!], inputs: { z: 0 }, body: norm('z') },
-      { name: 'ee', out: [V!], inputs: { e: 1 }, body: norm('e') },
+      { name: 'zz', out: [R], inputs: { z: 0 }, body: norm('z') },
+      { name: 'ee', out: [V], inputs: { e: 1 }, body: norm('e') },
       {
-        out: [R!],
+        out: [R],
         inputs: { z: 0, e: 1, zz: 'zz', ee: 'ee' },
         body:
-          `let least = 3e38; let best = 0.0; for (let j = 0; j < ${V}; j++) { let s = 0.0; ${loopSum(D!, `z[this.thread.x * ${D} + i] * e[j * ${D} + i]`)} ` +
+          `let least = 3e38; let best = 0.0; for (let j = 0; j < ${V}; j++) { let s = 0.0; ${loopSum(D, `z[this.thread.x * ${D} + i] * e[j * ${D} + i]`)} ` +
           'let d = zz[this.thread.x] + ee[j] - 2.0 * s; if (d < least) { least = d; best = j; } } return best;',
       },
     ];

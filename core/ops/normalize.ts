@@ -30,9 +30,9 @@ interface Layout {
 const layerLayout = (x: Shape): Layout => ({ rows: numel(x) / x.at(-1)!, n: x.at(-1)!, channel: (_, i) => i });
 function groupLayout(x: Shape, groups: number): Layout {
   const spatial = numel(x.slice(2));
-  const perGroup = x[1]! / groups;
+  const perGroup = x[1] / groups;
   return {
-    rows: x[0]! * groups,
+    rows: x[0] * groups,
     n: perGroup * spatial,
     channel: (row, i) => `${remainder(row, groups)} * ${perGroup} + ${quotient(i, spatial)}`,
   };
@@ -70,7 +70,7 @@ function gradPasses({ rows, n, channel }: Layout, eps: number): Pass[] {
 /** (x − mean) / √(variance + eps) over the last axis, from elementary ops: the oracle of the fused kernels. */
 export function standardize(x: Tensor, axes: number | readonly number[], eps: number): Tensor {
   const list = (typeof axes === 'number' ? [axes] : axes).map((a) => normalizeAxis('standardize', a, x.rank));
-  const n = list.reduce((product, a) => product * x.shape[a]!, 1);
+  const n = list.reduce((product, a) => product * x.shape[a], 1);
   const centred = sub(x, div(sum(x, list, true), n));
   return mul(centred, rsqrtPlus(div(sum(square(centred), list, true), n), eps));
 }
@@ -136,7 +136,7 @@ export const layerNormGradAffine: Op<[x: Tensor, g: Tensor, options: Epsilon]> =
 
 function normalized(x: Tensor, axes: number | readonly number[], eps: number): { xhat: Tensor; rstd: Tensor } {
   const list = (typeof axes === 'number' ? [axes] : axes).map((a) => normalizeAxis('normalized', a, x.rank));
-  const n = list.reduce((product, a) => product * x.shape[a]!, 1);
+  const n = list.reduce((product, a) => product * x.shape[a], 1);
   const centred = sub(x, div(sum(x, list, true), n));
   const rstd = rsqrtPlus(div(sum(square(centred), list, true), n), eps);
   return { xhat: mul(centred, rstd), rstd };
@@ -156,7 +156,7 @@ export const layerNorm = (x: Tensor, gain: Tensor, bias: Tensor, eps = 1e-5): Te
 const groupNormRows: Op<[x: Tensor, gain: Tensor, bias: Tensor, options: Groups]> = defineOp({
   name: 'groupNorm',
   shape: (x, gain, bias, { groups }) => {
-    if (x.length < 2 || x[1]! % groups !== 0 || gain[0] !== x[1] || bias[0] !== x[1]) {
+    if (x.length < 2 || x[1] % groups !== 0 || gain[0] !== x[1] || bias[0] !== x[1]) {
       throw new ShapeError(
         `groupNorm: expected x [N, C, ...] with C divisible by ${groups} groups, gain [C] and bias [C], got x ${show(x)}, gain ${show(gain)} and bias ${show(bias)}.`,
       );
@@ -175,7 +175,7 @@ const groupNormRows: Op<[x: Tensor, gain: Tensor, bias: Tensor, options: Groups]
   kernel: (_, x, _gain, _bias, { groups, eps }) => forwardPasses(groupLayout(x, groups), eps),
 });
 
-const inGroups = (x: Tensor, groups: number): Tensor => reshape(x, [x.shape[0]!, groups, -1]);
+const inGroups = (x: Tensor, groups: number): Tensor => reshape(x, [x.shape[0], groups, -1]);
 const perChannel = (v: Tensor, x: Tensor): Tensor => reshape(v, [v.size, ...x.shape.slice(2).map(() => 1)]);
 
 /** Gradient of group norm with respect to x. */
@@ -200,7 +200,7 @@ export const groupNormGrad: Op<[x: Tensor, gain: Tensor, g: Tensor, options: Gro
 /** Gradient of group norm with respect to its gain. */
 export const groupNormGradGain: Op<[x: Tensor, g: Tensor, options: Groups]> = defineOp({
   name: 'groupNormGradGain',
-  shape: (x) => [x[1]!],
+  shape: (x) => [x[1]],
   vjp: ({ through }, x, g, { groups, eps }) =>
     through(
       (x, g) => {
@@ -215,7 +215,7 @@ export const groupNormGradGain: Op<[x: Tensor, g: Tensor, options: Groups]> = de
     ),
   kernel: (_, x, _g, { groups, eps }) => {
     const { rows, n } = groupLayout(x, groups);
-    const [N, C, S] = [x[0]!, x[1]!, numel(x.slice(2))];
+    const [N, C, S] = [x[0], x[1], numel(x.slice(2))];
     const term = (c: string, i: string) => {
       const [image, place] = [quotient(i, S), remainder(i, S)];
       const row = `(${image} * ${groups} + ${quotient(c, C / groups)})`;

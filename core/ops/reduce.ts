@@ -191,8 +191,8 @@ export function sum(x: Tensor, axes?: number | readonly number[], keepDims = fal
   let y = x;
   for (let i = 0; i < list.length; ) {
     let end = i + 1;
-    while (end < list.length && list[end] === list[end - 1]! + 1) end++;
-    y = sumRange(y, { from: list[i]!, to: list[end - 1]! + 1 });
+    while (end < list.length && list[end] === list[end - 1] + 1) end++;
+    y = sumRange(y, { from: list[i], to: list[end - 1] + 1 });
     i = end;
   }
   return keepDims
@@ -236,7 +236,7 @@ export const cumsum = (x: Tensor): Tensor => runningSum(x, { reverse: false });
 const maxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp({
   name: 'max',
   shape: (x, { axis }) => x.map((d, i) => (i === axis ? 1 : d)),
-  vjp: ({ g }, x, { axis }) => [() => placeAt(g, argmaxAlong(x, { axis }), { axis, size: x.shape[axis]! })],
+  vjp: ({ g }, x, { axis }) => [() => placeAt(g, argmaxAlong(x, { axis }), { axis, size: x.shape[axis] })],
   kernel: (_, x, { axis }) => {
     const { outer, n, inner, cell } = along(x, axis);
     return [
@@ -288,7 +288,7 @@ export const placeAt: Op<[g: Tensor, index: Tensor, options: { axis: number; siz
 export const pickAt: Op<[x: Tensor, index: Tensor, options: AxisOption]> = defineOp({
   name: 'pickAt',
   shape: (x, _, { axis }) => x.map((d, i) => (i === axis ? 1 : d)),
-  vjp: ({ g }, x, index, { axis }) => [() => placeAt(g, index, { axis, size: x.shape[axis]! })],
+  vjp: ({ g }, x, index, { axis }) => [() => placeAt(g, index, { axis, size: x.shape[axis] })],
   kernel: (_, x, _index, { axis }) => {
     const { outer, n, inner, cell } = along(x, axis);
     const at = address(['this.thread.y', 'this.thread.x'], [inner, 1]);
@@ -303,7 +303,7 @@ export const pickAt: Op<[x: Tensor, index: Tensor, options: AxisOption]> = defin
 });
 
 function along(x: Shape, axis: number) {
-  const [outer, n, inner] = [numel(x.slice(0, axis)), x[axis]!, numel(x.slice(axis + 1))];
+  const [outer, n, inner] = [numel(x.slice(0, axis)), x[axis], numel(x.slice(axis + 1))];
   const cell = (i: string) => address(['this.thread.y', i, 'this.thread.x'], [n * inner, inner, 1]);
   return { outer, n, inner, cell };
 }

@@ -9,20 +9,20 @@ import { matmul } from './matmul.ts';
 import { reshape } from './movement.ts';
 
 function divisible(op: string, x: Shape, size: number): Shape {
-  if (x.length !== 4 || x[2]! % size !== 0 || x[3]! % size !== 0) {
+  if (x.length !== 4 || x[2] % size !== 0 || x[3] % size !== 0) {
     throw new ShapeError(`${op}: expected x [N, C, H, W] with sides divisible by ${size}, got ${show(x)}.`);
   }
-  return [x[0]!, x[1]!, x[2]! / size, x[3]! / size];
+  return [x[0], x[1], x[2] / size, x[3] / size];
 }
 
 /** Users call `upsampleNearest`. */
 const enlarge: Op<[x: Tensor, options: { scale: number }]> = defineOp({
   name: 'upsampleNearest',
-  shape: ([N, C, H, W], { scale }) => [N!, C!, H! * scale, W! * scale],
+  shape: ([N, C, H, W], { scale }) => [N, C, H * scale, W * scale],
   vjp: ({ g }, _, { scale }) => [() => mul(averagePool(g, { size: scale }), scale * scale)],
   kernel: (y, [, , H, W], { scale }) => [
     {
-      out: [y[3]!, y[2]!, y[0]! * y[1]!],
+      out: [y[3], y[2], y[0] * y[1]],
       inputs: { x: 0 },
       body: `return x[(this.thread.z * ${H} + ${quotient('this.thread.y', scale)}) * ${W} + ${quotient('this.thread.x', scale)}];`,
     },
@@ -36,7 +36,7 @@ const averagePool: Op<[x: Tensor, options: { size: number }]> = defineOp({
   vjp: ({ g }, _, { size }) => [() => mul(enlarge(g, { scale: size }), 1 / (size * size))],
   kernel: (y, [, , H, W], { size }) => [
     {
-      out: [y[3]!, y[2]!, y[0]! * y[1]!],
+      out: [y[3], y[2], y[0] * y[1]],
       inputs: { x: 0 },
       body: `let s = 0.0; for (let i = 0; i < ${size}; i++) { ${loopSum(size, `x[(this.thread.z * ${H} + this.thread.y * ${size} + i) * ${W} + this.thread.x * ${size} + j]`, 'j')} } return s / ${size * size}.0;`,
     },
@@ -84,14 +84,14 @@ const adaptiveMax: Op<[x: Tensor, options: PoolSize]> = defineOp({
   name: 'adaptiveMaxPool2d',
   shape: (x, { size }) => {
     if (x.length !== 4) throw new ShapeError(`adaptiveMaxPool2d: expected x [N, C, H, W], got ${show(x)}.`);
-    return [x[0]!, x[1]!, ...size];
+    return [x[0], x[1], ...size];
   },
   vjp: ({ g }, x, options) => [() => adaptiveMaxPoolGrad(x, g, options)],
   kernel: (y, [, , H, W], { size }) => [
     {
-      out: [y[3]!, y[2]!, y[0]! * y[1]!],
+      out: [y[3], y[2], y[0] * y[1]],
       inputs: { x: 0 },
-      body: `${largest(H!, W!, size, 'this.thread.z', 'this.thread.y', 'this.thread.x')} return m;`,
+      body: `${largest(H, W, size, 'this.thread.z', 'this.thread.y', 'this.thread.x')} return m;`,
     },
   ],
 });
@@ -122,13 +122,13 @@ export const adaptiveMaxPoolGrad: Op<[x: Tensor, g: Tensor, options: PoolSize]> 
 /** u read where each window of x has its first maximum. */
 export const pickMaxima: Op<[x: Tensor, u: Tensor, options: PoolSize]> = defineOp({
   name: 'pickMaxima',
-  shape: (x, _, { size }) => [x[0]!, x[1]!, ...size],
+  shape: (x, _, { size }) => [x[0], x[1], ...size],
   vjp: ({ g }, x, _, { size }) => [null, () => adaptiveMaxPoolGrad(x, g, { size })],
   kernel: (y, [, , H, W], _u, { size }) => [
     {
-      out: [y[3]!, y[2]!, y[0]! * y[1]!],
+      out: [y[3], y[2], y[0] * y[1]],
       inputs: { x: 0, u: 1 },
-      body: `${largest(H!, W!, size, 'this.thread.z', 'this.thread.y', 'this.thread.x')} return u[this.thread.z * ${H! * W!} + best];`,
+      body: `${largest(H, W, size, 'this.thread.z', 'this.thread.y', 'this.thread.x')} return u[this.thread.z * ${H * W} + best];`,
     },
   ],
 });
@@ -146,7 +146,7 @@ export function maxPool2d(x: Tensor, size: number): Tensor {
 function resample(x: Tensor, rows: Tensor, columns: Tensor): Tensor {
   const [N, C, H, W] = x.shape as [number, number, number, number];
   const wide = matmul(reshape(x, [N * C * H, W]), columns, { transposeB: true });
-  return reshape(matmul(rows, reshape(wide, [N * C, H, columns.shape[0]!])), [N, C, rows.shape[0]!, columns.shape[0]!]);
+  return reshape(matmul(rows, reshape(wide, [N * C, H, columns.shape[0]])), [N, C, rows.shape[0], columns.shape[0]]);
 }
 
 function checkSize(op: string, x: Shape, size: readonly number[]): void {
@@ -165,7 +165,7 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
     }
     return tensor(values, [m, n], { device: x.device });
   };
-  return resample(x, matrix(x.shape[2]!, size[0]), matrix(x.shape[3]!, size[1]));
+  return resample(x, matrix(x.shape[2], size[0]), matrix(x.shape[3], size[1]));
 }
 
 /**
@@ -176,7 +176,7 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
 export function resizeBilinear(x: Tensor, size: readonly [h: number, w: number], { antialias = false } = {}): Tensor {
   checkSize('resizeBilinear', x.shape, size);
   const matrix = (n: number, m: number) => tensor(bilinearWeights(n, m, antialias), [m, n], { device: x.device });
-  return resample(x, matrix(x.shape[2]!, size[0]), matrix(x.shape[3]!, size[1]));
+  return resample(x, matrix(x.shape[2], size[0]), matrix(x.shape[3], size[1]));
 }
 
 /** Row k holds the weights of the n input pixels for output pixel k, whose centre is (k + ½) n/m. */
@@ -188,8 +188,8 @@ function bilinearWeights(n: number, m: number, antialias: boolean): Float32Array
       const centre = Math.max(0, (k + 0.5) * scale - 0.5);
       const low = Math.min(n - 1, Math.floor(centre));
       const high = Math.min(n - 1, low + 1);
-      values[k * n + low]! += 1 - (centre - low);
-      values[k * n + high]! += centre - low;
+      values[k * n + low] += 1 - (centre - low);
+      values[k * n + high] += centre - low;
       continue;
     }
     const support = Math.max(1, scale);

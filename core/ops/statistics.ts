@@ -8,13 +8,13 @@ import { argmax, axesOf, max, rowSums, sum } from './reduce.ts';
 
 /** Mean over axes (all when left out). */
 export function mean(x: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
-  const count = axesOf('mean', x.shape, axes).reduce((n, a) => n * x.shape[a]!, 1);
+  const count = axesOf('mean', x.shape, axes).reduce((n, a) => n * x.shape[a], 1);
   return div(sum(x, axes, keepDims), count);
 }
 
 /** Variance over axes, divided by n − correction (1, as in PyTorch, unless given). */
 export function variance(x: Tensor, axes?: number | readonly number[], keepDims = false, correction = 1): Tensor {
-  const count = axesOf('variance', x.shape, axes).reduce((n, a) => n * x.shape[a]!, 1);
+  const count = axesOf('variance', x.shape, axes).reduce((n, a) => n * x.shape[a], 1);
   return div(sum(square(sub(x, mean(x, axes, true))), axes, keepDims), count - correction);
 }
 

@@ -124,7 +124,7 @@ test('interrupted in every stage, it goes on with that stage and trains none twi
   const timeless = ({ seconds, imagesPerSecond, ...rest }: StageRow) => rest;
   assert.deepEqual(parts.stages.map(timeless), whole.stages.map(timeless));
   for (const [i, row] of parts.stages.entries()) {
-    assert.ok(row.seconds >= spent[i]! - 0.001 && row.imagesPerSecond > 0, `${row.name} ${row.seconds}`);
+    assert.ok(row.seconds >= spent[i] - 0.001 && row.imagesPerSecond > 0, `${row.name} ${row.seconds}`);
     assert.ok(Math.abs(row.imagesPerSecond - 24 / row.seconds) < 1e-6, 'images of all sessions in the time of all');
   }
   assert.ok(parts.seconds > parts.stages.reduce((sum, row) => sum + row.seconds, 0));

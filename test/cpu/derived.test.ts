@@ -44,13 +44,13 @@ test('products with frozen weights are the same at every use, and follow the wei
       const [a, b] = [x.dataSync(), w.dataSync()];
       return Array.from({ length: 9 * 130 }, (_, i) => {
         let s = 0;
-        for (let k = 0; k < 70; k++) s += a[Math.floor(i / 130) * 70 + k]! * b[(i % 130) * 70 + k]!;
+        for (let k = 0; k < 70; k++) s += a[Math.floor(i / 130) * 70 + k] * b[(i % 130) * 70 + k];
         return s;
       });
     };
     const close = (got: readonly number[]) => {
       const want = exact();
-      for (const [i, y] of got.entries()) assert.ok(Math.abs(y - want[i]!) < 1e-4, `${i}: ${y}, expected ${want[i]}`);
+      for (const [i, y] of got.entries()) assert.ok(Math.abs(y - want[i]) < 1e-4, `${i}: ${y}, expected ${want[i]}`);
     };
     for (let use = 0; use < 3; use++) close(product());
     grow({ w }, { amount: 1 });
@@ -63,10 +63,10 @@ test('products with frozen weights are the same at every use, and follow the wei
       const [y, z] = noGrad(() => [linear(one, thin).dataSync(), matmul(wide, thin).dataSync()]);
       const [w1, x1, x40] = [thin.dataSync(), one.dataSync(), wide.dataSync()];
       y.forEach((value, i) => {
-        assert.ok(Math.abs(value - x1[Math.floor(i / 40)]! * w1[i % 40]!) < 1e-5, `use ${use}, linear, ${i}`);
+        assert.ok(Math.abs(value - x1[Math.floor(i / 40)] * w1[i % 40]) < 1e-5, `use ${use}, linear, ${i}`);
       });
       z.forEach((value, i) => {
-        const want = Array.from(w1).reduce((sum, w, k) => sum + w * x40[i * 40 + k]!, 0);
+        const want = Array.from(w1).reduce((sum, w, k) => sum + w * x40[i * 40 + k], 0);
         assert.ok(Math.abs(value - want) < 1e-4, `use ${use}, matmul, ${i}`);
       });
     }
@@ -90,7 +90,7 @@ test('projections with frozen weights are the same at every use, and follow each
         const want = noGrad(() =>
           tidy(() =>
             concat(
-              weights.map((w, i) => linear(x, w, biases[i]!)),
+              weights.map((w, i) => linear(x, w, biases[i])),
               -1,
             ).dataSync(),
           ),
@@ -98,7 +98,7 @@ test('projections with frozen weights are the same at every use, and follow each
         for (let use = 0; use < 4; use++) {
           const got = noGrad(() => tidy(() => linears(x, weights, biases).dataSync()));
           want.forEach((value, i) => {
-            assert.ok(Math.abs(got[i]! - value) < 1e-4, `${rows} rows, ${when}, use ${use}, ${i}: ${got[i]}, ${value}`);
+            assert.ok(Math.abs(got[i] - value) < 1e-4, `${rows} rows, ${when}, use ${use}, ${i}: ${got[i]}, ${value}`);
           });
         }
       };

@@ -25,9 +25,9 @@ function run(source: string, args: readonly (number[] | number)[], length: numbe
 function check(source: string, args: readonly (number[] | number)[], length: number): void {
   const y = run(source, args, length);
   for (let i = 0; i < length; i++) {
-    const at = args.map((a) => Math.fround(typeof a === 'number' ? a : a.length === 1 ? a[0]! : a[i]!));
+    const at = args.map((a) => Math.fround(typeof a === 'number' ? a : a.length === 1 ? a[0] : a[i]));
     const want = evaluate(source, at);
-    const got = y[i]!;
+    const got = y[i];
     const same = Object.is(got, Math.fround(want)) || Math.abs(got - want) <= 1e-6 * Math.max(1e-6, Math.abs(want));
     assert.ok(same || (got === 0 && want === 0), `${source} at ${at}: expected ${want}, got ${got}`);
   }
@@ -101,14 +101,14 @@ test('an update overwrites its targets in order, in place, over threads', async 
   const n = 100_001;
   const [m, p, g] = [0, 1, 2].map((k) => Float32Array.from({ length: n }, (_, i) => Math.sin(i + k)));
   const ref = (x: Float32Array) => ({ handle: device.upload(x), shape: [n] });
-  const refs = [ref(m!), ref(p!), ref(g!), { handle: device.upload([0.5]), shape: [] }];
+  const refs = [ref(m), ref(p), ref(g), { handle: device.upload([0.5]), shape: [] }];
   const params = '(m, p, g, clip, lr)';
   const formulas = [formula(`${params} => m + 0.1 * (g * clip - m)`), formula(`${params} => p - lr * m`)];
   device.update(refs.slice(0, 2), ['m', 'p', 'g', 'clip'], formulas, refs, { lr: 0.25 });
-  const [newM, newP] = [device.read(refs[0]!.handle, n), device.read(refs[1]!.handle, n)];
+  const [newM, newP] = [device.read(refs[0].handle, n), device.read(refs[1].handle, n)];
   for (let i = 0; i < n; i += 997) {
-    const wantM = m![i]! + 0.1 * (g![i]! * 0.5 - m![i]!);
-    assert.ok(Math.abs(newM[i]! - wantM) < 1e-6);
-    assert.ok(Math.abs(newP[i]! - (p![i]! - 0.25 * wantM)) < 1e-6);
+    const wantM = m[i] + 0.1 * (g[i] * 0.5 - m[i]);
+    assert.ok(Math.abs(newM[i] - wantM) < 1e-6);
+    assert.ok(Math.abs(newP[i] - (p[i] - 0.25 * wantM)) < 1e-6);
   }
 });

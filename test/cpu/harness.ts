@@ -54,7 +54,7 @@ export function harness(
       const share = Math.ceil(items / unit / threads) * unit;
       for (let begin = 0; begin < items; begin += share) {
         floats.fill(NaN, scratch / 4, start); // scratch promises nothing
-        kernels[kernel]!(begin, Math.min(items, begin + share), scratch, ...args);
+        kernels[kernel](begin, Math.min(items, begin + share), scratch, ...args);
       }
     },
     alloc: (n) => {
@@ -85,7 +85,7 @@ export function harness(
       const at = alloc(size + 2 * GUARD) + 4 * GUARD;
       floats.fill(MARK, at / 4 - GUARD, at / 4 + size + GUARD);
       const y: CpuRef = { at, shape };
-      routines[op]!(cpu, y, ...refs);
+      routines[op](cpu, y, ...refs);
       for (let i = 1; i <= GUARD; i++) {
         assert.equal(floats[at / 4 - i], Math.fround(MARK), `${op}: wrote ${i} floats before its result`);
         assert.equal(floats[at / 4 + size + i - 1], Math.fround(MARK), `${op}: wrote ${i} floats past its result`);
@@ -113,7 +113,7 @@ export function worstError(got: ArrayLike<number>, want: ArrayLike<number>): num
   assert.equal(got.length, want.length);
   let worst = 0;
   for (let i = 0; i < want.length; i++) {
-    const [x, y] = [got[i]!, want[i]!];
+    const [x, y] = [got[i], want[i]];
     if (Object.is(x, y) || x === y) continue;
     const error = Math.abs(x - y) / Math.max(1, Math.abs(y));
     if (!(error <= worst)) worst = Number.isNaN(error) ? Infinity : error;

@@ -19,7 +19,7 @@ function oracle(qkv: Float32Array, g: Float32Array, B: number, T: number, D: num
       for (let t = 0; t < T; t++) {
         const p = Array.from({ length: T }, (_, u) => {
           let s = 0;
-          for (let c = 0; c < d; c++) s += qkv[at(0, t, c)]! * qkv[at(1, u, c)]!;
+          for (let c = 0; c < d; c++) s += qkv[at(0, t, c)] * qkv[at(1, u, c)];
           return Math.exp(s / Math.sqrt(d));
         });
         const z = p.reduce((s, e) => s + e, 0);
@@ -27,18 +27,18 @@ function oracle(qkv: Float32Array, g: Float32Array, B: number, T: number, D: num
           p[u] = e / z;
           let s = 0;
           for (let c = 0; c < d; c++) {
-            y[out(t, c)]! += p[u]! * qkv[at(2, u, c)]!;
-            s += g[out(t, c)]! * qkv[at(2, u, c)]!;
-            dqkv[at(2, u, c)]! += p[u]! * g[out(t, c)]!;
+            y[out(t, c)] += p[u] * qkv[at(2, u, c)];
+            s += g[out(t, c)] * qkv[at(2, u, c)];
+            dqkv[at(2, u, c)] += p[u] * g[out(t, c)];
           }
           return s;
         });
-        const inner = p.reduce((s, e, u) => s + e * dp[u]!, 0);
+        const inner = p.reduce((s, e, u) => s + e * dp[u], 0);
         p.forEach((e, u) => {
-          const ds = (e * (dp[u]! - inner)) / Math.sqrt(d);
+          const ds = (e * (dp[u] - inner)) / Math.sqrt(d);
           for (let c = 0; c < d; c++) {
-            dqkv[at(0, t, c)]! += ds * qkv[at(1, u, c)]!;
-            dqkv[at(1, u, c)]! += ds * qkv[at(0, t, c)]!;
+            dqkv[at(0, t, c)] += ds * qkv[at(1, u, c)];
+            dqkv[at(1, u, c)] += ds * qkv[at(0, t, c)];
           }
         });
       }

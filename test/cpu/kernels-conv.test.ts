@@ -66,7 +66,7 @@ for (const [name, { N = 1, C, H, W, O, kernel, stride = [1, 1], padding = [0, 0,
         for (let oy = 0; oy < OH; oy++)
           for (let ox = 0; ox < OW; ox++) {
             const iy = ((n * O + o) * OH + oy) * OW + ox;
-            y[iy] = bias.data[o]!;
+            y[iy] = bias.data[o];
             for (let c = 0; c < ins; c++)
               for (let ky = 0; ky < kh; ky++)
                 for (let kx = 0; kx < kw; kx++) {
@@ -74,16 +74,16 @@ for (const [name, { N = 1, C, H, W, O, kernel, stride = [1, 1], padding = [0, 0,
                   if (py < 0 || py >= H || px < 0 || px >= W) continue;
                   const ix = ((n * C + Math.floor(o / (O / groups)) * ins + c) * H + py) * W + px;
                   const iw = ((o * ins + c) * kh + ky) * kw + kx;
-                  y[iy]! += x.data[ix]! * w.data[iw]!;
-                  dx[ix]! += g.data[iy]! * w.data[iw]!;
-                  dw[iw]! += g.data[iy]! * x.data[ix]!;
+                  y[iy] += x.data[ix] * w.data[iw];
+                  dx[ix] += g.data[iy] * w.data[iw];
+                  dw[iw] += g.data[iy] * x.data[ix];
                 }
           }
     const attributes = { stride, padding, groups };
     assertClose(run('conv2d', shapeY, x, w, bias, attributes), y, 2e-5, 'y');
     assertClose(
       run('conv2d', shapeY, x, w, null, attributes),
-      y.map((u, i) => u - bias.data[Math.floor(i / (OH * OW)) % O]!),
+      y.map((u, i) => u - bias.data[Math.floor(i / (OH * OW)) % O]),
       2e-5,
       'y without bias',
     );

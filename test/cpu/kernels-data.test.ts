@@ -22,7 +22,7 @@ const ids = (below: number, ...shape: number[]): Values => ({
 
 const reference = new ReferenceDevice();
 const devices = [new CpuDevice({ threads: 1 }), new CpuDevice({ threads: 2 })];
-await devices[1]!.sync();
+await devices[1].sync();
 
 /** @param tolerance  per unit of the result, and of 1 */
 function check(op: string, args: readonly Arg[], tolerance = 0): void {
@@ -39,7 +39,7 @@ function check(op: string, args: readonly Arg[], tolerance = 0): void {
   for (const device of devices) {
     const got = device.read(device.run(call(device)), numel(shape));
     for (let i = 0; i < want.length; i++) {
-      const close = Math.abs(got[i]! - want[i]!) <= tolerance * Math.max(1, Math.abs(want[i]!));
+      const close = Math.abs(got[i] - want[i]) <= tolerance * Math.max(1, Math.abs(want[i]));
       if (!close) {
         const where = `${op} ${JSON.stringify(shapes)}, ${device.threads} threads, value ${i}`;
         assert.fail(`${where}: expected ${want[i]}, got ${got[i]}`);

@@ -15,15 +15,15 @@ function product(
   transposeB: boolean,
   [batches, m, n]: [number, number, number],
 ) {
-  const depth = a.shape[transposeA ? 1 : 2]!;
+  const depth = a.shape[transposeA ? 1 : 2];
   const y = new Float64Array(batches * m * n);
   for (let s = 0; s < batches; s++) {
     const [pa, pb] = [a.shape[0] === 1 ? 0 : s * m * depth, b.shape[0] === 1 ? 0 : s * n * depth];
     for (let i = 0; i < m; i++)
       for (let j = 0; j < n; j++)
         for (let k = 0; k < depth; k++) {
-          const left = a.data[pa + (transposeA ? k * m + i : i * depth + k)]!;
-          y[(s * m + i) * n + j]! += left * b.data[pb + (transposeB ? j * depth + k : k * n + j)]!;
+          const left = a.data[pa + (transposeA ? k * m + i : i * depth + k)];
+          y[(s * m + i) * n + j] += left * b.data[pb + (transposeB ? j * depth + k : k * n + j)];
         }
   }
   return y;
@@ -69,7 +69,7 @@ for (const [threads, keeps, fma] of [
       assertClose(run('linear', [m, n], x, w, null), want, 2e-5, `${[m, k, n]}`);
       assertClose(
         run('linear', [m, n], x, w, bias),
-        want.map((y, i) => y + bias.data[i % n]!),
+        want.map((y, i) => y + bias.data[i % n]),
         2e-5,
         `${[m, k, n]} + bias`,
       );
@@ -96,7 +96,7 @@ test('in large products NaN spoils its row and the one half the height away, and
   const [m, depth, n] = [96, 96, 96];
   const a = random([1, m, depth], (x, i) => (i === 10 * depth + 3 ? NaN : x)); // in row 10
   const y = run('matmul', [1, m, n], a, random([1, depth, n]), { transposeA: false, transposeB: false });
-  const spoilt = new Set(Array.from(y.keys()).flatMap((i) => (Number.isNaN(y[i]!) ? [Math.floor(i / n)] : [])));
+  const spoilt = new Set(Array.from(y.keys()).flatMap((i) => (Number.isNaN(y[i]) ? [Math.floor(i / n)] : [])));
   assert.ok(spoilt.has(10));
   assert.ok(
     [...spoilt].every((row) => row % (m / 2) === 10),

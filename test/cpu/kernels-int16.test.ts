@@ -44,13 +44,13 @@ function errors(a: Values, b: Values, y: Float32Array, { m, depth, n, transposeA
     for (let j = 0; j < n; j++) {
       let [sum, rowSquares, columnSquares] = [0, 0, 0];
       for (let k = 0; k < depth; k++) {
-        const left = a.data[transposeA ? k * m + i : i * depth + k]!;
-        const right = b.data[transposeB ? j * depth + k : k * n + j]!;
+        const left = a.data[transposeA ? k * m + i : i * depth + k];
+        const right = b.data[transposeB ? j * depth + k : k * n + j];
         sum += left * right;
         rowSquares += left ** 2;
         columnSquares += right ** 2;
       }
-      found.push(Math.abs(y[i * n + j]! - sum) / Math.sqrt(rowSquares * columnSquares));
+      found.push(Math.abs(y[i * n + j] - sum) / Math.sqrt(rowSquares * columnSquares));
     }
   }
   const rms = Math.sqrt(found.reduce((s, e) => s + e ** 2, 0) / found.length);
@@ -85,7 +85,7 @@ test('linear and linears add their biases', () => {
   for (const keeps of [false, true]) {
     const { run } = harness(files, { keeps, matmulPrecision: 'high' });
     const [x, v, w, c, d] = [random([m, depth]), random([n, depth]), random([n, depth]), random([n]), random([n])];
-    const without = (y: Float32Array, bias: Values) => y.map((value, i) => value - bias.data[i % n]!);
+    const without = (y: Float32Array, bias: Values) => y.map((value, i) => value - bias.data[i % n]);
     const product = { m, depth, n, transposeB: true };
     assert.ok(errors(x, v, without(run('linear', [m, n], x, v, c), c), product).largest < bound(depth));
     const both = run('linears', [m, 2 * n], x, v, w, c, d);
@@ -168,8 +168,8 @@ test('the device of a precision is opened once, and float32 is the default', asy
   assert.equal(a, b);
   assert.equal(c, d);
   assert.notEqual(a, c);
-  assert.equal(a!.matmulPrecision, 'highest');
-  await c!.close();
+  assert.equal(a.matmulPrecision, 'highest');
+  await c.close();
   const reopened = await openDevice('cpu', high);
   assert.notEqual(reopened, c);
   await reopened.close();
@@ -200,9 +200,9 @@ test("values and gradients: close to float32's, the same on any number of thread
   const devices = [await open(1, 'highest'), await open(1, 'high'), await open(2, 'high')];
   const [exact, one, two] = devices.map((device) => on(device, run));
   assert.deepEqual(one, two);
-  for (const [i, values] of exact!.entries()) {
+  for (const [i, values] of exact.entries()) {
     const scale = Math.sqrt(values.reduce((s, v) => s + v ** 2, 0) / values.length);
-    const apart = Math.sqrt(values.reduce((s, v, j) => s + (v - one![i]![j]!) ** 2, 0) / values.length) / scale;
+    const apart = Math.sqrt(values.reduce((s, v, j) => s + (v - one[i][j]) ** 2, 0) / values.length) / scale;
     assert.ok(apart < 5e-4, `array ${i}: ${apart} apart`);
     if (onX86() && i % 4 !== 3) assert.ok(apart > 1e-6, `array ${i}: float32 was used`); // the bias has no product
   }

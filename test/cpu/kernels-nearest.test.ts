@@ -20,7 +20,7 @@ test('the id of the least distance', () => {
     const ids = run('nearestCode', [rows], z, e);
     const distance = (i: number, j: number) => {
       let s = 0;
-      for (let c = 0; c < dim; c++) s += (z.data[i * dim + c]! - e.data[j * dim + c]!) ** 2;
+      for (let c = 0; c < dim; c++) s += (z.data[i * dim + c] - e.data[j * dim + c]) ** 2;
       return s;
     };
     ids.forEach((id, i) => {

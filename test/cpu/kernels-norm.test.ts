@@ -30,10 +30,10 @@ function gradient(x: Float32Array, g: Float32Array, gain: (i: number) => number,
     const first = Math.floor(i / n) * n;
     let [u, ux] = [0, 0];
     for (let j = first; j < first + n; j++) {
-      u += (g[j]! * gain(j)) / n;
-      ux += (g[j]! * gain(j) * xhat[j]!) / n;
+      u += (g[j] * gain(j)) / n;
+      ux += (g[j] * gain(j) * xhat[j]) / n;
     }
-    return rstd[first / n]! * (g[i]! * gain(i) - u - xhat[i]! * ux);
+    return rstd[first / n] * (g[i] * gain(i) - u - xhat[i] * ux);
   });
 }
 
@@ -48,14 +48,14 @@ test('layer norm and its gradients', () => {
     const [x, g, gain, bias] = [random([rows, n]), random([rows, n]), random([n]), random([n])];
     const { xhat } = standardize(x.data, n, eps);
     const what = `${[rows, n]}`;
-    const y = Array.from(xhat, (u, i) => u * gain.data[i % n]! + bias.data[i % n]!);
+    const y = Array.from(xhat, (u, i) => u * gain.data[i % n] + bias.data[i % n]);
     assertClose(run('layerNorm', [rows, n], x, gain, bias, { eps }), y, 2e-5, what);
-    const dx = gradient(x.data, g.data, (i) => gain.data[i % n]!, n, eps);
+    const dx = gradient(x.data, g.data, (i) => gain.data[i % n], n, eps);
     assertClose(run('layerNormGrad', [rows, n], x, gain, g, { eps }), dx, 1e-4, `${what} dx`);
     const [dGain, dBias] = [new Float64Array(n), new Float64Array(n)];
     xhat.forEach((u, i) => {
-      dGain[i % n]! += u * g.data[i]!;
-      dBias[i % n]! += g.data[i]!;
+      dGain[i % n] += u * g.data[i];
+      dBias[i % n] += g.data[i];
     });
     assertClose(run('layerNormGradAffine', [2, n], x, g, { eps }), [...dGain, ...dBias], 2e-5, `${what} gain and bias`);
   }
@@ -83,13 +83,13 @@ test('group norm and its gradients', () => {
     const { xhat } = standardize(x.data, n, eps);
     const channel = (i: number) => Math.floor(i / S) % C;
     const what = `${shape} in ${groups}`;
-    const y = Array.from(xhat, (u, i) => u * gain.data[channel(i)]! + bias.data[channel(i)]!);
+    const y = Array.from(xhat, (u, i) => u * gain.data[channel(i)] + bias.data[channel(i)]);
     assertClose(run('groupNorm', shape, x, gain, bias, { groups, eps }), y, 2e-5, what);
-    const dx = gradient(x.data, g.data, (i) => gain.data[channel(i)]!, n, eps);
+    const dx = gradient(x.data, g.data, (i) => gain.data[channel(i)], n, eps);
     assertClose(run('groupNormGrad', shape, x, gain, g, { groups, eps }), dx, 1e-4, `${what} dx`);
     const dGain = new Float64Array(C);
     xhat.forEach((u, i) => {
-      dGain[channel(i)]! += u * g.data[i]!;
+      dGain[channel(i)] += u * g.data[i];
     });
     assertClose(run('groupNormGradGain', [C], x, g, { groups, eps }), dGain, 2e-5, `${what} gain`);
   }

@@ -32,11 +32,11 @@ test('gradients of softmax and log-softmax', () => {
     const [y, g] = [random([rows, n]), random([rows, n])];
     const row = (i: number) => g.data.subarray(i * n, i * n + n);
     const grad = perRow(n, y.data, (yr, i) => {
-      const s = sum(yr.map((yj, j) => yj * row(i)[j]!));
-      return Array.from(yr, (yj, j) => yj * (row(i)[j]! - s));
+      const s = sum(yr.map((yj, j) => yj * row(i)[j]));
+      return Array.from(yr, (yj, j) => yj * (row(i)[j] - s));
     });
     assertClose(run('softmaxGrad', [rows, n], y, g), grad, 1e-5, `softmaxGrad ${[rows, n]}`);
-    const logGrad = perRow(n, y.data, (yr, i) => Array.from(yr, (yj, j) => row(i)[j]! - Math.exp(yj) * sum(row(i))));
+    const logGrad = perRow(n, y.data, (yr, i) => Array.from(yr, (yj, j) => row(i)[j] - Math.exp(yj) * sum(row(i))));
     assertClose(run('logSoftmaxGrad', [rows, n], y, g), logGrad, 1e-5, `logSoftmaxGrad ${[rows, n]}`);
   }
 });
@@ -49,12 +49,12 @@ test('cross-entropy and its gradient', () => {
       const g = random([rows]);
       const want = perRow(n, x.data, (xr, i) => {
         const logp = logSoftmax(xr);
-        return [-(1 - smoothing) * logp[target.data[i]!]! - (smoothing / n) * sum(logp)];
+        return [-(1 - smoothing) * logp[target.data[i]] - (smoothing / n) * sum(logp)];
       });
       assertClose(run('crossEntropy', [rows], x, target, { smoothing }), want, 2e-5, `crossEntropy ${[rows, n]}`);
       const grad = perRow(n, x.data, (xr, i) =>
         logSoftmax(xr).map(
-          (l, j) => g.data[i]! * (Math.exp(l) - (j === target.data[i] ? 1 - smoothing : 0) - smoothing / n),
+          (l, j) => g.data[i] * (Math.exp(l) - (j === target.data[i] ? 1 - smoothing : 0) - smoothing / n),
         ),
       );
       assertClose(run('crossEntropyGrad', [rows, n], x, target, g, { smoothing }), grad, 1e-6, `grad ${[rows, n]}`);

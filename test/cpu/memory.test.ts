@@ -28,7 +28,7 @@ test('blocks start on 64 bytes, do not overlap and have 16 bytes behind them', (
         live.push({ at, floats });
         if (free % 2) {
           const [b] = live.splice(free % live.length, 1);
-          memory.free(b!.at, b!.floats);
+          memory.free(b.at, b.floats);
         }
       }
       for (const b of live) memory.free(b.at, b.floats);

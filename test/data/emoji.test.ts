@@ -9,7 +9,7 @@ test('the set has the expected icons, and no concept on both sides', async () =>
   const { classes, train, validation, size } = await loadEmoji(32); // kept in the project's cache
   assert.deepEqual(classes, emojiClasses);
   assert.equal(size, 32);
-  const all = classCounts(train, 8).map((count, label) => count + classCounts(validation, 8)[label]!);
+  const all = classCounts(train, 8).map((count, label) => count + classCounts(validation, 8)[label]);
   // The counts of the packages' groups, less 8 icons that the renderer cannot draw and 2 that are white on white.
   assert.deepEqual(all, [756, 1469, 688, 567, 1040, 379, 1172, 1167]);
   const share = validation.count / (train.count + validation.count);
@@ -33,8 +33,8 @@ test('the set has the expected icons, and no concept on both sides', async () =>
   const [set, index] = [train, validation].flatMap((set) => {
     const at = set.names.indexOf('noto/red-heart');
     return at < 0 ? [] : [[set, at] as const];
-  })[0]!;
-  const value = (c: number, y: number, x: number) => set.images[((index * 3 + c) * 32 + y) * 32 + x]!;
+  })[0];
+  const value = (c: number, y: number, x: number) => set.images[((index * 3 + c) * 32 + y) * 32 + x];
   assert.deepEqual(
     [0, 1, 2].map((c) => value(c, 31, 0)),
     [255, 255, 255],
@@ -53,9 +53,9 @@ test('the cache gives the same pictures, and a damaged one is drawn again', asyn
   assert.deepEqual(await load(), first);
   assert.equal(drawn, 0);
 
-  const path = join(cacheFolder, readdirSync(cacheFolder)[0]!);
+  const path = join(cacheFolder, readdirSync(cacheFolder)[0]);
   const bytes = readFileSync(path);
-  bytes[bytes.length - 1]! ^= 0xff; // a pixel
+  bytes[bytes.length - 1] ^= 0xff; // a pixel
   writeFileSync(path, bytes);
   assert.deepEqual(await load(), first);
   assert.equal(drawn, total);

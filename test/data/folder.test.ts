@@ -13,7 +13,7 @@ async function write(root: string, files: readonly string[]): Promise<void> {
   for (const file of files) {
     const path = join(root, file);
     mkdirSync(dirname(path), { recursive: true });
-    const background = colours[Object.keys(colours).find((name) => file.includes(name))!]!;
+    const background = colours[Object.keys(colours).find((name) => file.includes(name))!];
     await sharp({ create: { width: 24, height: 16, channels: 3, background } }).toFile(path);
   }
 }
@@ -38,7 +38,7 @@ test('a folder of class folders becomes square images with labels', async (t) =>
   assert.deepEqual(train.names, ['cat/1.png', 'cat/2.jpg', 'dog/1.webp', 'dog/2.JPEG', 'dog/3.png']);
   assert.equal(train.images.length, 5 * 3 * 8 * 8);
   for (let i = 0; i < 5; i++) {
-    const plane = (c: number) => train.images[(i * 3 + c) * 64 + 27]!;
+    const plane = (c: number) => train.images[(i * 3 + c) * 64 + 27];
     const [here, elsewhere] = train.labels[i] === 0 ? [plane(0), plane(2)] : [plane(2), plane(0)];
     assert.ok(here > 240 && elsewhere < 15, `image ${i}: ${here}, ${elsewhere}`);
   }

@@ -28,12 +28,12 @@ const golden = fileURLToPath(new URL('../golden/preprocess.safetensors', import.
 
 test('resizing, cropping and rounding equal the reference, bit for bit', () => {
   const { tensors, metadata } = readSafetensors(golden);
-  const cases: Record<string, { size: number }> = JSON.parse(metadata['cases']!);
+  const cases: Record<string, { size: number }> = JSON.parse(metadata['cases']);
   assert.equal(Object.keys(cases).length, 3);
   for (const [name, { size }] of Object.entries(cases)) {
-    const value = (key: string) => tensors[`${name}/${key}`]!;
+    const value = (key: string) => tensors[`${name}/${key}`];
     const { shape, data } = value('in/image_hwc');
-    const image = { height: shape[0]!, width: shape[1]!, data: Uint8Array.from(data) };
+    const image = { height: shape[0], width: shape[1], data: Uint8Array.from(data) };
     const resized = resizeShorterEdge(image, size);
     assert.deepEqual([resized.height, resized.width, 3], value('out/resized_hwc').shape);
     assert.deepEqual(Int32Array.from(resized.data), value('out/resized_hwc').data);
@@ -57,7 +57,7 @@ test('metrics round halves to even, and lose a level where float32 does', () => 
 const pixel = ({ data, width }: RgbImage, x: number, y: number) => [...data.subarray((y * width + x) * 3).slice(0, 3)];
 const near = (actual: readonly number[], expected: readonly number[], tolerance: number) =>
   assert.ok(
-    actual.every((v, i) => Math.abs(v - expected[i]!) <= tolerance),
+    actual.every((v, i) => Math.abs(v - expected[i]) <= tolerance),
     `expected about ${expected}, got ${actual}`,
   );
 const raw = (bytes: number[], channels: 1 | 3 | 4, width = 1) =>
@@ -85,7 +85,7 @@ test('grey, alpha, 16-bit, CMYK and turned images become upright 8-bit RGB', asy
   const cmyk = await raw(red, 3, 8).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
   assert.equal((await sharp(cmyk).metadata()).space, 'cmyk');
   const [r, g, b] = pixel(await decodeImage(cmyk), 4, 4);
-  assert.ok(r! > 180 && g! < 80 && b! < 80, `red should stay red, got ${[r, g, b]}`);
+  assert.ok(r > 180 && g < 80 && b < 80, `red should stay red, got ${[r, g, b]}`);
 
   const lying = await raw([...red, ...red], 3, 16)
     .withMetadata({ orientation: 6 })
@@ -154,7 +154,7 @@ test('a grid enlarges by whole numbers, leaves gaps, and survives the file', asy
   const labelled = imageGrid(images, 3, { columnLabels: ['input', 'a < b & "c"'], rowLabels: ['Symbols'] });
   assert.ok(labelled.width > 3 * 96 && labelled.height > 96);
   assert.throws(() => imageGrid([], 2), { name: 'DataError' });
-  assert.throws(() => imageGrid([images[0]!, { width: 1, height: 1, data: new Uint8Array(3) }], 2), /one size/);
+  assert.throws(() => imageGrid([images[0], { width: 1, height: 1, data: new Uint8Array(3) }], 2), /one size/);
   assert.throws(() => imagesOf(batch, [3, 1, 2, 2]), /expected \[n, 3, height, width\], got \[3, 1, 2, 2\]/);
   writeFileSync(join(path, '../file'), '');
   await assert.rejects(writePng(join(path, '../file/x.png'), grid), { name: 'DataError', message: /x\.png/ });

@@ -32,7 +32,7 @@ test('an epoch holds every image once; batches run on over its end', async () =>
   using _ = tensorScope();
   const set = numbered(10);
   const taken = await take(batches(set, { batchSize: 4, seed: 1 }), 5);
-  assert.deepEqual(taken[0]!.shape, [4, 3, 4, 4]);
+  assert.deepEqual(taken[0].shape, [4, 3, 4, 4]);
   const order = taken.flatMap(indices);
   const sorted = (list: number[]) => [...list].sort((a, b) => a - b);
   assert.deepEqual(sorted(order.slice(0, 10)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -71,7 +71,7 @@ test('half of the images are mirrored, none of a class that must not be', async 
   using _ = tensorScope();
   const source = batches(numbered(6), { batchSize: 300, seed: 3, flip: (label) => label !== 2 });
   const { bytes, labels } = await read(source.next());
-  const mirrored = labels.map((label, i) => ({ label, is: bytes[48 * i]! % 10 === 3 }));
+  const mirrored = labels.map((label, i) => ({ label, is: bytes[48 * i] % 10 === 3 }));
   const share = (label: number) => {
     const of = mirrored.filter((image) => image.label === label);
     return of.filter(({ is }) => is).length / of.length;
@@ -79,7 +79,7 @@ test('half of the images are mirrored, none of a class that must not be', async 
   assert.equal(share(2), 0);
   for (const label of [0, 1]) assert.ok(Math.abs(share(label) - 0.5) < 0.2, `${share(label)}`);
   const whole = bytes.slice(0, 4).map((v) => v % 10);
-  assert.deepEqual(whole, mirrored[0]!.is ? [3, 2, 1, 0] : [0, 1, 2, 3]);
+  assert.deepEqual(whole, mirrored[0].is ? [3, 2, 1, 0] : [0, 1, 2, 3]);
 });
 
 test('crops reach every place', async () => {

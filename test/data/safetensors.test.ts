@@ -50,7 +50,7 @@ test('what is written is read again, value for value', () => {
       assert.deepEqual(Object.keys(read.tensors).sort(), Object.keys(content).sort());
       for (const [name, { shape, data }] of Object.entries(content)) {
         assert.deepEqual(read.tensors[name]?.shape, shape);
-        assert.deepEqual(bytesOf(read.tensors[name]!.data), bytesOf(data));
+        assert.deepEqual(bytesOf(read.tensors[name].data), bytesOf(data));
       }
     }),
   );

@@ -28,7 +28,7 @@ test('golden: evaluator', () => {
     CodebookUsage: usage.fraction,
     CodebookEntropy: usage.entropy,
   };
-  for (const [name, value] of Object.entries(got)) close([value], [want[name]!], 1e-6, name);
+  for (const [name, value] of Object.entries(got)) close([value], [want[name]], 1e-6, name);
 });
 
 test('eigenvalues survive rotations of the axes', () => {
@@ -45,7 +45,7 @@ test('eigenvalues survive rotations of the axes', () => {
         rotate(a, n, p, (p + 1 + rng.int(n - 1)) % n, 6 * rng.uniform());
       }
       const got = symmetricEigenvalues(a, n);
-      for (const [i, value] of want.sort().entries()) assert.ok(Math.abs(got[i]! - value) < 1e-12, `${got} ${want}`);
+      for (const [i, value] of want.sort().entries()) assert.ok(Math.abs(got[i] - value) < 1e-12, `${got} ${want}`);
     }),
     { numRuns: 50, seed: 3 },
   );
@@ -58,7 +58,7 @@ test('eigenvalues survive rotations of the axes', () => {
 function rotate(a: Float64Array, n: number, p: number, q: number, angle: number): void {
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
   const turn = (at: number, to: number) => {
-    const [x, y] = [a[at]!, a[to]!];
+    const [x, y] = [a[at], a[to]];
     a[at] = c * x - s * y;
     a[to] = s * x + c * y;
   };
@@ -91,7 +91,7 @@ test('Fréchet distance of Gaussians with a known answer', () => {
       (v1, v2, angle) => {
         // covariances that share their axes: |Δμ|² + Σ (√a − √b)²
         const got = frechetDistance(gaussian([1, 2, 3], v1, angle), gaussian([2, 2, 1], v2, angle));
-        const want = 5 + v1.reduce((sum, v, i) => sum + (Math.sqrt(v) - Math.sqrt(v2[i]!)) ** 2, 0);
+        const want = 5 + v1.reduce((sum, v, i) => sum + (Math.sqrt(v) - Math.sqrt(v2[i])) ** 2, 0);
         assert.ok(Math.abs(got - want) < 1e-6, `${got} ${want}`);
       },
     ),
@@ -106,10 +106,10 @@ test('statistics do not depend on how features arrive, and survive a large mean'
   const parts = new FrechetStatistics(3).add(rows.subarray(0, 30)).add(rows.subarray(30, 33)).add(rows.subarray(33));
   assert.equal(whole.count, 100);
   assert.deepEqual(parts.covariance, whole.covariance);
-  const column = Array.from({ length: 100 }, (_, i) => rows[3 * i]! - 1e6);
+  const column = Array.from({ length: 100 }, (_, i) => rows[3 * i] - 1e6);
   const mean = column.reduce((a, b) => a + b, 0) / 100;
   const variance = column.reduce((a, b) => a + (b - mean) ** 2, 0) / 99;
-  close([whole.covariance[0]!], [variance], 1e-6);
+  close([whole.covariance[0]], [variance], 1e-6);
   close([1 + frechetDistance(whole, parts)], [1], 1e-6);
   assert.throws(() => whole.add([1, 2]), /rows of 3 features, got 2 values/);
   assert.throws(() => new FrechetStatistics(1).add([1]).covariance, /at least 2 feature vectors, got 1/);

@@ -87,15 +87,15 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     assert.equal(again.launches, 0);
     const turned = await launched(() => T.joined([...parts].reverse()));
     assert.equal(turned.launches, 1); // pieces of one array, whatever their order
-    assert.deepEqual((await list(turned.made[0]!)).slice(0, 4), [19, 19.5, 18, 18.5]);
+    assert.deepEqual((await list(turned.made[0])).slice(0, 4), [19, 19.5, 18, 18.5]);
     whole.dispose();
-    assert.deepEqual(await list(parts[7]!), [7, 7.5]); // its array lives as long as any piece
-    const product = T.tidy(() => T.matmul(parts[3]!, parts[4]!, { transposeB: true }));
+    assert.deepEqual(await list(parts[7]), [7, 7.5]); // its array lives as long as any piece
+    const product = T.tidy(() => T.matmul(parts[3], parts[4], { transposeB: true }));
     assert.deepEqual(await list(product), [3 * 4 + 3.5 * 4.5]);
     const ids = tensor([1, 0, 1], [3], { device, dtype: 'int32' });
-    const rows = T.tidy(() => T.embedding(T.reshape(parts[9]!, [2, 1]), ids));
+    const rows = T.tidy(() => T.embedding(T.reshape(parts[9], [2, 1]), ids));
     assert.deepEqual(await list(rows), [9.5, 9, 9.5]);
-    parts[5]!.assign([-1, -2]);
+    parts[5].assign([-1, -2]);
     const [mended] = T.joined(parts) as [Tensor];
     assert.deepEqual((await list(mended)).slice(8, 14), [4, 4.5, -1, -2, 6, 6.5]);
     for (const t of [...parts, ...again.made, ...turned.made, mended, product, ids, rows]) t.dispose();
@@ -135,7 +135,7 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     const [want, got] = [await train(await openDevice('cpu')), await train(device)];
     for (const [i, values] of want.values.entries())
       for (const [j, w] of values.entries()) {
-        assert.ok(Math.abs(got.values[i]![j]! - w) < 1e-5, `${i}, ${j}: ${w} and ${got.values[i]![j]}`);
+        assert.ok(Math.abs(got.values[i][j] - w) < 1e-5, `${i}, ${j}: ${w} and ${got.values[i][j]}`);
       }
     // join 8, norm 4, clip 3, twice join 1 and update 3, average 2
     assert.ok(got.launches <= 25, `expected at most 25 launches, got ${got.launches}`);
@@ -160,7 +160,7 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
           return T.add(y, transposeB ? T.linear(a, b, values([n], 3)) : 0); // a kernel that reads it on
         };
         const [want, got] = [await list(product(cpu)), await list(product(device))];
-        for (const [i, w] of want.entries()) assert.ok(Math.abs(got[i]! - w) < 1e-4, `${i}: ${w}, ${got[i]}`);
+        for (const [i, w] of want.entries()) assert.ok(Math.abs(got[i] - w) < 1e-4, `${i}: ${w}, ${got[i]}`);
       }
     }
   });
@@ -180,7 +180,7 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     assert.equal(await device.sync(), undefined);
     assert.equal(device.stats().kernels, 0);
     const before = await list(y);
-    assert.ok(Math.abs(before[0]! - Math.exp(-1)) < 1e-6);
+    assert.ok(Math.abs(before[0] - Math.exp(-1)) < 1e-6);
     assert.deepEqual(await list(T.exp(T.neg(x))), before);
   });
 
@@ -188,11 +188,11 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     const [A, N, B] = [2, 1501, 3];
     const x = Float32Array.from({ length: A * N * B }, (_, i) => Math.sin(i));
     const want = new Array<number>(A * B).fill(0);
-    for (const [i, v] of x.entries()) want[Math.floor(i / (N * B)) * B + (i % B)]! += v;
+    for (const [i, v] of x.entries()) want[Math.floor(i / (N * B)) * B + (i % B)] += v;
     const t = tensor(x, [A, N, B], { device });
     const { launches } = device.stats();
     const rows = await list(T.sum(t, 1));
-    for (const [i, w] of want.entries()) assert.ok(Math.abs(rows[i]! - w) < 1e-4, `expected ${w}, got ${rows[i]}`);
+    for (const [i, w] of want.entries()) assert.ok(Math.abs(rows[i] - w) < 1e-4, `expected ${w}, got ${rows[i]}`);
     assert.equal(device.stats().launches, launches + 3); // the upload, which had not run yet, and two passes
     assert.ok(Math.abs((await T.sum(t).item()) - want.reduce((a, b) => a + b)) < 1e-3);
   });
@@ -205,10 +205,10 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     const composite = T.standardize(x, -1, 1e-3);
     for (const [a, b] of [
       [fused, composite],
-      [T.grad(fused, [x], { seed: u })[0]!, T.grad(composite, [x], { seed: u })[0]!],
+      [T.grad(fused, [x], { seed: u })[0], T.grad(composite, [x], { seed: u })[0]],
     ] as const) {
       const want = await list(b);
-      for (const [i, v] of (await list(a)).entries()) assert.ok(Math.abs(v - want[i]!) < 1e-4, `${v}, ${want[i]}`);
+      for (const [i, v] of (await list(a)).entries()) assert.ok(Math.abs(v - want[i]) < 1e-4, `${v}, ${want[i]}`);
     }
   });
 
@@ -225,11 +225,11 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     const y = T.layerNorm(x, gain, bias);
     await device.sync();
     assert.deepEqual(launches(), ['layerNorm 2']);
-    const dx = T.grad(y, [x], { seed: g })[0]!;
+    const dx = T.grad(y, [x], { seed: g })[0];
     await device.sync();
     assert.ok(launches().includes('layerNormGrad 2'), 'means of d and d · xhat, and the result');
     const softer = T.layerNorm(x, gain, bias, 1);
-    assert.ok(Math.abs((await list(softer))[0]! - (await list(y))[0]!) > 1e-3, 'another eps, other statistics');
+    assert.ok(Math.abs((await list(softer))[0] - (await list(y))[0]) > 1e-3, 'another eps, other statistics');
     for (const t of [x, g, gain, bias, y, dx, softer]) t.dispose();
     await device.sync();
     assert.deepEqual([device.stats().bytes, device.stats().live], [before.bytes, before.live]);

@@ -25,13 +25,13 @@ export async function stress(device: GpuJsDevice, count: number): Promise<void> 
   const reads: { got: Promise<ArrayLike<number>>; want: Float32Array }[] = [];
   let kernels = 0;
   for (let i = 0; i < count; i++) {
-    const [a, b] = [pool[rng.int(POOL)]!, pool[rng.int(POOL)]!];
-    const [run, plain] = ops[rng.int(ops.length)]!;
+    const [a, b] = [pool[rng.int(POOL)], pool[rng.int(POOL)]];
+    const [run, plain] = ops[rng.int(ops.length)];
     const tensor = T.tidy(() => run(a.tensor, b.tensor));
-    const values = a.values.map((x, j) => plain(x, b.values[j]!));
+    const values = a.values.map((x, j) => plain(x, b.values[j]));
     const dying = rng.int(POOL); // often a or b itself, whose kernel has not run yet
-    if (rng.uniform() < 0.01) reads.push({ got: pool[dying]!.tensor.data(), want: pool[dying]!.values });
-    pool[dying]!.tensor.dispose();
+    if (rng.uniform() < 0.01) reads.push({ got: pool[dying].tensor.data(), want: pool[dying].values });
+    pool[dying].tensor.dispose();
     pool[dying] = { tensor, values };
     if (i % 500 === 0) await device.sync(); // a training step reads its loss about as often
     if (i === Math.floor(count / 10)) kernels = device.stats().kernels;
@@ -40,7 +40,7 @@ export async function stress(device: GpuJsDevice, count: number): Promise<void> 
   for (const { got, want } of reads) {
     const values = await got;
     want.forEach((w, j) => {
-      if (!(Math.abs(values[j]! - w) < 1e-4)) throw new Error(`stress: expected ${w}, got ${values[j]}`);
+      if (!(Math.abs(values[j] - w) < 1e-4)) throw new Error(`stress: expected ${w}, got ${values[j]}`);
     });
   }
   const after = device.stats();

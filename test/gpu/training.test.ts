@@ -12,10 +12,7 @@ for (const name of ['webasm', 'webgpu']) {
   test(`${name}: ${STEPS} training steps as on cpu`, async () => {
     const got = await trainOn(name, STEPS);
     for (const [i, loss] of want.losses.entries()) {
-      assert.ok(
-        Math.abs(got.losses[i]! - loss) <= 0.01 * Math.abs(loss),
-        `step ${i + 1}: ${loss} and ${got.losses[i]}`,
-      );
+      assert.ok(Math.abs(got.losses[i] - loss) <= 0.01 * Math.abs(loss), `step ${i + 1}: ${loss} and ${got.losses[i]}`);
     }
   });
 }

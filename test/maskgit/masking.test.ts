@@ -43,7 +43,7 @@ test('the training mask hides exactly the wanted number of tokens and leaves the
         const masked = maskTokens(tokens, draws, 100);
         for (let b = 0; b < batch; b++) {
           const row = masked.masks.subarray(b * length, (b + 1) * length);
-          assert.equal(row.filter((m) => m === 1).length, maskedCount(length, maskRatio(draws.t[b]!)));
+          assert.equal(row.filter((m) => m === 1).length, maskedCount(length, maskRatio(draws.t[b])));
         }
         masked.tokens.forEach((id, i) => {
           assert.equal(id, masked.masks[i] ? 100 : tokens[i]);
@@ -61,7 +61,7 @@ test('the training mask chooses every position equally often', () => {
   const t = new Float64Array(rounds).fill(Math.SQRT1_2); // half of them
   const { masks } = maskTokens(new Int32Array(rounds * length), { t, order: rng.uniforms(rounds * length) }, 9);
   masks.forEach((m, i) => {
-    counts[i % length]! += m / rounds;
+    counts[i % length] += m / rounds;
   });
   for (const share of counts) assert.ok(Math.abs(share - 0.5) < 0.04, `${counts}`);
 });
@@ -80,7 +80,7 @@ test('sampling unmasks at least one token a step and none stays masked', () => {
       fc.constantFrom(...names),
       (k, steps, name) => {
         const entering = counts(k, steps, name);
-        for (let s = 1; s < steps; s++) if (entering[s - 1]! > 1) assert.ok(entering[s]! < entering[s - 1]!);
+        for (let s = 1; s < steps; s++) if (entering[s - 1] > 1) assert.ok(entering[s] < entering[s - 1]);
         assert.equal(stillMasked(k, steps - 1, steps, entering.at(-1)!, name), 0);
       },
     ),
@@ -91,6 +91,6 @@ test('sampling unmasks at least one token a step and none stays masked', () => {
 /** Masked tokens entering each step. */
 function counts(length: number, steps: number, schedule: Schedule = 'arccos'): number[] {
   const entering = [length];
-  for (let s = 0; s < steps - 1; s++) entering.push(stillMasked(length, s, steps, entering[s]!, schedule));
+  for (let s = 0; s < steps - 1; s++) entering.push(stillMasked(length, s, steps, entering[s], schedule));
   return entering;
 }

@@ -102,7 +102,7 @@ for (const generator of generators) {
 
 test('one step takes the likeliest token everywhere and needs no random numbers', async () => {
   const refuse = () => assert.fail('expected no draws at temperature 0');
-  const generator = generators[0]!;
+  const generator = generators[0];
   const once = await sample(generator, labels, { steps: 1 }, { tokens: refuse, confidence: refuse });
   assert.deepEqual(once, await run(generator, { steps: 1, randomizeTemperature: 9 }));
 });
@@ -132,9 +132,9 @@ test('the token of a step is the argmax of its logits with Gumbel noise', async 
           confidence: () => [0.5, 0.5],
         }); // biome-ignore format: as a call
         await states.next();
-        const chosen = (await states.next()).value!.ids[0]!;
+        const chosen = (await states.next()).value!.ids[0];
         const scores = logits.map(
-          (x, v) => x - (randomizeTemperature / 2) * Math.log(-Math.log(Math.max(uniforms[v]!, 1e-20))),
+          (x, v) => x - (randomizeTemperature / 2) * Math.log(-Math.log(Math.max(uniforms[v], 1e-20))),
         );
         assert.equal(chosen, scores.indexOf(Math.max(...scores.filter((score) => !Number.isNaN(score)))));
       },
@@ -146,7 +146,7 @@ test('the token of a step is the argmax of its logits with Gumbel noise', async 
 test('zero uniforms give finite noise', async () => {
   using _ = tensorScope();
   const zero = (_step: number, count: number) => new Float32Array(count);
-  const ids = await sample(generators[0]!, labels, noisy, { tokens: zero, confidence: zero });
+  const ids = await sample(generators[0], labels, noisy, { tokens: zero, confidence: zero });
   for (const id of ids) assert.ok(id >= 0 && id < base.codebookSize);
 });
 
@@ -158,8 +158,8 @@ test('power-cosine guidance starts at 1 and stays below its scale', () => {
 
 test('impossible requests name what is wrong', async () => {
   const draws = drawsFrom(new Rng(0));
-  await assert.rejects(sample(generators[0]!, [0], { steps: 0 }, draws), /whole number of steps/);
-  await assert.rejects(sample(generators[0]!, [4], { steps: 1 }, draws), /expected a label in 0\.\.3, got 4/);
+  await assert.rejects(sample(generators[0], [0], { steps: 0 }, draws), /whole number of steps/);
+  await assert.rejects(sample(generators[0], [4], { steps: 1 }, draws), /expected a label in 0\.\.3, got 4/);
 });
 
 const masked = (ids: Int32Array): number => ids.filter((id) => id === base.codebookSize).length;

@@ -27,7 +27,7 @@ export class Golden {
     return tensor(data, shape);
   }
   scalar(key: string): number {
-    return this.get(key).data[0]!;
+    return this.get(key).data[0];
   }
   /** Entries under a prefix, which is taken off. */
   under(prefix: string): Record<string, RawTensor> {
@@ -35,7 +35,7 @@ export class Golden {
     return Object.fromEntries(inside.map(([key, t]) => [key.slice(prefix.length), t]));
   }
   json<T>(key: string): T {
-    return JSON.parse(this.metadata[key]!) as T;
+    return JSON.parse(this.metadata[key]) as T;
   }
 }
 
@@ -44,7 +44,7 @@ export function close(got: ArrayLike<number>, want: ArrayLike<number>, tolerance
   assert.equal(got.length, want.length, `${what}: ${got.length} values, expected ${want.length}`);
   const largest = Array.from(want).reduce((a, b) => Math.max(a, Math.abs(b)), 1e-30);
   for (let i = 0; i < want.length; i++) {
-    const error = Math.abs(got[i]! - want[i]!) / largest;
+    const error = Math.abs(got[i] - want[i]) / largest;
     assert.ok(error <= tolerance, `${what}: value ${i} is ${got[i]}, expected ${want[i]} (${error} of the largest)`);
   }
 }

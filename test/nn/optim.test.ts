@@ -26,7 +26,7 @@ test('golden: AdamW with the published grouping, clipping and schedule', async (
   const decay = golden.json<Record<string, number>>('weight_decay_per_param');
   const names = Object.keys(golden.under('init/'));
   const params = Object.fromEntries(names.map((name) => [name, golden.tensor(`init/${name}`)]));
-  for (const name of names) assert.equal(decaysWeight(name, params[name]!.shape), decay[name]! > 0, name);
+  for (const name of names) assert.equal(decaysWeight(name, params[name].shape), decay[name] > 0, name);
   const adam = new AdamW({
     params,
     betas: [hyper.b1, hyper.b2],
@@ -42,15 +42,15 @@ test('golden: AdamW with the published grouping, clipping and schedule', async (
     const norm = adam.step(grads, { lr });
     close(await read(norm), [golden.scalar(`step${t}/grad_norm_before_clip`)], 1e-6, 'norm');
     for (const name of names) {
-      close(await read(params[name]!), golden.get(`step${t}/param/${name}`).data, 2e-6, `step ${t} ${name}`);
+      close(await read(params[name]), golden.get(`step${t}/param/${name}`).data, 2e-6, `step ${t} ${name}`);
       close(
-        await read(adam.exp_avg[name]!),
+        await read(adam.exp_avg[name]),
         golden.get(`step${t}/exp_avg/${name}`).data,
         2e-6,
         `step ${t} exp_avg ${name}`,
       );
       close(
-        await read(adam.exp_avg_sq[name]!),
+        await read(adam.exp_avg_sq[name]),
         golden.get(`step${t}/exp_avg_sq/${name}`).data,
         2e-6,
         `step ${t} exp_avg_sq ${name}`,
@@ -96,10 +96,9 @@ test('AdamW equals its equations in float64', async () => {
           adam.step({ w: grad });
           const clip = Math.min(1, maxNorm / (Math.hypot(...g) + 1e-6));
           for (let i = 0; i < want.length; i++) {
-            m[i] = b1 * m[i]! + (1 - b1) * clip * g[i]!;
-            v[i] = b2 * v[i]! + (1 - b2) * (clip * g[i]!) ** 2;
-            want[i] =
-              want[i]! * (1 - lr * wd) - (lr * (m[i]! / (1 - b1 ** t))) / (Math.sqrt(v[i]! / (1 - b2 ** t)) + eps);
+            m[i] = b1 * m[i] + (1 - b1) * clip * g[i];
+            v[i] = b2 * v[i] + (1 - b2) * (clip * g[i]) ** 2;
+            want[i] = want[i] * (1 - lr * wd) - (lr * (m[i] / (1 - b1 ** t))) / (Math.sqrt(v[i] / (1 - b2 ** t)) + eps);
           }
         }
         close(await read(p), want);
@@ -188,9 +187,9 @@ test('Ema equals its equation, serves evaluation, and gives the weights back', a
     w.assign(p);
     ema.update();
     const d = n === 1 ? 0 : Math.min(0.3, n / (9 + n));
-    for (let i = 0; i < 6; i++) shadow[i] = d * shadow[i]! + (1 - d) * p[i]!;
+    for (let i = 0; i < 6; i++) shadow[i] = d * shadow[i] + (1 - d) * p[i];
   }
-  close(await read(ema.shadow['w']!), shadow);
+  close(await read(ema.shadow['w']), shadow);
   const own = await read(w);
   const before = memory();
   close(await ema.evaluate(() => read(w)), shadow);
@@ -205,7 +204,7 @@ test('Ema equals its equation, serves evaluation, and gives the weights back', a
   const again = new Ema({ w }, { decay: 0.3 });
   again.loadState(ema.state());
   assert.equal(again.updates, 5);
-  assert.deepEqual(await read(again.shadow['w']!), await read(ema.shadow['w']!));
+  assert.deepEqual(await read(again.shadow['w']), await read(ema.shadow['w']));
   again.copyToModel();
-  assert.deepEqual(await read(w), await read(ema.shadow['w']!));
+  assert.deepEqual(await read(w), await read(ema.shadow['w']));
 });

@@ -57,7 +57,7 @@ test('the decoder sees codes, the encoder sees the gradient of the decoder', asy
   const codes = quantizer.lookup(indices); // [2, 1, 4, 3]
   close(await zQuantized.permute([0, 2, 3, 1]).data(), await codes.data());
   const pull = randn(z.shape, new Rng(3));
-  close(await grad(sum(mul(zQuantized, pull)), [z])[0]!.data(), await pull.data());
+  close(await grad(sum(mul(zQuantized, pull)), [z])[0].data(), await pull.data());
 });
 
 test('a latent of the wrong size is an error with both shapes', () => {
@@ -96,10 +96,10 @@ test('an averaged codebook follows its latents: e = Σ γ-weighted means', async
     const [values, ids] = [await z.data(), await indices.data()];
     for (let j = 0; j < V; j++) {
       const rows = Array.from(ids, (id, r) => (id === j ? [r] : [])).flat();
-      share[j] = decay * share[j]! + ((1 - decay) * rows.length) / 6;
+      share[j] = decay * share[j] + ((1 - decay) * rows.length) / 6;
       for (let d = 0; d < D; d++) {
-        const seen = rows.reduce((sum, r) => sum + values[Math.floor(r / 3) * D * 3 + d * 3 + (r % 3)]!, 0) / 6;
-        sums[j * D + d] = decay * sums[j * D + d]! + (1 - decay) * seen;
+        const seen = rows.reduce((sum, r) => sum + values[Math.floor(r / 3) * D * 3 + d * 3 + (r % 3)], 0) / 6;
+        sums[j * D + d] = decay * sums[j * D + d] + (1 - decay) * seen;
       }
     }
     codebook.update(z, indices, rng);
@@ -107,7 +107,7 @@ test('an averaged codebook follows its latents: e = Σ γ-weighted means', async
   close(await codebook.share.data(), share);
   close(
     await quantizer.embedding.weight.data(),
-    sums.map((x, i) => x / share[Math.floor(i / D)]!),
+    sums.map((x, i) => x / share[Math.floor(i / D)]),
   );
 });
 
@@ -153,11 +153,11 @@ test('k-means finds separate clusters, and a codebook started from it uses every
   ];
   const points = Float32Array.from(
     { length: 400 },
-    (_, i) => centres[Math.floor(i / 2) % 4]![i % 2]! + 0.1 * rng.normal(),
+    (_, i) => centres[Math.floor(i / 2) % 4][i % 2] + 0.1 * rng.normal(),
   );
   const found = await kMeans(points, 2, 4, new Rng(1));
   const rounded = Array.from({ length: 4 }, (_, j) =>
-    [found[2 * j]!, found[2 * j + 1]!].map((x) => x.toFixed(0).replace('-0', '0')).join(),
+    [found[2 * j], found[2 * j + 1]].map((x) => x.toFixed(0).replace('-0', '0')).join(),
   );
   assert.deepEqual(rounded.sort(), centres.map(String).sort());
 

@@ -76,7 +76,7 @@ test('discriminators: logits per patch; the blur is stored, sums to 1 and is not
   const model = new PatchDiscriminator({ hiddenChannels: 32, stages: 1 }, rng);
   assert.deepEqual(model.forward(randn([1, 3, 13, 10], rng)).shape, [1, 1, 16, 16]);
   assert.deepEqual(new SmallDiscriminator(rng).forward(randn([2, 3, 32, 32], rng)).shape, [2, 1, 8, 8]);
-  await near(stateDict(model)['blocks.0.1.kernel']!.sum(), 1);
+  await near(stateDict(model)['blocks.0.1.kernel'].sum(), 1);
   assert.equal(Object.keys(stateDict(model)).length - Object.keys(discriminatorParameters(model)).length, 1);
 });
 
@@ -99,7 +99,7 @@ test('unit channels: length 1; all-zero positions stay and have a finite gradien
     Array.from(await u.data(), (v) => Math.round(v * 1e6) / 1e6),
     [0.6, 0, 0.8, 0],
   );
-  assert.ok((await grad(u.square().sum(), [f])[0]!.data()).every(Number.isFinite));
+  assert.ok((await grad(u.square().sum(), [f])[0].data()).every(Number.isFinite));
 });
 
 test('LPIPS: zero for equal images, five halvings whatever the side', async () => {
@@ -135,7 +135,7 @@ test('the trunk runs what its metadata says', async () => {
   const metadata = { layers: JSON.stringify(layers), taps: JSON.stringify({ block_2_add: 'b' }) };
   const trunk = new MobileNetTrunk({ tensors, metadata });
   const x = tensor(new Float32Array(3 * 16).fill(0.75), [1, 3, 4, 4]); // 0.5 after preprocessing
-  const y = trunk.features(x)['block_2_add']!;
+  const y = trunk.features(x)['block_2_add'];
   assert.deepEqual(y.shape, [1, 3, 2, 2]);
   assert.deepEqual(Array.from(await y.data()).slice(0, 4), [12, 8, 12, 12]); // zeros on the right and above; 9 → 6
   await near(perceptualDistance(trunk, x, x, ['block_2_add']).sum(), 0);
@@ -146,7 +146,7 @@ test('the trunk runs what its metadata says', async () => {
     (
       await grad(perceptualDistance(trunk, x, uniform([1, 3, 4, 4], 0, 1, new Rng(2)), ['block_2_add']).sum(), [
         x,
-      ])[0]!.data()
+      ])[0].data()
     ).every(Number.isFinite),
   );
 });

@@ -11,7 +11,7 @@ const close = async (a: Tensor, b: Tensor, tolerance = 1e-5) => {
   assert.deepEqual(a.shape, b.shape);
   const [x, y] = [await a.data(), await b.data()];
   x.forEach((v, i) => {
-    assert.ok(Math.abs(v - y[i]!) <= tolerance, `${v} and ${y[i]} at ${i}`);
+    assert.ok(Math.abs(v - y[i]) <= tolerance, `${v} and ${y[i]} at ${i}`);
   });
 };
 
@@ -42,10 +42,10 @@ test('legacy: channel w at position k reads element wK + k of the [K, W] latents
     });
     const x = await latents!.data(); // [2, K, W]
     const weight = await model.encoder.conv_out.weight.data(); // [C, W]; the bias is 0
-    const at = (b: number, w: number, k: number) => x[b * K * W + (legacy ? w * K + k : k * W + w)]!;
+    const at = (b: number, w: number, k: number) => x[b * K * W + (legacy ? w * K + k : k * W + w)];
     const expected = Float32Array.from({ length: 2 * C * K }, (_v, i) => {
       const [b, c, k] = [Math.floor(i / (C * K)), Math.floor(i / K) % C, i % K];
-      return Array.from({ length: W }, (_w, w) => weight[c * W + w]! * at(b, w, k)).reduce((s, v) => s + v, 0);
+      return Array.from({ length: W }, (_w, w) => weight[c * W + w] * at(b, w, k)).reduce((s, v) => s + v, 0);
     });
     await close(z, tensor(expected, [2, C, 1, K]));
   }
@@ -55,7 +55,7 @@ test('tokens decode as the codes that they stand for', async () => {
   using _ = tensorScope();
   const rng = new Rng(3);
   for (const form of ['warmup', 'pixels', 'laptopFinetune'] as const) {
-    const model = new TiTok(forms[form]!, rng);
+    const model = new TiTok(forms[form], rng);
     const { indices, output } = model.forward(images(rng));
     assert.deepEqual(indices.shape, [2, 1, 3]);
     await close(model.decodeTokens(indices), output);
@@ -66,7 +66,7 @@ test('tokens decode as the codes that they stand for', async () => {
 test('stage 2 starts as the soft decoding of stage 1', async () => {
   using _ = tensorScope();
   const rng = new Rng(4);
-  const model = new TiTok(forms['corrected']!, rng);
+  const model = new TiTok(forms['corrected'], rng);
   const teacher = createTeacher(lean, rng);
   const tuned = withPixelDecoder(model, teacher);
   const x = images(rng);
@@ -85,7 +85,7 @@ test('evaluation keeps nothing but its result, and computes the same', async () 
   using _ = tensorScope();
   const rng = new Rng(5);
   for (const form of ['corrected', 'finetune'] as const) {
-    const model = new TiTok(forms[form]!, rng);
+    const model = new TiTok(forms[form], rng);
     const x = images(rng);
     const { z, output } = model.forward(x);
     const before = memory();
@@ -123,17 +123,17 @@ test('narrow models start with std width^-0.5, published ones with 0.02', async 
     assert.ok(Math.abs(value / expected - 1) < 0.1, `${value}, expected ${expected}`);
   const sized = { ...warmup, encoder: { ...warmup.encoder, width: 64 } };
   const [published, wide] = [new TiTok(sized, new Rng(6)), new TiTok({ ...sized, init: 'width' }, new Rng(6))];
-  near(await std(published.encoder.transformer[0]!.mlp.c_fc.weight), 0.02);
+  near(await std(published.encoder.transformer[0].mlp.c_fc.weight), 0.02);
   near(await std(published.encoder.positional_embedding), 1 / 8);
-  near(await std(published.encoder.transformer[0]!.attn.in_proj_weight), Math.sqrt(2 / (4 * 64)));
-  near(await std(wide.encoder.transformer[0]!.mlp.c_fc.weight), 1 / 8);
+  near(await std(published.encoder.transformer[0].attn.in_proj_weight), Math.sqrt(2 / (4 * 64)));
+  near(await std(wide.encoder.transformer[0].mlp.c_fc.weight), 1 / 8);
   near(await std(wide.encoder.positional_embedding), 0.3);
 });
 
 test('calls that do not fit the form say what to do', () => {
   using _ = tensorScope();
   const rng = new Rng(7);
-  const [vq, vae] = [new TiTok(forms['warmup']!, rng), new TiTok(forms['vae']!, rng)];
+  const [vq, vae] = [new TiTok(forms['warmup'], rng), new TiTok(forms['vae'], rng)];
   assert.throws(() => vae.encode(images(rng)), /expected quantizeMode 'vq', got 'vae'. Use encodeContinuous/);
   assert.throws(() => vq.encodeContinuous(images(rng)), /expected quantizeMode 'vae', got 'vq'. Use encode/);
   assert.throws(() => vq.decodeTokens(tensor([0, 1], [1, 2], { dtype: 'int32' })), /expected 3 ids per image, got 2/);
@@ -149,7 +149,7 @@ test('looking at activations changes nothing, though the last blocks then work f
   assert.ok(seen.includes('enc.block.2') && seen.includes('dec.block.2'), `expected taps of all blocks, got ${seen}`);
   const [a, b] = [await short.output.data(), await full.output.data()];
   assert.ok(
-    a.every((x, i) => Math.abs(x - b[i]!) < 1e-5),
+    a.every((x, i) => Math.abs(x - b[i]) < 1e-5),
     'expected equal pictures',
   );
 });

@@ -36,7 +36,7 @@ test('both teachers: codes of a grid, and the same picture from codes as from la
 test('MaskGIT-VQGAN: a block that changes width has no identity path', async () => {
   using _ = tensorScope();
   const teacher = new MaskGitVqgan(vqgan, new Rng(2));
-  const [same, wider] = [teacher.encoder.down[0]!.block[0]!, teacher.encoder.down[1]!.block[0]!]; // 32 → 32, 32 → 64
+  const [same, wider] = [teacher.encoder.down[0].block[0], teacher.encoder.down[1].block[0]]; // 32 → 32, 32 → 64
   const x = randn([1, 32, 4, 4], new Rng(3));
   for (const block of [same, wider]) block.conv2.weight.assign(new Float32Array(block.conv2.weight.size));
   assert.equal(await largest(same.forward(x).sub(x)), 0);
@@ -56,13 +56,13 @@ test('patches: colour fastest, and back', async () => {
 test('principal components of a known covariance', () => {
   const rng = new Rng(5);
   const rows = Array.from({ length: 4000 }, () => [3 * rng.normal(), rng.normal()]).flatMap(([a, b]) => [
-    a! + b! + 5,
-    a! - b!,
+    a + b + 5,
+    a - b,
   ]);
   const { mean, components, variances } = principalComponents(rows, 2, 2);
-  assert.ok(Math.abs(mean[0]! - 5) < 0.2 && Math.abs(mean[1]!) < 0.2);
-  assert.ok(Math.abs(Math.abs(components[0]![0]!) - Math.SQRT1_2) < 0.02, String(components[0]));
-  assert.ok(Math.abs(variances[0]! / 18 - 1) < 0.1 && Math.abs(variances[1]! / 2 - 1) < 0.1, String(variances));
+  assert.ok(Math.abs(mean[0] - 5) < 0.2 && Math.abs(mean[1]) < 0.2);
+  assert.ok(Math.abs(Math.abs(components[0][0]) - Math.SQRT1_2) < 0.02, String(components[0]));
+  assert.ok(Math.abs(variances[0] / 18 - 1) < 0.1 && Math.abs(variances[1] / 2 - 1) < 0.1, String(variances));
 });
 
 test('started from PCA, the lean teacher is the best linear autoencoder of its size', async () => {

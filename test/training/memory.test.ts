@@ -22,7 +22,7 @@ for (const [name, start] of Object.entries(recipes)) {
 }
 
 test('1,000 updates: constant tensors and bytes, resident memory within 5 %', { timeout: 120_000 }, async () => {
-  const training = await recipes['warmup']!();
+  const training = await recipes['warmup']();
   for (let i = 0; i < SETTLED; i++) await training.step();
   const settled = memory();
   const before = await residentBytes();

@@ -19,9 +19,9 @@ for (const [name, start] of Object.entries(recipes)) {
   test(`${name}: a weight that is NaN stops the training before anything changes`, async () => {
     const training = await start();
     for (let i = 0; i < 6; i++) await training.step();
-    const model = training.state.groups()['model']!;
+    const model = training.state.groups()['model'];
     const key = Object.keys(model).find((k) => /^(?!encoder).*(norm|ln_).*weight$/i.test(k))!; // part of every update
-    const weight = model[key]!;
+    const weight = model[key];
     const values = Float32Array.from(await weight.data());
     values[0] = Number.NaN;
     weight.assign(values);
@@ -38,10 +38,10 @@ for (const [name, start] of Object.entries(recipes)) {
 }
 
 test('finetune: a discriminator that is NaN leaves the decoder alone', async () => {
-  const training = await recipes['finetune']!();
+  const training = await recipes['finetune']();
   for (let i = 0; i < 2; i++) await training.step(); // it joins in at update 3
-  const critic = training.state.groups()['discriminator']!;
-  const bias = critic['to_logits.bias']!;
+  const critic = training.state.groups()['discriminator'];
+  const bias = critic['to_logits.bias'];
   bias.assign([Number.NaN]);
   await training.step(); // not in use yet
   const before = await snapshot(training);
@@ -50,12 +50,12 @@ test('finetune: a discriminator that is NaN leaves the decoder alone', async () 
 });
 
 test('a batch that is infinite is named by the op that meets it', async () => {
-  const training = await recipes['warmup']!();
+  const training = await recipes['warmup']();
   await training.step();
   using _ = tensorScope();
   const images = tensor(new Float32Array(2 * 3 * 8 * 8).fill(Infinity), [2, 3, 8, 8]);
   const model = (training as unknown as { model: { encodeLatents(x: Tensor): Tensor } }).model;
-  const params = training.state.groups()['model']!;
+  const params = training.state.groups()['model'];
   const forward = () => ({ loss: model.encodeLatents(images).mean() });
   await assert.rejects(
     finiteGradients(params, forward, ({ loss }) => ({ loss })),
@@ -112,10 +112,10 @@ test('AdamW with the norm known beforehand takes the same step', async () => {
   for (const known of [false, true]) {
     const params = make();
     const optimizer = new AdamW({ params, lr: 0.1, maxNorm: 0.5 });
-    const loss = params['a']!.square().sum().add(params['b']!.square().sum());
+    const loss = params['a'].square().sum().add(params['b'].square().sum());
     const grads = grad(loss, params);
     optimizer.step(grads, known ? { norm: globalNorm(Object.values(grads)) } : {});
-    results.push([...(await params['a']!.data()), ...(await params['b']!.data())]);
+    results.push([...(await params['a'].data()), ...(await params['b'].data())]);
   }
   assert.deepEqual(results[0], results[1]);
 });

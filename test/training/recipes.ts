@@ -37,7 +37,7 @@ export function discs(count = 12, size = 8): ImageSet {
     const [x0, y0, r] = [rng.uniform() * size, rng.uniform() * size, size / 3];
     for (let p = 0; p < size * size; p++) {
       const inside = ((p % size) - x0) ** 2 + (Math.floor(p / size) - y0) ** 2 < r * r;
-      for (let c = 0; c < 3; c++) images[(i * 3 + c) * size * size + p] = (inside ? disc : ground)[c]!;
+      for (let c = 0; c < 3; c++) images[(i * 3 + c) * size * size + p] = (inside ? disc : ground)[c];
     }
   }
   return { count, size, images, labels, names: Array.from(labels, (_, i) => `disc ${i}`) };

@@ -28,7 +28,7 @@ for (const [name, start] of Object.entries(recipes)) {
     const uninterrupted = await start();
     const whole = await train(uninterrupted);
     const end = await stateOf(uninterrupted);
-    assert.ok(whole.every(({ loss, gradientNorm }) => Number.isFinite(loss) && gradientNorm! > 0));
+    assert.ok(whole.every(({ loss, gradientNorm }) => Number.isFinite(loss) && gradientNorm > 0));
     const path = join(temporaryFolder(t), 'stage.safetensors');
     for (const stop of [2, 4, 7]) {
       const first = await start();
@@ -47,11 +47,11 @@ for (const [name, start] of Object.entries(recipes)) {
 
 test('a checkpoint of another recipe or another size is refused, and nothing changes', async (t) => {
   const path = join(temporaryFolder(t), 'stage.safetensors');
-  const warmup = await recipes['warmup']!();
+  const warmup = await recipes['warmup']();
   await train(warmup, 1);
   await saveTraining(warmup, path, { stage: 'warmup' });
   const { groups, meta } = loadCheckpoint(path);
-  const other = await recipes['generator']!();
+  const other = await recipes['generator']();
   assert.throws(() => other.state.restore(groups, meta['state'] as Json, `checkpoint ${path}`), {
     name: 'CheckpointError',
     message: /^checkpoint .*stage\.safetensors: expected the \d+ tensors of the model; '.*' is in the file/,
@@ -59,6 +59,6 @@ test('a checkpoint of another recipe or another size is refused, and nothing cha
   assert.throws(() => other.state.restore(groups, {}, 'checkpoint x'), {
     message: /checkpoint x: expected the state of a training with data, rng, got \{\}/,
   });
-  const fresh = await recipes['generator']!();
+  const fresh = await recipes['generator']();
   assert.deepEqual(await train(other, 2), await train(fresh, 2));
 });

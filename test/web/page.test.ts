@@ -40,7 +40,7 @@ for (const isolated of [true, false]) {
         assert.match(await text(page, 'status'), isolated ? /on cpu, \d+ threads/ : /on cpu, 1 thread,/);
         // a training on the page's own thread would let no timer run between its first and its last step
         const ticks = await page.evaluate(() => (globalThis as unknown as { ticks: number[] }).ticks);
-        const longest = Math.max(...ticks.slice(1).map((at, i) => at - ticks[i]!));
+        const longest = Math.max(...ticks.slice(1).map((at, i) => at - ticks[i]));
         assert.ok(longest < 1000, `expected the page to answer within a second, got a pause of ${longest} ms`);
         await page.click('#stop');
         await finished(page);

@@ -20,8 +20,8 @@ export class ConvNext {
 
   constructor({ dims, depths, classes }: ConvNextConfig, rng: Rng) {
     this.features = dims.flatMap((dim, i) => [
-      i === 0 ? new Patchify(dim, rng) : new Downsample(dims[i - 1]!, dim, rng),
-      Array.from({ length: depths[i]! }, () => new ConvNextBlock(dim, rng)),
+      i === 0 ? new Patchify(dim, rng) : new Downsample(dims[i - 1], dim, rng),
+      Array.from({ length: depths[i] }, () => new ConvNextBlock(dim, rng)),
     ]);
     this.classifier = { 0: new LayerNorm(dims.at(-1)!, 1e-6), 2: new Linear(dims.at(-1)!, classes, rng) };
   }

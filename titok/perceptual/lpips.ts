@@ -37,12 +37,12 @@ export class Lpips {
   constructor(rng: Rng, widths: readonly number[] = vgg16Widths) {
     const slice = (s: number): Slice =>
       Object.fromEntries(
-        sliceLayers[s]!.map((layer, i) => [
+        sliceLayers[s].map((layer, i) => [
           layer,
-          new Conv2d(i === 0 ? (widths[s - 1] ?? 3) : widths[s]!, widths[s]!, 3, rng, { padding: 1 }),
+          new Conv2d(i === 0 ? (widths[s - 1] ?? 3) : widths[s], widths[s], 3, rng, { padding: 1 }),
         ]),
       );
-    const head = (s: number): Head => ({ model: { 1: new Conv2d(widths[s]!, 1, 1, rng, { bias: false }) } });
+    const head = (s: number): Head => ({ model: { 1: new Conv2d(widths[s], 1, 1, rng, { bias: false }) } });
     this.scaling_layer = {
       shift: parameter(() => tensor([-0.03, -0.088, -0.188], [1, 3, 1, 1])),
       scale: parameter(() => tensor([0.458, 0.448, 0.45], [1, 3, 1, 1])),
@@ -61,7 +61,7 @@ export class Lpips {
     const [fa, fb] = [this.features(a, tap), this.features(b)];
     const heads = [this.lin0, this.lin1, this.lin2, this.lin3, this.lin4];
     const distances = heads.map(({ model }, i) => {
-      const difference = unitChannels(fa[i]!).sub(unitChannels(fb[i]!)).square();
+      const difference = unitChannels(fa[i]).sub(unitChannels(fb[i])).square();
       return mean(model[1].forward(difference), [2, 3], true);
     });
     return distances.reduce((sum, d) => sum.add(d));
@@ -75,8 +75,8 @@ export class Lpips {
     const { slice1, slice2, slice3, slice4, slice5 } = this.net;
     return [slice1, slice2, slice3, slice4, slice5].map((slice, s) => {
       if (s > 0) x = halve(x);
-      for (const layer of sliceLayers[s]!) x = relu(slice[layer]!.forward(x));
-      tap?.(`relu${s + 1}_${sliceLayers[s]!.length}`, x);
+      for (const layer of sliceLayers[s]) x = relu(slice[layer].forward(x));
+      tap?.(`relu${s + 1}_${sliceLayers[s].length}`, x);
       return x;
     });
   }

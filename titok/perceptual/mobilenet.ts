@@ -72,12 +72,12 @@ export class MobileNetTrunk {
         this.#run(layer, (name) => seen.get(name)!),
       );
     }
-    return Object.fromEntries(taps.map((tap, i) => [tap, seen.get(wanted[i]!)!]));
+    return Object.fromEntries(taps.map((tap, i) => [tap, seen.get(wanted[i])!]));
   }
 
   /** Mean of block_10 over space, [batch, 96]: the feature of the small Fréchet distance. */
   pooled(images: Tensor): Tensor {
-    return mean(this.features(images, ['block_10'])['block_10']!, [2, 3]);
+    return mean(this.features(images, ['block_10'])['block_10'], [2, 3]);
   }
 
   #run(layer: Convolution | Addition, input: (name: string) => Tensor): Tensor {
@@ -116,7 +116,7 @@ export function perceptualDistances(
 ): Record<string, Tensor> {
   const [fa, fb] = [trunk.features(a, taps), trunk.features(b, taps)];
   return Object.fromEntries(
-    taps.map((tap) => [tap, mean(sub(unitChannels(fa[tap]!), unitChannels(fb[tap]!)).square().sum(1), [1, 2])]),
+    taps.map((tap) => [tap, mean(sub(unitChannels(fa[tap]), unitChannels(fb[tap])).square().sum(1), [1, 2])]),
   );
 }
 

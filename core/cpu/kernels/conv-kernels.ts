@@ -149,8 +149,8 @@ function definePackGather(k: KernelBuilder): void {
         f.if(i32.lt(at(j, c(x + 1)), a.n), () => advance(p, x1, x2, a.c1, a.c2, a.t0, a.t1, a.t2));
       });
       f.if(
-        i32.and(i32.eq(i32.sub(q[7]!, q[0]!), c(28)), i32.ge(i32.sub(a.n, j), c(8))), // eight neighbours
-        () => walk(() => f.do(v.store(d, v.load(at(q[0]!, w))), v.store(d, v.load(at(q[0]!, w), 16), 16))),
+        i32.and(i32.eq(i32.sub(q[7], q[0]), c(28)), i32.ge(i32.sub(a.n, j), c(8))), // eight neighbours
+        () => walk(() => f.do(v.store(d, v.load(at(q[0], w))), v.store(d, v.load(at(q[0], w), 16), 16))),
         () => walk(() => f.do(...q.map((address, x) => i32.store(d, i32.load(at(address, w)), 4 * x)))),
       );
     });
@@ -285,9 +285,9 @@ function defineDepthwise(k: KernelBuilder): void {
       f.for(j, j, a.ow, c(4), () => {
         four(1);
         const left = i32.sub(a.ow, j);
-        f.if(i32.ge(left, c(4)), () => f.do(v.store(out, sums[0]!)), () => {
-          f.do(v.storeLane(out, sums[0]!, 0));
-          for (const lane of [1, 2]) f.if(i32.gt(left, c(lane)), () => f.do(v.storeLane(out, sums[0]!, lane, 4 * lane)));
+        f.if(i32.ge(left, c(4)), () => f.do(v.store(out, sums[0])), () => {
+          f.do(v.storeLane(out, sums[0], 0));
+          for (const lane of [1, 2]) f.if(i32.gt(left, c(lane)), () => f.do(v.storeLane(out, sums[0], lane, 4 * lane)));
         }); // biome-ignore format: two cases
         out.set(at(out, i32.shl(i32.min(left, c(4)), c(2))));
       });

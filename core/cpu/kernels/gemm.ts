@@ -105,7 +105,7 @@ function definePack(b: KernelBuilder): void {
 export function transpose4(f: Fn, L: Locals, columns: readonly V128[], d: I32, apart: number): void {
   const { t0, t1, t2, t3, s0, s1 } = vectors(L, 't0 t1 t2 t3 s0 s1');
   [t0, t1, t2, t3].forEach((t, i) => {
-    t.set(columns[i]!);
+    t.set(columns[i]);
   });
   for (const row of [0, 2]) {
     const lanes = row ? [2, 6, 3, 7] : [0, 4, 1, 5];
@@ -144,15 +144,15 @@ export function emitTile(
   const { sums, pa } = tileLocals(L, mode, rows);
   const { count, pb } = ints(L, 'count pb');
   const { av } = vectors(L, 'av');
-  const row = sums[0]!.map((_, y) => L(`b${y}`));
+  const row = sums[0].map((_, y) => L(`b${y}`));
   for (const x of sums.flat()) x.set(v.const(0));
   pb.set(panel);
   count.set(kb);
   f.doWhile((leaveIf) => {
     for (const [y, x] of row.entries()) x.set(v.load(pb, 16 * y));
     sums.forEach((line, x) => {
-      av.set(mode === 'row' ? v.loadSplat(pa[x]!) : v.loadSplat(pa[0]!, 4 * x));
-      for (const [y, c] of line.entries()) c.set(b.madd(av, row[y]!, c));
+      av.set(mode === 'row' ? v.loadSplat(pa[x]) : v.loadSplat(pa[0], 4 * x));
+      for (const [y, c] of line.entries()) c.set(b.madd(av, row[y], c));
       // each time another condition, because V8 drops one that it knows
       if (rows === TALL && x < rows - 1) leaveIf(i32.lt(count, k(-x)));
     });
@@ -197,10 +197,10 @@ function defineBlock(b: KernelBuilder, mode: Mode): void {
 
     const multiply = (height: number) => {
       const { pa } = tileLocals(L, mode, height);
-      if (mode === 'col') pa[0]!.set(at(a.A, i32.shl(i, k(2))));
+      if (mode === 'col') pa[0].set(at(a.A, i32.shl(i, k(2))));
       else {
-        pa[0]!.set(at(a.A, i32.mul(i, a.as)));
-        for (let x = 1; x < height; x++) pa[x]!.set(at(pa[x - 1]!, i32.select(a.as, k(0), i32.gt(rows, k(x)))));
+        pa[0].set(at(a.A, i32.mul(i, a.as)));
+        for (let x = 1; x < height; x++) pa[x].set(at(pa[x - 1], i32.select(a.as, k(0), i32.gt(rows, k(x)))));
       }
       emitTile(b, f, L, mode, height, panel, a.kb, a.as);
     };

@@ -56,7 +56,7 @@ function defineProduct(b: KernelBuilder): void {
           for (const [y, x] of row.entries()) x.set(v.load(pb, PAIR_BYTES * turn + 16 * y));
           for (const [x, line] of sums.entries()) {
             pair.set(v.loadSplat(pa, PAIR_BYTES * turn + 4 * x));
-            for (const [y, sum] of line.entries()) sum.set(v.intAdd(sum, v.dotPairs(pair, row[y]!)));
+            for (const [y, sum] of line.entries()) sum.set(v.intAdd(sum, v.dotPairs(pair, row[y])));
           }
           if (turn === 0) leaveIf(i32.lt(count, k(0))); // never: see emitTile
         }
@@ -71,7 +71,7 @@ function defineProduct(b: KernelBuilder): void {
       for (const [x, line] of sums.entries()) {
         stepA.set(v.loadSplat(at(a.stepsA, i32.shl(i, k(2))), 4 * x));
         for (const [y, sum] of line.entries())
-          f.do(v.store(to, b.madd(v.mul(v.fromInt(sum), stepB[y]!), stepA, v.load(from, 16 * y)), 16 * y));
+          f.do(v.store(to, b.madd(v.mul(v.fromInt(sum), stepB[y]), stepA, v.load(from, 16 * y)), 16 * y));
         to.set(at(to, toStep));
         from.set(at(from, fromStep));
       }

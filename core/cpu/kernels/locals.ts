@@ -74,12 +74,12 @@ export function rowSum(k: KernelBuilder, L: Locals, name: string, turns = TURNS)
     clear(): void {
       for (const part of parts) part.set(v.const(0));
     },
-    add: (turn: number, x: V128): void => parts[turn]!.set(v.add(parts[turn]!, x)),
-    addProduct: (turn: number, x: V128, y: V128): void => parts[turn]!.set(k.madd(x, y, parts[turn]!)),
+    add: (turn: number, x: V128): void => parts[turn].set(v.add(parts[turn], x)),
+    addProduct: (turn: number, x: V128, y: V128): void => parts[turn].set(k.madd(x, y, parts[turn])),
     total(): F32 {
       for (let width = turns / 2; width >= 1; width /= 2)
-        for (let i = 0; i < width; i++) parts[i]!.set(v.add(parts[i]!, parts[i + width]!));
-      return sum4(parts[0]!);
+        for (let i = 0; i < width; i++) parts[i].set(v.add(parts[i], parts[i + width]));
+      return sum4(parts[0]);
     },
   };
 }

@@ -116,7 +116,7 @@ function multiply(cpu: Cpu, product: Product): void {
   }
 }
 
-const matrixBytes = ([batches, rows, columns]: CpuRef['shape']): number => (batches === 1 ? 0 : rows! * columns! * 4);
+const matrixBytes = ([batches, rows, columns]: CpuRef['shape']): number => (batches === 1 ? 0 : rows * columns * 4);
 
 export const routines: Readonly<Record<string, Routine>> = {
   /** y[i] = a[i] b[i]; a [B, m, k] or transposed [B, k, m], b [B, k, n] or [B, n, k]; a batch of one serves all. */
@@ -125,7 +125,7 @@ export const routines: Readonly<Record<string, Routine>> = {
     const { transposeA, transposeB } = options<{ transposeA: boolean; transposeB: boolean }>(args[2]);
     const [batches, m, n] = y.shape as [number, number, number];
     multiply(cpu, {
-      batches, m, n, depth: a.shape[transposeA ? 1 : 2]!,
+      batches, m, n, depth: a.shape[transposeA ? 1 : 2],
       a: { at: a.at, transposed: transposeA, batch: matrixBytes(a.shape) },
       b: { at: b.at, transposed: transposeB, batch: matrixBytes(b.shape) },
       c: y.at, bias: null,
@@ -149,7 +149,7 @@ export const routines: Readonly<Record<string, Routine>> = {
   linears(cpu, y, ...args) {
     const [x, ...rest] = args.map(ref) as [CpuRef, ...CpuRef[]];
     const parts = rest.length / 2;
-    const [n, depth] = rest[0]!.shape as [number, number];
+    const [n, depth] = rest[0].shape as [number, number];
     const m = numel(y.shape.slice(0, -1));
     const a = { at: x.at, transposed: false, batch: 0 };
     const copyOf = rest.map((part) => part.at);
@@ -161,8 +161,8 @@ export const routines: Readonly<Record<string, Routine>> = {
       return;
     }
     for (let i = 0; i < parts; i++) {
-      const b = { at: rest[i]!.at, transposed: true, batch: 0 };
-      multiply(cpu, { batches: 1, m, n, depth, a, b, c: y.at + 4 * i * n, ldc: parts * n, bias: rest[parts + i]!.at });
+      const b = { at: rest[i].at, transposed: true, batch: 0 };
+      multiply(cpu, { batches: 1, m, n, depth, a, b, c: y.at + 4 * i * n, ldc: parts * n, bias: rest[parts + i].at });
     }
   },
 };

@@ -171,9 +171,9 @@ export function define(k: KernelBuilder): void {
 
 /** The block of y with the lengths of `shape` that begins at `starts`, filled from x with the given steps. */
 const block = (shape: Shape, from: readonly number[], to: readonly number[]): Axis[] =>
-  shape.map((n, i) => ({ n, from: from[i]!, to: to[i]! }));
+  shape.map((n, i) => ({ n, from: from[i], to: to[i] }));
 const offset = (starts: readonly number[], step: readonly number[]): number =>
-  4 * starts.reduce((sum, s, i) => sum + s * step[i]!, 0);
+  4 * starts.reduce((sum, s, i) => sum + s * step[i], 0);
 
 /** Zeros in memory: copies with a step of 0 read them at the bottom, which nothing else uses. */
 const ZERO = 0;
@@ -191,7 +191,7 @@ export const routines: Readonly<Record<string, Routine>> = {
       ref(x).at,
       block(
         y.shape,
-        axes.map((a) => step[a]!),
+        axes.map((a) => step[a]),
         strides(y.shape),
       ),
     );
@@ -218,8 +218,8 @@ export const routines: Readonly<Record<string, Routine>> = {
     const step = strides(y.shape);
     let start = 0;
     for (const x of args.slice(0, -1).map(ref)) {
-      stridedCopy(cpu, y.at + 4 * start * step[axis]!, x.at, block(x.shape, strides(x.shape), step));
-      start += x.shape[axis]!;
+      stridedCopy(cpu, y.at + 4 * start * step[axis], x.at, block(x.shape, strides(x.shape), step));
+      start += x.shape[axis];
     }
   },
 };

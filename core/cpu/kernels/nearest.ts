@@ -108,7 +108,7 @@ export const routines: Readonly<Record<string, Routine>> = {
   nearestCode(cpu, y, ...args) {
     const [z, e] = [ref(args[0]), ref(args[1])];
     const [rows, dim] = z.shape as [number, number];
-    const entries = e.shape[0]!;
+    const entries = e.shape[0];
     const padded = (entries + 3) & ~3;
     const norms = cpu.alloc(padded);
     cpu.parallel('code_norms', padded, 2 * entries * dim, [e.at, norms, entries, dim]);

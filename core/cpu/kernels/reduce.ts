@@ -125,7 +125,7 @@ export function define(k: KernelBuilder): void {
           (load, vectors) => {
             for (let i = 0; i < vectors; i++) {
               x.set(load(i));
-              sums[i]!.set(take(sums[i]!, x));
+              sums[i].set(take(sums[i], x));
             }
           },
           (last) => {
@@ -151,7 +151,7 @@ export function define(k: KernelBuilder): void {
         at.set(from);
         left.set(count);
         f.doWhile(() => {
-          for (let i = 0; i < vectors; i++) sums[i]!.set(four(sums[i]!, v.load(at, 16 * i)));
+          for (let i = 0; i < vectors; i++) sums[i].set(four(sums[i], v.load(at, 16 * i)));
           at.set(i32.add(at, step));
           left.set(i32.sub(left, i32.const(1)));
           return left;

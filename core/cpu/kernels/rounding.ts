@@ -58,7 +58,7 @@ function defineRoundRows(b: KernelBuilder): void {
     /** Eight k of four lines → four pairs of four lines. */
     const group = (second: I32, live: (x: V128, first: number) => V128) => {
       const lines = from.map((p, i) => {
-        const half = (values: V128, first: number) => rounded(b, live(values, first), scales[i]!);
+        const half = (values: V128, first: number) => rounded(b, live(values, first), scales[i]);
         return v.narrow(half(v.load(p), 0), half(v.load(at(p, second)), 4));
       });
       transpose4(f, L, lines, d, PAIR_BYTES);
@@ -129,11 +129,11 @@ function defineRoundColumns(b: KernelBuilder): void {
           }
           p.set(at(p, a.step));
         });
-        for (const [i, n] of vectorsOf(norms).entries()) n.set(v.max(n, squares[i]!));
+        for (const [i, n] of vectorsOf(norms).entries()) n.set(v.max(n, squares[i]));
       });
       for (const [i, n] of vectorsOf(norms).entries()) {
         n.set(v.sqrt(n));
-        scales[i]!.set(scaleOf(f, n, at(a.steps, at(i32.shl(first, k(2)), k(16 * i)))));
+        scales[i].set(scaleOf(f, n, at(a.steps, at(i32.shl(first, k(2)), k(16 * i)))));
       }
       p.set(start);
       d.set(at(a.dst, i32.mul(panel, panelBytes)));

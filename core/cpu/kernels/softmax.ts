@@ -14,7 +14,7 @@ export function rowMaximum(f: Code, L: Locals, j: Local<'i32'>, row: I32, n: I32
   const tops = [top, ...Array.from({ length: TURNS - 1 }, (_, i) => L(`top of turn ${i + 1}`))];
   for (const t of tops) t.set(v.const(-Infinity));
   const larger = ({ turn, load, live }: Step) =>
-    tops[turn]!.set(v.pmax(tops[turn]!, live(load(row), v.const(-Infinity))));
+    tops[turn].set(v.pmax(tops[turn], live(load(row), v.const(-Infinity))));
   eachFour(f, L, j, n, larger, TURNS);
   for (const t of tops.slice(1)) top.set(v.pmax(top, t));
   top.set(v.splat(max4(top)));

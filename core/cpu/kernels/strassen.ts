@@ -83,7 +83,7 @@ function definePackQuarters(b: KernelBuilder): void {
     const { t } = vectors(L, 't');
     const x = Object.values(vectors(L, 'x0 x1 x2 x3'));
     const from = Object.values(ints(L, 'q0 q1 q2 q3'));
-    const offset = (q: Quarter) => [k(0), a.o1, a.o2, a.o3][q]!;
+    const offset = (q: Quarter) => [k(0), a.o1, a.o2, a.o3][q];
     /** Rows of one panel, or of two neighbours, which fill cache lines. */
     const walk = (panels: number) => {
       for (const [q, p] of from.entries()) p.set(at(at(a.src, offset(q as Quarter)), i32.shl(j, k(2))));
@@ -92,9 +92,9 @@ function definePackQuarters(b: KernelBuilder): void {
       f.doWhile(() => {
         for (let panel = 0; panel < panels; panel++) {
           for (let column = 0; column < row; column += 16) {
-            for (const [q, p] of from.entries()) x[q]!.set(v.load(p, row * panel + column));
+            for (const [q, p] of from.entries()) x[q].set(v.load(p, row * panel + column));
             PRODUCTS.forEach(({ b: [[first], second] }, p) => {
-              t.set(!second ? x[first]! : (second[1] > 0 ? v.add : v.sub)(x[first]!, x[second[0]]!));
+              t.set(!second ? x[first] : (second[1] > 0 ? v.add : v.sub)(x[first], x[second[0]]));
               f.do(v.store(panel ? at(d, i32.mul(a.kb, k(row))) : d, t, 4 * PANEL_STEP * p + column));
             }); // biome-ignore format: one line for a sum
           }
@@ -134,8 +134,8 @@ function defineSums(b: KernelBuilder): void {
     const from = Object.values(ints(L, 'q0 q1 q2 q3'));
     const to = SUMS.map((_, i) => L(`to${i}`, 'i32'));
     size.set(i32.shl(i32.mul(a.rows, a.n), k(2)));
-    for (const [i, q] of from.entries()) q.set(at(a.src, [k(0), a.o1, a.o2, a.o3][i]!));
-    for (const [i, q] of to.entries()) q.set(i === 0 ? a.dst : at(to[i - 1]!, size));
+    for (const [i, q] of from.entries()) q.set(at(a.src, [k(0), a.o1, a.o2, a.o3][i]));
+    for (const [i, q] of to.entries()) q.set(i === 0 ? a.dst : at(to[i - 1], size));
     f.loop(r, a.rows, 1, () => {
       eachFour(
         f,
@@ -143,10 +143,10 @@ function defineSums(b: KernelBuilder): void {
         j,
         a.n,
         ({ load, store }) => {
-          for (const [i, q] of from.entries()) x[i]!.set(load(q));
+          for (const [i, q] of from.entries()) x[i].set(load(q));
           SUMS.forEach(({ a: [[first], [second, sign]] }, i) => {
-            t.set((sign > 0 ? v.add : v.sub)(x[first]!, x[second]!));
-            store(to[i]!, t);
+            t.set((sign > 0 ? v.add : v.sub)(x[first], x[second]));
+            store(to[i], t);
           });
         },
         2,
@@ -184,8 +184,8 @@ function defineTiles(b: KernelBuilder, mode: Mode): void {
       from1.set(column(a.otherFrom));
       eachTile(b, f, L, i, k(0), a.m, (rows) => {
         const { pa } = tileLocals(L, mode, rows);
-        pa[0]!.set(at(a.A, mode === 'row' ? i32.mul(i, a.as) : i32.shl(i, k(2))));
-        for (let x = 1; x < pa.length; x++) pa[x]!.set(at(pa[x - 1]!, a.as));
+        pa[0].set(at(a.A, mode === 'row' ? i32.mul(i, a.as) : i32.shl(i, k(2))));
+        for (let x = 1; x < pa.length; x++) pa[x].set(at(pa[x - 1], a.as));
         emitTile(b, f, L, mode, rows, panel, a.kb, a.as);
         store(rows, c0, from0, a.fromStep, s0);
         f.if(a.other, () => store(rows, c1, from1, a.otherStep, s1));
@@ -214,7 +214,7 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
       steps[0].set(right);
       steps[1].set(down);
       steps[2].set(at(down, right));
-      return (q: Quarter): I32 => (q === 0 ? k(0) : steps[q - 1]!);
+      return (q: Quarter): I32 => (q === 0 ? k(0) : steps[q - 1]);
     };
     const rowA = mode === 'row' ? a.as : k(4);
     const columnA = mode === 'row' ? k(4) : a.as;
@@ -222,7 +222,7 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
     const inB = quarters('b', i32.mul(hk, a.rs), i32.mul(hn, a.cs));
     const inC = quarters('c', i32.mul(hm, a.ldc), i32.shl(hn, k(2)));
     /** Bytes from the first quarter of a sum to the second. */
-    const apart = (terms: Terms, of: (q: Quarter) => I32) => i32.sub(of(terms[1]![0]), of(terms[0]![0]));
+    const apart = (terms: Terms, of: (q: Quarter) => I32) => i32.sub(of(terms[1][0]), of(terms[0][0]));
     const panels = (p: number) => at(a.buffer, k(4 * PANEL_STEP * p));
 
     sums.set(panels(PRODUCTS.length));
@@ -255,7 +255,7 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
             const sum = SUMS.indexOf(product);
             const A =
               sum < 0
-                ? [at(from, inA(terms[0]![0])), a.as]
+                ? [at(from, inA(terms[0][0])), a.as]
                 : [at(sums, i32.mul(k(sum), i32.shl(i32.mul(rows, n), k(2)))), i32.shl(n, k(2))];
             const target = ([q, sign]: Terms[number]) => {
               const C = at(start, inC(q));
@@ -279,9 +279,9 @@ function defineStrassen(b: KernelBuilder, mode: Mode): void {
                 kb,
                 ...A,
                 panels(p),
-                at(start, inC(to[0]![0])),
+                at(start, inC(to[0][0])),
                 a.ldc,
-                ...target(to[0]!),
+                ...target(to[0]),
                 ...other,
               ),
             );

@@ -217,7 +217,7 @@ function defineOutput(k: KernelBuilder): void {
           const store = () =>
             f.if(i32.ge(left, c(8)), () => f.do(v.store(d, y[0]), v.store(d, y[1], 16)), () => {
               for (const lane of [0, 1, 2, 3, 4, 5, 6]) {
-                t.set(y[lane >> 2]!);
+                t.set(y[lane >> 2]);
                 f.if(i32.gt(left, c(lane)), () => f.do(v.storeLane(d, t, lane & 3, 4 * lane)));
               }
             }); // biome-ignore format: two cases
