@@ -22,7 +22,7 @@ const ROW = 24; // pixels, as all below
 const [WIDTH, VALUES] = [440, 70];
 const LETTER = 7; // at least the mean width of a label's letters
 const [TOP, BOTTOM] = [44, 30];
-const colours = { met: '#3b7dd8', missed: '#d9822b', line: '#222222', grid: '#dddddd', text: '#222222' };
+const colors = { met: '#3b7dd8', missed: '#d9822b', line: '#222222', grid: '#dddddd', text: '#222222' };
 
 export function barChart({ title, bars, axis }: Chart): string {
   const left = 16 + LETTER * Math.max(0, ...bars.map(({ label }) => label.length));
@@ -36,30 +36,30 @@ export function barChart({ title, bars, axis }: Chart): string {
 
   const text = (at: readonly [number, number], content: string, extra = '') =>
     `<text x="${at[0]}" y="${at[1]}" ${extra}>${escaped(content)}</text>`;
-  const upright = (at: number, from: number, to: number, colour: string, width: number) =>
-    `<line x1="${at}" x2="${at}" y1="${from}" y2="${to}" stroke="${colour}" stroke-width="${width}"/>`;
+  const upright = (at: number, from: number, to: number, color: string, width: number) =>
+    `<line x1="${at}" x2="${at}" y1="${from}" y2="${to}" stroke="${color}" stroke-width="${width}"/>`;
   const rows = bars.flatMap(({ label, value, spread, mark, met }, i) => {
     const y = TOP + ROW * i;
     const [low, high] = [x(value * (1 - spread / 2)), x(value * (1 + spread / 2))];
     return [
       text([left - 8, y + 16], label, 'text-anchor="end"'),
-      `<rect x="${left}" y="${y + 4}" width="${round(x(value) - left)}" height="${ROW - 8}" fill="${met ? colours.met : colours.missed}"/>`,
-      `<line x1="${low}" x2="${high}" y1="${y + ROW / 2}" y2="${y + ROW / 2}" stroke="${colours.line}"/>`,
-      ...(mark === undefined ? [] : [upright(x(mark), y + 2, y + ROW - 2, colours.line, 3)]),
+      `<rect x="${left}" y="${y + 4}" width="${round(x(value) - left)}" height="${ROW - 8}" fill="${met ? colors.met : colors.missed}"/>`,
+      `<line x1="${low}" x2="${high}" y1="${y + ROW / 2}" y2="${y + ROW / 2}" stroke="${colors.line}"/>`,
+      ...(mark === undefined ? [] : [upright(x(mark), y + 2, y + ROW - 2, colors.line, 3)]),
       text([left + WIDTH + 8, y + 16], `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ×`),
     ];
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${left + WIDTH + VALUES}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="${colours.text}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${left + WIDTH + VALUES}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="${colors.text}">`,
     `<title>${escaped(title)}</title>`,
     '<rect width="100%" height="100%" fill="#ffffff"/>',
     text([12, 22], title, 'font-size="14" font-weight="bold"'),
     ...ticks.flatMap((v) => [
-      upright(x(v), TOP, bottom, colours.grid, 1),
+      upright(x(v), TOP, bottom, colors.grid, 1),
       text([x(v), bottom + 16], String(v), 'text-anchor="middle"'),
     ]),
     ...rows,
-    upright(x(1), TOP - 4, bottom + 2, colours.line, 1.5),
+    upright(x(1), TOP - 4, bottom + 2, colors.line, 1.5),
     '</svg>',
     '',
   ].join('\n');

@@ -3,7 +3,7 @@ import { numel, type Shape, type Tensor, tensor } from '../core/index.ts';
 import { stateDict } from '../nn/index.ts';
 
 /**
- * Numbers in ±½ by a hash of name and place (FNV-1a, then murmur3's finaliser), the same in every language.
+ * Numbers in ±½ by a hash of name and place (FNV-1a, then murmur3's finalizer), the same in every language.
  *
  * Matrices get a variance of 1 / fan-in, gains lie around 1, all else in ±0.1.
  */
@@ -11,13 +11,13 @@ export function values(name: string, shape: Shape): Float32Array {
   let seed = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) seed = Math.imul(seed ^ byte, 0x01000193);
   const gain = shape.length > 1 ? Math.sqrt(12 / numel(shape.slice(1))) : 0.2;
-  const centre = shape.length <= 1 && name.endsWith('weight') ? 1 : 0;
+  const center = shape.length <= 1 && name.endsWith('weight') ? 1 : 0;
   const result = new Float32Array(numel(shape));
   for (let i = 0; i < result.length; i++) {
     let x = (Math.imul(i, 0x9e3779b9) + seed) | 0;
     x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
     x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-    result[i] = (((x ^ (x >>> 16)) >>> 0) / 2 ** 32 - 0.5) * gain + centre;
+    result[i] = (((x ^ (x >>> 16)) >>> 0) / 2 ** 32 - 0.5) * gain + center;
   }
   return result;
 }

@@ -49,8 +49,8 @@ function jsonLine({ file, device, compared, worst, status, unsupported }: Golden
 }
 
 function textLines({ file, compared, values, worst, worstKey, status, unsupported, misses }: GoldenReport): string {
-  const colour = { pass: picocolors.green, fail: picocolors.red, unsupported: picocolors.yellow }[status];
-  const head = `${colour(status.padEnd(11))} ${file.padEnd(24)} ${String(compared).padStart(4)} tensors ${String(values).padStart(7)} values`;
+  const color = { pass: picocolors.green, fail: picocolors.red, unsupported: picocolors.yellow }[status];
+  const head = `${color(status.padEnd(11))} ${file.padEnd(24)} ${String(compared).padStart(4)} tensors ${String(values).padStart(7)} values`;
   return [
     compared > 0 ? `${head}   worst ${worst.toExponential(1)}${worstKey && ` in ${worstKey}`}` : head,
     ...shortened(misses.map(({ key, message }) => `miss ${key}: ${message}`)),

@@ -34,7 +34,7 @@ export const presets = {
   /** A minute or so: shows that everything runs and learns. */
   smoke: {
     teacher: { ...teacherDefaults, steps: 80 },
-    // the first 330 updates of 2,000; quantised from 160 on, 29 codes were in use
+    // the first 330 updates of 2,000; quantized from 160 on, 29 codes were in use
     warmup: { ...warmupDefaults, model: models.smoke, steps: 330, learningRate: 3e-3 },
     finetune: {
       ...finetuneDefaults,

@@ -37,13 +37,13 @@ export function explain(program: Command, args: readonly string[], error: Comman
     const option = error.message.match(/'([^']+)'/)?.[1] ?? '';
     const known = [command, ...command.commands].flatMap((c) => c.options.map((o) => o.long ?? '')).filter(Boolean);
     const habit = habits[option];
-    const hint = habit && known.includes(habit) ? ` Did you mean ${habit}?` : capitalised(suggestion(option, known));
+    const hint = habit && known.includes(habit) ? ` Did you mean ${habit}?` : capitalized(suggestion(option, known));
     return `${where}: unknown option ${option}.${hint || ` See '${where} --help'.`}`;
   }
   const known = command.commands.map((c) => c.name());
   if (known.length > 0 && (error.code === 'commander.unknownCommand' || error.code === 'commander.excessArguments')) {
     const name = args.find((a) => !a.startsWith('-') && !path.includes(a)) ?? '';
-    const hint = capitalised(suggestion(name, known)) || ` Expected one of ${known.join(', ')}.`;
+    const hint = capitalized(suggestion(name, known)) || ` Expected one of ${known.join(', ')}.`;
     return `${where}: unknown command ${name}.${hint}`;
   }
   const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
@@ -51,4 +51,4 @@ export function explain(program: Command, args: readonly string[], error: Comman
 }
 
 /** " (did you mean 'x'?)" → " Did you mean x?" */
-const capitalised = (hint: string): string => hint.replace(/^ \(did you mean '(.*)'\?\)$/, ' Did you mean $1?');
+const capitalized = (hint: string): string => hint.replace(/^ \(did you mean '(.*)'\?\)$/, ' Did you mean $1?');

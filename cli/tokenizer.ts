@@ -30,7 +30,7 @@ export async function openTokenizer({
   return { folder, model: checkpoint ? loadTokenizerFile(checkpoint, preset) : loadPixelTokenizer(folder) };
 }
 
-/** Files as [n, 3, size, size] in 0..1: shorter edge to `size` (antialiased bicubic), centre square. */
+/** Files as [n, 3, size, size] in 0..1: shorter edge to `size` (antialiased bicubic), center square. */
 export async function openImages(paths: readonly string[], size: number): Promise<Tensor> {
   const values = new Float32Array(paths.length * 3 * size * size);
   for (const [i, path] of paths.entries()) {

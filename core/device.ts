@@ -34,7 +34,7 @@ export interface Pass {
   readonly inputs: Readonly<Record<string, number | string>>;
   readonly body: string;
   /**
-   * The same for four neighbouring cells at once, as an Array(4), where this.thread.x counts fours: what they share is
+   * The same for four neighboring cells at once, as an Array(4), where this.thread.x counts fours: what they share is
    * read once. Devices that gain by it run this one; out[0] is a multiple of 4.
    */
   readonly four?: string;

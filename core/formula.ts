@@ -215,9 +215,9 @@ export function spelledOut(e: Expr): Expr {
   const args = e.args.map(spelledOut);
   const u = args[0];
   const half = constant(0.5);
-  const centred = (odd: Expr) => call('add', half, call('mul', half, odd));
-  const cdf = () => centred(call('erf', call('mul', constant(Math.SQRT1_2), u)));
-  if (e.fn === 'sigmoid') return centred(call('tanh', call('mul', half, u)));
+  const centerd = (odd: Expr) => call('add', half, call('mul', half, odd));
+  const cdf = () => centerd(call('erf', call('mul', constant(Math.SQRT1_2), u)));
+  if (e.fn === 'sigmoid') return centerd(call('tanh', call('mul', half, u)));
   if (e.fn === 'gelu') return call('mul', u, cdf());
   if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', u, normalDensity(u)));
   return call(e.fn, ...args);

@@ -1,4 +1,4 @@
-/** Seeded random numbers with serialisable state. Nothing in the library calls Math.random. */
+/** Seeded random numbers with serializable state. Nothing in the library calls Math.random. */
 
 /** A position in a generator's stream: four 32-bit words. */
 export type RngState = readonly [number, number, number, number];

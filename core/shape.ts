@@ -10,7 +10,7 @@ export const numel = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`;
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
 
-/** Elements between neighbours along each axis. */
+/** Elements between neighbors along each axis. */
 export function strides(shape: Shape): number[] {
   const out = new Array<number>(shape.length);
   let step = 1;

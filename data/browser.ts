@@ -2,7 +2,7 @@
  * The part of this folder that needs no Node: `titok-ts/data` in a browser. Files come as bytes (`parseSafetensors`),
  * pictures as pixels (`RgbImage`).
  */
-export { classCounts, type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabelledImage } from './dataset.ts';
+export { classCounts, type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
 export { CheckpointError, DataError } from './errors.ts';
 export * from './loader.ts';
 export * from './pixels.ts';

@@ -18,13 +18,13 @@ export interface ImageDataset {
 }
 
 /** One picture on its way into a set. */
-export interface LabelledImage {
+export interface LabeledImage {
   readonly planes: Uint8Array; // [3, size, size]
   readonly label: number;
   readonly name: string;
 }
 
-export function imageSet(items: readonly LabelledImage[], size: number): ImageSet {
+export function imageSet(items: readonly LabeledImage[], size: number): ImageSet {
   const each = 3 * size * size;
   const images = new Uint8Array(items.length * each);
   items.forEach(({ planes }, i) => {

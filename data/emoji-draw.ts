@@ -6,7 +6,7 @@ import type { EmojiIcon } from './emoji-icons.ts';
 const blankDeviation = 4;
 
 /**
- * Draws an icon on white, centred in a square; the work is done on the renderer's own thread.
+ * Draws an icon on white, centerd in a square; the work is done on the renderer's own thread.
  * @returns planes [3, size, size], or undefined when nothing is to be seen
  */
 export async function drawIcon({ body, viewBox }: EmojiIcon, size: number): Promise<Uint8Array | undefined> {

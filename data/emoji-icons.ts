@@ -23,9 +23,9 @@ export const emojiClasses = [
   'Symbols',
 ] as const;
 
-/** One drawing style each; the licences are in NOTICE. */
+/** One drawing style each; the licenses are in NOTICE. */
 const vendors = ['noto', 'twemoji', 'fluent-emoji-flat', 'noto-v1', 'emojione'] as const;
-/** Vendors whose packages say which group an icon belongs to; the others are labelled by these, through the name. */
+/** Vendors whose packages say which group an icon belongs to; the others are labeled by these, through the name. */
 const grouped = ['noto', 'twemoji', 'fluent-emoji-flat'] as const;
 
 /** Skin tones would be half of all images, nearly all of them people. */

@@ -1,12 +1,12 @@
 /**
  * The default dataset: some 7,250 emoji of five drawing styles in 8 classes, drawn from npm packages of SVG icons, so
- * that training needs no download and no licence beyond NOTICE. Drawn once, then kept under `.cache/`.
+ * that training needs no download and no license beyond NOTICE. Drawn once, then kept under `.cache/`.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ImageDataset, imageSet, isHeldOut, type LabelledImage } from './dataset.ts';
+import { type ImageDataset, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
 import { drawIcon } from './emoji-draw.ts';
 import { type EmojiIcon, emojiClasses, emojiIcons, emojiPackageVersions } from './emoji-icons.ts';
 import { DataError, reason } from './errors.ts';
@@ -39,7 +39,7 @@ export async function loadEmoji(size: number, options: EmojiOptions = {}): Promi
     images = await drawAll(emojiIcons(), size, onProgress);
     writeCache(path, images, size);
   }
-  const isValidation = ({ name }: LabelledImage) => isHeldOut(conceptOf(name), heldOutFraction);
+  const isValidation = ({ name }: LabeledImage) => isHeldOut(conceptOf(name), heldOutFraction);
   return {
     name: 'emoji',
     size,
@@ -61,8 +61,8 @@ async function drawAll(
   icons: readonly EmojiIcon[],
   size: number,
   onProgress?: (drawn: number, total: number) => void,
-): Promise<LabelledImage[]> {
-  const drawn: (LabelledImage | undefined)[] = new Array(icons.length);
+): Promise<LabeledImage[]> {
+  const drawn: (LabeledImage | undefined)[] = new Array(icons.length);
   let next = 0;
   let done = 0;
   const work = async () => {
@@ -89,7 +89,7 @@ function checksum(bytes: Uint8Array): string {
 }
 
 /** The cached images, or undefined when there are none or the file is damaged: then they are drawn again. */
-function readCache(path: string, size: number): LabelledImage[] | undefined {
+function readCache(path: string, size: number): LabeledImage[] | undefined {
   if (!existsSync(path)) return undefined;
   try {
     const { tensors, metadata } = readSafetensors(path);
@@ -104,7 +104,7 @@ function readCache(path: string, size: number): LabelledImage[] | undefined {
   }
 }
 
-function writeCache(path: string, items: readonly LabelledImage[], size: number): void {
+function writeCache(path: string, items: readonly LabeledImage[], size: number): void {
   const { count, images, labels, names } = imageSet(items, size);
   try {
     writeSafetensors(

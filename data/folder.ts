@@ -8,7 +8,7 @@
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabelledImage } from './dataset.ts';
+import { type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
 import { DataError, megabytes, reason } from './errors.ts';
 import { decodeImage } from './images.ts';
 import { toPlanes } from './pixels.ts';
@@ -31,7 +31,7 @@ const imageName = /\.(png|jpe?g|webp)$/i;
 const inFlight = 8; // decodings at once, on sharp's threads
 
 /**
- * Reads the folder: shorter edge to `size` (antialiased bicubic), centre square. For random crops load somewhat larger
+ * Reads the folder: shorter edge to `size` (antialiased bicubic), center square. For random crops load somewhat larger
  * and let the loader crop.
  * @throws DataError for no classes, a class without images, an unreadable image, or more images than memory is meant for
  */
@@ -117,7 +117,7 @@ async function decodeAll(
   size: number,
   onDecoded: () => void,
 ): Promise<ImageSet> {
-  const images: LabelledImage[] = new Array(files.length);
+  const images: LabeledImage[] = new Array(files.length);
   let next = 0;
   const work = async () => {
     while (next < files.length) {

@@ -4,7 +4,7 @@ import { DataError, reason } from './errors.ts';
 import type { RgbImage } from './resize.ts';
 
 /**
- * Decodes PNG, JPEG, WebP and whatever else sharp reads to 8-bit RGB: grey is repeated, CMYK and 16-bit are converted,
+ * Decodes PNG, JPEG, WebP and whatever else sharp reads to 8-bit RGB: gray is repeated, CMYK and 16-bit are converted,
  * transparent pixels lie on white, and the EXIF orientation is applied.
  * @param source  a path, or a file's bytes
  * @throws DataError naming the file when it is missing or cannot be decoded

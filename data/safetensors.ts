@@ -104,7 +104,7 @@ export function parseHeader(header: Uint8Array, dataBytes: number, where: string
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let covered = 0;
   for (const { name, begin, end } of entries) {
-    if (begin < covered) fail(`'${name}' to begin at byte ${covered} of the values`, `${begin}, inside its neighbour`);
+    if (begin < covered) fail(`'${name}' to begin at byte ${covered} of the values`, `${begin}, inside its neighbor`);
     if (begin > covered) fail(`'${name}' to begin at byte ${covered} of the values`, `${begin}, after a hole`);
     covered = end;
   }

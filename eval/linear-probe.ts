@@ -13,7 +13,7 @@ export interface LinearProbeOptions {
 }
 
 /**
- * Ridge regression from standardised features to one-hot labels, solved exactly in float64; the class is the largest
+ * Ridge regression from standardized features to one-hot labels, solved exactly in float64; the class is the largest
  * output.
  *
  *   W = (XᵀX + λ N I)⁻¹ Xᵀ Y
@@ -74,7 +74,7 @@ export class LinearProbe {
     return this.predict(features).reduce((hits, k, row) => hits + (k === labels[row] ? 1 : 0), 0) / labels.length;
   }
 
-  /** A standardised row with a 1 at its end. */
+  /** A standardized row with a 1 at its end. */
   #row(features: ArrayLike<number>, row: number): Float64Array {
     const x = new Float64Array(this.#dim + 1).fill(1);
     for (let d = 0; d < this.#dim; d++) x[d] = (features[row * this.#dim + d] - this.#mean[d]) * this.#scale[d];

@@ -19,7 +19,7 @@ import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
 import { type Generator, type Shortcuts, type TokenKinds, tokensAt } from './generator.ts';
-import { initialiseWeights } from './init.ts';
+import { initializeWeights } from './init.ts';
 
 const EPS = 1e-12; // BERT's own, not the usual 1e-5
 
@@ -56,7 +56,7 @@ export class ImageBert implements Generator {
       encoder: { layer: Array.from({ length: layers }, () => new BertLayer(config, rng)) },
       lm_head: new Linear(width, codebookSize, rng),
     };
-    initialiseWeights(this, config.initializerRange, rng);
+    initializeWeights(this, config.initializerRange, rng);
   }
 
   forward(sequence: Tensor, rng?: Rng, tap?: Tap, { wanted, kinds, combine }: Shortcuts = {}): Tensor {

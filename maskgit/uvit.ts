@@ -4,7 +4,7 @@ import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
 import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
 import { type Generator, type Shortcuts, tokensAt } from './generator.ts';
-import { initialiseWeights } from './init.ts';
+import { initializeWeights } from './init.ts';
 
 /**
  *   x ← x + attention(norm1(x));   x ← x + fc2(gelu(fc1(norm2(x))))
@@ -35,7 +35,7 @@ export class UViTBert implements Generator {
     this.out_blocks = half.map(() => new UViTBlock(config, rng, true));
     this.norm = new LayerNorm(width);
     this.lm_head = new Linear(width, codebookSize, rng);
-    initialiseWeights(this, config.initializerRange, rng);
+    initializeWeights(this, config.initializerRange, rng);
   }
 
   forward(sequence: Tensor, _rng?: Rng, tap?: Tap, { wanted, combine }: Shortcuts = {}): Tensor {

@@ -35,7 +35,7 @@ export class MultiheadAttention {
   }
 }
 
-/** Neighbouring tokens of a sequence. */
+/** Neighboring tokens of a sequence. */
 export interface TokenRange {
   readonly start: number;
   readonly count: number;

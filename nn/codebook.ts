@@ -85,7 +85,7 @@ export class EmaCodebook {
   }
 
   /**
-   * Starts the codebook from k-means centres of encoder outputs (about 16 for each code).
+   * Starts the codebook from k-means centers of encoder outputs (about 16 for each code).
    *
    * @param latents  [rows, dim], row-major
    */

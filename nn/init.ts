@@ -37,7 +37,7 @@ export function fanInUniform(shape: Shape, fanIn: number, rng: Rng): Tensor {
  * as TiTok and MaskGIT publish it. Attention's packed `in_proj_weight` and parameters that are no layer's `weight` or
  * `bias` (position embeddings, latent and mask tokens) keep their values.
  */
-export function initialiseWeights(params: StateDict, rng: Rng, std = 0.02): void {
+export function initializeWeights(params: StateDict, rng: Rng, std = 0.02): void {
   for (const [key, p] of Object.entries(params)) {
     const field = key.slice(key.lastIndexOf('.') + 1);
     if (field === 'weight')

@@ -7,10 +7,10 @@ export interface KMeansOptions {
 }
 
 /**
- * Lloyd's algorithm from a k-means++ start. A centre that loses all its points starts again at a random one.
+ * Lloyd's algorithm from a k-means++ start. A center that loses all its points starts again at a random one.
  *
  * @param points  [count, dim], row-major
- * @returns       centres [k, dim], row-major
+ * @returns       centers [k, dim], row-major
  * @see Arthur and Vassilvitskii 2007, "k-means++: the advantages of careful seeding"
  */
 export async function kMeans(
@@ -24,10 +24,10 @@ export async function kMeans(
   if (!Number.isInteger(count) || count < k) {
     throw new ShapeError(`kMeans: expected at least ${k} points of ${dim} values, got ${count}.`);
   }
-  const centres = farApart(points, dim, k, rng);
+  const centers = farApart(points, dim, k, rng);
   const all = parameter(() => tensor(points, [count, dim]));
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const nearest = tidy(() => nearestCode(all, tensor(centres, [k, dim])));
+    const nearest = tidy(() => nearestCode(all, tensor(centers, [k, dim])));
     const ids = await nearest.data();
     nearest.dispose();
     const members = new Int32Array(k);
@@ -38,29 +38,29 @@ export async function kMeans(
       for (let d = 0; d < dim; d++) sums[j * dim + d] += points[i * dim + d];
     }
     for (let j = 0; j < k; j++) {
-      if (members[j] === 0) centres.set(pointAt(points, dim, rng.int(count)), j * dim);
-      else for (let d = 0; d < dim; d++) centres[j * dim + d] = sums[j * dim + d] / members[j];
+      if (members[j] === 0) centers.set(pointAt(points, dim, rng.int(count)), j * dim);
+      else for (let d = 0; d < dim; d++) centers[j * dim + d] = sums[j * dim + d] / members[j];
     }
   }
   all.dispose();
-  return centres;
+  return centers;
 }
 
 /** k of the points, each drawn with a probability proportional to its squared distance from those already drawn. */
 function farApart(points: Float32Array, dim: number, k: number, rng: Rng): Float32Array {
   const count = points.length / dim;
-  const centres = new Float32Array(k * dim);
-  const distance = new Float64Array(count).fill(1); // to the nearest centre, squared; all alike before the first
+  const centers = new Float32Array(k * dim);
+  const distance = new Float64Array(count).fill(1); // to the nearest center, squared; all alike before the first
   for (let j = 0; j < k; j++) {
-    const centre = pointAt(points, dim, draw(distance, rng));
-    centres.set(centre, j * dim);
+    const center = pointAt(points, dim, draw(distance, rng));
+    centers.set(center, j * dim);
     for (let i = 0; i < count; i++) {
       let squared = 0;
-      for (let d = 0; d < dim; d++) squared += (points[i * dim + d] - centre[d]) ** 2;
+      for (let d = 0; d < dim; d++) squared += (points[i * dim + d] - center[d]) ** 2;
       distance[i] = j === 0 ? squared : Math.min(distance[i], squared);
     }
   }
-  return centres;
+  return centers;
 }
 
 /** An index with a probability proportional to its weight. */

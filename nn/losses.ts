@@ -10,7 +10,7 @@ export const mse = (a: Tensor, b: Tensor): Tensor => a.sub(b).square().mean();
 export const l1 = (a: Tensor, b: Tensor): Tensor => a.sub(b).abs().mean();
 
 /**
- * L1 distance of the horizontal differences plus that of the vertical ones: it asks for edges, not only for colours.
+ * L1 distance of the horizontal differences plus that of the vertical ones: it asks for edges, not only for colors.
  *
  *   mean|∂x(a − b)| + mean|∂y(a − b)|        a, b [batch, channels, H, W]
  */
@@ -43,7 +43,7 @@ export const hingeGeneratorLoss = (fake: Tensor): Tensor => mean(fake).neg();
 export const discriminatorFactor = (step: number, start: number): 0 | 1 => (step >= start ? 1 : 0);
 
 /**
- * LeCam regularisation: keeps the discriminator's mean logits r = mean(real), f = mean(fake) near the running means
+ * LeCam regularization: keeps the discriminator's mean logits r = mean(real), f = mean(fake) near the running means
  * R, F of the other kind.
  *
  *   relu(r − F)² + relu(R − f)²

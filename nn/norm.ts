@@ -1,4 +1,4 @@
-/** Normalisation layers: gain 1 and bias 0 at the start. */
+/** Normalization layers: gain 1 and bias 0 at the start. */
 import { groupNorm, layerNorm, ones, type Tensor, zeros } from '../core/index.ts';
 import { parameter } from './init.ts';
 

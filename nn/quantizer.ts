@@ -97,7 +97,7 @@ export class VectorQuantizer {
     };
   }
 
-  /** Ids of the nearest codes. rows [R, dim], normalised → [R] */
+  /** Ids of the nearest codes. rows [R, dim], normalized → [R] */
   nearest(rows: Tensor): Tensor {
     return noGrad(() => tidy(() => nearestCode(rows, this.normalize(this.embedding.weight))));
   }

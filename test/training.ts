@@ -44,7 +44,7 @@ export interface DeviceRun {
   live: { step: number; tensors: number; device?: DeviceStats }[];
 }
 
-/** A training on the default device, always from the same start. Quantises from a third of the steps on, with a k-means codebook. */
+/** A training on the default device, always from the same start. Quantizes from a third of the steps on, with a k-means codebook. */
 export function smallTraining(steps: number, changes: Changes = {}): SingleTraining {
   const rng = new Rng(1);
   const settings = { ...singleDefaults, model: smallModel, batchSize: 4, warmupSteps: 5, steps, ...changes };
@@ -91,7 +91,7 @@ export async function trainOn(name: string, steps: number, changes: Changes = {}
   }
 }
 
-/** Trains the least model. @throws Error when tensors, handles, bytes or kernels still grow once it has quantised for a while */
+/** Trains the least model. @throws Error when tensors, handles, bytes or kernels still grow once it has quantized for a while */
 export async function trainSteadily(name: string, steps: number): Promise<void> {
   const { live, losses } = await trainOn(name, steps, least);
   if (!losses.every(Number.isFinite)) throw new Error(`training on ${name}: expected finite losses, got ${losses}`);

@@ -2,10 +2,10 @@
 import { concat, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import { type EmaCodebook, latentRows, NonFiniteError, type VectorQuantizer } from '../nn/index.ts';
 
-const latentsPerCode = 16; // fewer make k-means centres noisy
+const latentsPerCode = 16; // fewer make k-means centers noisy
 
 /**
- * Moves the codes to k-means centres of some 16 latents for each.
+ * Moves the codes to k-means centers of some 16 latents for each.
  *
  * @param encode  latents of the next batch, [batch, dim, 1, tokens]
  * @throws NonFiniteError, with the codebook untouched, when the encoder gives NaN or infinity

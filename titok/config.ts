@@ -1,4 +1,4 @@
-/** What a TiTok is made of: sizes, quantiser, head. Presets carry the published sizes and those for a laptop. */
+/** What a TiTok is made of: sizes, quantizer, head. Presets carry the published sizes and those for a laptop. */
 import { type LeanTeacherConfig, leanTeacher } from './lean-teacher.ts';
 import { expectOption } from './option-error.ts';
 import { publishedVqgan, type VqganConfig } from './vqgan.ts';
@@ -27,7 +27,7 @@ export interface TiTokConfig {
   readonly tokenSize: number;
   readonly encoder: TransformerConfig;
   readonly decoder: TransformerConfig;
-  /** Discrete tokens by a vector quantiser, or continuous ones by a Gaussian bottleneck. */
+  /** Discrete tokens by a vector quantizer, or continuous ones by a Gaussian bottleneck. */
   readonly quantizeMode: 'vq' | 'vae';
   /** Latents and codes live on the unit sphere. */
   readonly l2Norm: boolean;

@@ -1,4 +1,4 @@
-/** The laptop's teacher: learns a colour-true codebook of 4 × 4 pixel patches in a minute. */
+/** The laptop's teacher: learns a color-true codebook of 4 × 4 pixel patches in a minute. */
 import { type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
 import { Conv2d, GroupNorm, VectorQuantizer } from '../nn/index.ts';
 import { expectOption } from './option-error.ts';
@@ -29,7 +29,7 @@ export const leanTeacher: LeanTeacherConfig = {
 /**
  * Convolutional tokenizer whose blocks keep an identity path, beside a linear path from patch to code and back. Started
  * from the principal components of patches (`startFromPca`) the linear path gives 20 dB after twenty steps, and the
- * colours that group norm at small widths loses are never lost.
+ * colors that group norm at small widths loses are never lost.
  *
  * The codebook is meant to be updated by moving averages, with the commitment loss alone; `quantizerLoss`, commitment
  * and codebook loss, is for training it by gradient.
@@ -161,13 +161,13 @@ export async function startFromPca(teacher: LeanTeacher, images: Tensor): Promis
   patches.dispose();
 
   const { encoder, decoder } = teacher;
-  const project = new Float32Array(dim * size); // [dim, colour, y, x]
-  const restore = new Float32Array(size * dim); // [(y, x, colour), dim]
+  const project = new Float32Array(dim * size); // [dim, color, y, x]
+  const restore = new Float32Array(size * dim); // [(y, x, color), dim]
   const offset = new Float32Array(dim);
   for (const [d, component] of components.entries()) {
     for (const [i, weight] of component.entries()) {
-      const [pixel, colour] = [Math.floor(i / 3), i % 3];
-      project[d * size + colour * f * f + pixel] = weight;
+      const [pixel, color] = [Math.floor(i / 3), i % 3];
+      project[d * size + color * f * f + pixel] = weight;
       restore[i * dim + d] = weight;
       offset[d] -= weight * mean[i];
     }

@@ -1,4 +1,4 @@
-/** What each stage minimises. Every loss returns its terms by name, each a tensor with one element; `loss` is the sum. */
+/** What each stage minimizes. Every loss returns its terms by name, each a tensor with one element; `loss` is the sum. */
 import { crossEntropy, embedding, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
 import { gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam, l1, mse } from '../nn/index.ts';
 import type { Discriminator } from './discriminator.ts';
@@ -24,7 +24,7 @@ export const laptopWarmup: WarmupWeights = { quantizer: 1, embedding: 2 };
  *
  * @param logits         [batch, proxyCodebookSize, G, G]
  * @param codes          [batch, G²] of the frozen teacher for the same crop
- * @param quantizerLoss  of TiTok's quantiser; absent during a continuous warm-up
+ * @param quantizerLoss  of TiTok's quantizer; absent during a continuous warm-up
  * @param codebook       the teacher's, [proxyCodebookSize, dim]; needed with w_e > 0
  */
 export function warmupLoss(
@@ -77,7 +77,7 @@ export interface ReconstructionWeights {
 }
 const none: ReconstructionWeights = { l2: 0, l1: 0, gradient: 0, perceptual: 0, adversarial: 0, quantizer: 0, kl: 0 };
 
-/** Stage 2 as published; the quantiser is frozen. */
+/** Stage 2 as published; the quantizer is frozen. */
 export const publishedFinetune: ReconstructionWeights = { ...none, l2: 1, perceptual: 0.1, adversarial: 0.01 };
 /** Stage 2 in a minute or two: pixel terms alone only blur (Fréchet distance 42 → 119), with these it is 36. */
 export const laptopFinetune: ReconstructionWeights = { ...none, l2: 1, l1: 0.1, perceptual: 0.16, adversarial: 0.04 };

@@ -46,12 +46,12 @@ export class TiTok {
     }
   }
 
-  /** Encoder output [batch, C, 1, K] before quantisation; 2C channels in VAE mode. */
+  /** Encoder output [batch, C, 1, K] before quantization; 2C channels in VAE mode. */
   encodeLatents(images: Tensor, tap?: Tap): Tensor {
     return freeing(tap, () => this.encoder.forward(images, this.latent_tokens, tapUnder('enc.', tap)));
   }
 
-  /** What the decoder sees when quantisation is left out, as in a continuous warm-up: z, on the sphere if codes are. */
+  /** What the decoder sees when quantization is left out, as in a continuous warm-up: z, on the sphere if codes are. */
   continuous(z: Tensor): Tensor {
     return this.config.l2Norm ? l2Normalize(z, 1) : z;
   }
@@ -80,7 +80,7 @@ export class TiTok {
   }
 
   /**
-   * @param z [batch, C, 1, K], quantised
+   * @param z [batch, C, 1, K], quantized
    * @returns images [batch, 3, size, size], not clamped; or proxy logits [batch, proxyCodebookSize, G, G] when the head
    *   is 'proxy' and there is no pixel decoder
    */
@@ -112,7 +112,7 @@ export class TiTok {
     return this.decode(this.lookup(ids), tap);
   }
 
-  /** Codes of ids [batch, K] or [batch, 1, K] → [batch, C, 1, K], normalised if codes are. */
+  /** Codes of ids [batch, K] or [batch, 1, K] → [batch, C, 1, K], normalized if codes are. */
   lookup(ids: Tensor): Tensor {
     const [batch] = ids.shape as [number];
     const k = ids.size / batch;
@@ -122,7 +122,7 @@ export class TiTok {
     return reshape(reshape(codes, [batch, k, tokenSize]).transpose(1, 2), [batch, tokenSize, 1, k]);
   }
 
-  /** Encode, quantise, decode: the training pass of VQ mode. */
+  /** Encode, quantize, decode: the training pass of VQ mode. */
   forward(images: Tensor, tap?: Tap) {
     const encoded = this.encode(images, tap);
     return { ...encoded, output: this.decode(encoded.zQuantized, tap) };

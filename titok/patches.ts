@@ -1,7 +1,7 @@
 /** Images as grids of square patches, and back. */
 import { permute, reshape, type Tensor } from '../core/index.ts';
 
-/** Channels read as (row, column, colour), colour fastest: [batch, f·f·3, G, G] → [batch, 3, G·f, G·f] */
+/** Channels read as (row, column, color), color fastest: [batch, f·f·3, G, G] → [batch, 3, G·f, G·f] */
 export function patchesToImage(x: Tensor): Tensor {
   const [batch, channels, h, w] = x.shape as [number, number, number, number];
   const f = Math.sqrt(channels / 3);

@@ -15,12 +15,12 @@ export function principalComponents(rows: ArrayLike<number>, dim: number, count:
   const mean = new Float64Array(dim);
   for (let i = 0; i < rows.length; i++) mean[i % dim] += rows[i] / n;
   const covariance = Array.from({ length: dim }, () => new Float64Array(dim));
-  const centred = new Float64Array(dim);
+  const centerd = new Float64Array(dim);
   for (let r = 0; r < n; r++) {
-    for (let i = 0; i < dim; i++) centred[i] = rows[r * dim + i] - mean[i];
+    for (let i = 0; i < dim; i++) centerd[i] = rows[r * dim + i] - mean[i];
     for (let i = 0; i < dim; i++) {
       const row = covariance[i];
-      for (let j = 0; j < dim; j++) row[j] += (centred[i] * centred[j]) / n;
+      for (let j = 0; j < dim; j++) row[j] += (centerd[i] * centerd[j]) / n;
     }
   }
   const { values, vectors } = symmetricEigen(covariance);

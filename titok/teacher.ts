@@ -20,10 +20,10 @@ export interface Teacher {
   forward(images: Tensor, tap?: Tap): TeacherPass;
 }
 
-/** What a teacher's training pass gives: the picture through its codes, and the losses of the quantiser. */
+/** What a teacher's training pass gives: the picture through its codes, and the losses of the quantizer. */
 export interface TeacherPass {
   readonly reconstruction: Tensor; // [batch, 3, size, size]
-  readonly latents: Tensor; // [batch, dim, g, g], before quantisation
+  readonly latents: Tensor; // [batch, dim, g, g], before quantization
   readonly zQuantized: Tensor; // [batch, dim, g, g], straight-through
   readonly codes: Tensor; // [batch, g·g]
   readonly commitmentLoss: Tensor;

@@ -63,7 +63,7 @@ export function trainSingle(
   });
 
   async function step() {
-    const quantised = state.done >= settings.continuousSteps;
+    const isQuantized = state.done >= settings.continuousSteps;
     if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
       await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
     }
@@ -71,7 +71,7 @@ export function trainSingle(
     const { images } = data.next();
     const forward = () => {
       const z = model.encodeLatents(images);
-      const quantized = quantised ? model.quantizeLatents(z) : undefined;
+      const quantized = isQuantized ? model.quantizeLatents(z) : undefined;
       const reconstruction = model.decode(quantized?.zQuantized ?? model.continuous(z));
       const quantizerLoss = averaged ? quantized?.commitmentLoss : quantized?.quantizerLoss;
       const parts = {

@@ -32,7 +32,7 @@ export interface TeacherSettings {
   readonly weights: ReconstructionWeights;
   /** The codebook follows its latents by moving averages, or is trained by gradient as published. */
   readonly codebook: 'average' | 'gradient';
-  /** Updates without quantisation, after which the codebook starts from k-means. 0: quantise from the start. */
+  /** Updates without quantization, after which the codebook starts from k-means. 0: quantize from the start. */
   readonly continuousSteps: number;
   /** Start the linear path from the principal components of patches (lean teacher only). */
   readonly pcaStart: boolean;
@@ -86,18 +86,18 @@ export async function trainTeacher(
     await startFromPca(teacher, concat(Array.from({ length: 32 }, () => data.next().images)));
   }
 
-  /** [batch, dim, g, g] → as the quantiser takes them, [batch, dim, 1, g·g]. */
+  /** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
   const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
 
   async function step() {
-    const quantised = state.done >= settings.continuousSteps;
+    const isQuantized = state.done >= settings.continuousSteps;
     if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
       await startCodebook(codebook, teacher.quantize, rng, () => inARow(teacher.encoder.forward(data.next().images)));
     }
     using _ = tensorScope();
     const { images } = data.next();
     const forward = () => {
-      if (!quantised) {
+      if (!isQuantized) {
         const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
         return reconstructionLoss({ images, reconstruction }, settings.weights);
       }

@@ -31,7 +31,7 @@ export interface WarmupSettings {
   readonly maxNorm: number;
   readonly weights: WarmupWeights;
   readonly codebook: 'average' | 'gradient';
-  /** Updates without quantisation, after which the codebook starts from k-means. 0: quantise from the start, as published. */
+  /** Updates without quantization, after which the codebook starts from k-means. 0: quantize from the start, as published. */
   readonly continuousSteps: number;
 }
 
@@ -48,7 +48,7 @@ export const warmupDefaults: WarmupSettings = {
   maxNorm: 1,
   weights: laptopWarmup, // the embedding loss took cross-entropy from 3.98 to 3.72 at equal time
   codebook: 'average',
-  continuousSteps: 300, // quantised at 150, with cross-entropy still 5.2, it collapsed to 11 codes
+  continuousSteps: 300, // quantized at 150, with cross-entropy still 5.2, it collapsed to 11 codes
 };
 
 export interface WarmupTraining extends Training {
@@ -96,7 +96,7 @@ export function trainWarmup(
   });
 
   async function step() {
-    const quantised = state.done >= settings.continuousSteps;
+    const isQuantized = state.done >= settings.continuousSteps;
     if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
       await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
     }
@@ -104,7 +104,7 @@ export function trainWarmup(
     const { images, codes = noGrad(() => tidy(() => teacher.encode(images))) } = data.next(); // [batch, …], [batch, G²]
     const forward = () => {
       const z = model.encodeLatents(images); // [batch, C, 1, K]
-      const quantized = quantised ? model.quantizeLatents(z) : undefined;
+      const quantized = isQuantized ? model.quantizeLatents(z) : undefined;
       const logits = model.decodeLatents(quantized?.zQuantized ?? model.continuous(z)); // [batch, V, G, G]
       const quantizerLoss = averaged ? quantized?.commitmentLoss : quantized?.quantizerLoss;
       const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);

@@ -155,7 +155,7 @@ class DownLevel {
   }
 }
 
-/** Residual blocks, then nearest-neighbour doubling and a convolution. */
+/** Residual blocks, then nearest-neighbor doubling and a convolution. */
 class UpLevel {
   readonly block: readonly ResidualBlock[];
   readonly upsample_conv?: Conv2d;

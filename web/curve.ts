@@ -10,8 +10,8 @@ export interface LossCurve {
 /** Loss and squared error of every step on a logarithmic axis; drawn at most once a frame. */
 export function lossCurve(container: HTMLElement): LossCurve {
   // asked for at every drawing, because the system may turn dark
-  const colour = (name: string) => () => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const axis = { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
+  const color = (name: string) => () => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const axis = { stroke: color('--soft'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
   const line = (label: string, stroke: () => string): uPlot.Series => ({
     label,
     stroke,
@@ -29,7 +29,7 @@ export function lossCurve(container: HTMLElement): LossCurve {
         { ...axis, size: 32 },
         { ...axis, size: 60 },
       ],
-      series: [{ label: 'step' }, line('loss', colour('--pale')), line('squared error', colour('--accent'))],
+      series: [{ label: 'step' }, line('loss', color('--pale')), line('squared error', color('--accent'))],
     },
     points,
     container,

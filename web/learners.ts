@@ -19,7 +19,7 @@ export const imageSize = 32; // pixels
 export interface Learner {
   readonly training: Training;
   readonly parameters: number;
-  /** Images through the model. Ids, of each image's tokens or codes, once its latents are quantised. */
+  /** Images through the model. Ids, of each image's tokens or codes, once its latents are quantized. */
   look(images: Tensor): { output: Tensor; ids: Tensor | undefined };
 }
 

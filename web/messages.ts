@@ -26,7 +26,7 @@ export interface Step {
   readonly kind: 'step';
   /** Updates done, of `steps`. */
   readonly done: number;
-  /** What is minimised: the squared error and what the recipe adds to it. */
+  /** What is minimized: the squared error and what the recipe adds to it. */
   readonly loss: number;
   /** Mean over the pixels of this batch. */
   readonly squaredError: number;
@@ -37,7 +37,7 @@ export interface Pictures {
   readonly done: number;
   readonly originals: readonly RgbImage[];
   readonly reconstructions: readonly RgbImage[];
-  /** Each picture's token ids or codes; undefined while latents are not quantised yet. */
+  /** Each picture's token ids or codes; undefined while latents are not quantized yet. */
   readonly ids: readonly (readonly number[])[] | undefined;
   /** dB, of all of them together. */
   readonly psnr: number;

@@ -1,6 +1,6 @@
-/** Pictures that need no download: coloured shapes, drawn from a seed. */
+/** Pictures that need no download: colored shapes, drawn from a seed. */
 import type { Rng } from '../core/index.ts';
-import { type LabelledImage, type RgbImage, toPlanes } from '../data/browser.ts';
+import { type LabeledImage, type RgbImage, toPlanes } from '../data/browser.ts';
 
 /** How far a point lies outside a shape of radius about 1 around the origin; negative inside. */
 type Shape = (x: number, y: number) => number;
@@ -40,10 +40,10 @@ export const shapes: Readonly<Record<string, Shape>> = {
 type Hsl = readonly [hue: number, saturation: number, lightness: number];
 
 /**
- * `count` pictures of one shape each, as many of every kind: any place, size, turn and colour, with a soft gradient
+ * `count` pictures of one shape each, as many of every kind: any place, size, turn and color, with a soft gradient
  * behind and a lighter top, so that there is something to learn beside outlines.
  */
-export function drawShapes(count: number, size: number, rng: Rng): LabelledImage[] {
+export function drawShapes(count: number, size: number, rng: Rng): LabeledImage[] {
   const names = Object.keys(shapes);
   return Array.from({ length: count }, (_, i) => {
     const label = i % names.length;

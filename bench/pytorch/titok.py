@@ -117,7 +117,7 @@ class Quantizer(nn.Module):
         return self.normalize(F.embedding(ids, self.embedding.weight))
 
     def forward(self, z):
-        """z [batch, dim, h, w] -> quantised, ids [batch, h w], commitment loss, codebook loss, rows"""
+        """z [batch, dim, h, w] -> quantized, ids [batch, h w], commitment loss, codebook loss, rows"""
         B, C, H, W = z.shape
         rows = self.normalize(z.permute(0, 2, 3, 1).reshape(-1, C))
         ids = self.nearest(rows)

@@ -25,7 +25,7 @@ const s1Config: TiTokConfig = {
   head: 'pixels',
 };
 
-/** Forward, vector quantiser, loss, backward, clipping and AdamW. */
+/** Forward, vector quantizer, loss, backward, clipping and AdamW. */
 async function s1(): Promise<Workload> {
   const model = filled(new TiTok(s1Config, new Rng(0)));
   const params = stateDict(model);

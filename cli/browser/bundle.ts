@@ -11,7 +11,7 @@ export const browserBuild = {
   format: 'esm',
   target: 'es2022',
   external: nodeOnly,
-  legalComments: 'eof', // licences of what is bundled
+  legalComments: 'eof', // licenses of what is bundled
   logLevel: 'error',
 } satisfies BuildOptions;
 

@@ -99,7 +99,7 @@ export class Comparison {
   /**
    * The largest magnitude of the tensor. A gradient is a difference of larger numbers, so its rounding error follows
    * those: where it is small it is measured against a thousandth of the largest of its kind, which is float32's own
-   * precision, and where it is zero in exact arithmetic (a bias before a normalisation, attention's key bias) against
+   * precision, and where it is zero in exact arithmetic (a bias before a normalization, attention's key bias) against
    * the largest itself.
    */
   #scale(key: string, expected: Values): number {

@@ -2,7 +2,7 @@
  * The cpu device's memory: one WebAssembly.Memory, and a pool that hands out pieces of it.
  *
  * A training step asks for the same sizes again and again, so freed blocks wait in a list of their size and are reused
- * as they are. Only when memory would have to grow are waiting blocks joined with their neighbours into regions, from
+ * as they are. Only when memory would have to grow are waiting blocks joined with their neighbors into regions, from
  * which any size is cut.
  */
 import { DeviceError } from '../device.ts';

@@ -6,7 +6,7 @@ const node = (globalThis as { process?: NodeProcess }).process;
 /** A module of Node, or undefined elsewhere (and before Node 20.16). */
 export const builtin = <M>(name: string): M | undefined => node?.getBuiltinModule?.(name) as M | undefined;
 
-/** V8 flags, before the first kernel is compiled: the optimising compiler at once, and relaxed SIMD where it is off. */
+/** V8 flags, before the first kernel is compiled: the optimizing compiler at once, and relaxed SIMD where it is off. */
 export function setEngineFlags(): void {
   const v8 = builtin<typeof import('node:v8')>('node:v8');
   if (!v8) return;

@@ -13,7 +13,7 @@ export interface Piece {
  * n / (maxArrays − 1) launches; pieces of few arrays, in whatever order, take one.
  */
 export function joinPasses(pieces: readonly Piece[], maxArrays: number, level = 0): Pass[] {
-  const groups = groupByArrays(mergeNeighbours(pieces), maxArrays);
+  const groups = groupByArrays(mergeNeighbors(pieces), maxArrays);
   if (groups.length === 1) return [joinPass(groups[0])];
   const parts = groups.map((group, i) => ({ ...joinPass(group), name: `join${level}_${i}` }));
   const joined = parts.map(({ name, out }): Piece => ({ of: name, from: 0, length: out[0] }));
@@ -53,7 +53,7 @@ function joinPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
 }
 
 /** Pieces that follow each other in one array are one piece. */
-function mergeNeighbours(pieces: readonly Piece[]): Piece[] {
+function mergeNeighbors(pieces: readonly Piece[]): Piece[] {
   const merged: Piece[] = [];
   for (const piece of pieces) {
     const last = merged.at(-1);

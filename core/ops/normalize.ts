@@ -1,4 +1,4 @@
-/** Normalisations: values shifted and scaled to mean 0 and variance 1 over some axes, then an affine map. */
+/** Normalizations: values shifted and scaled to mean 0 and variance 1 over some axes, then an affine map. */
 import type { Pass } from '../device.ts';
 import { quotient, remainder } from '../index-source.ts';
 import { defineOp, lazily, type Op } from '../op.ts';
@@ -71,8 +71,8 @@ function gradPasses({ rows, n, channel }: Layout, eps: number): Pass[] {
 export function standardize(x: Tensor, axes: number | readonly number[], eps: number): Tensor {
   const list = (typeof axes === 'number' ? [axes] : axes).map((a) => normalizeAxis('standardize', a, x.rank));
   const n = list.reduce((product, a) => product * x.shape[a], 1);
-  const centred = sub(x, div(sum(x, list, true), n));
-  return mul(centred, rsqrtPlus(div(sum(square(centred), list, true), n), eps));
+  const centerd = sub(x, div(sum(x, list, true), n));
+  return mul(centerd, rsqrtPlus(div(sum(square(centerd), list, true), n), eps));
 }
 /** 1/√(x + eps) */
 export const rsqrtPlus: Op<[x: Tensor, eps: number]> = elementwise<[x: Tensor, eps: Operand]>(
@@ -137,9 +137,9 @@ export const layerNormGradAffine: Op<[x: Tensor, g: Tensor, options: Epsilon]> =
 function normalized(x: Tensor, axes: number | readonly number[], eps: number): { xhat: Tensor; rstd: Tensor } {
   const list = (typeof axes === 'number' ? [axes] : axes).map((a) => normalizeAxis('normalized', a, x.rank));
   const n = list.reduce((product, a) => product * x.shape[a], 1);
-  const centred = sub(x, div(sum(x, list, true), n));
-  const rstd = rsqrtPlus(div(sum(square(centred), list, true), n), eps);
-  return { xhat: mul(centred, rstd), rstd };
+  const centerd = sub(x, div(sum(x, list, true), n));
+  const rstd = rsqrtPlus(div(sum(square(centerd), list, true), n), eps);
+  return { xhat: mul(centerd, rstd), rstd };
 }
 
 /**
@@ -227,7 +227,7 @@ export const groupNormGradGain: Op<[x: Tensor, g: Tensor, options: Groups]> = de
 });
 
 /**
- * Group norm (Wu and He 2018, arXiv:1803.08494): channels in `groups` groups, each normalised over its channels and
+ * Group norm (Wu and He 2018, arXiv:1803.08494): channels in `groups` groups, each normalized over its channels and
  * all places of one picture.
  *
  * @param x [N, C, ...]    @param gain [C]    @param bias [C]
@@ -236,7 +236,7 @@ export const groupNorm = (x: Tensor, gain: Tensor, bias: Tensor, groups: number,
   groupNormRows(x, gain, bias, { groups, eps });
 
 /**
- * Batch norm: each channel normalised over the batch and all places, or with given running statistics.
+ * Batch norm: each channel normalized over the batch and all places, or with given running statistics.
  *
  * @param x [N, C, ...]    @param gain [C] or null    @param bias [C] or null
  * @param running          mean [C] and variance [C] for evaluation; batch statistics when left out

@@ -8,7 +8,7 @@ import { reshape } from './movement.ts';
 
 type AxisRange = { from: number; to: number };
 
-/** Sum over the neighbouring axes from..to−1, which stay with length 1. Users call `sum`. */
+/** Sum over the neighboring axes from..to−1, which stay with length 1. Users call `sum`. */
 const sumRange: Op<[x: Tensor, range: AxisRange]> = defineOp({
   name: 'sum',
   shape: (x, { from, to }) => x.map((d, i) => (i >= from && i < to ? 1 : d)),

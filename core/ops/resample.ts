@@ -169,7 +169,7 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
 }
 
 /**
- * Bilinear resizing with half-pixel centres (align_corners false).
+ * Bilinear resizing with half-pixel centers (align_corners false).
  *
  * @param antialias  widens the triangle filter when shrinking, as torchvision does
  */
@@ -179,22 +179,22 @@ export function resizeBilinear(x: Tensor, size: readonly [h: number, w: number],
   return resample(x, matrix(x.shape[2], size[0]), matrix(x.shape[3], size[1]));
 }
 
-/** Row k holds the weights of the n input pixels for output pixel k, whose centre is (k + ½) n/m. */
+/** Row k holds the weights of the n input pixels for output pixel k, whose center is (k + ½) n/m. */
 function bilinearWeights(n: number, m: number, antialias: boolean): Float32Array {
   const scale = n / m;
   const values = new Float32Array(m * n);
   for (let k = 0; k < m; k++) {
     if (!antialias) {
-      const centre = Math.max(0, (k + 0.5) * scale - 0.5);
-      const low = Math.min(n - 1, Math.floor(centre));
+      const center = Math.max(0, (k + 0.5) * scale - 0.5);
+      const low = Math.min(n - 1, Math.floor(center));
       const high = Math.min(n - 1, low + 1);
-      values[k * n + low] += 1 - (centre - low);
-      values[k * n + high] += centre - low;
+      values[k * n + low] += 1 - (center - low);
+      values[k * n + high] += center - low;
       continue;
     }
     const support = Math.max(1, scale);
-    const centre = (k + 0.5) * scale;
-    const weights = Array.from({ length: n }, (_, i) => Math.max(0, 1 - Math.abs((i + 0.5 - centre) / support)));
+    const center = (k + 0.5) * scale;
+    const weights = Array.from({ length: n }, (_, i) => Math.max(0, 1 - Math.abs((i + 0.5 - center) / support)));
     const total = weights.reduce((a, b) => a + b, 0);
     weights.forEach((w, i) => {
       values[k * n + i] = w / total;

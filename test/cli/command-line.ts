@@ -14,7 +14,7 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** Runs a command here; colours are left out. */
+/** Runs a command here; colors are left out. */
 export async function titok(t: TestContext, ...args: string[]): Promise<Outcome> {
   const lines = { out: [] as string[], err: [] as string[] };
   const log = t.mock.method(console, 'log', (text: string) => lines.out.push(text));
@@ -45,7 +45,7 @@ export function startTitok(cwd: string, args: readonly string[], preload: readon
   return { child, ended };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with it
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colors begin with it
 const plain = (text: string): string => text.replace(/\x1b\[[\d;]*m/g, '');
 
 /** Makes a folder the working folder, where runs/ is, until the tests of the file are over. */

@@ -51,7 +51,7 @@ test('memory grows on demand, keeps its values, and counts its bytes', () => {
   assert.equal(memory.peak, peak);
 });
 
-test('freed neighbours are joined before memory grows', () => {
+test('freed neighbors are joined before memory grows', () => {
   const memory = small(4);
   const blocks = Array.from({ length: 30 }, () => memory.alloc(30_000)); // 3.6 MB in small pieces
   for (const at of blocks) memory.free(at, 30_000);

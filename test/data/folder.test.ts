@@ -6,14 +6,14 @@ import sharp from 'sharp';
 import { loadImageFolder } from '../../data/index.ts';
 import { temporaryFolder } from './temporary.ts';
 
-const colours: Record<string, string> = { cat: '#ff0000', dog: '#0000ff' };
+const colors: Record<string, string> = { cat: '#ff0000', dog: '#0000ff' };
 
-/** Plain pictures, wider than high, in the colour of their class. */
+/** Plain pictures, wider than high, in the color of their class. */
 async function write(root: string, files: readonly string[]): Promise<void> {
   for (const file of files) {
     const path = join(root, file);
     mkdirSync(dirname(path), { recursive: true });
-    const background = colours[Object.keys(colours).find((name) => file.includes(name))!];
+    const background = colors[Object.keys(colors).find((name) => file.includes(name))!];
     await sharp({ create: { width: 24, height: 16, channels: 3, background } }).toFile(path);
   }
 }

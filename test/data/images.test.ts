@@ -41,7 +41,7 @@ test('resizing, cropping and rounding equal the reference, bit for bit', () => {
     const reconstruction = value('in/reconstruction').data;
     const int32 = (bytes: Uint8Array) => Int32Array.from(bytes);
     assert.deepEqual(int32(toUint8Truncated(reconstruction)), value('out/reconstruction_uint8_truncated').data);
-    assert.deepEqual(int32(toUint8ForMetrics(reconstruction)), value('out/eval_quantised_uint8').data);
+    assert.deepEqual(int32(toUint8ForMetrics(reconstruction)), value('out/eval_quantized_uint8').data);
   }
 });
 
@@ -63,9 +63,9 @@ const near = (actual: readonly number[], expected: readonly number[], tolerance:
 const raw = (bytes: number[], channels: 1 | 3 | 4, width = 1) =>
   sharp(Uint8Array.from(bytes), { raw: { width, height: bytes.length / channels / width, channels } });
 
-test('grey, alpha, 16-bit, CMYK and turned images become upright 8-bit RGB', async () => {
-  const grey = await decodeImage(await raw([40, 200], 1, 2).toColourspace('b-w').png().toBuffer());
-  assert.deepEqual([grey.width, grey.height, ...grey.data], [2, 1, 40, 40, 40, 200, 200, 200]);
+test('gray, alpha, 16-bit, CMYK and turned images become upright 8-bit RGB', async () => {
+  const gray = await decodeImage(await raw([40, 200], 1, 2).toColourspace('b-w').png().toBuffer());
+  assert.deepEqual([gray.width, gray.height, ...gray.data], [2, 1, 40, 40, 40, 200, 200, 200]);
 
   const alpha = await decodeImage(await raw([255, 0, 0, 255, 0, 0, 0, 0, 0, 0, 255, 128], 4, 3).png().toBuffer());
   assert.deepEqual(pixel(alpha, 0, 0), [255, 0, 0]);
@@ -77,9 +77,9 @@ test('grey, alpha, 16-bit, CMYK and turned images become upright 8-bit RGB', asy
   const png = await deep.png().toBuffer();
   assert.equal((await sharp(png).metadata()).depth, 'ushort');
   near(pixel(await decodeImage(png), 0, 0), [255, 128, 1], 1);
-  const deepGrey = await sharp(png).toColourspace('grey16').png().toBuffer();
-  assert.equal((await sharp(deepGrey).metadata()).depth, 'ushort');
-  assert.equal((await decodeImage(deepGrey)).data.length, 3);
+  const deepGray = await sharp(png).toColourspace('grey16').png().toBuffer();
+  assert.equal((await sharp(deepGray).metadata()).depth, 'ushort');
+  assert.equal((await decodeImage(deepGray)).data.length, 3);
 
   const red = Array.from({ length: 64 }, () => [250, 10, 10]).flat();
   const cmyk = await raw(red, 3, 8).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
@@ -151,8 +151,8 @@ test('a grid enlarges by whole numbers, leaves gaps, and survives the file', asy
     [false, true, true, false, true],
   );
 
-  const labelled = imageGrid(images, 3, { columnLabels: ['input', 'a < b & "c"'], rowLabels: ['Symbols'] });
-  assert.ok(labelled.width > 3 * 96 && labelled.height > 96);
+  const labeled = imageGrid(images, 3, { columnLabels: ['input', 'a < b & "c"'], rowLabels: ['Symbols'] });
+  assert.ok(labeled.width > 3 * 96 && labeled.height > 96);
   assert.throws(() => imageGrid([], 2), { name: 'DataError' });
   assert.throws(() => imageGrid([images[0], { width: 1, height: 1, data: new Uint8Array(3) }], 2), /one size/);
   assert.throws(() => imagesOf(batch, [3, 1, 2, 2]), /expected \[n, 3, height, width\], got \[3, 1, 2, 2\]/);

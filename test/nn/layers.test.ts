@@ -16,7 +16,7 @@ import {
 } from '../../core/index.ts';
 import {
   Conv2d, discriminatorFactor, dropout, Embedding, GroupNorm, gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss,
-  initialiseWeights, LayerNorm, LeCam, Linear, l1, MultiheadAttention, mse, stateDict, TransformerBlock, truncatedNormal, xavierUniform,
+  initializeWeights, LayerNorm, LeCam, Linear, l1, MultiheadAttention, mse, stateDict, TransformerBlock, truncatedNormal, xavierUniform,
 } from '../../nn/index.ts'; // biome-ignore format: a list
 import { close } from './golden.ts';
 
@@ -49,13 +49,13 @@ test('layers start as PyTorch starts them', async () => {
   for (const bias of [in_proj_bias, out_proj.bias!]) close(await bias.data(), new Float32Array(bias.size), 0, 'bias');
 });
 
-test('initialiseWeights touches layers, and neither in_proj_weight nor embeddings', async () => {
+test('initializeWeights touches layers, and neither in_proj_weight nor embeddings', async () => {
   const model = { block: new TransformerBlock(8, 2, new Rng(1)), mask_token: randn([1, 1, 8], new Rng(2)) };
   const before = Object.fromEntries(
     await Promise.all(Object.entries(stateDict(model)).map(async ([k, t]) => [k, await t.data()] as const)),
   );
   model.block.attn.in_proj_bias.assign(new Float32Array(24).fill(1));
-  initialiseWeights(stateDict(model), new Rng(3), 0.5);
+  initializeWeights(stateDict(model), new Rng(3), 0.5);
   assert.deepEqual(await model.mask_token.data(), before['mask_token']);
   assert.deepEqual(await model.block.attn.in_proj_weight.data(), before['block.attn.in_proj_weight']);
   for (const bias of [model.block.mlp.c_fc.bias!, model.block.attn.in_proj_bias]) {

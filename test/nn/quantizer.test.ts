@@ -145,7 +145,7 @@ test('revival moves dead codes to latents and leaves used codes where they are',
 test('k-means finds separate clusters, and a codebook started from it uses every code', async () => {
   using _ = tensorScope();
   const rng = new Rng(3);
-  const centres = [
+  const centers = [
     [0, 0],
     [10, 0],
     [0, 10],
@@ -153,13 +153,13 @@ test('k-means finds separate clusters, and a codebook started from it uses every
   ];
   const points = Float32Array.from(
     { length: 400 },
-    (_, i) => centres[Math.floor(i / 2) % 4][i % 2] + 0.1 * rng.normal(),
+    (_, i) => centers[Math.floor(i / 2) % 4][i % 2] + 0.1 * rng.normal(),
   );
   const found = await kMeans(points, 2, 4, new Rng(1));
   const rounded = Array.from({ length: 4 }, (_, j) =>
     [found[2 * j], found[2 * j + 1]].map((x) => x.toFixed(0).replace('-0', '0')).join(),
   );
-  assert.deepEqual(rounded.sort(), centres.map(String).sort());
+  assert.deepEqual(rounded.sort(), centers.map(String).sort());
 
   const quantizer = new VectorQuantizer(16, 2, new Rng(4));
   const codebook = new EmaCodebook(quantizer);

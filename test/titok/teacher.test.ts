@@ -43,7 +43,7 @@ test('MaskGIT-VQGAN: a block that changes width has no identity path', async () 
   assert.equal(await largest(wider.forward(x)), 0);
 });
 
-test('patches: colour fastest, and back', async () => {
+test('patches: color fastest, and back', async () => {
   using _ = tensorScope();
   const x = images(new Rng(4));
   const rows = imageToPatches(x, 4); // [2·2·2, 48]

@@ -27,7 +27,7 @@ export async function useOneThread(): Promise<Device> {
   return device;
 }
 
-/** Coloured discs on coloured ground. */
+/** Colored discs on colored ground. */
 export function discs(count = 12, size = 8): ImageSet {
   const rng = new Rng(7);
   const images = new Uint8Array(count * 3 * size * size);

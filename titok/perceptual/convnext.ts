@@ -26,7 +26,7 @@ export class ConvNext {
     this.classifier = { 0: new LayerNorm(dims.at(-1)!, 1e-6), 2: new Linear(dims.at(-1)!, classes, rng) };
   }
 
-  /** @param x normalised images [batch, 3, h, w]; returns logits [batch, classes] */
+  /** @param x normalized images [batch, 3, h, w]; returns logits [batch, classes] */
   forward(x: Tensor, tap?: Tap): Tensor {
     for (const [i, part] of this.features.entries()) {
       x = Array.isArray(part)

@@ -31,7 +31,7 @@ export function define(k: KernelBuilder): void {
     const taps = i32.mul(a.th, a.tw);
     right.set(i32.shl(a.stepX, c(2)));
     down.set(i32.mul(i32.shl(a.stepY, c(2)), a.kw));
-    // weights of neighbouring channels share cache lines
+    // weights of neighboring channels share cache lines
     f.for(from, a.begin, a.end, c(TURNED), () => {
       to.set(i32.min(a.end, at(from, c(TURNED))));
       f.loop(o, a.outs, 1, () =>
@@ -149,7 +149,7 @@ function definePackGather(k: KernelBuilder): void {
         f.if(i32.lt(at(j, c(x + 1)), a.n), () => advance(p, x1, x2, a.c1, a.c2, a.t0, a.t1, a.t2));
       });
       f.if(
-        i32.and(i32.eq(i32.sub(q[7], q[0]), c(28)), i32.ge(i32.sub(a.n, j), c(8))), // eight neighbours
+        i32.and(i32.eq(i32.sub(q[7], q[0]), c(28)), i32.ge(i32.sub(a.n, j), c(8))), // eight neighbors
         () => walk(() => f.do(v.store(d, v.load(at(q[0], w))), v.store(d, v.load(at(q[0], w), 16), 16))),
         () => walk(() => f.do(...q.map((address, x) => i32.store(d, i32.load(at(address, w)), 4 * x)))),
       );
@@ -235,7 +235,7 @@ function defineConv(k: KernelBuilder): void {
   });
 }
 
-/** One input channel per output channel: each tap times a vector of neighbours. Items: planes of the result. */
+/** One input channel per output channel: each tap times a vector of neighbors. Items: planes of the result. */
 function defineDepthwise(k: KernelBuilder): void {
   const params = 'x w bias y image plane row down right channels outs kh kw oh ow';
   k.def('conv_depthwise', `begin end scratch ${params}`, (f, a, L) => {
@@ -262,7 +262,7 @@ function defineDepthwise(k: KernelBuilder): void {
         line.set(at(line, a.row));
       });
     };
-    const neighbours = (p: Local<'i32'>, x: number) => v.load(p, 16 * x);
+    const neighbors = (p: Local<'i32'>, x: number) => v.load(p, 16 * x);
     const spaced = (p: Local<'i32'>, x: number) => everySecond(p, 32 * x);
     const scattered = (p: Local<'i32'>) => {
       const step = (lane: number) => at(p, i32.mul(a.right, c(lane)));
@@ -271,7 +271,7 @@ function defineDepthwise(k: KernelBuilder): void {
       return t;
     };
     const four = (count: number) =>
-      f.if(i32.eq(a.right, c(4)), () => sumTaps(count, neighbours), () =>
+      f.if(i32.eq(a.right, c(4)), () => sumTaps(count, neighbors), () =>
         f.if(i32.eq(a.right, c(8)), () => sumTaps(count, spaced), () => sumTaps(1, scattered))); // biome-ignore format: three cases
     const row = () => {
       // sixteen places at a time where that many are left, then four, then the rest

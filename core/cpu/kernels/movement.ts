@@ -64,7 +64,7 @@ function copyRows(cpu: Cpu, y: number, x: number, outer: readonly Axis[], row: A
 
 const length = (axes: readonly Axis[]): number => axes.reduce((n, a) => n * a.n, 1);
 
-/** Axes without those of length 1; neighbours that are walked in one step become one. */
+/** Axes without those of length 1; neighbors that are walked in one step become one. */
 function merge(axes: readonly Axis[]): Axis[] {
   const merged: Axis[] = [];
   for (const axis of axes) {

@@ -8,7 +8,7 @@
  * rule: 1 to 2 · 10⁻⁴ of a usual value, but more than a small value beside one that towers over its block. A value that is
  * not finite spoils its whole line. Squares are float32: norms beyond 10¹⁹ count as infinite, those below 10⁻¹⁸ as 0.
  *
- * Lines stand in panels of 8 with pairs of neighbours side by side, [lines / 8][depth / 2][8][2], their steps behind all panels.
+ * Lines stand in panels of 8 with pairs of neighbors side by side, [lines / 8][depth / 2][8][2], their steps behind all panels.
  */
 import { type Fn, f32, type I32, i32, type V128, v } from '../emitter.ts';
 import type { Cpu, KernelBuilder } from '../routine.ts';
@@ -26,7 +26,7 @@ const LEAST_NORM = 1e-18;
 const ROUND = 1.5 * 2 ** 23;
 /** Lines of a panel. */
 export const LINES = 8;
-/** Bytes of one pair of neighbours in each of a panel's lines. */
+/** Bytes of one pair of neighbors in each of a panel's lines. */
 export const PAIR_BYTES = 4 * LINES;
 /** Values of a line whose products are added as whole numbers. */
 export const BLOCK = 512;
@@ -46,7 +46,7 @@ function scaleOf(f: Fn, norm: V128, step: I32): V128 {
 /** The whole numbers nearest to x · scale, as int32. */
 const rounded = (b: KernelBuilder, x: V128, scale: V128): V128 => v.intSub(b.madd(x, scale, b.c(ROUND)), b.c(ROUND));
 
-/** Lines whose k are neighbours and whose starts are `step` bytes apart. Items: panels. */
+/** Lines whose k are neighbors and whose starts are `step` bytes apart. Items: panels. */
 function defineRoundRows(b: KernelBuilder): void {
   b.def('round_rows', 'begin end scratch src lines depth step pairs dst steps', (f, a, L) => {
     const { panel, line, d, j, kk, rest, q } = ints(L, 'panel line d j kk rest q');
@@ -98,7 +98,7 @@ function defineRoundRows(b: KernelBuilder): void {
   });
 }
 
-/** Lines that are neighbours, with their k `step` bytes apart. Items: panels. */
+/** Lines that are neighbors, with their k `step` bytes apart. Items: panels. */
 function defineRoundColumns(b: KernelBuilder): void {
   b.def('round_columns', 'begin end scratch src lines depth step pairs dst steps', (f, a, L) => {
     const { panel, first, second, start, p, d, kk, end, panelBytes } = ints(
@@ -110,7 +110,7 @@ function defineRoundColumns(b: KernelBuilder): void {
     const squares = Object.values(vectors(L, 'q0 q1 q2 q3'));
     const scales = Object.values(vectors(L, 's0 s1 s2 s3'));
     panelBytes.set(i32.mul(a.pairs, k(PAIR_BYTES)));
-    /** One panel, or two neighbours, which fill cache lines. */
+    /** One panel, or two neighbors, which fill cache lines. */
     const walk = (panels: 1 | 2) => {
       const vectorsOf = <T>(list: readonly T[]) => list.slice(0, 2 * panels);
       // a single panel may have fewer than eight lines
@@ -168,7 +168,7 @@ function defineRoundColumns(b: KernelBuilder): void {
 export interface Operand {
   readonly at: number;
   readonly lines: number;
-  /** Bytes between lines, and between neighbours of one line; one of the two is 4. */
+  /** Bytes between lines, and between neighbors of one line; one of the two is 4. */
   readonly lineStep: number;
   readonly depthStep: number;
 }

@@ -84,7 +84,7 @@ function definePackQuarters(b: KernelBuilder): void {
     const x = Object.values(vectors(L, 'x0 x1 x2 x3'));
     const from = Object.values(ints(L, 'q0 q1 q2 q3'));
     const offset = (q: Quarter) => [k(0), a.o1, a.o2, a.o3][q];
-    /** Rows of one panel, or of two neighbours, which fill cache lines. */
+    /** Rows of one panel, or of two neighbors, which fill cache lines. */
     const walk = (panels: number) => {
       for (const [q, p] of from.entries()) p.set(at(at(a.src, offset(q as Quarter)), i32.shl(j, k(2))));
       d.set(at(a.dst, i32.mul(i32.shl(j, k(2)), a.kb)));

@@ -1,5 +1,5 @@
 /**
- * The transforms of winograd.ts, on groups of four neighbouring tiles, one in each lane of a vector. What they give is 16
+ * The transforms of winograd.ts, on groups of four neighboring tiles, one in each lane of a vector. What they give is 16
  * planes, one for each place of a 4×4 tile.
  */
 import { type I32, i32, type Local, v } from '../emitter.ts';
@@ -44,7 +44,7 @@ export function define(k: KernelBuilder): void {
 }
 
 /**
- * U [16][outs][ins] = G w Gᵀ; items: outs. Kernels of neighbouring outs (ins) stand outStep (inStep) bytes apart. With
+ * U [16][outs][ins] = G w Gᵀ; items: outs. Kernels of neighboring outs (ins) stand outStep (inStep) bytes apart. With
  * `turned` each kernel is read backwards, as the gradient of the input wants it.
  */
 function defineWeights(k: KernelBuilder): void {

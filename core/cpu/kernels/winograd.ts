@@ -9,7 +9,7 @@
  *      results, plane k:       M_k = U_k V_k       [outs, ins] · [ins, tiles]        U = G w Gᵀ    V = Bᵀ x B
  *      gradient of w:         dU_k = D_k V_kᵀ      [outs, tiles] · [tiles, ins]      D = A g Aᵀ   dw = Gᵀ dU G
  *
- * Four neighbouring tiles, a *group*, are worked on at once, one in each lane; pictures come framed to whole groups. Errors
+ * Four neighboring tiles, a *group*, are worked on at once, one in each lane; pictures come framed to whole groups. Errors
  * grow by a factor of two or three; an infinity makes NaN of all the tiles that it meets.
  */
 import { i32 } from '../emitter.ts';
