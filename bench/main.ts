@@ -3,8 +3,7 @@
  * `npm run bench -- report NAME…` keeps the figures too, in docs/performance.json and docs/performance.md.
  */
 import { parseArgs } from 'node:util';
-import { suggestion } from '../nn/index.ts';
-import { OptionError } from '../titok/index.ts';
+import { OptionError, suggestion } from '../core/index.ts';
 import { benchGemm } from './gemm.ts';
 import { benchModels } from './models.ts';
 import { benchOps } from './ops.ts';

@@ -1,7 +1,7 @@
 /** The options that say what a command runs on. */
 import type { Command } from 'commander';
 import { type Device, type MatmulPrecision, matmulPrecisions } from '../core/index.ts';
-import { useDevice } from './runs.ts';
+import { useDevice } from '../train/index.ts';
 import { choice, count } from './values.ts';
 
 export interface DeviceGiven {

@@ -1,6 +1,6 @@
 /** One line that says where a training is: step, loss terms, rate, time left. */
 import pc from 'picocolors';
-import type { StepReport } from '../nn/index.ts';
+import type { StepReport } from '../train/index.ts';
 
 const minutes = (seconds: number): string => {
   const s = Math.max(0, Math.round(seconds));

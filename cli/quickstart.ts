@@ -4,12 +4,21 @@ import { join } from 'node:path';
 import pc from 'picocolors';
 import type { Tensor } from '../core/index.ts';
 import { decodeSoft } from '../titok/index.ts';
+import {
+  type Preset,
+  presets,
+  runFinetune,
+  runFolder,
+  runGenerator,
+  runSingle,
+  runTeacher,
+  runWarmup,
+  secondsSpent,
+  startAgain,
+  writeReconstructions,
+} from '../train/index.ts';
 import { describeDevice, openGiven } from './device.ts';
-import { writeReconstructions } from './pictures.ts';
-import { type Preset, presets } from './presets.ts';
-import { runFolder, secondsSpent, startAgain } from './runs.ts';
 import { describeDataset, openSession, presetOf, type SessionGiven } from './session.ts';
-import { runFinetune, runGenerator, runSingle, runTeacher, runWarmup } from './stages.ts';
 import { table, tableNote } from './table.ts';
 
 export interface QuickstartGiven extends SessionGiven {

@@ -1,12 +1,18 @@
 /** Options that all trainings take, and the session that they open. */
 import { mkdirSync } from 'node:fs';
 import type { Command } from 'commander';
-import { openDataset, withHeldOut } from './datasets.ts';
+import type { Session } from '../train/index.ts';
+import {
+  loadTrunk,
+  openDataset,
+  originalStatistics,
+  type Preset,
+  type PresetName,
+  presets,
+  runFolder,
+  withHeldOut,
+} from '../train/index.ts';
 import { addDeviceOptions, type DeviceGiven } from './device.ts';
-import { originalStatistics } from './evaluate.ts';
-import { type Preset, type PresetName, presets } from './presets.ts';
-import { loadTrunk, runFolder } from './runs.ts';
-import type { Session } from './stages.ts';
 import { choice, count } from './values.ts';
 
 /** As commander hands them over. */

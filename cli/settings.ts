@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { OptionError } from '../titok/index.ts';
+import { OptionError } from '../core/index.ts';
 
 type Leaf = number | boolean | string | readonly number[];
 type Tree = { readonly [key: string]: unknown };

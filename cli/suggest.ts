@@ -1,6 +1,6 @@
 /** Messages for commands and options that do not exist: what was meant, most likely. */
 import type { Command, CommanderError } from 'commander';
-import { suggestion } from '../nn/index.ts';
+import { suggestion } from '../core/index.ts';
 
 /** What people from other tools type. */
 const habits: Readonly<Record<string, string>> = {

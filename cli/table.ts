@@ -1,5 +1,5 @@
 /** The table that a run ends with. */
-import type { StageRow } from './stages.ts';
+import type { StageRow } from '../train/index.ts';
 
 /** A row for each stage, in columns that line up. */
 export function table(rows: readonly StageRow[]): string {

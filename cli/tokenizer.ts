@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { type Tensor, tensor } from '../core/index.ts';
 import { centerCrop, decodeImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
 import type { TiTok } from '../titok/index.ts';
+import { loadPixelTokenizer, loadTokenizerFile, runFolder } from '../train/index.ts';
 import { addDeviceOptions, type DeviceGiven, openGiven } from './device.ts';
-import { loadPixelTokenizer, loadTokenizerFile, runFolder } from './runs.ts';
 
 export function addModelOptions(command: Command): Command {
   return addDeviceOptions(command, 'highest')

@@ -1,6 +1,5 @@
 /** Checks of option values. */
-import { suggestion } from '../nn/index.ts';
-import { OptionError } from '../titok/index.ts';
+import { OptionError, suggestion } from '../core/index.ts';
 
 export function choice(option: string, value: string, among: readonly string[]): string {
   if (among.includes(value)) return value;

@@ -1,8 +1,9 @@
 /** Making tensors from numbers. */
-import { type Device, DeviceError } from './device.ts';
+import type { Device } from './device.ts';
+import { defaultDevice } from './devices.ts';
+import { DeviceError, ShapeError } from './errors.ts';
 import type { Rng } from './random.ts';
-import { defaultDevice } from './registry.ts';
-import { numel, type Shape, ShapeError, show } from './shape.ts';
+import { numel, type Shape, show } from './shape.ts';
 import { type DType, Tensor } from './tensor.ts';
 
 export interface TensorOptions {

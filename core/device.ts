@@ -2,11 +2,6 @@
 import type { Formula } from './formula.ts';
 import type { Shape } from './shape.ts';
 
-/** A device that is missing, lost, out of memory, or not the one an op needs. */
-export class DeviceError extends Error {
-  override name = 'DeviceError';
-}
-
 /** Values on a device: a byte address on `cpu`, a texture or buffer on a GPU, an array on `reference`. */
 export type Handle = unknown;
 /** A tensor as a kernel sees it. */

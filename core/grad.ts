@@ -1,10 +1,11 @@
 /** Reverse-mode differentiation over the recorded ops. */
 
 import { full } from './create.ts';
+import { ShapeError } from './errors.ts';
 import { type Arg, type Gradient, isRecording, noGrad, withRecording } from './op.ts';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/movement.ts';
-import { numel, ShapeError, sameShape, show } from './shape.ts';
+import { numel, sameShape, show } from './shape.ts';
 import { type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
 
 export interface GradOptions {

@@ -2,13 +2,14 @@
 import './methods.ts';
 
 export * from './create.ts';
-export { type Device, DeviceError, type MatmulPrecision, matmulPrecisions } from './device.ts';
+export { type Device, type MatmulPrecision, matmulPrecisions } from './device.ts';
+export * from './devices.ts';
+export * from './errors.ts';
 export * from './grad.ts';
-export { joined } from './join.ts';
 export { isRecording, noGrad, type Observation, observeOps, registry } from './op.ts';
 export * from './ops/index.ts';
+export { joined } from './packing.ts';
 export * from './random.ts';
-export * from './registry.ts';
 export * from './shape.ts';
 export {
   type DType,

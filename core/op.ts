@@ -1,5 +1,6 @@
 /** `defineOp`: an op is declared once, as a name, a shape rule, a vector-Jacobian product and a kernel. */
-import { type Attributes, type Device, DeviceError, type KernelArg, type Pass } from './device.ts';
+import type { Attributes, Device, KernelArg, Pass } from './device.ts';
+import { DeviceError } from './errors.ts';
 import type { Formula } from './formula.ts';
 import { numel, type Shape, show } from './shape.ts';
 import { type DType, disposedError, Tensor } from './tensor.ts';

@@ -2,7 +2,8 @@
  * The reference device: each op's gpu.js source, run as plain JavaScript in float64. Slow and obvious; every other
  * device is measured against it.
  */
-import { type Device, DeviceError, type KernelCall } from './device.ts';
+import type { Device, KernelCall } from './device.ts';
+import { DeviceError } from './errors.ts';
 import { runPasses } from './passes.ts';
 import { numel } from './shape.ts';
 

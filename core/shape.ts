@@ -1,10 +1,7 @@
 /** Shapes: axis lengths, outermost first, `[]` for a scalar. Values are stored in row-major order. */
-export type Shape = readonly number[];
+import { ShapeError } from './errors.ts';
 
-/** Shapes that do not fit each other or the op they were given to. */
-export class ShapeError extends Error {
-  override name = 'ShapeError';
-}
+export type Shape = readonly number[];
 
 export const numel = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`;

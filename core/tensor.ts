@@ -1,8 +1,9 @@
 /** Tensors: immutable values on a device, with a shape and the op that made them. Scopes that free a step's tensors. */
-import { type Device, DeviceError, type Handle, type KernelCall } from './device.ts';
+import type { Device, Handle, KernelCall } from './device.ts';
+import { DeviceError, ShapeError } from './errors.ts';
 import { formula } from './formula.ts';
 import type { Node } from './op.ts';
-import { numel, type Shape, ShapeError, show } from './shape.ts';
+import { numel, type Shape, show } from './shape.ts';
 
 /** int32 tensors hold ids: whole numbers within ±2²⁴, which every device stores exactly as float32. */
 export type DType = 'float32' | 'int32';

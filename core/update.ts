@@ -1,8 +1,9 @@
 /** In-place elementwise updates, for optimizers and averages: the only mutation of tensors besides `assign`. */
-import { type Device, DeviceError, type Handle, type Ref } from './device.ts';
+import type { Device, Handle, Ref } from './device.ts';
+import { DeviceError, ShapeError } from './errors.ts';
 import { type Expr, type Formula, formula, formulaSource } from './formula.ts';
-import { joinable, refOf } from './join.ts';
-import { numel, ShapeError, sameShape, show } from './shape.ts';
+import { joinable, refOf } from './packing.ts';
+import { numel, sameShape, show } from './shape.ts';
 import { disposedError, Tensor } from './tensor.ts';
 
 type Scalars<S extends string> = Readonly<Record<S, number>>;

@@ -3,7 +3,7 @@
  * pictures as pixels (`RgbImage`).
  */
 export { classCounts, type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
-export { CheckpointError, DataError } from './errors.ts';
+
 export * from './loader.ts';
 export * from './pixels.ts';
 export * from './resize.ts';

@@ -6,7 +6,7 @@
  *
  * A published file has plain names and no such metadata; it loads as the single group `model`.
  */
-import { CheckpointError } from './errors.ts';
+import { CheckpointError } from '../core/index.ts';
 import type { RawTensor, WritableTensor } from './safetensors.ts';
 import { readSafetensors, writeSafetensors } from './safetensors-file.ts';
 import type { RawData } from './values.ts';

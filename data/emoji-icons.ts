@@ -1,7 +1,8 @@
 /** Which icons of the five emoji packages make the dataset, and their classes. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { DataError, reason } from './errors.ts';
+import { DataError } from '../core/index.ts';
+import { reason } from './errors.ts';
 
 /** An icon before drawing: `body` is the inside of an SVG with this view box. */
 export interface EmojiIcon {

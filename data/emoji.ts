@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DataError } from '../core/index.ts';
 import { type ImageDataset, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
 import { drawIcon } from './emoji-draw.ts';
 import { type EmojiIcon, emojiClasses, emojiIcons, emojiPackageVersions } from './emoji-icons.ts';
-import { DataError, reason } from './errors.ts';
+import { reason } from './errors.ts';
 import { readSafetensors, writeSafetensors } from './safetensors-file.ts';
 
 export interface EmojiOptions {

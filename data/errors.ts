@@ -1,11 +1,4 @@
-/** What can be wrong with files from outside. Messages read `where: expected …, got … . Repair.` */
-
-export { CheckpointError } from '../nn/index.ts'; // one class, whether a file is damaged or does not fit the model
-
-/** An image, an image folder or a dataset that cannot be used. */
-export class DataError extends Error {
-  override readonly name = 'DataError';
-}
+/** Wording of file errors. */
 
 /** The system's own words for a failed file operation: 'ENOENT: no such file or directory'. */
 export function reason(error: unknown): string {

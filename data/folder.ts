@@ -8,8 +8,9 @@
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { DataError } from '../core/index.ts';
 import { type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
-import { DataError, megabytes, reason } from './errors.ts';
+import { megabytes, reason } from './errors.ts';
 import { decodeImage } from './images.ts';
 import { toPlanes } from './pixels.ts';
 import { centerCrop, resizeShorterEdge } from './resize.ts';

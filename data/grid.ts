@@ -1,8 +1,9 @@
 /** Pictures for people: PNG files and grids of small images, enlarged so that pixels can be seen. */
 import { Resvg } from '@resvg/resvg-js';
 import sharp from 'sharp';
+import { DataError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
-import { DataError, reason } from './errors.ts';
+import { reason } from './errors.ts';
 import type { RgbImage } from './resize.ts';
 
 export interface GridOptions {

@@ -1,6 +1,7 @@
 /** Image files: decoding to 8-bit RGB. */
 import sharp from 'sharp';
-import { DataError, reason } from './errors.ts';
+import { DataError } from '../core/index.ts';
+import { reason } from './errors.ts';
 import type { RgbImage } from './resize.ts';
 
 /**

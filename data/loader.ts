@@ -1,7 +1,6 @@
 /** Batches from a set of images, in a random order that can be stopped, saved and continued. */
-import { Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
+import { DataError, Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
 import type { ImageSet } from './dataset.ts';
-import { DataError } from './errors.ts';
 import { toUnit } from './pixels.ts';
 
 /** An image of a set, or its mirror image. */

@@ -1,5 +1,5 @@
 /** Pixels in memory: 8-bit interleaved rows, planes of numbers in 0..1, and the ways between them. Runs in browsers. */
-import { DataError } from './errors.ts';
+import { DataError } from '../core/index.ts';
 import type { RgbImage } from './resize.ts';
 
 /** Interleaved rows [height, width, 3] → planes [3, height, width]. */

@@ -7,7 +7,7 @@
  *
  * @see Keys 1981, cubic convolution with a = −½
  */
-import { DataError } from './errors.ts';
+import { DataError } from '../core/index.ts';
 
 /** Rows of interleaved 8-bit RGB. */
 export interface RgbImage {

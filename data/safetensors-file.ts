@@ -1,7 +1,8 @@
 /** Safetensors files on the disk: read whole, read one tensor at a time, written atomically. */
 import fs from 'node:fs';
+import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
-import { CheckpointError, megabytes, reason } from './errors.ts';
+import { megabytes, reason } from './errors.ts';
 import {
   headerLength,
   parseHeader,

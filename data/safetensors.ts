@@ -8,7 +8,8 @@
  * A header is a stranger's claim. Everything in it is checked against the real size of the file before memory is taken.
  * @see https://github.com/huggingface/safetensors
  */
-import { CheckpointError, megabytes } from './errors.ts';
+import { CheckpointError } from '../core/index.ts';
+import { megabytes } from './errors.ts';
 import { duplicateKey } from './json-keys.ts';
 import { decodeValues, encodeValues, type FileDType, isFileDType, itemSize, type RawData } from './values.ts';
 

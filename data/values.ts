@@ -1,5 +1,5 @@
 /** The number formats of safetensors files. The library computes in float32 and int32; other formats are converted. */
-import { CheckpointError } from './errors.ts';
+import { CheckpointError } from '../core/index.ts';
 
 export type RawData = Float32Array | Int32Array | Uint8Array;
 

@@ -15,8 +15,8 @@ import {
   split,
   type Tensor,
 } from '../core/index.ts';
+import type { Tap } from '../nn/index.ts';
 import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
-import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
 import { type Generator, type Shortcuts, type TokenKinds, tokensAt } from './generator.ts';
 import { initializeWeights } from './init.ts';

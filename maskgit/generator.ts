@@ -1,6 +1,6 @@
 /** What the two generators share: their interface and their input sequence. */
 import { embedding, type Rng, reshape, ShapeError, type Tensor, tensor } from '../core/index.ts';
-import type { Tap } from '../titok/index.ts';
+import type { Tap } from '../nn/index.ts';
 import { type GeneratorConfig, nullLabel } from './config.ts';
 
 export interface Generator {

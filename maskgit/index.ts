@@ -35,11 +35,4 @@ export {
   samplingSteps,
   softmaxTemperature,
 } from './sampler.ts';
-export {
-  type GeneratorSettings,
-  type GeneratorTraining,
-  generatorDefaults,
-  type TokenSource,
-  trainGenerator,
-} from './train.ts';
 export { UViTBert } from './uvit.ts';

@@ -1,7 +1,7 @@
 /** UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names. */
 import { add, attention, concat, embedding, gelu, narrow, type Rng, type Tensor, zeros } from '../core/index.ts';
+import type { Tap } from '../nn/index.ts';
 import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
-import type { Tap } from '../titok/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
 import { type Generator, type Shortcuts, tokensAt } from './generator.ts';
 import { initializeWeights } from './init.ts';

@@ -1,6 +1,6 @@
 /** A moving average of the weights: what is evaluated and released instead of the last weights. */
-import { mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
-import { CheckpointError, loadStateDict, type StateDict, type StateValue } from './module.ts';
+import { CheckpointError, mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
+import { loadStateDict, type StateDict, type StateValue } from './module.ts';
 import { moveTowards, overwrite } from './updates.ts';
 
 export interface EmaOptions {

@@ -1,16 +1,11 @@
 /** Models are plain objects. Their state is the tensors in their fields, named by the path of field names. */
-import { type Shape, show, Tensor } from '../core/index.ts';
+import { CheckpointError, nearest, type Shape, show, suggestion, Tensor } from '../core/index.ts';
 
 /** Parameters by checkpoint key, as in PyTorch: 'encoder.transformer.0.attn.in_proj_weight'. */
 export type StateDict = Record<string, Tensor>;
 
 /** Values for a parameter: a tensor on a synchronous device, or what a checkpoint reader returns. */
 export type StateValue = Tensor | { readonly shape: Shape; readonly data: ArrayLike<number> };
-
-/** A checkpoint that does not fit the model (or, in `data`, a file that cannot be read). */
-export class CheckpointError extends Error {
-  override name = 'CheckpointError';
-}
 
 /**
  * Every tensor in the fields of a model. Objects, arrays and other layers are walked; numbers, functions and private
@@ -88,35 +83,3 @@ export function loadStateDict(
 /** The entries whose key passes, for example what a stage trains: `pick(stateDict(model), (key) => key.startsWith('decoder.'))`. */
 export const pick = <V>(dict: Readonly<Record<string, V>>, keep: (key: string) => boolean): Record<string, V> =>
   Object.fromEntries(Object.entries(dict).filter(([key]) => keep(key)));
-
-/** " (did you mean 'ln_1.weight'?)" or nothing. */
-export function suggestion(name: string, candidates: readonly string[]): string {
-  const near = nearest(name, candidates);
-  return near ? ` (did you mean '${near}'?)` : '';
-}
-
-/** The candidate with the fewest edits from `name`, if they are few compared with its length. */
-function nearest(name: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let fewest = Math.max(2, Math.floor(name.length / 4)) + 1;
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - name.length) >= fewest) continue;
-    const count = edits(name, candidate);
-    if (count < fewest) [best, fewest] = [candidate, count];
-  }
-  return best;
-}
-
-/** Levenshtein distance: insertions, deletions and replacements that lead from a to b. */
-function edits(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
-}

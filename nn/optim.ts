@@ -1,5 +1,6 @@
 /** AdamW with global-norm clipping: one in-place pass over each parameter, or over all of them where launches cost. */
 import {
+  CheckpointError,
   defineUpdate,
   div,
   full,
@@ -7,13 +8,14 @@ import {
   minimum,
   noGrad,
   type Shape,
+  suggestion,
   sumOfSquares,
   type Tensor,
   tidy,
   zeros,
 } from '../core/index.ts';
 import { parameter } from './init.ts';
-import { CheckpointError, loadStateDict, type StateDict, type StateValue, stateDict, suggestion } from './module.ts';
+import { loadStateDict, type StateDict, type StateValue, stateDict } from './module.ts';
 
 export interface AdamWOptions {
   /** What to train, usually part of a state dict. */

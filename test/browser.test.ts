@@ -1,8 +1,8 @@
 /** Headless Chromium: gpu.js on WebGL 2, WebGL, WebGPU and webasm, and the WASM cpu device with and without threads. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { bundle } from '../cli/browser/bundle.ts';
-import { callPage, missingChromium, scriptPage, withPage } from '../cli/browser/chromium.ts';
+import { bundle } from '../tools/browser/bundle.ts';
+import { callPage, missingChromium, scriptPage, withPage } from '../tools/browser/chromium.ts';
 import type { api } from './browser/page.ts';
 import { rows } from './op-rows.ts';
 

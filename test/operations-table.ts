@@ -1,9 +1,9 @@
 /** Writes docs/operations.md: every op and its gradient on every device of this machine. npm run docs:operations */
 import { writeFileSync } from 'node:fs';
-import { bundle } from '../cli/browser/bundle.ts';
-import { callPage, missingChromium, scriptPage, withPage } from '../cli/browser/chromium.ts';
 import { DeviceError, openDevice, registry } from '../core/index.ts';
 import * as everyOp from '../core/ops/index.ts';
+import { bundle } from '../tools/browser/bundle.ts';
+import { callPage, missingChromium, scriptPage, withPage } from '../tools/browser/chromium.ts';
 import type { api } from './browser/page.ts';
 import { checkOp, type OpReport } from './parity.ts';
 

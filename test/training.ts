@@ -1,16 +1,9 @@
 /** Identical training steps of a small TiTok on any device: same seed, same data. Runs in Node and in browsers. */
 import type { DeviceStats, GpuJsDevice } from '../core/gpu/device.ts';
 import { defaultDevice, memory, openDevice, Rng, setDefaultDevice, uniform } from '../core/index.ts';
-import type { BatchSource } from '../nn/index.ts';
-import {
-  laptopSingleStage,
-  presets,
-  type SingleSettings,
-  type SingleTraining,
-  singleDefaults,
-  type TiTokConfig,
-  trainSingle,
-} from '../titok/index.ts';
+import { laptopSingleStage, presets, type TiTokConfig } from '../titok/index.ts';
+import type { BatchSource } from '../train/index.ts';
+import { type SingleSettings, type SingleTraining, singleDefaults, trainSingle } from '../train/index.ts';
 
 const half = { width: 32, layers: 2, heads: 2 };
 export const smallModel: TiTokConfig = {

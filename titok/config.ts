@@ -1,6 +1,7 @@
 /** What a TiTok is made of: sizes, quantizer, head. Presets carry the published sizes and those for a laptop. */
+
+import { expectOption } from '../core/index.ts';
 import { type LeanTeacherConfig, leanTeacher } from './lean-teacher.ts';
-import { expectOption } from './option-error.ts';
 import { publishedVqgan, type VqganConfig } from './vqgan.ts';
 
 /** Width, depth and patch side of one transformer; the MLP is 4 × width. */

@@ -1,10 +1,9 @@
 /** TiTok's decoder: mask tokens in the image's place, and the latent tokens that tell them what to become. */
 import { concat, expand, linear, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
-import { Conv2d, LayerNorm, Linear, parameter, TransformerBlock } from '../nn/index.ts';
+import { Conv2d, LayerNorm, Linear, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
 import { repeat } from './encoder.ts';
 import { patchesToImage } from './patches.ts';
-import { runBlocks, type Tap } from './tap.ts';
 
 /**
  *   [class | G² masks | K latents] → ln_pre → blocks → positions 1..G² → ln_post → head

@@ -9,8 +9,8 @@ import {
   type Tensor,
   tensor,
 } from '../core/index.ts';
+import type { Tap } from '../nn/index.ts';
 import { Conv2d, GroupNorm, parameter, pick, type StateDict, stateDict } from '../nn/index.ts';
-import type { Tap } from './tap.ts';
 
 export interface Discriminator {
   /** @param images [batch, 3, size, size] in 0..1; returns one logit per patch, [batch, 1, h, w] */

@@ -1,8 +1,7 @@
 /** TiTok's encoder: an image and a few learned latent tokens go through one transformer; only the latents come out. */
 import { concat, expand, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
-import { Conv2d, LayerNorm, parameter, TransformerBlock } from '../nn/index.ts';
+import { Conv2d, LayerNorm, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
-import { runBlocks, type Tap } from './tap.ts';
 
 /**
  *   [class | G² patches | K latents] → ln_pre → blocks → the last K → ln_post → 1×1 convolution → z

@@ -1,10 +1,8 @@
 /** The laptop's teacher: learns a color-true codebook of 4 × 4 pixel patches in a minute. */
-import { type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
-import { Conv2d, GroupNorm, VectorQuantizer } from '../nn/index.ts';
-import { expectOption } from './option-error.ts';
+import { expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
+import { Conv2d, GroupNorm, runInTurn, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
 import { imageToPatches, patchesToImage } from './patches.ts';
 import { principalComponents } from './pca.ts';
-import { runInTurn, type Tap, tapUnder } from './tap.ts';
 import { type PixelDecoder, quantizeGrid, type Teacher, type TeacherPass } from './teacher.ts';
 
 export interface LeanTeacherConfig {

@@ -1,13 +1,30 @@
 /** TiTok: an image as a short row of tokens, and back. */
-import { isRecording, l2Normalize, noGrad, Rng, randn, reshape, type Tensor, tidy, zeros } from '../core/index.ts';
-import { loadStateDict, parameter, type StateDict, stateDict, VectorQuantizer } from '../nn/index.ts';
+import {
+  isRecording,
+  l2Normalize,
+  noGrad,
+  OptionError,
+  Rng,
+  randn,
+  reshape,
+  type Tensor,
+  tidy,
+  zeros,
+} from '../core/index.ts';
+import {
+  loadStateDict,
+  parameter,
+  type StateDict,
+  stateDict,
+  type Tap,
+  tapUnder,
+  VectorQuantizer,
+} from '../nn/index.ts';
 import { checkConfig, type TiTokConfig } from './config.ts';
 import { TiTokDecoder } from './decoder.ts';
 import { TiTokEncoder } from './encoder.ts';
 import { initializeTransformers } from './init.ts';
-import { OptionError } from './option-error.ts';
 import { type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
-import { type Tap, tapUnder } from './tap.ts';
 import { type PixelDecoder, softLatents } from './teacher.ts';
 import { type AnyTeacher, createPixelDecoder } from './teachers.ts';
 

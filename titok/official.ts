@@ -1,6 +1,7 @@
 /** Reading the configuration files of the paper's code. */
+
+import { expectOption } from '../core/index.ts';
 import { checkConfig, type TiTokConfig, type TransformerConfig, transformerSizes } from './config.ts';
-import { expectOption } from './option-error.ts';
 import { publishedVqgan, type VqganConfig } from './vqgan.ts';
 
 /** The parts of an official configuration file that decide the model. */

@@ -1,7 +1,6 @@
 /** A teacher: a 2-D tokenizer whose codes are stage 1's targets and whose decoder becomes stage 2's. */
 import { argmax, embedding, matmul, reshape, softmax, type Tensor, transpose } from '../core/index.ts';
-import type { VectorQuantizer } from '../nn/index.ts';
-import type { Tap } from './tap.ts';
+import type { Tap, VectorQuantizer } from '../nn/index.ts';
 
 /** From latents on a grid to pixels. */
 export interface PixelDecoder {

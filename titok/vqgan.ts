@@ -1,6 +1,7 @@
 /** MaskGIT-VQGAN: the convolutional tokenizer with one code for each 16 × 16 pixels. Published names and quirks. */
 import {
   avgPool2d,
+  expectOption,
   matmul,
   type Rng,
   reshape,
@@ -10,9 +11,7 @@ import {
   transpose,
   upsampleNearest,
 } from '../core/index.ts';
-import { Conv2d, GroupNorm, VectorQuantizer } from '../nn/index.ts';
-import { expectOption } from './option-error.ts';
-import { runInTurn, type Tap, tapUnder } from './tap.ts';
+import { Conv2d, GroupNorm, runInTurn, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
 import { type PixelDecoder, quantizeGrid, type Teacher, type TeacherPass } from './teacher.ts';
 
 export interface VqganConfig {

@@ -1,5 +1,7 @@
 /** The user's own image files as pictures to train on. */
-import { centerCrop, DataError, type RgbImage, resizeShorterEdge } from '../data/browser.ts';
+
+import { DataError } from '../core/index.ts';
+import { centerCrop, type RgbImage, resizeShorterEdge } from '../data/browser.ts';
 import { imageSize } from './learners.ts';
 
 /** Decodes, scales the shorter side down (or up) and cuts the middle. @throws DataError naming a file that is no picture */

@@ -1,16 +1,17 @@
 /** What the page can train, sized for two cores and drawn shapes. */
 import { noGrad, type Rng, type Tensor } from '../core/index.ts';
-import { type BatchSource, stateDict, type Training } from '../nn/index.ts';
+import { stateDict } from '../nn/index.ts';
+import { leanTeacher, presets } from '../titok/index.ts';
 import {
-  leanTeacher,
-  presets,
+  type BatchSource,
   type SingleSettings,
   singleDefaults,
   type TeacherSettings,
+  type Training,
   teacherDefaults,
   trainSingle,
   trainTeacher,
-} from '../titok/index.ts';
+} from '../train/index.ts';
 import type { ModelName } from './messages.ts';
 
 export const imageSize = 32; // pixels

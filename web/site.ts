@@ -1,6 +1,6 @@
 /** The files of the site, made from the sources here. */
 import { readFile } from 'node:fs/promises';
-import { bundleAll } from '../cli/browser/bundle.ts';
+import { bundleAll } from '../tools/browser/bundle.ts';
 
 const here = (name: string): URL => new URL(name, import.meta.url);
 

@@ -1,15 +1,8 @@
 /** Whole models: s128 takes one 256 × 256 image through TiTok-S-128 and back; lean and vqgan are training steps of teachers. */
 import { noGrad, Rng, tidy } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
-import {
-  createTeacher,
-  presets,
-  publishedVqgan,
-  type TeacherSettings,
-  TiTok,
-  teacherDefaults,
-  trainTeacher,
-} from '../../titok/index.ts';
+import { createTeacher, presets, publishedVqgan, TiTok } from '../../titok/index.ts';
+import { type TeacherSettings, teacherDefaults, trainTeacher } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled, images } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';

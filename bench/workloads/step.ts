@@ -1,15 +1,8 @@
 /** Training steps of TiTok: s1 is stage 1 from pixels at width 192, tiny the laptop's warm-up with its frozen teacher. */
 import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
 import { AdamW, mse, stateDict } from '../../nn/index.ts';
-import {
-  LeanTeacher,
-  leanTeacher,
-  presets,
-  TiTok,
-  type TiTokConfig,
-  trainWarmup,
-  warmupDefaults,
-} from '../../titok/index.ts';
+import { LeanTeacher, leanTeacher, presets, TiTok, type TiTokConfig } from '../../titok/index.ts';
+import { trainWarmup, warmupDefaults } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled, images } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';

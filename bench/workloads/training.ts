@@ -1,6 +1,6 @@
 /** What the training workloads share. */
 import type { Tensor } from '../../core/index.ts';
-import type { BatchSource } from '../../nn/index.ts';
+import type { BatchSource } from '../../train/index.ts';
 
 /** Settings under which every update is like the first: a constant learning rate. */
 export const steady = { learningRate: 1e-3, warmupSteps: 0, scheduleSteps: 1e9, steps: 1e9 };

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { noGrad, tidy } from '../../core/index.ts';
 import { imageGrid, writePng } from '../../data/index.ts';
 import { psnr } from '../../eval/index.ts';
-import { picturesOf } from '../pictures.ts';
+import { picturesOf } from '../../train/index.ts';
 import { addModelOptions, openImages, openTokenizer } from '../tokenizer.ts';
 
 export function addReconstruct(program: Command): void {

@@ -2,16 +2,19 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { Rng } from '../../core/index.ts';
+import { OptionError, Rng, suggestion } from '../../core/index.ts';
 import { imageGrid, writePng } from '../../data/index.ts';
 import type { SamplingOptions } from '../../maskgit/index.ts';
-import { suggestion } from '../../nn/index.ts';
-import { OptionError } from '../../titok/index.ts';
+import {
+  expectMadeWith,
+  generate,
+  loadGenerator,
+  loadPixelTokenizer,
+  picturesOf,
+  presets,
+  runFolder,
+} from '../../train/index.ts';
 import { addDeviceOptions, openGiven } from '../device.ts';
-import { picturesOf } from '../pictures.ts';
-import { presets } from '../presets.ts';
-import { expectMadeWith, loadGenerator, loadPixelTokenizer, runFolder } from '../runs.ts';
-import { generate } from '../samples.ts';
 import { addSettings, readSettings } from '../settings.ts';
 import { count } from '../values.ts';
 

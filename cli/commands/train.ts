@@ -3,22 +3,28 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadCheckpoint } from '../../data/index.ts';
 import { leanTeacher, type PixelDecoderConfig, publishedVqgan, type VqganConfig } from '../../titok/index.ts';
-import { openGiven } from '../device.ts';
-import { type Preset, presets } from '../presets.ts';
 import {
   expectMadeWith,
   loadPixelTokenizer,
   loadTeacher,
   loadTiTok,
+  type Preset,
+  presets,
+  runFinetune,
   runFolder,
+  runGenerator,
+  runSingle,
+  runTeacher,
+  runWarmup,
   type Stage,
+  type StageRow,
   stageFile,
   stages,
   storedSettings,
-} from '../runs.ts';
+} from '../../train/index.ts';
+import { openGiven } from '../device.ts';
 import { addSessionOptions, describeDataset, openSession, presetOf, type SessionGiven } from '../session.ts';
 import { addSettings, expectNone, readSettings } from '../settings.ts';
-import { runFinetune, runGenerator, runSingle, runTeacher, runWarmup, type StageRow } from '../stages.ts';
 import { table, tableNote } from '../table.ts';
 import { choice, count } from '../values.ts';
 

@@ -3,7 +3,7 @@
  * come along with another gradient, and weights packed for products. Weights that are trained change before they are used
  * again, and nothing of them is kept; of frozen ones it is, from their second use on.
  */
-import { DeviceError } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 import type { CpuMemory } from './memory.ts';
 import type { Cpu } from './routine.ts';
 

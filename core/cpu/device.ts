@@ -5,7 +5,6 @@
  */
 import {
   type Device,
-  DeviceError,
   type Handle,
   isRef,
   type KernelArg,
@@ -14,6 +13,7 @@ import {
   matmulPrecisions,
   type Ref,
 } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 import { type Expr, type Formula, substitute } from '../formula.ts';
 import { runPasses } from '../passes.ts';
 import { numel } from '../shape.ts';

@@ -5,7 +5,7 @@
  * as they are. Only when memory would have to grow are waiting blocks joined with their neighbors into regions, from
  * which any size is cut.
  */
-import { DeviceError } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 
 const PAGE = 65536;
 const MiB = 2 ** 20;

@@ -6,7 +6,7 @@
  * on before each kernel. Waiting means spinning for a moment and then sleeping, so that a stream of ops
  * costs no system calls and an idle process no time. Workers that sleep are woken ahead of their next kernel, once.
  */
-import { DeviceError } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 import { drop, type I32, i32 } from './emitter.ts';
 import type { KernelBuilder } from './kernel-builder.ts';
 import { ints } from './kernels/locals.ts';

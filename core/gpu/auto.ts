@@ -1,6 +1,7 @@
 /** `auto`: the device that multiplies matrices fastest on this machine. */
 import { uniform } from '../create.ts';
-import { type Device, DeviceError } from '../device.ts';
+import type { Device } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 import { matmul } from '../ops/matmul.ts';
 import { Rng } from '../random.ts';
 import { tidy } from '../tensor.ts';

@@ -1,5 +1,5 @@
 /** What differs between the gpu.js modes: how one opens, its limits, and how it tells that something went wrong. */
-import { DeviceError } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 import { type BuiltKernel, type GpuJs, type GpuJsModule, loadGpuJs, type Mode, type WebGpuContext } from './gpujs.ts';
 import { provideWebGpu } from './node-webgpu.ts';
 

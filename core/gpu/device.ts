@@ -1,5 +1,6 @@
 /** The gpu.js devices: every op as gpu.js kernels, values resident on the device from op to op. */
-import { type Device, DeviceError, isRef, type KernelCall, type Pass, type Ref } from '../device.ts';
+import { type Device, isRef, type KernelCall, type Pass, type Ref } from '../device.ts';
+import { DeviceError } from '../errors.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, OutOfMemory, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';

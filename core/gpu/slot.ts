@@ -1,5 +1,5 @@
 /** Arrays of a gpu.js device, and the handles that tensors hold on them. */
-import type { DeviceError } from '../device.ts';
+import type { DeviceError } from '../errors.ts';
 import { numel, type Shape } from '../shape.ts';
 import { isResident, type Raw } from './gpujs.ts';
 

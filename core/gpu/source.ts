@@ -1,7 +1,7 @@
 /** How a pass becomes the source of a gpu.js kernel. */
 import type { Pass } from '../device.ts';
 import { literal } from '../formula.ts';
-import { quotient, remainder } from '../index-source.ts';
+import { quotient, remainder } from '../kernel-source.ts';
 
 /**
  * Functions that bodies call. Rational approximations (Eigen's), because the built-in tanh is NaN above 45 and off by

@@ -1,7 +1,9 @@
 /** Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762), fused over packed projections. */
-import { loopSum, quotient, remainder } from '../index-source.ts';
+
+import { ShapeError } from '../errors.ts';
+import { loopSum, quotient, remainder } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { type Shape, ShapeError, show } from '../shape.ts';
+import { type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
 import { matmul } from './matmul.ts';

@@ -2,9 +2,11 @@
  * Two-dimensional convolution, its two gradients and nothing else: each is linear in both arguments, and the gradients
  * of each are the other two, so the set is closed under differentiation.
  */
-import { quotient, remainder } from '../index-source.ts';
+
+import { ShapeError } from '../errors.ts';
+import { quotient, remainder } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { ShapeError, show } from '../shape.ts';
+import { show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add } from './elementwise.ts';
 import { reshape } from './movement.ts';

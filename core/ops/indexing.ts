@@ -1,9 +1,10 @@
 /** Reading and adding by ids. */
 
 import { arange } from '../create.ts';
-import { loopSum } from '../index-source.ts';
+import { ShapeError } from '../errors.ts';
+import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { numel, ShapeError, sameShape, show, strides } from '../shape.ts';
+import { numel, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { equal } from './elementwise.ts';
 import { unsqueeze } from './movement.ts';

@@ -1,8 +1,9 @@
 /** Matrix products. */
 import type { Pass } from '../device.ts';
-import { address } from '../index-source.ts';
+import { ShapeError } from '../errors.ts';
+import { address } from '../kernel-source.ts';
 import { defineOp, lazily, type Op } from '../op.ts';
-import { broadcastShapes, numel, ShapeError, show } from '../shape.ts';
+import { broadcastShapes, numel, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { concat, narrow, reshape } from './movement.ts';
 import { expand, sum, sumTo } from './reduce.ts';

@@ -1,7 +1,9 @@
 /** Ops that move values without changing them. */
-import { address, indices, threads } from '../index-source.ts';
+
+import { ShapeError } from '../errors.ts';
+import { address, indices, threads } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, ShapeError, sameShape, show, strides } from '../shape.ts';
+import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** The same values under another shape; shares memory. Users call `reshape`. */

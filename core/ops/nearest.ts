@@ -1,7 +1,9 @@
 /** Distances and the nearest codebook entry. */
-import { loopSum } from '../index-source.ts';
+
+import { ShapeError } from '../errors.ts';
+import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { ShapeError, show } from '../shape.ts';
+import { show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, mul, square, sub } from './elementwise.ts';
 import { matmul } from './matmul.ts';

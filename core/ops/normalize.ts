@@ -1,8 +1,9 @@
 /** Normalizations: values shifted and scaled to mean 0 and variance 1 over some axes, then an affine map. */
 import type { Pass } from '../device.ts';
-import { quotient, remainder } from '../index-source.ts';
+import { ShapeError } from '../errors.ts';
+import { quotient, remainder } from '../kernel-source.ts';
 import { defineOp, lazily, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, ShapeError, show } from '../shape.ts';
+import { normalizeAxis, numel, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, div, elementwise, mul, type Operand, square, sub } from './elementwise.ts';
 import { narrow, reshape, stack } from './movement.ts';

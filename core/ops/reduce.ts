@@ -1,8 +1,9 @@
 /** Sums, and their gradient: `sum` takes values together along axes, `expand` repeats them. */
 import type { Pass } from '../device.ts';
-import { address, indices, loopSum, quotient, remainder, threads } from '../index-source.ts';
+import { ShapeError } from '../errors.ts';
+import { address, indices, loopSum, quotient, remainder, threads } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, ShapeError, sameShape, show, strides } from '../shape.ts';
+import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { reshape } from './movement.ts';
 

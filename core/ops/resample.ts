@@ -1,8 +1,9 @@
 /** Pictures at another size. All take x [N, C, H, W]. */
 import { tensor } from '../create.ts';
-import { loopSum, quotient } from '../index-source.ts';
+import { ShapeError } from '../errors.ts';
+import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { numel, type Shape, ShapeError, show } from '../shape.ts';
+import { numel, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
 import { matmul } from './matmul.ts';

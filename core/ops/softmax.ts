@@ -1,9 +1,10 @@
 /** Softmax and cross-entropy over the last axis. */
 
 import type { Pass } from '../device.ts';
-import { loopSum } from '../index-source.ts';
+import { ShapeError } from '../errors.ts';
+import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, ShapeError, sameShape, show } from '../shape.ts';
+import { normalizeAxis, numel, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, exp, log, mul, sub } from './elementwise.ts';
 import { equalIds } from './indexing.ts';

@@ -1,10 +1,10 @@
 /** A teacher's codes that come with the batches are those that it finds for their images. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CodedBatches } from '../../cli/proxy-codes.ts';
 import { noGrad, Rng } from '../../core/index.ts';
 import { batches, imageSet } from '../../data/index.ts';
 import { createTeacher, leanTeacher } from '../../titok/index.ts';
+import { CodedBatches } from '../../train/coded-batches.ts';
 
 const size = 16;
 const classes = ['Cats', 'Symbols']; // symbols are not mirrored

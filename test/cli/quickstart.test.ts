@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Preset, presets } from '../../cli/presets.ts';
-import type { StageRow } from '../../cli/stages.ts';
+import { type Preset, presets } from '../../train/presets.ts';
+import type { StageRow } from '../../train/stages.ts';
 import { interruptAfter, logged, titok, workIn, writePictures } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { fingerprint, loadTeacher } from '../../cli/runs.ts';
 import { loadCheckpoint, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
+import { fingerprint, loadTeacher } from '../../train/run.ts';
 import { logged, quick, small, titok, workIn, writePictures } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { CpuMemory } from '../../core/cpu/memory.ts';
-import { DeviceError } from '../../core/device.ts';
+import { DeviceError } from '../../core/index.ts';
 
 const small = (maximumMiB: number) => new CpuMemory({ shared: false, initialMiB: 1, maximumMiB });
 

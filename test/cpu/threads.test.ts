@@ -6,8 +6,8 @@ import { f32, i32, trap } from '../../core/cpu/emitter.ts';
 import { ConstantTable, KernelBuilder } from '../../core/cpu/kernel-builder.ts';
 import { CpuMemory, LAYOUT } from '../../core/cpu/memory.ts';
 import { defineWaiting, Threads } from '../../core/cpu/threads.ts';
-import { DeviceError } from '../../core/device.ts';
 import { formula } from '../../core/formula.ts';
+import { DeviceError } from '../../core/index.ts';
 
 const LARGE = 1e9; // work that is worth a barrier
 

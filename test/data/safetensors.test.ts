@@ -3,8 +3,8 @@ import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { CheckpointError } from '../../core/index.ts';
 import {
-  CheckpointError,
   mobilenetTrunkPath,
   openSafetensors,
   parseSafetensors,

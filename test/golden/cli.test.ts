@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const golden = (...args: string[]) =>
-  spawnSync(process.execPath, ['--import', 'tsx', 'cli/golden.ts', ...args], {
+  spawnSync(process.execPath, ['--import', 'tsx', 'tools/golden/main.ts', ...args], {
     cwd: root,
     encoding: 'utf8',
     env: { ...process.env, NO_COLOR: '1' }, // CI=true asks for colours
@@ -69,7 +69,7 @@ test('requests that make no sense say so, with status 2', () => {
 });
 
 test('--browser without Chromium says what to install', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'cli/golden.ts', folderOf('evaluator'), '--browser'], {
+  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'tools/golden/main.ts', folderOf('evaluator'), '--browser'], {
     cwd: root,
     encoding: 'utf8',
     env: { ...process.env, CHROMIUM: '/nowhere/chromium' },

@@ -4,10 +4,10 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Comparison } from '../../cli/golden/comparison.ts';
-import { GoldenFile, type GoldenSource } from '../../cli/golden/file.ts';
-import { goldenSource } from '../../cli/golden/folder.ts';
-import { runGolden } from '../../cli/golden/index.ts';
+import { Comparison } from '../../tools/golden/comparison.ts';
+import { GoldenFile, type GoldenSource } from '../../tools/golden/file.ts';
+import { goldenSource } from '../../tools/golden/folder.ts';
+import { runGolden } from '../../tools/golden/index.ts';
 import { openDevice } from '../../core/index.ts';
 import { writeSafetensors } from '../../data/index.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { goldenFiles } from '../../cli/golden/folder.ts';
-import { runGolden } from '../../cli/golden/index.ts';
+import { goldenFiles } from '../../tools/golden/folder.ts';
+import { runGolden } from '../../tools/golden/index.ts';
 import { defaultDevice, memory, openDevice, setDefaultDevice } from '../../core/index.ts';
 
 const files = await goldenFiles(fileURLToPath(new URL('.', import.meta.url)));

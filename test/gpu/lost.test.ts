@@ -7,7 +7,7 @@ import test from 'node:test';
 import { loadGpuJs } from '../../core/gpu/gpujs.ts';
 import { defaultDevice, openDevice, setDefaultDevice } from '../../core/index.ts';
 import { loadCheckpoint, saveCheckpoint } from '../../data/index.ts';
-import type { Json, Training } from '../../nn/index.ts';
+import type { Json, Training } from '../../train/index.ts';
 import { openOrSkip } from '../devices.ts';
 import { least, smallTraining } from '../training.ts';
 

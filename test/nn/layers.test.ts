@@ -14,10 +14,7 @@ import {
   tensorScope,
   zeros,
 } from '../../core/index.ts';
-import {
-  Conv2d, discriminatorFactor, dropout, Embedding, GroupNorm, gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss,
-  initializeWeights, LayerNorm, LeCam, Linear, l1, MultiheadAttention, mse, stateDict, TransformerBlock, truncatedNormal, xavierUniform,
-} from '../../nn/index.ts'; // biome-ignore format: a list
+import { Conv2d, discriminatorFactor, dropout, Embedding, GroupNorm, gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss, initializeWeights, LayerNorm, LeCam, Linear, l1, MultiheadAttention, mse, stateDict, TransformerBlock, truncatedNormal, xavierUniform } from '../../nn/index.ts'; // biome-ignore format: a list
 import { close } from './golden.ts';
 
 const moments = async (t: Tensor) => {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Rng, randn, tensor, tensorScope } from '../../core/index.ts';
-import { CheckpointError, Conv2d, Linear, loadStateDict, pick, stateDict, TransformerBlock } from '../../nn/index.ts';
+import { CheckpointError, Rng, randn, tensor, tensorScope } from '../../core/index.ts';
+import { Conv2d, Linear, loadStateDict, pick, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { close } from './golden.ts';
 
 class Model {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { add, grad, memory, mul, Rng, randn, stopGradient, sum, tensor, tensorScope, zeros } from '../../core/index.ts';
-import { CodebookUsage, EmaCodebook, kMeans, loadStateDict, stateDict, VectorQuantizer } from '../../nn/index.ts';
+import { CodebookUsage } from '../../eval/index.ts';
+import { EmaCodebook, kMeans, loadStateDict, stateDict, VectorQuantizer } from '../../nn/index.ts';
 import { close, Golden } from './golden.ts';
 
 interface Case {

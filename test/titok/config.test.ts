@@ -1,14 +1,8 @@
 /** Configurations: what is refused, and how official files are read. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  checkConfig,
-  configFromOfficial,
-  OptionError,
-  perceptualWeights,
-  presets,
-  type TiTokConfig,
-} from '../../titok/index.ts';
+import { OptionError } from '../../core/index.ts';
+import { checkConfig, configFromOfficial, perceptualWeights, presets, type TiTokConfig } from '../../titok/index.ts';
 import { lean, vqgan, warmup } from './configs.ts';
 
 test('every preset is possible', () => {

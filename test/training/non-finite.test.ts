@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { grad, Rng, type Tensor, tensor, tensorScope } from '../../core/index.ts';
-import { AdamW, finiteGradients, globalNorm, type StateDict, type Training } from '../../nn/index.ts';
+import { AdamW, finiteGradients, globalNorm, type StateDict } from '../../nn/index.ts';
+import type { Training } from '../../train/index.ts';
 import { recipes, useOneThread } from './recipes.ts';
 
 before(useOneThread);

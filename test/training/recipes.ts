@@ -1,24 +1,22 @@
 /** The five trainings in a size that takes milliseconds, on pictures made here. */
 import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
 import { batches, type ImageSet } from '../../data/index.ts';
-import { generatorDefaults, type TokenSource, trainGenerator } from '../../maskgit/index.ts';
-import type { Training } from '../../nn/index.ts';
+import { createTeacher, presets, SmallDiscriminator, TiTok, withPixelDecoder } from '../../titok/index.ts';
+import type { Training } from '../../train/index.ts';
 import {
-  createTeacher,
   finetuneDefaults,
-  presets,
-  SmallDiscriminator,
+  generatorDefaults,
   singleDefaults,
-  TiTok,
+  type TokenSource,
   teacherDefaults,
   trainFinetune,
+  trainGenerator,
   trainSingle,
   trainTeacher,
   trainWarmup,
   type WarmupSettings,
   warmupDefaults,
-  withPixelDecoder,
-} from '../../titok/index.ts';
+} from '../../train/index.ts';
 
 /** One thread: sums come out the same in every run. */
 export async function useOneThread(): Promise<Device> {

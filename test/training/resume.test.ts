@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { saveTraining } from '../../cli/loop.ts';
 import { loadCheckpoint } from '../../data/index.ts';
-import type { Json, StepReport, Training } from '../../nn/index.ts';
+import type { Json, StepReport, Training } from '../../train/index.ts';
+import { saveTraining } from '../../train/loop.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { recipes, useOneThread } from './recipes.ts';
 

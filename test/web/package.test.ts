@@ -15,9 +15,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { bundleAll } from '../../cli/browser/bundle.ts';
-import { missingChromium, scriptPage, withPage } from '../../cli/browser/chromium.ts';
-import type { Files } from '../../cli/browser/server.ts';
+import { bundleAll } from '../../tools/browser/bundle.ts';
+import { missingChromium, scriptPage, withPage } from '../../tools/browser/chromium.ts';
+import type { Files } from '../../tools/browser/server.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const options = missingChromium ? { skip: missingChromium } : {};
@@ -44,7 +44,7 @@ if (!missingChromium) {
     '--outDir',
     dist,
   );
-  run('--import', 'tsx', 'cli/browser/pack.ts', dist);
+  run('--import', 'tsx', 'tools/browser/pack.ts', dist);
 }
 
 /** Trains a line for some steps on a device, with names from several doors of the package; JSON of what came out. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Page } from 'playwright-core';
-import { missingChromium, withPage } from '../../cli/browser/chromium.ts';
+import { missingChromium, withPage } from '../../tools/browser/chromium.ts';
 import { buildSite } from '../../web/site.ts';
 
 const options = missingChromium ? { skip: missingChromium } : {};

@@ -1,7 +1,7 @@
 /** ConvNeXt (torchvision's layout): the classifier whose logits the published stage 2 compares. */
 import { gelu, mean, ones, permute, type Rng, type Tensor } from '../../core/index.ts';
+import type { Tap } from '../../nn/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter } from '../../nn/index.ts';
-import type { Tap } from '../tap.ts';
 
 export interface ConvNextConfig {
   /** Width of each stage. */

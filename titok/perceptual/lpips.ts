@@ -1,7 +1,7 @@
 /** LPIPS on VGG-16, with the published layer names. */
 import { maxPool2d, mean, narrow, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
+import type { Tap } from '../../nn/index.ts';
 import { Conv2d, parameter } from '../../nn/index.ts';
-import type { Tap } from '../tap.ts';
 import { unitChannels } from './mobilenet.ts';
 
 /** Width of each of the five slices of VGG-16. */

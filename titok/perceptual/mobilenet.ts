@@ -1,6 +1,6 @@
 /** MobileNetV2's first eleven blocks as a small perceptual network; the layers to run are read from the file's metadata. */
-import { add, clamp, conv2d, maximum, mean, mul, sub, type Tensor, tensor } from '../../core/index.ts';
-import { CheckpointError, parameter } from '../../nn/index.ts';
+import { add, CheckpointError, clamp, conv2d, maximum, mean, mul, sub, type Tensor, tensor } from '../../core/index.ts';
+import { parameter } from '../../nn/index.ts';
 
 interface Convolution {
   readonly op: 'conv';

@@ -1,8 +1,6 @@
 /** The perceptual losses of the paper's code: class logits of ConvNeXt-S, LPIPS, or a weighted mean of both. */
-import { mean, type Rng, resizeBilinear, type Tensor, tensor } from '../../core/index.ts';
-import { mse, parameter } from '../../nn/index.ts';
-import { expectOption } from '../option-error.ts';
-import { type Tap, tapUnder } from '../tap.ts';
+import { expectOption, mean, type Rng, resizeBilinear, type Tensor, tensor } from '../../core/index.ts';
+import { mse, parameter, type Tap, tapUnder } from '../../nn/index.ts';
 import { ConvNext, type ConvNextConfig, convNextSmall } from './convnext.ts';
 import { Lpips, vgg16Widths } from './lpips.ts';
 

@@ -2,14 +2,16 @@
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DeviceOptions, openDevice, outsideScopes, Rng, setDefaultDevice } from '../core/index.ts';
 import {
-  type Checkpoint,
   CheckpointError,
-  loadCheckpoint,
-  mobilenetTrunkPath,
-  readSafetensors,
-} from '../data/index.ts';
+  type DeviceOptions,
+  OptionError,
+  openDevice,
+  outsideScopes,
+  Rng,
+  setDefaultDevice,
+} from '../core/index.ts';
+import { type Checkpoint, loadCheckpoint, mobilenetTrunkPath, readSafetensors } from '../data/index.ts';
 import { createGenerator, type Generator, type GeneratorConfig } from '../maskgit/index.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';
 import {
@@ -17,7 +19,6 @@ import {
   createTeacher,
   MobileNetTrunk,
   presets as models,
-  OptionError,
   type PixelDecoderConfig,
   parameterShapes,
   TiTok,

@@ -1,5 +1,6 @@
 /** The dataset that --data names. */
-import { DataError, type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
+import { DataError } from '../core/index.ts';
+import { type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
 
 /**
  * 'emoji', or the path of a folder of class folders; images come at `size` × `size` pixels.

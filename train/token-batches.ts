@@ -1,8 +1,8 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
-import { Rng, type RngState } from '../core/index.ts';
-import { DataError, type ImageDataset } from '../data/index.ts';
-import type { TokenSource } from '../maskgit/index.ts';
+import { DataError, Rng, type RngState } from '../core/index.ts';
+import type { ImageDataset } from '../data/index.ts';
 import type { TiTok } from '../titok/index.ts';
+import type { TokenSource } from './generator.ts';
 import { encodeViews, viewsOf } from './views.ts';
 
 /** A position in the endless row of batches; plain JSON. */

@@ -1,10 +1,12 @@
 /** The loop around every training: progress, log, pictures, checkpoints, Ctrl-C, resuming. */
 import { existsSync, mkdirSync } from 'node:fs';
-import { CheckpointError, loadCheckpoint, saveCheckpoint } from '../data/index.ts';
-import { type Json, NonFiniteError, type StepReport, type Training } from '../nn/index.ts';
+import { ProgressLine, type Spent } from '../cli/progress.ts';
+import { CheckpointError } from '../core/index.ts';
+import { loadCheckpoint, saveCheckpoint } from '../data/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import { RunLog } from './log.ts';
-import { ProgressLine, type Spent } from './progress.ts';
-import { stageFile } from './runs.ts';
+import { stageFile } from './run.ts';
+import type { Json, StepReport, Training } from './training.ts';
 
 export interface LoopOptions {
   /** Name of the stage: of its checkpoint, its log lines and its progress line. */

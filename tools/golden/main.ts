@@ -1,10 +1,10 @@
 /** npm run golden -- DIR: the library against golden values, in Node or in headless Chromium; exit status 1 on a miss. */
 import { parseArgs } from 'node:util';
 import picocolors from 'picocolors';
-import { openDevice } from '../core/index.ts';
-import type { GoldenSource } from './golden/file.ts';
-import { goldenFiles } from './golden/folder.ts';
-import { type GoldenReport, runGolden } from './golden/index.ts';
+import { openDevice } from '../../core/index.ts';
+import type { GoldenSource } from './file.ts';
+import { goldenFiles } from './folder.ts';
+import { type GoldenReport, runGolden } from './index.ts';
 
 const usage = 'usage: npm run golden -- DIR [--device NAME] [--browser] [--json]';
 
@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     reports.push(report);
     console.log(values.json ? jsonLine(report) : textLines(report));
   };
-  if (values.browser) await (await import('./golden/browser.ts')).runGoldenInBrowser(files, values.device, show);
+  if (values.browser) await (await import('./browser.ts')).runGoldenInBrowser(files, values.device, show);
   else await runHere(files, values.device, show);
   const failed = reports.filter((report) => report.status === 'fail').length;
   const where = `${reports[0].device}${values.browser ? ' in Chromium' : ''}`;

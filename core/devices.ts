@@ -1,6 +1,7 @@
 /** Opening devices and choosing the default one. */
 import { CpuDevice } from './cpu/device.ts';
-import { type Device, DeviceError, type MatmulPrecision } from './device.ts';
+import type { Device, MatmulPrecision } from './device.ts';
+import { DeviceError } from './errors.ts';
 import { ReferenceDevice } from './reference.ts';
 
 export interface DeviceOptions {

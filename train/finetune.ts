@@ -1,20 +1,19 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
 import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { AdamW, cosineSchedule, finiteGradients, LeCam, pick, stateDict } from '../nn/index.ts';
+import type { PerceptualLoss } from '../titok/index.ts';
 import {
-  AdamW,
-  type BatchSource,
-  cosineSchedule,
-  finiteGradients,
-  LeCam,
-  pick,
-  stateDict,
-  type Training,
-  TrainingState,
-} from '../nn/index.ts';
-import { type Discriminator, discriminatorParameters } from './discriminator.ts';
-import { decibels, discriminatorLoss, laptopFinetune, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
-import { isTrainedInStage2, type TiTok } from './model.ts';
-import type { PerceptualLoss } from './perceptual/index.ts';
+  type Discriminator,
+  decibels,
+  discriminatorLoss,
+  discriminatorParameters,
+  isTrainedInStage2,
+  laptopFinetune,
+  type ReconstructionWeights,
+  reconstructionLoss,
+  type TiTok,
+} from '../titok/index.ts';
+import { type BatchSource, type Training, TrainingState } from './training.ts';
 
 export interface FinetuneSettings {
   readonly steps: number;

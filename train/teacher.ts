@@ -2,7 +2,6 @@
 import { concat, type Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
 import {
   AdamW,
-  type BatchSource,
   cosineSchedule,
   EmaCodebook,
   finiteGradients,
@@ -10,14 +9,21 @@ import {
   pick,
   type StateValue,
   stateDict,
-  type Training,
-  TrainingState,
 } from '../nn/index.ts';
+import type { PixelDecoderConfig } from '../titok/index.ts';
+import {
+  type AnyTeacher,
+  createTeacher,
+  decibels,
+  LeanTeacher,
+  leanTeacher,
+  leanTeacherWeights,
+  type ReconstructionWeights,
+  reconstructionLoss,
+  startFromPca,
+} from '../titok/index.ts';
 import { startCodebook } from './codebook-start.ts';
-import type { PixelDecoderConfig } from './config.ts';
-import { LeanTeacher, leanTeacher, startFromPca } from './lean-teacher.ts';
-import { decibels, leanTeacherWeights, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
-import { type AnyTeacher, createTeacher } from './teachers.ts';
+import { type BatchSource, type Training, TrainingState } from './training.ts';
 
 export interface TeacherSettings {
   readonly teacher: PixelDecoderConfig;

@@ -1,22 +1,18 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
-import { noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
+import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
+import { AdamW, cosineSchedule, EmaCodebook, finiteGradients, pick, stateDict } from '../nn/index.ts';
+import type { Teacher } from '../titok/index.ts';
 import {
-  AdamW,
-  type BatchSource,
-  cosineSchedule,
-  EmaCodebook,
-  finiteGradients,
-  pick,
-  stateDict,
-  type Training,
-  TrainingState,
-} from '../nn/index.ts';
+  laptopWarmup,
+  presets,
+  TiTok,
+  type TiTokConfig,
+  type WarmupWeights,
+  warmupConfig,
+  warmupLoss,
+} from '../titok/index.ts';
 import { startCodebook } from './codebook-start.ts';
-import { presets, type TiTokConfig, warmupConfig } from './config.ts';
-import { laptopWarmup, type WarmupWeights, warmupLoss } from './loss.ts';
-import { TiTok } from './model.ts';
-import { expectOption } from './option-error.ts';
-import type { Teacher } from './teacher.ts';
+import { type BatchSource, type Training, TrainingState } from './training.ts';
 
 export interface WarmupSettings {
   readonly model: TiTokConfig;

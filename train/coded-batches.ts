@@ -1,8 +1,9 @@
 /** Batches with a teacher's codes, which are worked out before the training where it draws its images often. */
 import { tensor } from '../core/index.ts';
 import type { Batches, ImageDataset, View } from '../data/index.ts';
-import type { CodedBatchSource, Teacher } from '../titok/index.ts';
+import type { Teacher } from '../titok/index.ts';
 import { encodeViews, viewsOf } from './views.ts';
+import type { CodedBatchSource } from './warmup.ts';
 
 export class CodedBatches implements CodedBatchSource {
   readonly #batches: Batches;

@@ -1,23 +1,18 @@
 /** The single-stage recipe: TiTok from pixels, without a teacher. Kept so that the paper's claim for two stages can be checked. */
-import { type Rng, tensorScope } from '../core/index.ts';
+import { expectOption, type Rng, tensorScope } from '../core/index.ts';
+import { AdamW, cosineSchedule, EmaCodebook, finiteGradients, pick, stateDict } from '../nn/index.ts';
+import type { PerceptualLoss } from '../titok/index.ts';
 import {
-  AdamW,
-  type BatchSource,
-  cosineSchedule,
-  EmaCodebook,
-  finiteGradients,
-  pick,
-  stateDict,
-  type Training,
-  TrainingState,
-} from '../nn/index.ts';
+  decibels,
+  laptopSingleStage,
+  presets,
+  type ReconstructionWeights,
+  reconstructionLoss,
+  TiTok,
+} from '../titok/index.ts';
 import { startCodebook } from './codebook-start.ts';
-import { presets } from './config.ts';
-import { decibels, laptopSingleStage, type ReconstructionWeights, reconstructionLoss } from './loss.ts';
-import { TiTok } from './model.ts';
-import { expectOption } from './option-error.ts';
-import type { PerceptualLoss } from './perceptual/index.ts';
-import { type WarmupSettings, warmupDefaults } from './train-warmup.ts';
+import { type BatchSource, type Training, TrainingState } from './training.ts';
+import { type WarmupSettings, warmupDefaults } from './warmup.ts';
 
 export interface SingleSettings extends Omit<WarmupSettings, 'weights'> {
   readonly weights: ReconstructionWeights;

@@ -1,6 +1,7 @@
 /** Looking at activations while a model runs, and freeing them when nobody looks. */
 import { isRecording, type Tensor, tidy } from '../core/index.ts';
-import { type TokenRange, type TransformerBlock, tokens } from '../nn/index.ts';
+import { type TokenRange, tokens } from './attention.ts';
+import type { TransformerBlock } from './transformer.ts';
 
 /** Sees named activations in the order in which they are made: `model.encode(images, (name, x) => …)`. */
 export type Tap = (name: string, value: Tensor) => void;

@@ -1,8 +1,7 @@
 /** Figures on held-out images: PSNR, codes in use, and the Fréchet distance on MobileNetV2 features. */
 import { noGrad, resizeBilinear, type Tensor, tensor, tidy } from '../core/index.ts';
 import { type ImageSet, toUnit } from '../data/index.ts';
-import { FrechetStatistics, frechetDistance, SquaredError } from '../eval/index.ts';
-import { CodebookUsage } from '../nn/index.ts';
+import { CodebookUsage, FrechetStatistics, frechetDistance, SquaredError } from '../eval/index.ts';
 import type { MobileNetTrunk } from '../titok/index.ts';
 
 const BATCH = 32;

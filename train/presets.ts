@@ -1,23 +1,12 @@
 /** What the laptop presets train: one plain object for each size. */
-import {
-  type GeneratorSettings,
-  generatorDefaults,
-  laptopGenerators,
-  laptopSampling,
-  type SamplingOptions,
-} from '../maskgit/index.ts';
-import {
-  type FinetuneSettings,
-  finetuneDefaults,
-  laptopFinetune,
-  presets as models,
-  type SingleSettings,
-  singleDefaults,
-  type TeacherSettings,
-  teacherDefaults,
-  type WarmupSettings,
-  warmupDefaults,
-} from '../titok/index.ts';
+
+import { laptopGenerators, laptopSampling, type SamplingOptions } from '../maskgit/index.ts';
+import { laptopFinetune, presets as models } from '../titok/index.ts';
+import { type FinetuneSettings, finetuneDefaults } from './finetune.ts';
+import { type GeneratorSettings, generatorDefaults } from './generator.ts';
+import { type SingleSettings, singleDefaults } from './single.ts';
+import { type TeacherSettings, teacherDefaults } from './teacher.ts';
+import { type WarmupSettings, warmupDefaults } from './warmup.ts';
 
 export interface Preset {
   readonly teacher: TeacherSettings;

@@ -1,11 +1,20 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
 import { type Rng, type Tensor, tensorScope } from '../core/index.ts';
-import { AdamW, cosineSchedule, Ema, finiteGradients, stateDict, type Training, TrainingState } from '../nn/index.ts';
-import { type GeneratorConfig, laptopGenerators, maskId } from './config.ts';
-import { createGenerator } from './create.ts';
-import { dropLabels, type Generator, inputSequence } from './generator.ts';
-import { maskedAccuracy, maskedTokenLoss } from './loss.ts';
-import { maskTokens, type Schedule } from './masking.ts';
+import {
+  createGenerator,
+  dropLabels,
+  type Generator,
+  type GeneratorConfig,
+  inputSequence,
+  laptopGenerators,
+  maskedAccuracy,
+  maskedTokenLoss,
+  maskId,
+  maskTokens,
+  type Schedule,
+} from '../maskgit/index.ts';
+import { AdamW, cosineSchedule, Ema, finiteGradients, stateDict } from '../nn/index.ts';
+import { type Training, TrainingState } from './training.ts';
 
 export interface GeneratorSettings {
   readonly generator: GeneratorConfig;

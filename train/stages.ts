@@ -2,36 +2,34 @@
 import { join } from 'node:path';
 import { Rng, type Tensor } from '../core/index.ts';
 import { batches, type ImageDataset } from '../data/index.ts';
-import { type Generator, type GeneratorSettings, type SamplingOptions, trainGenerator } from '../maskgit/index.ts';
-import type { Json, StateValue, Training } from '../nn/index.ts';
+import type { Generator, SamplingOptions } from '../maskgit/index.ts';
+import type { StateValue } from '../nn/index.ts';
 import {
   type AnyTeacher,
   decodeArgmax,
   decodeSoft,
-  type FinetuneSettings,
   type MobileNetTrunk,
   mobileNetLoss,
   patchSizeOf,
   proxyCrossEntropy,
-  type SingleSettings,
   SmallDiscriminator,
-  type TeacherSettings,
   type TiTok,
-  trainFinetune,
-  trainSingle,
-  trainTeacher,
-  trainWarmup,
-  type WarmupSettings,
   withPixelDecoder,
 } from '../titok/index.ts';
+import { CodedBatches } from './coded-batches.ts';
 import { flippable } from './datasets.ts';
 import { evaluateReconstruction, type FeatureStatistics, type Reconstruction } from './evaluate.ts';
+import { type FinetuneSettings, trainFinetune } from './finetune.ts';
+import { type GeneratorSettings, trainGenerator } from './generator.ts';
 import { type LoopResult, runTraining } from './loop.ts';
 import { writeReconstructions } from './pictures.ts';
-import { CodedBatches } from './proxy-codes.ts';
-import { fingerprint, type Stage } from './runs.ts';
+import { fingerprint, type Stage } from './run.ts';
 import { evaluateSamples, writeSamples } from './samples.ts';
+import { type SingleSettings, trainSingle } from './single.ts';
+import { type TeacherSettings, trainTeacher } from './teacher.ts';
 import { TokenBatches } from './token-batches.ts';
+import type { Json, Training } from './training.ts';
+import { trainWarmup, type WarmupSettings } from './warmup.ts';
 
 export interface Session {
   readonly folder: string;

@@ -1,0 +1,71 @@
+/** One error class per kind of input, and the wording they share: `where: expected …, got … . Repair.` */
+
+/** Shapes that do not fit each other or the op they were given to. */
+export class ShapeError extends Error {
+  override name = 'ShapeError';
+}
+
+/** A device that is missing, lost, out of memory, or not the one an op needs. */
+export class DeviceError extends Error {
+  override name = 'DeviceError';
+}
+
+/** A setting that is unknown, out of range, or at odds with another one. */
+export class OptionError extends Error {
+  override name = 'OptionError';
+}
+
+/** A checkpoint file that cannot be read, or does not fit the model. */
+export class CheckpointError extends Error {
+  override name = 'CheckpointError';
+}
+
+/** An image, an image folder or a dataset that cannot be used. */
+export class DataError extends Error {
+  override name = 'DataError';
+}
+
+/** @throws OptionError `where: expected …, got … . repair` unless the condition holds */
+export function expectOption(
+  holds: boolean,
+  where: string,
+  expected: string,
+  got: unknown,
+  repair = '',
+): asserts holds {
+  if (holds) return;
+  const shown = typeof got === 'string' ? got : JSON.stringify(got);
+  throw new OptionError(`${where}: expected ${expected}, got ${shown}.${repair && ` ${repair}`}`);
+}
+
+/** " (did you mean 'ln_1.weight'?)", or nothing when no candidate is close. */
+export function suggestion(name: string, candidates: readonly string[]): string {
+  const near = nearest(name, candidates);
+  return near ? ` (did you mean '${near}'?)` : '';
+}
+
+/** The candidate with the fewest edits from `name`, if they are few compared with its length. */
+export function nearest(name: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let fewest = Math.max(2, Math.floor(name.length / 4)) + 1;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) >= fewest) continue;
+    const count = editDistance(name, candidate);
+    if (count < fewest) [best, fewest] = [candidate, count];
+  }
+  return best;
+}
+
+/** Levenshtein distance: the fewest insertions, deletions and replacements that turn a into b. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
