@@ -1,7 +1,6 @@
 /** The options that say what a command runs on. */
 import type { Command } from 'commander';
-import { type Device, type MatmulPrecision, matmulPrecisions } from '../core/index.ts';
-import { useDevice } from '../train/index.ts';
+import { type Device, type MatmulPrecision, matmulPrecisions, openDevice, setDefaultDevice } from '../core/index.ts';
 import { choice, count } from './values.ts';
 
 export interface DeviceGiven {
@@ -11,25 +10,29 @@ export interface DeviceGiven {
 }
 
 /**
- * @param precision  of matrix products unless another is given. Trainings and samples lose nothing in 16 bits; ids that are
- *                   printed should be the same on every machine
+ * @param precision  default for matrix products. Trainings and samples lose nothing in 16 bits; printed token ids should be
+ *                   the same on every machine
  */
 export const addDeviceOptions = (command: Command, precision: MatmulPrecision): Command =>
   command
     .option('--device <name>', 'what to run on', 'cpu')
-    .option('--threads <number>', 'of the cpu device; all cores unless given')
+    .option('--threads <number>', 'of the cpu device; default all cores')
     .option(
       '--matmul-precision <name>',
       'of the cpu device: highest (float32), or high (16 bits, on x86 1.5 × as fast)',
       precision,
     );
 
-/** The device that was asked for; everything then runs on it. */
-export const openGiven = ({ device, threads, matmulPrecision }: DeviceGiven): Promise<Device> =>
-  useDevice(device, {
+/** Opens the device that the options name and makes it the default. */
+export async function openGivenDevice({ device, threads, matmulPrecision }: DeviceGiven): Promise<Device> {
+  const opened = await openDevice(device, {
     ...(threads !== undefined && { threads: count('--threads', threads, 1) }),
     matmulPrecision: choice('--matmul-precision', matmulPrecision, matmulPrecisions) as MatmulPrecision,
   });
+  await opened.sync(); // with all its threads from the first op on, as rounding depends on them
+  setDefaultDevice(opened);
+  return opened;
+}
 
 /** "device cpu, 2 threads, matmul precision high" */
 export const describeDevice = ({ name, threads, matmulPrecision }: Device): string =>

@@ -1,10 +1,9 @@
-/** The tokenizer and the images that commands work on. */
+/** The tokenizer that a command works with. */
 import type { Command } from 'commander';
-import { type Tensor, tensor } from '../core/index.ts';
-import { centerCrop, decodeImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { loadPixelTokenizer, loadTokenizerFile, runFolder } from '../train/index.ts';
-import { addDeviceOptions, type DeviceGiven, openGiven } from './device.ts';
+import { loadTokenizerFile, openRun } from '../train/index.ts';
+import { addDeviceOptions, type DeviceGiven, openGivenDevice } from './device.ts';
+import { runFolder } from './runs.ts';
 
 export function addModelOptions(command: Command): Command {
   return addDeviceOptions(command, 'highest')
@@ -19,23 +18,9 @@ export interface ModelOptions extends DeviceGiven {
   readonly preset?: string;
 }
 
-export async function openTokenizer({
-  name,
-  checkpoint,
-  preset,
-  ...given
-}: ModelOptions): Promise<{ model: TiTok; folder: string }> {
-  await openGiven(given);
-  const folder = runFolder(name);
-  return { folder, model: checkpoint ? loadTokenizerFile(checkpoint, preset) : loadPixelTokenizer(folder) };
-}
-
-/** Files as [n, 3, size, size] in 0..1: shorter edge to `size` (antialiased bicubic), center square. */
-export async function openImages(paths: readonly string[], size: number): Promise<Tensor> {
-  const values = new Float32Array(paths.length * 3 * size * size);
-  for (const [i, path] of paths.entries()) {
-    const square = centerCrop(resizeShorterEdge(await decodeImage(path), size), size);
-    values.set(toUnit(toPlanes(square)), i * 3 * size * size);
-  }
-  return tensor(values, [paths.length, 3, size, size]);
+export async function openTokenizer(given: ModelOptions): Promise<{ model: TiTok; folder: string }> {
+  await openGivenDevice(given);
+  const run = await openRun(runFolder(given.name));
+  const model = given.checkpoint ? loadTokenizerFile(given.checkpoint, given.preset) : run.pixelTokenizer();
+  return { model, folder: run.folder };
 }

@@ -1,9 +1,8 @@
 /** Identical training steps of a small TiTok on any device: same seed, same data. Runs in Node and in browsers. */
 import type { DeviceStats, GpuJsDevice } from '../core/gpu/device.ts';
 import { defaultDevice, memory, openDevice, Rng, setDefaultDevice, uniform } from '../core/index.ts';
-import { laptopSingleStage, presets, type TiTokConfig } from '../titok/index.ts';
-import type { BatchSource } from '../train/index.ts';
-import { type SingleSettings, type SingleTraining, singleDefaults, trainSingle } from '../train/index.ts';
+import { laptopSingleStage, presets, type TiTok, type TiTokConfig } from '../titok/index.ts';
+import { parseSettings, type SingleSettings, single, type Training, trainSingle } from '../train/browser.ts';
 
 const half = { width: 32, layers: 2, heads: 2 };
 export const smallModel: TiTokConfig = {
@@ -38,16 +37,16 @@ export interface DeviceRun {
 }
 
 /** A training on the default device, always from the same start. Quantizes from a third of the steps on, with a k-means codebook. */
-export function smallTraining(steps: number, changes: Changes = {}): SingleTraining {
+export function smallTraining(steps: number, changes: Changes = {}): Training<TiTok> {
   const rng = new Rng(1);
-  const settings = { ...singleDefaults, model: smallModel, batchSize: 4, warmupSteps: 5, steps, ...changes };
+  const schedule = { steps, scheduleSteps: steps, continuousSteps: Math.floor(steps / 3) };
+  const changed = { model: smallModel, batchSize: 4, warmupSteps: 5, ...schedule, ...changes };
+  const settings = parseSettings(single.settings, changed, 'small training');
   const { batchSize, model } = settings;
   const shape = [batchSize, 3, model.imageSize, model.imageSize];
   const pictures = Array.from({ length: 4 }, () => uniform(shape, 0, 1, rng));
-  const labels = uniform([batchSize], 0, 1, rng);
-  const data = { next: () => ({ images: pictures[data.state++ % 4], labels }), state: 0 };
-  const schedule = { scheduleSteps: steps, continuousSteps: Math.floor(steps / 3) };
-  return trainSingle({ ...settings, ...schedule }, data as BatchSource, rng);
+  const data = { next: () => ({ images: pictures[data.state++ % 4] }), state: 0 };
+  return trainSingle(settings, data, rng);
 }
 
 /** Trains on a device, and says what that took. */

@@ -1,13 +1,14 @@
-/** The dataset that --data names. */
+/** Datasets by name, and how they are used. */
 import { DataError } from '../core/index.ts';
 import { type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
 
 /**
- * 'emoji', or the path of a folder of class folders; images come at `size` × `size` pixels.
+ * The dataset that --data names: 'emoji', or a folder of class folders; images come at `size` × `size` pixels.
+ *
  * @throws DataError when there is too little to train on or to measure with
  */
-export async function openDataset(data: string, size: number): Promise<ImageDataset> {
-  const dataset = data === 'emoji' ? await openEmoji(size) : await loadImageFolder(data, size);
+export async function loadDataset(data: string, size: number, notify = (_: string) => {}): Promise<ImageDataset> {
+  const dataset = data === 'emoji' ? await emoji(size, notify) : await loadImageFolder(data, size);
   const { train, validation } = dataset;
   if (train.count < 1 || validation.count < 2) {
     throw new DataError(
@@ -31,19 +32,13 @@ export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDatas
   return { ...dataset, validation: imageSet(items, size) };
 }
 
-function openEmoji(size: number): Promise<ImageDataset> {
+function emoji(size: number, notify: (message: string) => void): Promise<ImageDataset> {
   let shown = 0;
   return loadEmoji(size, {
     onProgress: (drawn, total) => {
       if (drawn < total && drawn - shown < total / 10) return;
       shown = drawn;
-      console.log(`drawing emoji: ${drawn} of ${total}`);
+      notify(`drawing emoji: ${drawn} of ${total}`);
     },
   });
 }
-
-/** Symbols hold letters, which a mirror would spoil. */
-export const flippable =
-  (dataset: Pick<ImageDataset, 'classes'>) =>
-  (label: number): boolean =>
-    dataset.classes[label] !== 'Symbols';

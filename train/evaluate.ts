@@ -1,56 +1,51 @@
 /** Figures on held-out images: PSNR, codes in use, and the Fréchet distance on MobileNetV2 features. */
-import { noGrad, resizeBilinear, type Tensor, tensor, tidy } from '../core/index.ts';
-import { type ImageSet, toUnit } from '../data/index.ts';
+import { noGrad, resizeBilinear, type Tensor, tidy } from '../core/index.ts';
+import { type ImageSet, inOrder } from '../data/browser.ts';
 import { CodebookUsage, FrechetStatistics, frechetDistance, SquaredError } from '../eval/index.ts';
 import type { MobileNetTrunk } from '../titok/index.ts';
 
-const BATCH = 32;
-
-/** Images from `start` on, as [n, 3, size, size] in 0..1. */
-export function imagesOf(set: ImageSet, size: number, start: number, count: number): Tensor {
-  const each = 3 * size * size;
-  const bytes = set.images.subarray(start * each, (start + count) * each);
-  return tensor(toUnit(bytes), [bytes.length / each, 3, size, size]);
-}
-
-/** Walks a set in order, batch by batch; tensors are freed after each. */
-export async function eachBatch(
-  set: ImageSet,
-  size: number,
-  visit: (images: Tensor, start: number) => Promise<void>,
-): Promise<void> {
-  for (let start = 0; start < set.count; start += BATCH) {
-    const images = imagesOf(set, size, start, Math.min(BATCH, set.count - start));
-    await visit(images, start);
-    images.dispose();
-  }
-}
-
-/** Side at which the features are taken; part of the figure's definition. */
-const FEATURE_SIDE = 96;
-/** Numbers in the pooled block_10. */
-const FEATURES = 96;
+const batchSize = 32;
+const featureSide = 96; // pixels at which the features are taken; part of the figure's definition
+const features = 96; // numbers in the pooled block_10
 
 /** Mean and covariance of MobileNetV2 features; images are clamped to 0..1 and enlarged to 96 pixels. */
 export class FeatureStatistics {
-  readonly statistics = new FrechetStatistics(FEATURES);
+  readonly statistics = new FrechetStatistics(features);
   readonly #trunk: MobileNetTrunk;
 
   constructor(trunk: MobileNetTrunk) {
     this.#trunk = trunk;
   }
+
   /** images [n, 3, size, size] */
   async add(images: Tensor): Promise<void> {
-    const features = noGrad(() =>
-      tidy(() => this.#trunk.pooled(resizeBilinear(images.clamp(0, 1), [FEATURE_SIDE, FEATURE_SIDE]))),
+    const pooled = noGrad(() =>
+      tidy(() => this.#trunk.pooled(resizeBilinear(images.clamp(0, 1), [featureSide, featureSide]))),
     );
-    this.statistics.add(await features.data());
-    features.dispose();
+    this.statistics.add(await pooled.data());
+    pooled.dispose();
   }
 }
 
+/** Feature statistics of a whole set. */
+export async function statisticsOf(trunk: MobileNetTrunk, set: ImageSet): Promise<FeatureStatistics> {
+  const statistics = new FeatureStatistics(trunk);
+  for (const { images, labels } of inOrder(set, batchSize)) {
+    await statistics.add(images);
+    for (const t of [images, labels]) t.dispose();
+  }
+  return statistics;
+}
+
+/** Images → reconstruction, code ids, and terms to average over batches. */
+export type Reconstruct = (images: Tensor) => {
+  readonly reconstruction: Tensor;
+  readonly codes: Tensor;
+  readonly terms?: Readonly<Record<string, Tensor>>;
+};
+
 export interface Reconstruction {
-  /** dB, over all held-out images */
+  /** dB, over all images */
   readonly psnr: number;
   /** FD-MNv2 (96-d) between reconstructions and originals. Not FID. */
   readonly fd: number;
@@ -59,46 +54,29 @@ export interface Reconstruction {
   readonly [term: string]: number;
 }
 
-/** Statistics of the originals, which every stage is compared with. */
-export async function originalStatistics(
-  trunk: MobileNetTrunk,
-  set: ImageSet,
-  size: number,
-): Promise<FeatureStatistics> {
-  const features = new FeatureStatistics(trunk);
-  await eachBatch(set, size, (images) => features.add(images));
-  return features;
-}
-
-/**
- * Reconstructs a whole set.
- *
- * @param reconstruct  images → reconstruction, code ids, and terms to average over batches
- */
-export async function evaluateReconstruction(
+/** Reconstructs a whole set and measures it against the originals' features. */
+export async function measureReconstruction(
   trunk: MobileNetTrunk,
   originals: FeatureStatistics,
   set: ImageSet,
-  size: number,
   codebookSize: number,
-  reconstruct: (images: Tensor) => { reconstruction: Tensor; codes: Tensor; terms?: Record<string, Tensor> },
+  reconstruct: Reconstruct,
 ): Promise<Reconstruction> {
   const error = new SquaredError();
   const usage = new CodebookUsage(codebookSize);
-  const features = new FeatureStatistics(trunk);
+  const statistics = new FeatureStatistics(trunk);
   const sums: Record<string, number> = {};
-  await eachBatch(set, size, async (images) => {
+  for (const { images, labels } of inOrder(set, batchSize)) {
     const { reconstruction, codes, terms = {} } = noGrad(() => tidy(() => reconstruct(images)));
     error.add(await images.data(), await reconstruction.data());
     usage.add(await codes.data());
-    await features.add(reconstruction);
+    await statistics.add(reconstruction);
     for (const [name, t] of Object.entries(terms)) {
       sums[name] = (sums[name] ?? 0) + ((await t.item()) * images.shape[0]) / set.count;
       t.dispose();
     }
-    reconstruction.dispose();
-    codes.dispose();
-  });
-  const fd = frechetDistance(originals.statistics, features.statistics);
+    for (const t of [images, labels, reconstruction, codes]) t.dispose();
+  }
+  const fd = frechetDistance(originals.statistics, statistics.statistics);
   return { psnr: error.psnr, fd, codesUsed: usage.used, perplexity: usage.perplexity, ...sums };
 }

@@ -1,7 +1,7 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
+import type { z } from 'zod';
 import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
-import { AdamW, cosineSchedule, finiteGradients, LeCam, pick, stateDict } from '../nn/index.ts';
-import type { PerceptualLoss } from '../titok/index.ts';
+import { AdamW, finiteGradients, LeCam, pick, stateDict } from '../nn/index.ts';
 import {
   type Discriminator,
   decibels,
@@ -9,45 +9,39 @@ import {
   discriminatorParameters,
   isTrainedInStage2,
   laptopFinetune,
-  type ReconstructionWeights,
+  mobileNetLoss,
+  type PerceptualLoss,
   reconstructionLoss,
+  SmallDiscriminator,
   type TiTok,
+  withPixelDecoder,
 } from '../titok/index.ts';
-import { type BatchSource, type Training, TrainingState } from './training.ts';
+import { reconstructionWeights } from './model-settings.ts';
+import { betas, count, fraction, group, positive, weight } from './settings.ts';
+import { defineStage } from './stage.ts';
+import { teacher as teacherStage } from './teacher.ts';
+import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
+import { warmup } from './warmup.ts';
 
-export interface FinetuneSettings {
-  readonly steps: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  readonly discriminatorLearningRate: number;
-  readonly warmupSteps: number;
-  readonly betas: readonly [number, number];
-  readonly weightDecay: number;
-  readonly maxNorm: number;
-  readonly weights: ReconstructionWeights;
-  /** Factor of stage 1's logits at the start, see `withPixelDecoder`. Published: 1. */
-  readonly sharpness: number;
-  /** Share of the steps after which the discriminator joins in. */
-  readonly discriminatorStart: number;
-}
-
-export const finetuneDefaults: FinetuneSettings = {
-  steps: 300,
-  batchSize: 16,
-  learningRate: 7e-4,
-  discriminatorLearningRate: 5e-4,
-  warmupSteps: 20,
-  betas: [0.9, 0.999], // arXiv:2406.07550, stage 2
-  weightDecay: 1e-4,
-  maxNorm: 1,
-  weights: laptopFinetune,
-  sharpness: 5, // Fréchet distance before the first step 51 instead of 120, after the last 35 to 36 whatever the seed
-  discriminatorStart: 0.05, // from the first step it would judge noise
-};
-
-export interface FinetuneTraining extends Training {
-  readonly model: TiTok;
-}
+export const finetuneSettings = group({
+  steps: count(300, 'updates', { least: 0 }),
+  batchSize: count(16, 'images per update'),
+  learningRate: positive(7e-4, 'at the top of the cosine'),
+  discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
+  warmupSteps: count(20, 'updates in which the rate rises', { least: 0 }),
+  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  betas: betas([0.9, 0.999], "of AdamW's averages; arXiv:2406.07550, stage 2"),
+  weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
+  maxNorm: positive(1, 'gradients are clipped to this norm'),
+  weights: reconstructionWeights(laptopFinetune, ['l2', 'l1', 'gradient', 'perceptual', 'adversarial']),
+  sharpness: positive(5, "factor of stage 1's logits at the start: Fréchet distance 51 there, with 1 (published) 120"),
+  discriminatorStart: fraction(
+    0.05,
+    'part of the steps before the discriminator joins in: at first it would judge noise',
+  ),
+});
+export type FinetuneSettings = z.output<typeof finetuneSettings>;
 
 /**
  * @param model          from `withPixelDecoder`; changed in place
@@ -57,76 +51,90 @@ export interface FinetuneTraining extends Training {
 export function trainFinetune(
   settings: FinetuneSettings,
   model: TiTok,
-  data: BatchSource,
+  data: ImageSource,
   rng: Rng,
   perceptual: PerceptualLoss | null,
   discriminator: Discriminator | null,
-): FinetuneTraining {
-  const { betas, weightDecay, maxNorm, warmupSteps, steps, weights } = settings;
-  const params = pick(stateDict(model), isTrainedInStage2);
-  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
-  const rate = cosineSchedule({
-    lr: settings.learningRate,
-    warmupSteps,
-    totalSteps: steps,
-    endLr: 0.05 * settings.learningRate,
-  });
+): Training<TiTok> {
+  const { steps, batchSize, weights } = settings;
 
+  // optimizers: the decoder's and the discriminator's
+  const params = pick(stateDict(model), isTrainedInStage2);
+  const optimizer = new AdamW({ params, ...settings });
+  const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const criticOptimizer = new AdamW({
-    params: criticParams,
-    lr: settings.discriminatorLearningRate,
-    betas,
-    weightDecay,
-    maxNorm,
-  });
+  const criticOptimizer = new AdamW({ ...settings, params: criticParams, lr: settings.discriminatorLearningRate });
   const lecam = new LeCam();
-  const start = Math.round(settings.discriminatorStart * steps);
+  const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({
     models: { model, discriminator: discriminator ?? {}, lecam },
     optimizers: { model: optimizer, discriminator: criticOptimizer },
     streams: { data, rng },
   });
 
-  async function step() {
-    using _ = tensorScope();
-    const { images } = data.next();
-    const critic = state.done >= start ? discriminator : null;
-    const { zQuantized } = noGrad(() => model.encode(images));
-    const forward = () => {
-      const reconstruction = model.decode(zQuantized);
-      const parts = { images, reconstruction, perceptual: perceptual ?? undefined, discriminator: critic ?? undefined };
-      return { ...reconstructionLoss(parts, weights), reconstruction };
-    };
-    const decoder = await finiteGradients(params, forward, (terms) => ({
-      loss: terms.loss,
-      mse: terms.l2Loss,
-      perceptual: terms.perceptualLoss,
-      gan: terms.ganLoss,
-    }));
-    const judged = critic && (await judge(critic, images, decoder.value.reconstruction));
-    optimizer.step(decoder.grads, { lr: rate(state.done), norm: decoder.norm }); // both passes were finite
-    if (judged) {
-      criticOptimizer.step(judged.grads, { norm: judged.norm });
-      lecam.update(judged.value.realLogits, judged.value.fakeLogits);
-    }
-    state.done++;
-    const { report } = decoder;
-    return {
-      ...report,
-      ...(judged && { discriminator: judged.report.discriminator }),
-      ...decibels(report.mse),
-      learningRate: rate(state.done - 1),
-    };
+  // losses
+  function decoderLoss(images: Tensor, zQuantized: Tensor, critic: Discriminator | null) {
+    const reconstruction = model.decode(zQuantized);
+    const parts = { images, reconstruction, perceptual: perceptual ?? undefined, discriminator: critic ?? undefined };
+    return { ...reconstructionLoss(parts, weights), reconstruction };
   }
-
-  /** The discriminator's own pass, on the reconstructions that the decoder just made. */
-  const judge = (critic: Discriminator, images: Tensor, reconstruction: Tensor) =>
+  const criticPass = (critic: Discriminator, images: Tensor, reconstruction: Tensor) =>
     finiteGradients(
       criticParams,
       () => discriminatorLoss({ discriminator: critic, lecam, images, reconstruction }),
       ({ loss }) => ({ discriminator: loss }),
     );
 
-  return { model, steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+  async function step() {
+    using _ = tensorScope();
+    const { images } = data.next();
+    const critic = state.done >= criticStart ? discriminator : null;
+    const { zQuantized } = noGrad(() => model.encode(images));
+    const decoder = await finiteGradients(
+      params,
+      () => decoderLoss(images, zQuantized, critic),
+      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, perceptual: terms.perceptualLoss, gan: terms.ganLoss }),
+    );
+    const judged = critic && (await criticPass(critic, images, decoder.value.reconstruction));
+    const lr = learningRate(state.done);
+    optimizer.step(decoder.grads, { lr, norm: decoder.norm }); // after both passes turned out finite
+    if (judged) {
+      criticOptimizer.step(judged.grads, { norm: judged.norm });
+      lecam.update(judged.value.realLogits, judged.value.fakeLogits);
+    }
+    state.done++;
+    return { ...decoder.report, ...discriminatorOf(judged), ...decibels(decoder.report.mse), learningRate: lr };
+  }
+
+  return { model, steps, batchSize, state, step };
 }
+
+const discriminatorOf = (judged: { report: { discriminator: number } } | null): { discriminator?: number } =>
+  judged ? { discriminator: judged.report.discriminator } : {};
+
+export const finetune = defineStage({
+  name: 'finetune',
+  about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
+  settings: finetuneSettings,
+
+  async start(run, settings) {
+    const [warm, teacher] = [run.model(warmup), run.model(teacherStage)];
+    await run.expectMadeWith(warmup, { teacher });
+    const { perceptual, adversarial } = settings.weights;
+    const rng = run.rng(2);
+    const model = withPixelDecoder(warm, teacher, settings.sharpness);
+    const training = trainFinetune(
+      settings,
+      model,
+      await run.batches(model.config.imageSize, settings.batchSize, 3),
+      rng,
+      perceptual > 0 ? mobileNetLoss(run.trunk) : null,
+      adversarial > 0 ? new SmallDiscriminator(rng) : null,
+    );
+    return { training, stored: { model: model.config }, madeWith: { warmup: warm, teacher } };
+  },
+
+  load: loadTiTok,
+  evaluate: evaluatePixels,
+  draw: (run, model) => drawPixels('finetune', run, model),
+});

@@ -1,5 +1,6 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
-import { type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import type { z } from 'zod';
+import { Rng, tensorScope } from '../core/index.ts';
 import {
   createGenerator,
   dropLabels,
@@ -7,49 +8,70 @@ import {
   type GeneratorConfig,
   inputSequence,
   laptopGenerators,
+  laptopSampling,
   maskedAccuracy,
   maskedTokenLoss,
   maskId,
   maskTokens,
-  type Schedule,
+  type SamplingOptions,
+  schedules,
 } from '../maskgit/index.ts';
-import { AdamW, cosineSchedule, Ema, finiteGradients, stateDict } from '../nn/index.ts';
-import { type Training, TrainingState } from './training.ts';
+import { AdamW, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import { drawSamples, evaluateSamples } from './samples.ts';
+import { betas, count, flag, fraction, group, internal, oneOf, positive, weight } from './settings.ts';
+import { defineStage } from './stage.ts';
+import { TokenBatches } from './token-batches.ts';
+import { learningRateOf, type Training, TrainingState } from './training.ts';
 
-export interface GeneratorSettings {
-  readonly generator: GeneratorConfig;
-  readonly steps: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  readonly warmupSteps: number;
-  readonly betas: readonly [number, number];
-  readonly weightDecay: number;
-  readonly maxNorm: number;
-  readonly labelSmoothing: number;
-  /** How much a token counts that the generator was shown. */
-  readonly unmaskedWeight: number;
-  /** Share of the samples trained without their class, which guidance needs. */
-  readonly labelDrop: number;
-  readonly emaDecay: number;
-  readonly schedule: Schedule;
-}
+const { tiny } = laptopGenerators;
+const maskingSchedules = Object.keys(schedules) as (keyof typeof schedules)[];
+
+/** How pictures are sampled. After 1,000 updates a weak pull is best: FD 39 at guidance 2 and temperature 3, 42 at 4.5 and 4. */
+export const samplingSettings = group({
+  steps: count(laptopSampling.tiny.steps, 'rounds of filling in tokens'),
+  guidance: oneOf(
+    ['constant', 'linear', 'power-cosine'],
+    laptopSampling.tiny.guidance,
+    'how guidance grows over the rounds',
+  ),
+  guidanceScale: weight(laptopSampling.tiny.guidanceScale, 'strength of classifier-free guidance'),
+  guidancePower: weight(3, 'exponent of power-cosine guidance'),
+  randomizeTemperature: weight(laptopSampling.tiny.randomizeTemperature, 'noise in the choice of tokens to keep'),
+  annealing: flag(laptopSampling.tiny.annealing, 'logits are divided by a temperature that falls over the rounds'),
+  schedule: oneOf(maskingSchedules, 'arccos', 'how many tokens are still masked after each round'),
+});
 
 /** For the tokens of some 6,500 emoji and their mirror images; figures of a whole run are in the README. */
-export const generatorDefaults: GeneratorSettings = {
-  generator: laptopGenerators.tiny,
-  steps: 1000,
-  batchSize: 32,
-  learningRate: 1.5e-3,
-  warmupSteps: 50,
-  betas: [0.9, 0.96], // arXiv:2406.07550, as all below but the average
-  weightDecay: 0.03,
-  maxNorm: 1,
-  labelSmoothing: 0.1,
-  unmaskedWeight: 0.1,
-  labelDrop: 0.1,
-  emaDecay: 0.995, // published 0.999, for half a million steps
-  schedule: 'arccos',
-};
+export const generatorSettings = group({
+  generator: group({
+    architecture: oneOf(['bert', 'uvit'], tiny.architecture, 'post-norm ImageBert, or U-ViT with long skips'),
+    codebookSize: internal(count(tiny.codebookSize, "the tokenizer's")),
+    latentTokens: internal(count(tiny.latentTokens, "the tokenizer's")),
+    classes: internal(count(tiny.classes, "the dataset's")),
+    width: count(tiny.width, 'width of the transformer'),
+    layers: count(tiny.layers, 'transformer blocks'),
+    heads: count(tiny.heads, 'attention heads; a divisor of the width'),
+    mlpWidth: count(tiny.mlpWidth, 'width of the MLPs'),
+    dropout: fraction(tiny.dropout, 'of hidden states'),
+    attentionDropout: fraction(tiny.attentionDropout, 'of attention probabilities'),
+    initializerRange: weight(tiny.initializerRange, 'standard deviation of the weights at the start, as published'),
+  }),
+  steps: count(1000, 'updates', { least: 0 }),
+  batchSize: count(32, 'token rows per update'),
+  learningRate: positive(1.5e-3, 'at the top of the cosine'),
+  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  betas: betas([0.9, 0.96], "of AdamW's averages; arXiv:2406.07550"),
+  weightDecay: weight(0.03, 'on matrices; arXiv:2406.07550'),
+  maxNorm: positive(1, 'gradients are clipped to this norm'),
+  labelSmoothing: fraction(0.1, 'of the cross-entropy; arXiv:2406.07550'),
+  unmaskedWeight: weight(0.1, 'of tokens that the generator was shown, in the loss; arXiv:2406.07550'),
+  labelDrop: fraction(0.1, 'of samples trained without their class, which guidance needs; arXiv:2406.07550'),
+  emaDecay: fraction(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
+  schedule: oneOf(maskingSchedules, 'arccos', 'how many tokens are masked, as published'),
+  sampling: samplingSettings,
+});
+export type GeneratorSettings = z.output<typeof generatorSettings>;
 
 /** Token rows and classes in a seeded order whose position can be saved. */
 export interface TokenSource {
@@ -58,25 +80,20 @@ export interface TokenSource {
   state: unknown;
 }
 
-export interface GeneratorTraining extends Training {
-  readonly generator: Generator;
-  /** Sample with its weights: `ema.evaluate(() => …)`. */
-  readonly ema: Ema;
-}
-
-export function trainGenerator(settings: GeneratorSettings, data: TokenSource, rng: Rng): GeneratorTraining {
+export function trainGenerator(
+  settings: Omit<GeneratorSettings, 'sampling'>,
+  data: TokenSource,
+  rng: Rng,
+): Training<Generator> & { readonly ema: Ema } {
+  // model
   const config = settings.generator;
   const generator = createGenerator(config, rng);
   const params = stateDict(generator);
-  const { betas, weightDecay, maxNorm, steps } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
   const ema = new Ema(params, { decay: settings.emaDecay });
-  const rate = cosineSchedule({
-    lr: settings.learningRate,
-    warmupSteps: settings.warmupSteps,
-    totalSteps: steps,
-    endLr: 0.05 * settings.learningRate,
-  });
+
+  // optimizer
+  const optimizer = new AdamW({ params, ...settings });
+  const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: generator },
     optimizers: { model: optimizer },
@@ -91,18 +108,62 @@ export function trainGenerator(settings: GeneratorSettings, data: TokenSource, r
     const masked = maskTokens(tokens, draws, maskId(config), settings.schedule);
     const shown = dropLabels(config, labels, rng.uniforms(labels.length), settings.labelDrop);
     const sequence = inputSequence(config, masked.tokens, shown);
-    const forward = () => {
-      const logits = generator.forward(sequence, rng); // dropout on
-      return { loss: maskedTokenLoss(logits, tokens, masked.masks, settings), logits };
-    };
-    const terms = ({ loss }: { loss: Tensor }) => ({ loss });
-    const { value, grads, norm, report } = await finiteGradients(params, forward, terms, rng);
-    optimizer.step(grads, { lr: rate(state.done), norm });
+    const { value, grads, norm, report } = await finiteGradients(
+      params,
+      () => {
+        const logits = generator.forward(sequence, rng); // dropout on
+        return { loss: maskedTokenLoss(logits, tokens, masked.masks, settings), logits };
+      },
+      ({ loss }) => ({ loss }),
+      rng,
+    );
+    const lr = learningRate(state.done);
+    optimizer.step(grads, { lr, norm });
     ema.update();
     state.done++;
     const accuracy = await maskedAccuracy(value.logits, tokens, masked.masks);
-    return { ...report, accuracy, learningRate: rate(state.done - 1) };
+    return { ...report, accuracy, learningRate: lr };
   }
 
-  return { generator, ema, steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+  return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
+
+/** A trained generator, the classes that it knows, and how to sample from it. */
+export interface TrainedGenerator {
+  readonly generator: Generator;
+  readonly classes: readonly string[];
+  readonly sampling: SamplingOptions;
+}
+
+export const generator = defineStage({
+  name: 'generator',
+  about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
+  settings: generatorSettings,
+
+  async start(run, { sampling, ...settings }) {
+    const tokenizer = run.pixelTokenizer();
+    const { imageSize, latentTokens, codebookSize } = tokenizer.config;
+    const dataset = await run.dataset(imageSize);
+    const { classes } = dataset;
+    const config = { ...settings.generator, latentTokens, codebookSize, classes: classes.length };
+    const { batchSize, steps } = settings;
+    const data = await TokenBatches.encode(tokenizer, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
+    const { model, ...training } = trainGenerator({ ...settings, generator: config }, data, run.rng(4));
+    return {
+      training: { ...training, model: { generator: model, classes, sampling } },
+      stored: { generator: config, classes: [...classes] },
+      madeWith: { tokenizer },
+    };
+  },
+
+  /** The generator with its averaged weights. */
+  load({ settings, groups, source }): TrainedGenerator {
+    const generator = createGenerator(settings['generator'] as GeneratorConfig, new Rng(0));
+    loadStateDict(generator, groups['ema.model'] ?? {}, { source });
+    const [classes, sampling] = [settings['classes'] as string[], settings['sampling'] as SamplingOptions];
+    return { generator, classes, sampling };
+  },
+
+  evaluate: evaluateSamples,
+  draw: drawSamples,
+});

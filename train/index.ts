@@ -1,18 +1,11 @@
-/** Training: one file per stage, the loop, run folders and presets. */
-export * from './coded-batches.ts';
-export * from './datasets.ts';
-export * from './evaluate.ts';
-export * from './finetune.ts';
-export * from './generator.ts';
-export * from './loop.ts';
-export * from './pictures.ts';
-export * from './presets.ts';
-export * from './run.ts';
-export * from './samples.ts';
-export * from './single.ts';
-export * from './stages.ts';
-export * from './teacher.ts';
-export * from './token-batches.ts';
-export * from './training.ts';
-export * from './views.ts';
-export * from './warmup.ts';
+/**
+ * Training: one file per stage, the loop, runs, and what trained models are for.
+ *
+ * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate.
+ */
+export * from './browser.ts';
+export { loadDataset, withHeldOut } from './datasets.ts';
+export { classIndex, type GenerateOptions, generate, type Reconstructed, reconstruct, tokenize } from './generate.ts';
+export { drawReconstructions, picturesOf } from './pictures.ts';
+export { fingerprint, openRun, Run, type RunOptions, type StageRow } from './run.ts';
+export { loadTokenizerFile } from './tokenizer-file.ts';

@@ -1,40 +1,38 @@
-/** Tensors as pictures. */
+/** Held-out images and what models make of them, as a picture. */
 import { concat, noGrad, type Tensor, tidy } from '../core/index.ts';
-import { imageGrid, imagesOf, type RgbImage, writePng } from '../data/index.ts';
-import { imagesOf as heldOut } from './evaluate.ts';
-import type { Session } from './stages.ts';
+import { batchOf, type ImageSet, imageGrid, imagesOf, type RgbImage, writePng } from '../data/index.ts';
 
-const SHOWN = 10; // held-out images in pictures
-
-/** Images of a batch [n, 3, height, width] in 0..1 (clamped), for grids and files. */
+/** Pictures of a batch [n, 3, height, width] in 0..1 (clamped), for grids and files. */
 export async function picturesOf(images: Tensor): Promise<RgbImage[]> {
   return imagesOf(Float32Array.from(await images.data()), images.shape);
 }
 
-/** Held-out images beside what each model makes of them, a row per model. */
-export async function writeReconstructions(
+/**
+ * Writes a PNG: held-out images in the first row, what each model makes of them in a row of its own.
+ *
+ * @param models  row label → images [n, 3, size, size] to images
+ */
+export async function drawReconstructions(
   path: string,
-  session: Session,
+  set: ImageSet,
   models: Readonly<Record<string, (images: Tensor) => Tensor>>,
-  columns = SHOWN,
+  columns = 10,
 ): Promise<void> {
-  const images = shownImages(session, columns);
+  const images = spread(set, columns);
   const all = noGrad(() => tidy(() => concat([images, ...Object.values(models).map((f) => tidy(() => f(images)))])));
-  await writePng(
-    path,
-    imageGrid(await picturesOf(all), images.shape[0], { rowLabels: ['input', ...Object.keys(models)] }),
-  );
-  images.dispose();
-  all.dispose();
+  const rowLabels = ['input', ...Object.keys(models)];
+  await writePng(path, imageGrid(await picturesOf(all), images.shape[0], { rowLabels }));
+  for (const t of [images, all]) t.dispose();
 }
 
-/** The same held-out images every time, spread over the set. */
-function shownImages({ dataset }: Session, count: number): Tensor {
-  const { validation, size } = dataset;
-  const shown = Math.min(count, validation.count);
-  const step = Math.floor(validation.count / shown);
-  const picked = Array.from({ length: shown }, (_, i) => heldOut(validation, size, i * step, 1));
-  const all = tidy(() => concat(picked));
-  for (const t of picked) t.dispose();
-  return all;
+/** The same images every time, spread over the set. */
+function spread(set: ImageSet, count: number): Tensor {
+  const shown = Math.min(count, set.count);
+  const step = Math.floor(set.count / shown);
+  const { images, labels } = batchOf(
+    set,
+    Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false })),
+  );
+  labels.dispose();
+  return images;
 }

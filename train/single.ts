@@ -1,92 +1,110 @@
-/** The single-stage recipe: TiTok from pixels, without a teacher. Kept so that the paper's claim for two stages can be checked. */
-import { expectOption, type Rng, tensorScope } from '../core/index.ts';
-import { AdamW, cosineSchedule, EmaCodebook, finiteGradients, pick, stateDict } from '../nn/index.ts';
-import type { PerceptualLoss } from '../titok/index.ts';
+/** One stage instead of two: TiTok from pixels, without a teacher. For checking the paper's claim that two are better. */
+import type { z } from 'zod';
+import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { AdamW, finiteGradients, stateDict } from '../nn/index.ts';
 import {
   decibels,
   laptopSingleStage,
+  mobileNetLoss,
+  type PerceptualLoss,
   presets,
-  type ReconstructionWeights,
   reconstructionLoss,
   TiTok,
 } from '../titok/index.ts';
-import { startCodebook } from './codebook-start.ts';
-import { type BatchSource, type Training, TrainingState } from './training.ts';
-import { type WarmupSettings, warmupDefaults } from './warmup.ts';
+import { CodebookTraining } from './codebook.ts';
+import { reconstructionWeights, titokSettings } from './model-settings.ts';
+import { betas, count, fraction, group, oneOf, positive, weight } from './settings.ts';
+import { defineStage } from './stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
-export interface SingleSettings extends Omit<WarmupSettings, 'weights'> {
-  readonly weights: ReconstructionWeights;
-}
+/** As stage 1, so that both can be compared at equal time; 13.3 dB after 2,134 steps. */
+export const singleSettings = group({
+  model: titokSettings(presets.tiny, 'pixels'),
+  steps: count(2000, 'updates', { least: 0 }),
+  scheduleSteps: count(2000, 'length of the cosine, where a run is cut short on purpose'),
+  batchSize: count(16, 'images per update'),
+  learningRate: positive(2e-3, 'at the top of the cosine'),
+  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  betas: betas([0.9, 0.99], "of AdamW's averages"),
+  weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
+  maxNorm: positive(1, 'gradients are clipped to this norm'),
+  weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
+  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
+  continuousSteps: count(300, 'updates without quantization', { least: 0 }),
+});
+export type SingleSettings = z.output<typeof singleSettings>;
 
-/** As stage 1, so that the two can be compared at equal time; 13.3 dB after 2,134 steps. */
-export const singleDefaults: SingleSettings = {
-  ...warmupDefaults,
-  model: { ...presets.tiny, head: 'pixels' },
-  weights: laptopSingleStage,
-};
-
-export interface SingleTraining extends Training {
-  readonly model: TiTok;
-}
-
+/** @param perceptual  one number from two batches of images, or null for none */
 export function trainSingle(
   settings: SingleSettings,
-  data: BatchSource,
+  data: ImageSource,
   rng: Rng,
   perceptual: PerceptualLoss | null = null,
-): SingleTraining {
+): Training<TiTok> {
+  // model
   const { head, quantizeMode } = settings.model;
-  expectOption(head === 'pixels', 'single stage, model.head', "'pixels'", head, 'trainWarmup learns from a teacher.');
-  expectOption(quantizeMode === 'vq', 'single stage, model.quantizeMode', "'vq'", quantizeMode);
+  expectOption(head === 'pixels', 'single, model.head', "'pixels'", head, 'The stage `warmup` learns from a teacher.');
+  expectOption(quantizeMode === 'vq', 'single, model.quantizeMode', "'vq'", quantizeMode);
   const model = new TiTok(settings.model, rng);
-  const quantizer = model.quantize!;
-  const averaged = settings.codebook === 'average';
-  const params = pick(stateDict(model), (name) => !averaged || !name.startsWith('quantize.'));
-  const { betas, weightDecay, maxNorm, steps } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
-  const rate = cosineSchedule({
-    lr: settings.learningRate,
-    warmupSteps: settings.warmupSteps,
-    totalSteps: settings.scheduleSteps,
-    endLr: 0.05 * settings.learningRate,
-  });
-  const codebook = new EmaCodebook(quantizer);
+  const codebook = new CodebookTraining(model.quantize!, settings, rng);
+
+  // optimizer
+  const params = codebook.optimized(stateDict(model));
+  const optimizer = new AdamW({ params, ...settings });
+  const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model, codebook },
+    models: { model, codebook: codebook.averages },
     optimizers: { model: optimizer },
     streams: { data, rng },
   });
 
-  async function step() {
-    const isQuantized = state.done >= settings.continuousSteps;
-    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
-      await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
-    }
-    using _ = tensorScope();
-    const { images } = data.next();
-    const forward = () => {
-      const z = model.encodeLatents(images);
-      const quantized = isQuantized ? model.quantizeLatents(z) : undefined;
-      const reconstruction = model.decode(quantized?.zQuantized ?? model.continuous(z));
-      const quantizerLoss = averaged ? quantized?.commitmentLoss : quantized?.quantizerLoss;
-      const parts = {
-        images,
-        reconstruction,
-        ...(quantizerLoss && { quantizerLoss }),
-        perceptual: perceptual ?? undefined,
-      };
-      return { ...reconstructionLoss(parts, settings.weights), z, indices: quantized?.indices };
+  // loss
+  function loss(images: Tensor) {
+    const z = model.encodeLatents(images); // [batch, C, 1, K]
+    const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
+    const reconstruction = model.decode(quantized?.zQuantized ?? model.continuous(z));
+    const parts = {
+      images,
+      reconstruction,
+      perceptual: perceptual ?? undefined,
+      ...(quantized && { quantizerLoss: codebook.lossOf(quantized) }),
     };
-    const { value, grads, norm, report } = await finiteGradients(params, forward, (terms) => ({
-      loss: terms.loss,
-      mse: terms.l2Loss,
-      commitment: terms.quantizerLoss,
-    }));
-    optimizer.step(grads, { lr: rate(state.done), norm });
-    if (averaged && value.indices) codebook.update(value.z, value.indices, rng);
-    state.done++;
-    return { ...report, ...decibels(report.mse), learningRate: rate(state.done - 1) };
+    return { ...reconstructionLoss(parts, settings.weights), z, indices: quantized?.indices };
   }
 
-  return { model, steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+  async function step() {
+    await codebook.start(state.done, () => model.encodeLatents(data.next().images));
+    using _ = tensorScope();
+    const { images } = data.next();
+    const { value, grads, norm, report } = await finiteGradients(
+      params,
+      () => loss(images),
+      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
+    );
+    const lr = learningRate(state.done);
+    optimizer.step(grads, { lr, norm });
+    codebook.update(value.z, value.indices);
+    state.done++;
+    return { ...report, ...decibels(report.mse), learningRate: lr };
+  }
+
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
+
+export const single = defineStage({
+  name: 'single',
+  about: 'TiTok from pixels in one stage, without a teacher',
+  settings: singleSettings,
+
+  async start(run, settings) {
+    const data = await run.batches(settings.model.imageSize, settings.batchSize, 4);
+    const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;
+    return { training: trainSingle(settings, data, run.rng(3), perceptual) };
+  },
+
+  load: loadTiTok,
+  evaluate: evaluatePixels,
+  draw: (run, model) => drawPixels('single', run, model),
+});

@@ -1,16 +1,7 @@
-/** Stage 0: a teacher, that is a 2-D tokenizer whose codes stage 1 learns to predict. */
-import { concat, type Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
-import {
-  AdamW,
-  cosineSchedule,
-  EmaCodebook,
-  finiteGradients,
-  loadStateDict,
-  pick,
-  type StateValue,
-  stateDict,
-} from '../nn/index.ts';
-import type { PixelDecoderConfig } from '../titok/index.ts';
+/** Stage 0: a 2-D tokenizer of images, whose codes stage 1 learns to predict. */
+import { z } from 'zod';
+import { concat, Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
+import { AdamW, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
 import {
   type AnyTeacher,
   createTeacher,
@@ -18,111 +9,157 @@ import {
   LeanTeacher,
   leanTeacher,
   leanTeacherWeights,
-  type ReconstructionWeights,
+  type PixelDecoderConfig,
+  publishedVqgan,
   reconstructionLoss,
   startFromPca,
+  type VqganConfig,
 } from '../titok/index.ts';
-import { startCodebook } from './codebook-start.ts';
-import { type BatchSource, type Training, TrainingState } from './training.ts';
+import { CodebookTraining } from './codebook.ts';
+import { reconstructionWeights } from './model-settings.ts';
+import { betas, count, counts, flag, fraction, group, oneOf, positive, text, weight } from './settings.ts';
+import { defineStage } from './stage.ts';
+import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
-export interface TeacherSettings {
-  readonly teacher: PixelDecoderConfig;
-  readonly steps: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  /** Updates in which the rate rises from 0. */
-  readonly warmupSteps: number;
-  readonly betas: readonly [number, number];
-  readonly weightDecay: number;
-  readonly maxNorm: number;
-  readonly weights: ReconstructionWeights;
-  /** The codebook follows its latents by moving averages, or is trained by gradient as published. */
-  readonly codebook: 'average' | 'gradient';
-  /** Updates without quantization, after which the codebook starts from k-means. 0: quantize from the start. */
-  readonly continuousSteps: number;
-  /** Start the linear path from the principal components of patches (lean teacher only). */
-  readonly pcaStart: boolean;
-}
-
-/** Measured at 32 pixels on two cores: 21.7 dB after 750 steps of 16 emoji. */
-export const teacherDefaults: TeacherSettings = {
-  teacher: leanTeacher,
-  steps: 750,
-  batchSize: 16, // more, smaller steps: batch 8 and 32 were worse at equal time
-  learningRate: 1e-3,
-  warmupSteps: 50,
-  betas: [0.9, 0.99],
-  weightDecay: 1e-4, // as the tokenizer's, arXiv:2406.07550
-  maxNorm: 1,
-  weights: leanTeacherWeights,
-  codebook: 'average', // all 512 codes stay in use; by gradient a few dozen
-  continuousSteps: 8, // the PCA start is good at once; the codes only need to see where latents lie
-  pcaStart: true, // without it everything turns orange or blue
+/** The published teacher at the width that trains on a laptop: one code for each 4 × 4 pixels. */
+const laptopVqgan: VqganConfig = {
+  kind: 'vqgan',
+  hiddenChannels: 32,
+  channelMult: [1, 2, 4],
+  resBlocks: 2,
+  zChannels: 16,
+  codebookSize: 512,
 };
 
-export interface TeacherTraining extends Training {
-  readonly teacher: AnyTeacher;
-}
+/** What --teacher may say: starting points for the settings under `teacher`. */
+export const teacherConfigs = {
+  lean: leanTeacher,
+  vqgan: laptopVqgan,
+  published: publishedVqgan,
+} as const satisfies Record<string, PixelDecoderConfig>;
+
+const { stem, resBlocks, dim, codebookSize } = leanTeacher;
+
+export const teacherSettings = group({
+  imageSize: count(32, 'width and height of the images, pixels'),
+  teacher: z
+    .discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('lean'),
+        stem: counts(stem, 'widths of the stride-2 convolutions: each halves the side'),
+        resBlocks: count(resBlocks, 'residual blocks on each side', { least: 0 }),
+        dim: count(dim, 'numbers per code'),
+        codebookSize: count(codebookSize, 'codes'),
+      }),
+      z.strictObject({
+        kind: z.literal('vqgan'),
+        hiddenChannels: count(laptopVqgan.hiddenChannels, 'channels at full resolution'),
+        channelMult: counts(laptopVqgan.channelMult, 'width of each level, in hiddenChannels'),
+        resBlocks: count(laptopVqgan.resBlocks, 'residual blocks per level', { least: 0 }),
+        zChannels: count(laptopVqgan.zChannels, 'numbers per code'),
+        codebookSize: count(laptopVqgan.codebookSize, 'codes'),
+      }),
+    ])
+    .prefault({ kind: 'lean' }),
+  steps: count(750, 'updates', { least: 0 }),
+  batchSize: count(16, 'images per update; 8 and 32 were worse at equal time'),
+  learningRate: positive(1e-3, 'at the top of the cosine'),
+  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  betas: betas([0.9, 0.99], "of AdamW's averages"),
+  weightDecay: weight(1e-4, "as the tokenizer's, arXiv:2406.07550"),
+  maxNorm: positive(1, 'gradients are clipped to this norm'),
+  weights: reconstructionWeights(leanTeacherWeights, ['l2', 'l1', 'gradient', 'quantizer']),
+  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all 512 codes in use, the gradient a few dozen'),
+  continuousSteps: count(8, 'updates without quantization: the PCA start is good at once', { least: 0 }),
+  weightsFrom: text('safetensors to start from, such as the published teacher'),
+  pcaStart: flag(true, 'start the linear path from principal components; without it all turns orange or blue'),
+});
+export type TeacherSettings = z.output<typeof teacherSettings>;
 
 /** @param weights  to start from, such as the published ones, instead of random numbers or principal components */
 export async function trainTeacher(
   settings: TeacherSettings,
-  data: BatchSource,
+  data: ImageSource,
   rng: Rng,
   weights?: Readonly<Record<string, StateValue>>,
-): Promise<TeacherTraining> {
+): Promise<Training<AnyTeacher>> {
+  // model
   const teacher = createTeacher(settings.teacher, rng);
   if (weights) loadStateDict(teacher, weights, { source: 'teacher weights' });
-  const averaged = settings.codebook === 'average';
-  const params = pick(stateDict(teacher), (name) => !averaged || !name.startsWith('quantize.'));
-  const { betas, weightDecay, maxNorm } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
-  const rate = cosineSchedule({
-    lr: settings.learningRate,
-    warmupSteps: settings.warmupSteps,
-    totalSteps: settings.steps,
-    endLr: 0.05 * settings.learningRate,
+  const codebook = new CodebookTraining(teacher.quantize, settings, rng);
+
+  // optimizer
+  const params = codebook.optimized(stateDict(teacher));
+  const optimizer = new AdamW({ params, ...settings });
+  const learningRate = learningRateOf(settings);
+  const state = new TrainingState({
+    models: { model: teacher, codebook: codebook.averages },
+    optimizers: { model: optimizer },
+    streams: { data, rng },
   });
-  const codebook = new EmaCodebook(teacher.quantize);
-  const models = { model: teacher, codebook };
-  const state = new TrainingState({ models, optimizers: { model: optimizer }, streams: { data, rng } });
 
   if (settings.pcaStart && !weights && teacher instanceof LeanTeacher) {
     using _ = tensorScope();
     await startFromPca(teacher, concat(Array.from({ length: 32 }, () => data.next().images)));
   }
 
-  /** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
-  const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
-
-  async function step() {
-    const isQuantized = state.done >= settings.continuousSteps;
-    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
-      await startCodebook(codebook, teacher.quantize, rng, () => inARow(teacher.encoder.forward(data.next().images)));
+  // loss
+  function loss(images: Tensor) {
+    if (!codebook.isQuantized(state.done)) {
+      const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
+      return reconstructionLoss({ images, reconstruction }, settings.weights);
     }
-    using _ = tensorScope();
-    const { images } = data.next();
-    const forward = () => {
-      if (!isQuantized) {
-        const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
-        return reconstructionLoss({ images, reconstruction }, settings.weights);
-      }
-      const { reconstruction, latents, codes, commitmentLoss, quantizerLoss } = teacher.forward(images);
-      const parts = { images, reconstruction, quantizerLoss: averaged ? commitmentLoss : quantizerLoss };
-      return { ...reconstructionLoss(parts, settings.weights), latents, codes };
-    };
-    const { value, grads, norm, report } = await finiteGradients(params, forward, (terms) => ({
-      loss: terms.loss,
-      mse: terms.l2Loss,
-      commitment: terms.quantizerLoss,
-    }));
-    optimizer.step(grads, { lr: rate(state.done), norm });
-    if (averaged && 'latents' in value) {
-      codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0], 1, -1]), rng);
-    }
-    state.done++;
-    return { ...report, ...decibels(report.mse), learningRate: rate(state.done - 1) };
+    const { reconstruction, latents, codes, ...quantized } = teacher.forward(images);
+    const parts = { images, reconstruction, quantizerLoss: codebook.lossOf(quantized) };
+    return { ...reconstructionLoss(parts, settings.weights), latents, codes };
   }
 
-  return { teacher, steps: settings.steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+  async function step() {
+    await codebook.start(state.done, () => inARow(teacher.encoder.forward(data.next().images)));
+    using _ = tensorScope();
+    const { images } = data.next();
+    const { value, grads, norm, report } = await finiteGradients(
+      params,
+      () => loss(images),
+      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
+    );
+    const lr = learningRate(state.done);
+    optimizer.step(grads, { lr, norm });
+    if ('latents' in value) codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0], 1, -1]));
+    state.done++;
+    return { ...report, ...decibels(report.mse), learningRate: lr };
+  }
+
+  return { model: teacher, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
+
+/** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
+const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
+
+export const teacher = defineStage({
+  name: 'teacher',
+  about: 'stage 0: the 2-D tokenizer whose codes stage 1 predicts',
+  settings: teacherSettings,
+
+  async start(run, settings) {
+    const data = await run.batches(settings.imageSize, settings.batchSize, 1);
+    const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
+    return { training: await trainTeacher(settings, data, run.rng(0), weights) };
+  },
+
+  load({ settings, groups, source }) {
+    const teacher = createTeacher(settings['teacher'] as PixelDecoderConfig, new Rng(0));
+    loadStateDict(teacher, groups['model'] ?? {}, { source });
+    return teacher;
+  },
+
+  evaluate: (run, teacher) =>
+    run.evaluateReconstruction(teacher.codebook.shape[0], (images) => {
+      const { reconstruction, codes } = teacher.forward(images);
+      return { reconstruction, codes };
+    }),
+
+  draw: (run, teacher) =>
+    run.drawReconstructions('teacher.png', { teacher: (images) => teacher.forward(images).reconstruction }),
+});

@@ -1,6 +1,6 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
 import { DataError, Rng, type RngState } from '../core/index.ts';
-import type { ImageDataset } from '../data/index.ts';
+import type { ImageDataset } from '../data/browser.ts';
 import type { TiTok } from '../titok/index.ts';
 import type { TokenSource } from './generator.ts';
 import { encodeViews, viewsOf } from './views.ts';
@@ -45,10 +45,11 @@ export class TokenBatches implements TokenSource {
     batchSize: number,
     seed: number,
     limit = Infinity,
+    notify?: (message: string) => void,
   ): Promise<TokenBatches> {
     const views = viewsOf(dataset);
     const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]);
-    const tokens = await encodeViews(dataset, chosen, (images) => model.encode(images).indices);
+    const tokens = await encodeViews(dataset, chosen, (images) => model.encode(images).indices, notify);
     const labels = Int32Array.from(chosen, ({ index }) => dataset.train.labels[index]);
     return new TokenBatches(tokens, labels, batchSize, seed);
   }

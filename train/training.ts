@@ -1,43 +1,54 @@
-/**
- * What a training recipe hands to whoever drives it. A recipe builds its model and optimizer and returns a Training;
- * the loop around it (progress, logs, pictures, checkpoints, Ctrl-C) belongs to the caller and is the same for all.
- */
-import { CheckpointError, type Rng, type Tensor } from '../core/index.ts';
-import type { Ema } from '../nn/index.ts';
-import { type AdamW, loadStateDict, type StateDict, type StateValue, stateDict } from '../nn/index.ts';
+/** A training: one `step()`, and the state that a checkpoint needs. Whoever holds it owns the loop. */
+import { CheckpointError, type Tensor } from '../core/index.ts';
+import {
+  type AdamW,
+  cosineSchedule,
+  type Ema,
+  loadStateDict,
+  type StateDict,
+  type StateValue,
+  stateDict,
+} from '../nn/index.ts';
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
 /** Loss terms and other figures of one update, by name; `loss` is the total. */
 export type StepReport = { readonly loss: number } & Readonly<Record<string, number>>;
 
 /** Batches in a seeded order whose position can be saved. */
-export interface BatchSource {
-  /** images [batch, 3, size, size] in 0..1; labels int32 [batch] */
-  next(): { images: Tensor; labels: Tensor };
+export interface ImageSource {
+  /** images [batch, 3, size, size] in 0..1 */
+  next(): { readonly images: Tensor };
   state: unknown;
 }
 
-export interface Training {
+export interface Training<Model = object> {
+  /** Changed in place by `step`. */
+  readonly model: Model;
   /** Updates planned. */
   readonly steps: number;
-  /** Updates done. */
-  readonly done: number;
+  /** Images per update. */
+  readonly batchSize: number;
+  /** What to save so that a resumed training repeats the losses of one that never stopped. */
+  readonly state: TrainingState;
   /** One update. @throws NonFiniteError when the loss or the gradient is NaN or infinite; the model is untouched then */
   step(): Promise<StepReport>;
-  /** All that a checkpoint needs, so that going on from it repeats the losses of a run that never stopped. */
-  readonly state: TrainingState;
+  /** Moving average of the weights, if this training keeps one: evaluate and release these instead of the last weights. */
+  readonly ema?: Ema;
+  /** Runs once before the first step (skipped when the training is already finished); counts as training time. */
+  prepare?(): Promise<void>;
 }
 
-/** What changes in a training, by name. Model weights, averages, moments and streams of numbers. */
+/** The parts of a training that change, by name. */
 export interface Moving {
   readonly models: Readonly<Record<string, object>>;
   readonly optimizers: Readonly<Record<string, AdamW>>;
   readonly averages?: Readonly<Record<string, Ema>>;
-  /** Generators of random numbers and data positions: anything with a `state` that JSON can hold. */
+  /** Random generators and data positions: anything with a `state` that JSON can hold. */
   readonly streams: Readonly<Record<string, { state: unknown }>>;
 }
 
-/** Gathers a training's moving parts for a checkpoint and puts them back. */
+/** Collects the changing parts of a training for a checkpoint and puts them back. */
 export class TrainingState {
   readonly #moving: Moving;
   /** Updates done. */
@@ -56,22 +67,24 @@ export class TrainingState {
     for (const [name, a] of Object.entries(averages)) groups[`ema.${name}`] = { ...a.state().tensors };
     return groups;
   }
+
   /** Everything that is not a tensor. */
   values(): Json {
     const { optimizers, averages = {}, streams } = this.#moving;
-    const map = (record: Readonly<Record<string, unknown>>, f: (x: never) => unknown) =>
-      Object.fromEntries(Object.entries(record).map(([name, x]) => [name, f(x as never)]));
+    const map = <T>(record: Readonly<Record<string, T>>, f: (x: T) => unknown) =>
+      Object.fromEntries(Object.entries(record).map(([name, x]) => [name, f(x)]));
     return {
       done: this.done,
-      optimizers: map(optimizers, (o: AdamW) => o.updates),
-      averages: map(averages, (a: Ema) => a.updates),
-      streams: map(streams, (s: Rng) => s.state),
+      optimizers: map(optimizers, (o) => o.updates),
+      averages: map(averages, (a) => a.updates),
+      streams: map(streams, (s) => s.state),
     } as Json;
   }
-  /** @throws CheckpointError when the values belong to another recipe */
+
+  /** @throws CheckpointError when the values belong to another kind of training */
   restore(
     groups: Readonly<Record<string, Readonly<Record<string, StateValue>>>>,
-    values: Json,
+    values: unknown,
     source = 'checkpoint',
   ): void {
     const saved = values as {
@@ -95,3 +108,15 @@ export class TrainingState {
     this.done = saved.done;
   }
 }
+
+export interface RateSettings {
+  readonly steps: number;
+  readonly scheduleSteps?: number | undefined;
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly endRate: number;
+}
+
+/** The learning rate of each update: a linear rise, then half a cosine down to `endRate` of the top. */
+export const learningRateOf = ({ steps, scheduleSteps = steps, learningRate, warmupSteps, endRate }: RateSettings) =>
+  cosineSchedule({ lr: learningRate, warmupSteps, totalSteps: scheduleSteps, endLr: endRate * learningRate });

@@ -1,122 +1,149 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
+import type { z } from 'zod';
 import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { AdamW, cosineSchedule, EmaCodebook, finiteGradients, pick, stateDict } from '../nn/index.ts';
-import type { Teacher } from '../titok/index.ts';
+import { AdamW, finiteGradients, stateDict } from '../nn/index.ts';
 import {
+  decodeArgmax,
+  decodeSoft,
   laptopWarmup,
+  patchSizeOf,
   presets,
+  proxyCrossEntropy,
+  type Teacher,
   TiTok,
-  type TiTokConfig,
-  type WarmupWeights,
-  warmupConfig,
   warmupLoss,
 } from '../titok/index.ts';
-import { startCodebook } from './codebook-start.ts';
-import { type BatchSource, type Training, TrainingState } from './training.ts';
-
-export interface WarmupSettings {
-  readonly model: TiTokConfig;
-  readonly steps: number;
-  /** Length of the cosine, when the run is cut short on purpose. */
-  readonly scheduleSteps: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  readonly warmupSteps: number;
-  readonly betas: readonly [number, number];
-  readonly weightDecay: number;
-  readonly maxNorm: number;
-  readonly weights: WarmupWeights;
-  readonly codebook: 'average' | 'gradient';
-  /** Updates without quantization, after which the codebook starts from k-means. 0: quantize from the start, as published. */
-  readonly continuousSteps: number;
-}
+import { CodebookTraining } from './codebook.ts';
+import { type CodedSource, codedBatches } from './coded-batches.ts';
+import { titokSettings } from './model-settings.ts';
+import { betas, count, fraction, group, oneOf, positive, weight } from './settings.ts';
+import { defineStage } from './stage.ts';
+import { teacher as teacherStage } from './teacher.ts';
+import { loadTiTok } from './titok-stage.ts';
+import { learningRateOf, type Training, TrainingState } from './training.ts';
 
 /** Measured at 32 pixels on two cores: cross-entropy 3.33, 16.2 dB (soft), 508 of 512 codes after 2,000 steps. */
-export const warmupDefaults: WarmupSettings = {
-  model: presets.tiny,
-  steps: 2000,
-  scheduleSteps: 2000,
-  batchSize: 16,
-  learningRate: 2e-3,
-  warmupSteps: 50,
-  betas: [0.9, 0.99], // arXiv:2406.07550, stage 1
-  weightDecay: 1e-4,
-  maxNorm: 1,
-  weights: laptopWarmup, // the embedding loss took cross-entropy from 3.98 to 3.72 at equal time
-  codebook: 'average',
-  continuousSteps: 300, // quantized at 150, with cross-entropy still 5.2, it collapsed to 11 codes
-};
+export const warmupSettings = group({
+  model: titokSettings(presets.tiny, 'proxy'),
+  steps: count(2000, 'updates', { least: 0 }),
+  scheduleSteps: count(2000, 'length of the cosine, where a run is cut short on purpose'),
+  batchSize: count(16, 'images per update'),
+  learningRate: positive(2e-3, 'at the top of the cosine'),
+  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
+  weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
+  maxNorm: positive(1, 'gradients are clipped to this norm'),
+  weights: group({
+    quantizer: weight(laptopWarmup.quantizer, "of the quantizer's loss, as published"),
+    embedding: weight(
+      laptopWarmup.embedding,
+      'of the embedding loss: cross-entropy 3.72 instead of 3.98 at equal time',
+    ),
+  }),
+  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
+  continuousSteps: count(300, 'updates without quantization; with 150 it collapsed to 11 codes', { least: 0 }),
+});
+export type WarmupSettings = z.output<typeof warmupSettings>;
 
-export interface WarmupTraining extends Training {
-  readonly model: TiTok;
-}
-
-/** Batches that may bring the teacher's codes of their images, int32 [batch, G²], so that it need not find them again. */
-export interface CodedBatchSource extends BatchSource {
-  next(): ReturnType<BatchSource['next']> & { readonly codes?: Tensor };
-}
-
-export function trainWarmup(
-  settings: WarmupSettings,
-  teacher: Teacher,
-  data: CodedBatchSource,
-  rng: Rng,
-): WarmupTraining {
+export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: CodedSource, rng: Rng): Training<TiTok> {
+  // model
   const { head, quantizeMode, proxyCodebookSize } = settings.model;
-  const teacherCodes = teacher.codebook.shape[0];
-  expectOption(head === 'proxy', 'warm-up, model.head', "'proxy'", head, 'trainSingle learns from pixels.');
-  expectOption(quantizeMode === 'vq', 'warm-up, model.quantizeMode', "'vq'", quantizeMode);
+  const codes = teacher.codebook.shape[0];
+  expectOption(head === 'proxy', 'warmup, model.head', "'proxy'", head, 'The stage `single` learns from pixels.');
+  expectOption(quantizeMode === 'vq', 'warmup, model.quantizeMode', "'vq'", quantizeMode);
   expectOption(
-    proxyCodebookSize === teacherCodes,
-    'warm-up, model.proxyCodebookSize',
-    `the ${teacherCodes} codes of the teacher`,
+    proxyCodebookSize === codes,
+    'warmup, model.proxyCodebookSize',
+    `the teacher's ${codes}`,
     proxyCodebookSize,
   );
-  const model = new TiTok(warmupConfig(settings.model), rng);
-  const quantizer = model.quantize!;
-  const averaged = settings.codebook === 'average';
-  const params = pick(stateDict(model), (name) => !averaged || !name.startsWith('quantize.'));
-  const { betas, weightDecay, maxNorm } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay, maxNorm });
-  const rate = cosineSchedule({
-    lr: settings.learningRate,
-    warmupSteps: settings.warmupSteps,
-    totalSteps: settings.scheduleSteps,
-    endLr: 0.05 * settings.learningRate,
-  });
-  const codebook = new EmaCodebook(quantizer);
+  const model = new TiTok({ ...settings.model, pixelDecoder: null }, rng);
+  const codebook = new CodebookTraining(model.quantize!, settings, rng);
+
+  // optimizer
+  const params = codebook.optimized(stateDict(model));
+  const optimizer = new AdamW({ params, ...settings });
+  const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model, codebook },
+    models: { model, codebook: codebook.averages },
     optimizers: { model: optimizer },
     streams: { data, rng },
   });
 
-  async function step() {
-    const isQuantized = state.done >= settings.continuousSteps;
-    if (state.done === settings.continuousSteps && settings.continuousSteps > 0) {
-      await startCodebook(codebook, quantizer, rng, () => model.encodeLatents(data.next().images));
-    }
-    using _ = tensorScope();
-    const { images, codes = noGrad(() => tidy(() => teacher.encode(images))) } = data.next(); // [batch, …], [batch, G²]
-    const forward = () => {
-      const z = model.encodeLatents(images); // [batch, C, 1, K]
-      const quantized = isQuantized ? model.quantizeLatents(z) : undefined;
-      const logits = model.decodeLatents(quantized?.zQuantized ?? model.continuous(z)); // [batch, V, G, G]
-      const quantizerLoss = averaged ? quantized?.commitmentLoss : quantized?.quantizerLoss;
-      const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
-      return { ...terms, z, indices: quantized?.indices };
-    };
-    const { value, grads, norm, report } = await finiteGradients(params, forward, (terms) => ({
-      loss: terms.loss,
-      crossEntropy: terms.reconstructionLoss,
-      embedding: terms.embeddingLoss,
-      commitment: terms.quantizerLoss,
-    }));
-    optimizer.step(grads, { lr: rate(state.done), norm });
-    if (averaged && value.indices) codebook.update(value.z, value.indices, rng);
-    state.done++;
-    return { ...report, learningRate: rate(state.done - 1) };
+  // loss
+  function loss(images: Tensor, codes: Tensor) {
+    const z = model.encodeLatents(images); // [batch, C, 1, K]
+    const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
+    const logits = model.decodeLatents(quantized?.zQuantized ?? model.continuous(z)); // [batch, V, G, G]
+    const quantizerLoss = quantized && codebook.lossOf(quantized);
+    const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
+    return { ...terms, z, indices: quantized?.indices };
   }
 
-  return { model, steps: settings.steps, state, step, get done() { return state.done; } }; // biome-ignore format: one thought
+  async function step() {
+    await codebook.start(state.done, () => model.encodeLatents(data.next().images));
+    using _ = tensorScope();
+    const { images, codes = noGrad(() => tidy(() => teacher.encode(images))) } = data.next(); // [batch, …], [batch, G²]
+    const { value, grads, norm, report } = await finiteGradients(
+      params,
+      () => loss(images, codes),
+      (terms) => ({
+        loss: terms.loss,
+        crossEntropy: terms.reconstructionLoss,
+        embedding: terms.embeddingLoss,
+        commitment: terms.quantizerLoss,
+      }),
+    );
+    const lr = learningRate(state.done);
+    optimizer.step(grads, { lr, norm });
+    codebook.update(value.z, value.indices);
+    state.done++;
+    return { ...report, learningRate: lr };
+  }
+
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
+
+export const warmup = defineStage({
+  name: 'warmup',
+  about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
+  settings: warmupSettings,
+
+  async start(run, settings) {
+    const teacher = run.model(teacherStage);
+    const { config } = teacher; // the decoder predicts this teacher's codes: one output for each of its patches
+    const decoder = { ...settings.model.decoder, patchSize: patchSizeOf(config) };
+    const model = { ...settings.model, decoder, proxyCodebookSize: config.codebookSize };
+    const { batchSize, steps } = settings;
+    const images = await run.batches(model.imageSize, batchSize, 2);
+    const data = codedBatches(images, await run.dataset(model.imageSize), teacher);
+    const training = trainWarmup({ ...settings, model }, teacher, data, run.rng(1));
+    const prepare = () => data.prepare(steps * batchSize, run.notify);
+    return { training: { ...training, prepare }, stored: { model }, madeWith: { teacher } };
+  },
+
+  load: loadTiTok,
+
+  async evaluate(run, model) {
+    const teacher = run.model(teacherStage);
+    const { codebookSize } = model.config;
+    const { fd: fdSoft, ...soft } = await run.evaluateReconstruction(codebookSize, (images) => {
+      const { output, indices } = model.forward(images);
+      const terms = { loss: proxyCrossEntropy(output, teacher.encode(images)) };
+      return { reconstruction: decodeSoft(teacher, output), codes: indices, terms };
+    });
+    const argmax = await run.evaluateReconstruction(codebookSize, (images) => {
+      const { output, indices } = model.forward(images);
+      return { reconstruction: decodeArgmax(teacher, output), codes: indices };
+    });
+    return { ...soft, psnrArgmax: argmax.psnr, fdSoft, fd: argmax.fd };
+  },
+
+  async draw(run, model) {
+    const teacher = run.model(teacherStage);
+    await run.drawReconstructions('warmup.png', {
+      warmup: (images) => decodeSoft(teacher, model.forward(images).output),
+    });
+  },
+});

@@ -3,15 +3,14 @@ import { noGrad, type Rng, type Tensor } from '../core/index.ts';
 import { stateDict } from '../nn/index.ts';
 import { leanTeacher, presets } from '../titok/index.ts';
 import {
-  type BatchSource,
-  type SingleSettings,
-  singleDefaults,
-  type TeacherSettings,
+  type ImageSource,
+  parseSettings,
+  single,
   type Training,
-  teacherDefaults,
+  teacher,
   trainSingle,
   trainTeacher,
-} from '../train/index.ts';
+} from '../train/browser.ts';
 import type { ModelName } from './messages.ts';
 
 export const imageSize = 32; // pixels
@@ -24,43 +23,35 @@ export interface Learner {
   look(images: Tensor): { output: Tensor; ids: Tensor | undefined };
 }
 
-type StartLearner = (steps: number, data: BatchSource, rng: Rng) => Promise<Learner>;
-export const learners: Readonly<Record<ModelName, StartLearner>> = {
-  titok,
-  teacher,
-};
+type StartLearner = (steps: number, data: ImageSource, rng: Rng) => Promise<Learner>;
+export const learners: Readonly<Record<ModelName, StartLearner>> = { titok, teacher: grid };
 
-/** As the preset `tiny`, but narrower and shallower: shapes are simpler than emoji, and a page shall show something soon. */
-const half = { width: 96, layers: 2, heads: 4 };
+/** As the preset `tiny`, but narrower and shallower: shapes are simpler than emoji, and a page should show something soon. */
+const half = { width: 96, layers: 2, heads: 4, patchSize: 8 };
 
-/**
- * A picture as 16 tokens in a row. From pixels alone that takes thousands of steps, which is why the recipes for laptops
- * let TiTok learn from a teacher first.
- */
-async function titok(steps: number, data: BatchSource, rng: Rng): Promise<Learner> {
-  const settings: SingleSettings = {
-    ...singleDefaults,
-    model: {
-      ...presets.tiny,
-      codebookSize: 256, // its k-means start is the one long pause
-      encoder: { ...half, patchSize: 8 },
-      decoder: { ...half, patchSize: 8 },
-      head: 'pixels',
+/** A picture as 16 tokens in a row. Learning them from pixels alone takes thousands of steps; the laptop recipes use a teacher. */
+async function titok(steps: number, data: ImageSource, rng: Rng): Promise<Learner> {
+  const { continuousSteps } = parseSettings(single.settings, {}, 'single');
+  const settings = parseSettings(
+    single.settings,
+    {
+      model: { ...presets.tiny, head: 'pixels', codebookSize: 256, encoder: half, decoder: half }, // k-means of more codes is a long pause
+      steps,
+      scheduleSteps: steps,
+      warmupSteps: Math.min(20, steps),
+      continuousSteps: Math.min(continuousSteps, Math.floor(steps / 3)),
     },
-    steps,
-    scheduleSteps: steps,
-    warmupSteps: Math.min(20, steps),
-    continuousSteps: Math.min(singleDefaults.continuousSteps, Math.floor(steps / 3)),
-  };
+    'titok on the page',
+  );
   const training = trainSingle(settings, data, rng);
-  const { model } = training;
+  const { model, state } = training;
   return {
     training,
     parameters: count(model),
     look: (images) =>
       noGrad(() => {
         const z = model.encodeLatents(images);
-        if (training.done <= settings.continuousSteps)
+        if (state.done <= settings.continuousSteps)
           return { output: model.decode(model.continuous(z)), ids: undefined };
         const { zQuantized, indices } = model.quantizeLatents(z);
         return { output: model.decode(zQuantized), ids: indices };
@@ -69,25 +60,29 @@ async function titok(steps: number, data: BatchSource, rng: Rng): Promise<Learne
 }
 
 /** A picture as a grid of 8 × 8 codes. Fast, because convolutions know what is beside what. */
-async function teacher(steps: number, data: BatchSource, rng: Rng): Promise<Learner> {
-  const settings: TeacherSettings = {
-    ...teacherDefaults,
-    teacher: { ...leanTeacher, codebookSize: 256 },
-    steps,
-    warmupSteps: Math.min(20, steps),
-    pcaStart: false, // from random numbers, so that there is something to see
-    continuousSteps: Math.min(100, Math.floor(steps / 3)), // random latents need longer than principal components
-  };
+async function grid(steps: number, data: ImageSource, rng: Rng): Promise<Learner> {
+  const settings = parseSettings(
+    teacher.settings,
+    {
+      teacher: { ...leanTeacher, codebookSize: 256 },
+      steps,
+      warmupSteps: Math.min(20, steps),
+      pcaStart: false, // from random numbers, so that there is something to see
+      continuousSteps: Math.min(100, Math.floor(steps / 3)), // random latents need longer than principal components
+    },
+    'teacher on the page',
+  );
   const training = await trainTeacher(settings, data, rng);
+  const { model, state } = training;
   return {
     training,
-    parameters: count(training.teacher),
+    parameters: count(model),
     look: (images) =>
       noGrad(() => {
-        const { encoder, decoder } = training.teacher;
-        if (training.done <= settings.continuousSteps)
+        const { encoder, decoder } = model;
+        if (state.done <= settings.continuousSteps)
           return { output: decoder.forward(encoder.forward(images)), ids: undefined };
-        const { reconstruction, codes } = training.teacher.forward(images);
+        const { reconstruction, codes } = model.forward(images);
         return { output: reconstruction, ids: codes };
       }),
   };

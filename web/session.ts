@@ -2,6 +2,7 @@
 import { openDevice, Rng, setDefaultDevice, tensorScope } from '../core/index.ts';
 import { batches, fromPlanes, type ImageSet, imageSet, imagesOf, inOrder, toPlanes } from '../data/browser.ts';
 import { psnr } from '../eval/index.ts';
+import { trainingLoop } from '../train/browser.ts';
 import { imageSize, type Learner, learners } from './learners.ts';
 import type { Pictures, Report, Start } from './messages.ts';
 import { drawShapes } from './shapes.ts';
@@ -22,16 +23,18 @@ export async function train(start: Start, report: (report: Report) => void, stop
   const learner = await learners[start.model](start.steps, data, rng);
   const { training, parameters } = learner;
   report({ kind: 'ready', device: device.name, threads: device.threads, parameters, pictures: learned.count });
-  while (training.done < training.steps && !stopped()) {
-    const { loss, mse } = await training.step();
-    const { done } = training;
-    report({ kind: 'step', done, loss, squaredError: mse });
-    if (done === 1 || done % picturesEvery === 0) report(await look(learner, shown));
-    await otherMessages();
+  let done = 0;
+  if (!stopped()) {
+    for await (const { step, loss, figures } of trainingLoop(training)) {
+      done = step;
+      report({ kind: 'step', done, loss, squaredError: figures['mse'] });
+      if (done === 1 || done % picturesEvery === 0) report(await look(learner, shown));
+      if (stopped()) break;
+    }
   }
-  if (training.done > 0) report(await look(learner, shown));
+  if (done > 0) report(await look(learner, shown));
   await device.close();
-  report({ kind: 'finished', done: training.done });
+  report({ kind: 'finished', done });
 }
 
 /** Pictures to learn from, and a few that are only looked at. Of a handful all are learned, and shown too. */
@@ -53,7 +56,7 @@ async function look({ look, training }: Learner, set: ImageSet): Promise<Picture
   const each = 3 * imageSize * imageSize;
   return {
     kind: 'pictures',
-    done: training.done,
+    done: training.state.done,
     originals: Array.from({ length: set.count }, (_, i) =>
       fromPlanes(set.images.subarray(i * each, (i + 1) * each), imageSize, imageSize),
     ),
@@ -65,15 +68,3 @@ async function look({ look, training }: Learner, set: ImageSet): Promise<Picture
 
 const rows = (values: readonly number[], count: number): number[][] =>
   Array.from({ length: count }, (_, i) => values.slice((i * values.length) / count, ((i + 1) * values.length) / count));
-
-/** Lets a message such as `stop` in: awaiting a synchronous device does not go through the event loop. */
-function otherMessages(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
-}

@@ -2,7 +2,7 @@
 import { noGrad, Rng, tidy } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { createTeacher, presets, publishedVqgan, TiTok } from '../../titok/index.ts';
-import { type TeacherSettings, teacherDefaults, trainTeacher } from '../../train/index.ts';
+import { type ChangesOf, parseSettings, teacher, trainTeacher } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled, images } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';
@@ -18,13 +18,15 @@ function s128(): Workload {
   };
 }
 
-const teacherStep = (size: number, changes: Partial<TeacherSettings>) => async (): Promise<Workload> => {
-  const settings = { ...teacherDefaults, ...steady, weightDecay: 0, continuousSteps: 0, pcaStart: false, ...changes };
+const teacherStep = (size: number, changes: ChangesOf<typeof teacher>) => async (): Promise<Workload> => {
+  const { scheduleSteps, ...constant } = steady;
+  const fixed = { ...constant, weightDecay: 0, continuousSteps: 0, pcaStart: false };
+  const settings = parseSettings(teacher.settings, { ...fixed, ...changes }, 'teacher step');
   const start = stateDict(filled(createTeacher(settings.teacher, new Rng(0))));
   const training = await trainTeacher(settings, always(images(settings.batchSize, size)), new Rng(0), start);
   for (const p of Object.values(start)) p.dispose();
   const run = async () => (await training.step()).loss;
-  return { run, check: await firstLosses(run), parameters: countParameters(training.teacher) };
+  return { run, check: await firstLosses(run), parameters: countParameters(training.model) };
 };
 
 await serve({

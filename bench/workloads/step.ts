@@ -2,7 +2,7 @@
 import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
 import { AdamW, mse, stateDict } from '../../nn/index.ts';
 import { LeanTeacher, leanTeacher, presets, TiTok, type TiTokConfig } from '../../titok/index.ts';
-import { trainWarmup, warmupDefaults } from '../../train/index.ts';
+import { parseSettings, trainWarmup, warmup } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled, images } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';
@@ -39,7 +39,7 @@ async function s1(): Promise<Workload> {
 /** The recipe itself: teacher's codes, forward, three losses, backward, clipping, AdamW, moving codebook. */
 async function tiny(): Promise<Workload> {
   const teacher = filled(new LeanTeacher(leanTeacher, new Rng(0)), 'teacher.');
-  const settings = { ...warmupDefaults, ...steady, continuousSteps: 0 };
+  const settings = parseSettings(warmup.settings, { ...steady, continuousSteps: 0 }, 'tiny');
   const training = trainWarmup(settings, teacher, always(images(16, 32)), new Rng(0));
   const { model } = training;
   filled(model);

@@ -1,13 +1,13 @@
 /** `titok quickstart`: all trainings with a preset's settings. */
 import type { Command } from 'commander';
 import { type QuickstartGiven, quickstart } from '../quickstart.ts';
-import { addSessionOptions } from '../session.ts';
+import { addTrainingOptions } from '../training.ts';
 
 export function addQuickstart(program: Command): void {
   const command = program
     .command('quickstart')
     .description('Trains teacher, TiTok stage 1, stage 2 and MaskGIT on real images and shows pictures.');
-  addSessionOptions(command)
+  addTrainingOptions(command)
     .option('--compare', 'also train the single-stage recipe for the same time', false)
     .action((given: QuickstartGiven) => quickstart(given));
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { noGrad, Rng } from '../../core/index.ts';
 import { batches, imageSet } from '../../data/index.ts';
 import { createTeacher, leanTeacher } from '../../titok/index.ts';
-import { CodedBatches } from '../../train/coded-batches.ts';
+import { codedBatches } from '../../train/coded-batches.ts';
 
 const size = 16;
 const classes = ['Cats', 'Symbols']; // symbols are not mirrored
@@ -20,7 +20,7 @@ const teacher = createTeacher({ ...leanTeacher, codebookSize: 32 }, rng);
 const loader = () => batches(train, { batchSize: 5, seed: 3, flip: (label) => label === 0 });
 
 test('codes of every view, mirrored or not, and the same position afterwards', async () => {
-  const [coded, plain] = [new CodedBatches(loader(), dataset, teacher), loader()];
+  const [coded, plain] = [codedBatches(loader(), dataset, teacher), loader()];
   await coded.prepare(1000);
   const seen = new Set<string>();
   for (let step = 0; step < 40; step++) {
@@ -38,7 +38,7 @@ test('codes of every view, mirrored or not, and the same position afterwards', a
 });
 
 test('images that are drawn fewer than twice are left to the training', async () => {
-  const coded = new CodedBatches(loader(), dataset, teacher);
+  const coded = codedBatches(loader(), dataset, teacher);
   await coded.prepare(69);
   assert.equal(coded.next().codes, undefined);
   await coded.prepare(70);

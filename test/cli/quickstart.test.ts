@@ -4,8 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Preset, presets } from '../../train/presets.ts';
-import type { StageRow } from '../../train/stages.ts';
+import { merge, type Preset, presets, type StageRow } from '../../train/index.ts';
 import { interruptAfter, logged, titok, workIn, writePictures } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
@@ -15,33 +14,16 @@ const { smoke } = presets;
 const half = { width: 16, layers: 1, heads: 2 };
 const few = { batchSize: 2, steps: 12 };
 /** Smoke, but in a second a stage. */
-const mite: Preset = {
-  ...smoke,
-  teacher: {
-    ...smoke.teacher,
-    ...few,
-    teacher: { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 16 },
-  },
+const mite: Preset = merge<Preset>(smoke, {
+  teacher: { ...few, imageSize: 16, teacher: { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 16 } },
   warmup: {
-    ...smoke.warmup,
     ...few,
     continuousSteps: 4,
-    model: {
-      ...smoke.warmup.model,
-      imageSize: 16,
-      latentTokens: 4,
-      codebookSize: 16,
-      encoder: { ...half, patchSize: 8 },
-      decoder: { ...half, patchSize: 4 },
-    },
+    model: { imageSize: 16, latentTokens: 4, codebookSize: 16, encoder: { ...half, patchSize: 8 }, decoder: half },
   },
-  finetune: { ...smoke.finetune, ...few },
-  generator: {
-    ...smoke.generator,
-    ...few,
-    generator: { ...smoke.generator.generator, width: 16, layers: 1, heads: 2, mlpWidth: 32 },
-  },
-};
+  finetune: few,
+  generator: { ...few, generator: { ...half, mlpWidth: 32 } },
+});
 
 interface Metrics {
   readonly seconds: number;

@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { loadCheckpoint, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
-import { fingerprint, loadTeacher } from '../../train/run.ts';
+import { fingerprint, openRun, teacher as teacherStage } from '../../train/index.ts';
+
 import { logged, quick, small, titok, workIn, writePictures } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
@@ -184,7 +185,7 @@ test('the published recipe: every remedy off, and its teacher', { timeout: 120_0
 });
 
 test('a teacher from published weights, kept as it is', { timeout: 60_000 }, async (t) => {
-  const teacher = loadTeacher('runs/plain');
+  const teacher = (await openRun('runs/plain')).model(teacherStage);
   const state = Object.entries(stateDict(teacher));
   const tensors = state.map(([name, p]) => [name, { shape: p.shape, data: p.dataSync() as Float32Array }] as const);
   writeSafetensors('vqgan.safetensors', Object.fromEntries(tensors), { format: 'pt' });
@@ -210,7 +211,7 @@ test('a teacher from published weights, kept as it is', { timeout: 60_000 }, asy
   ];
   const { status, err } = await titok(t, 'train', 'teacher', ...quick('from', 'pictures'), ...vqgan, ...from);
   assert.equal(status, 0, err);
-  assert.equal(await fingerprint(loadTeacher('runs/from')), await fingerprint(teacher));
+  assert.equal(await fingerprint((await openRun('runs/from')).model(teacherStage)), await fingerprint(teacher));
 });
 
 test('a stage that was trained again: what was made with the old one is refused', { timeout: 60_000 }, async (t) => {

@@ -16,7 +16,7 @@ for (const [name, start] of Object.entries(recipes)) {
     const settled = memory();
     for (let i = 0; i < 20; i++) {
       await training.step();
-      assert.deepEqual(memory(), settled, `after update ${training.done}`);
+      assert.deepEqual(memory(), settled, `after update ${training.state.done}`);
     }
   });
 }

@@ -33,7 +33,7 @@ for (const [name, start] of Object.entries(recipes)) {
       assert.ok(error.message.includes(`Weights that hold it: ${key}.`), error.message);
       return true;
     });
-    assert.equal(training.done, 6);
+    assert.equal(training.state.done, 6);
     assert.deepEqual(await snapshot(training), before);
   });
 }

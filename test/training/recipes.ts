@@ -2,20 +2,20 @@
 import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
 import { batches, type ImageSet } from '../../data/index.ts';
 import { createTeacher, presets, SmallDiscriminator, TiTok, withPixelDecoder } from '../../titok/index.ts';
-import type { Training } from '../../train/index.ts';
 import {
-  finetuneDefaults,
-  generatorDefaults,
-  singleDefaults,
+  finetune,
+  generator,
+  parseSettings,
+  single,
   type TokenSource,
-  teacherDefaults,
+  type Training,
+  teacher as teacherStage,
   trainFinetune,
   trainGenerator,
   trainSingle,
   trainTeacher,
   trainWarmup,
-  type WarmupSettings,
-  warmupDefaults,
+  warmup,
 } from '../../train/index.ts';
 
 /** One thread: sums come out the same in every run. */
@@ -53,14 +53,8 @@ const model = {
   proxyCodebookSize: 8,
 };
 const short = { batchSize: 2, warmupSteps: 2 };
-const warmupSettings: WarmupSettings = {
-  ...warmupDefaults,
-  ...short,
-  model,
-  steps: 12,
-  scheduleSteps: 12,
-  continuousSteps: 4,
-};
+const tokenizer = { ...short, model, steps: 12, scheduleSteps: 12, continuousSteps: 4 };
+const warmupSettings = parseSettings(warmup.settings, tokenizer, 'warmup');
 
 const loader = () => batches(discs(), { batchSize: 2, seed: 3, flip: true });
 const teacher = () => createTeacher(teacherConfig, new Rng(11));
@@ -83,53 +77,30 @@ function tokenRows(): TokenSource {
   };
 }
 
+const ofTeacher = (changes: object) => parseSettings(teacherStage.settings, { ...short, ...changes }, 'teacher');
+
 /** Fresh trainings, each as if a program had just started. */
 export const recipes: Readonly<Record<string, (seed?: number) => Promise<Training>>> = {
   teacher: async (seed = 1) =>
-    trainTeacher(
-      { ...teacherDefaults, ...short, teacher: teacherConfig, steps: 12, continuousSteps: 4 },
-      loader(),
-      new Rng(seed),
-    ),
-  'teacher by gradient': async (seed = 1) =>
-    trainTeacher(
-      {
-        ...teacherDefaults,
-        ...short,
-        teacher: {
-          kind: 'vqgan',
-          hiddenChannels: 32,
-          channelMult: [1, 1],
-          resBlocks: 1,
-          zChannels: 4,
-          codebookSize: 8,
-        },
-        steps: 8,
-        continuousSteps: 0,
-        codebook: 'gradient',
-      },
-      loader(),
-      new Rng(seed),
-    ),
+    trainTeacher(ofTeacher({ teacher: teacherConfig, steps: 12, continuousSteps: 4 }), loader(), new Rng(seed)),
+  'teacher by gradient': async (seed = 1) => {
+    const narrow = { hiddenChannels: 32, channelMult: [1, 1], resBlocks: 1, zChannels: 4, codebookSize: 8 };
+    const byGradient = { steps: 8, continuousSteps: 0, codebook: 'gradient' };
+    return trainTeacher(ofTeacher({ teacher: { kind: 'vqgan', ...narrow }, ...byGradient }), loader(), new Rng(seed));
+  },
   warmup: async (seed = 1) => trainWarmup(warmupSettings, teacher(), loader(), new Rng(seed)),
   finetune: async (seed = 1) => {
     const rng = new Rng(seed);
-    const settings = { ...finetuneDefaults, ...short, steps: 12, discriminatorStart: 0.25 };
+    const settings = parseSettings(finetune.settings, { ...short, steps: 12, discriminatorStart: 0.25 }, 'finetune');
     return trainFinetune(settings, tuned(), loader(), rng, null, new SmallDiscriminator(rng));
   },
-  single: async (seed = 1) =>
-    trainSingle(
-      { ...singleDefaults, ...warmupSettings, model: { ...model, head: 'pixels' }, weights: singleDefaults.weights },
-      loader(),
-      new Rng(seed),
-    ),
+  single: async (seed = 1) => {
+    const settings = parseSettings(single.settings, { ...tokenizer, model: { ...model, head: 'pixels' } }, 'single');
+    return trainSingle(settings, loader(), new Rng(seed));
+  },
   generator: async (seed = 1) => {
-    const generator = { ...generatorDefaults.generator, codebookSize: 8, latentTokens: 4, classes: 2 };
-    const small = { width: 16, layers: 1, heads: 2, mlpWidth: 32 };
-    return trainGenerator(
-      { ...generatorDefaults, ...short, generator: { ...generator, ...small }, steps: 12 },
-      tokenRows(),
-      new Rng(seed),
-    );
+    const small = { codebookSize: 8, latentTokens: 4, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
+    const settings = parseSettings(generator.settings, { ...short, generator: small, steps: 12 }, 'generator');
+    return trainGenerator(settings, tokenRows(), new Rng(seed));
   },
 };

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { loadCheckpoint } from '../../data/index.ts';
-import type { Json, StepReport, Training } from '../../train/index.ts';
-import { saveTraining } from '../../train/loop.ts';
+import { loadCheckpoint, saveCheckpoint } from '../../data/index.ts';
+import type { StepReport, Training } from '../../train/index.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { recipes, useOneThread } from './recipes.ts';
 
@@ -12,9 +11,12 @@ before(useOneThread);
 
 async function train(training: Training, until = training.steps): Promise<StepReport[]> {
   const reports: StepReport[] = [];
-  while (training.done < until) reports.push(await training.step());
+  while (training.state.done < until) reports.push(await training.step());
   return reports;
 }
+
+const saveTraining = ({ state }: Training, path: string, meta: Record<string, unknown>) =>
+  saveCheckpoint(path, { groups: state.groups(), meta: { ...meta, state: state.values() } });
 
 async function stateOf({ state }: Training) {
   const tensors: Record<string, ArrayLike<number>> = {};
@@ -36,8 +38,8 @@ for (const [name, start] of Object.entries(recipes)) {
       await saveTraining(first, path, { stage: name });
       const second = await start(99); // other weights, data and draws, until the checkpoint is in place
       const { groups, meta } = loadCheckpoint(path, { stage: name });
-      second.state.restore(groups, meta['state'] as Json, path);
-      assert.equal(second.done, stop);
+      second.state.restore(groups, meta['state'], path);
+      assert.equal(second.state.done, stop);
       reports.push(...(await train(second)));
       assert.deepEqual(reports, whole, `stopped after ${stop}`);
       assert.deepEqual(await stateOf(second), end, `stopped after ${stop}`); // averages and moments too
@@ -52,7 +54,7 @@ test('a checkpoint of another recipe or another size is refused, and nothing cha
   await saveTraining(warmup, path, { stage: 'warmup' });
   const { groups, meta } = loadCheckpoint(path);
   const other = await recipes['generator']();
-  assert.throws(() => other.state.restore(groups, meta['state'] as Json, `checkpoint ${path}`), {
+  assert.throws(() => other.state.restore(groups, meta['state'], `checkpoint ${path}`), {
     name: 'CheckpointError',
     message: /^checkpoint .*stage\.safetensors: expected the \d+ tensors of the model; '.*' is in the file/,
   });

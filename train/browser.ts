@@ -1,0 +1,33 @@
+/** The part of this folder that needs no file system: `titok-ts/train` in a browser. */
+
+export { type CodebookSettings, CodebookTraining } from './codebook.ts';
+export { type CodedBatches, type CodedSource, codedBatches } from './coded-batches.ts';
+export { type FinetuneSettings, finetune, trainFinetune } from './finetune.ts';
+export {
+  type GeneratorSettings,
+  generator,
+  samplingSettings,
+  type TokenSource,
+  type TrainedGenerator,
+  trainGenerator,
+} from './generator.ts';
+export { type Progress, type Spent, trainingLoop } from './loop.ts';
+export { type Preset, type PresetName, presets } from './presets.ts';
+export { checked, type Mistake, merge, parseSettings, type Setting, settingsOf } from './settings.ts';
+export { type SingleSettings, single, trainSingle } from './single.ts';
+export {
+  type ChangesOf,
+  defineStage,
+  type Figures,
+  type ModelOf,
+  type SavedModel,
+  type SettingsOf,
+  type Stage,
+  type StageName,
+  type Started,
+  stageNames,
+} from './stage.ts';
+export { type TeacherSettings, teacher, teacherConfigs, trainTeacher } from './teacher.ts';
+export { TokenBatches } from './token-batches.ts';
+export { type ImageSource, type Json, type StepReport, type Training, TrainingState } from './training.ts';
+export { trainWarmup, type WarmupSettings, warmup } from './warmup.ts';

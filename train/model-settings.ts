@@ -1,0 +1,59 @@
+/** Settings that several stages share: a TiTok's sizes, and the weights of a loss between images. */
+import { z } from 'zod';
+import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
+import { count, flag, group, internal, oneOf, weight } from './settings.ts';
+
+const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => ({
+  width: count(width, 'width; the MLP is 4 times as wide'),
+  layers: count(layers, 'transformer blocks'),
+  heads: count(heads, 'attention heads; a divisor of the width'),
+  patchSize: count(patchSize, 'side of a patch, pixels'),
+});
+
+/** The numbers and switches of a TiTok. Its head, and what follows from the teacher, are set by the stage. */
+export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
+  const decoder = transformer(config.decoder);
+  return group({
+    imageSize: count(config.imageSize, 'width and height of the images, pixels'),
+    latentTokens: count(config.latentTokens, 'tokens per image'),
+    codebookSize: count(config.codebookSize, 'different tokens'),
+    tokenSize: count(config.tokenSize, 'numbers per code'),
+    encoder: group(transformer(config.encoder)),
+    decoder: group(head === 'proxy' ? { ...decoder, patchSize: internal(decoder.patchSize) } : decoder),
+    quantizeMode: internal(z.enum(['vq', 'vae']).default('vq')),
+    l2Norm: flag(config.l2Norm, 'latents and codes on the unit sphere, as published'),
+    commitmentCost: weight(config.commitmentCost, 'weight of the commitment loss in the quantizer loss, as published'),
+    legacy: flag(config.legacy, "the published weights' reshape, which mixes all latent tokens"),
+    head: internal(z.enum(['proxy', 'pixels']).default(head)),
+    proxyCodebookSize: internal(count(config.proxyCodebookSize, "codes of the teacher's codebook")),
+    pixelDecoder: internal(z.custom<TiTokConfig['pixelDecoder']>().default(null)),
+    init: oneOf(['published', 'width'], config.init, 'at width 128 the published values leave the latents empty'),
+  });
+}
+
+const about: Readonly<Record<keyof ReconstructionWeights, string>> = {
+  l2: 'of the mean squared error',
+  l1: 'of the mean absolute error',
+  gradient: 'of the L1 distance of image gradients: sharper edges',
+  perceptual: 'of the distance between MobileNetV2 features',
+  adversarial: "of the discriminator's verdict",
+  quantizer: "of the quantizer's loss",
+  kl: 'of the KL divergence',
+};
+
+/** Weights of `reconstructionLoss`; only the terms in `used` are options, a stage has no use for the others. */
+export function reconstructionWeights(values: ReconstructionWeights, used: readonly (keyof ReconstructionWeights)[]) {
+  const term = (name: keyof ReconstructionWeights) => {
+    const setting = weight(values[name], about[name]);
+    return used.includes(name) ? setting : internal(setting);
+  };
+  return group({
+    l2: term('l2'),
+    l1: term('l1'),
+    gradient: term('gradient'),
+    perceptual: term('perceptual'),
+    adversarial: term('adversarial'),
+    quantizer: term('quantizer'),
+    kl: term('kl'),
+  });
+}

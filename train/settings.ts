@@ -1,0 +1,218 @@
+/**
+ * Declaring a stage's settings, each in one line: type, range, default, and what it does or why it has that value.
+ *
+ *   const settings = group({
+ *     steps: count(300, 'updates'),
+ *     learningRate: positive(7e-4, 'at the top of the cosine'),
+ *     codebook: oneOf(['average', 'gradient'], 'average', 'how codes follow their latents'),
+ *   });
+ *
+ * Checks, types (`z.infer`), command-line options, their --help and the error messages all come from that line.
+ */
+import { z } from 'zod';
+import { OptionError } from '../core/index.ts';
+
+/** A whole number, at least 1 unless `least` says otherwise. */
+export const count = (value: number, about: string, { least = 1, most }: { least?: number; most?: number } = {}) => {
+  const whole = z.int().min(least);
+  return (most === undefined ? whole : whole.max(most)).default(value).describe(about);
+};
+
+/** A number above 0. */
+export const positive = (value: number, about: string) => z.number().gt(0).default(value).describe(about);
+
+/** A number ≥ 0: a weight, a temperature. */
+export const weight = (value: number, about: string) => z.number().min(0).default(value).describe(about);
+
+/** A number from 0 to 1. */
+export const fraction = (value: number, about: string) => z.number().min(0).max(1).default(value).describe(about);
+
+/** One of a few words. */
+export const oneOf = <const W extends string>(words: readonly W[], value: NoInfer<W>, about: string) =>
+  z.enum(words).default(value).describe(about);
+
+/** A path or a name; empty by default. */
+export const text = (about: string) => z.string().default('').describe(about);
+
+/** On or off. */
+export const flag = (value: boolean, about: string) => z.boolean().default(value).describe(about);
+
+/** Adam's decay rates β₁, β₂ of the averages of gradients and of their squares. */
+export const betas = (value: readonly [number, number], about: string) => {
+  const beta = z.number().min(0).lt(1);
+  return z
+    .tuple([beta, beta])
+    .readonly()
+    .default([...value])
+    .describe(about);
+};
+
+/** Whole numbers ≥ 1 in a row. */
+export const counts = (value: readonly number[], about: string) =>
+  z
+    .array(z.int().min(1))
+    .min(1)
+    .readonly()
+    .default([...value])
+    .describe(about);
+
+/** Settings under a common name: `weights.l2` is the option --weights-l2. Unknown names are errors. */
+export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
+
+/** A value that is stored with the settings but is no option: fixed by the stage, or taken from an earlier one. */
+export const internal = <T extends z.ZodType>(type: T): T => type.meta({ ...type.meta(), option: false });
+
+/** One setting that is a value and not a group. */
+export interface Setting {
+  /** ['weights', 'l2'] */
+  readonly path: readonly string[];
+  readonly type: 'number' | 'boolean' | 'string' | 'numbers';
+  /** What it accepts: 'a whole number ≥ 1'. */
+  readonly range: string;
+  readonly default: unknown;
+  readonly about: string;
+  /** The words that it may be, for type 'string'. */
+  readonly words: readonly string[];
+  /** The kind of group that has this setting, where there are several: 'vqgan'. */
+  readonly only: string | undefined;
+}
+
+/** What `z.toJSONSchema` says about one node, as far as it is used here. */
+interface Node {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly anyOf?: readonly Node[];
+  readonly oneOf?: readonly Node[];
+  readonly items?: Node | false;
+  readonly prefixItems?: readonly Node[];
+  readonly enum?: readonly string[];
+  readonly const?: unknown;
+  readonly default?: unknown;
+  readonly description?: string;
+  readonly option?: boolean;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+/** All settings of a group that are options, depth first. */
+export const settingsOf = (schema: z.ZodType): Setting[] => walk(nodeOf(schema), []);
+
+const nodeOf = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Node;
+
+/** The part of stored values that a group has settings for; a checkpoint says more, such as its model's full sizes. */
+export function knownSettings(schema: z.ZodType, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const names = Object.keys(nodeOf(schema).properties ?? {});
+  return Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+}
+
+function walk(node: Node, path: readonly string[], only?: string): Setting[] {
+  if (node.option === false || node.const !== undefined) return [];
+  const variants = node.anyOf ?? node.oneOf;
+  if (variants) {
+    const seen = new Set<string>();
+    const fallback = (node.default as { kind?: string } | undefined)?.kind;
+    return variants
+      .flatMap((variant) => {
+        const kind = variant.properties?.['kind']?.const as string | undefined;
+        return walk(variant, path, kind === fallback ? undefined : kind);
+      })
+      .filter(({ path }) => !seen.has(path.join('.')) && seen.add(path.join('.')));
+  }
+  if (node.properties)
+    return Object.entries(node.properties).flatMap(([name, child]) => walk(child, [...path, name], only));
+  const item = node.prefixItems?.[0] ?? (node.items || undefined);
+  const type = item ? 'numbers' : node.type === 'integer' ? 'number' : node.type;
+  if (type !== 'numbers' && type !== 'number' && type !== 'boolean' && type !== 'string') return [];
+  return [
+    {
+      path,
+      type,
+      range: rangeOf(node),
+      default: node.default,
+      about: node.description ?? '',
+      words: node.enum ?? [],
+      only,
+    },
+  ];
+}
+
+/** 'a whole number ≥ 1', '2 numbers ≥ 0 and < 1 with commas', 'one of average, gradient' */
+function rangeOf(node: Node): string {
+  if (node.enum) return `one of ${node.enum.join(', ')}`;
+  if (node.type === 'boolean') return 'true or false';
+  const item = node.prefixItems?.[0] ?? (node.items || undefined);
+  if (!item) return `a ${numbers(node)}`;
+  const many = numbers(item).replace('number', 'numbers');
+  return `${node.prefixItems ? `${node.prefixItems.length} ` : ''}${many} with commas`;
+}
+
+function numbers({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Node): string {
+  const limits = [
+    minimum !== undefined && `≥ ${minimum}`,
+    exclusiveMinimum !== undefined && `> ${exclusiveMinimum}`,
+    maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER && `≤ ${maximum}`,
+    exclusiveMaximum !== undefined && `< ${exclusiveMaximum}`,
+  ].filter((limit) => limit !== false);
+  return [type === 'integer' ? 'whole number' : 'number', limits.join(' and ')].filter(Boolean).join(' ');
+}
+
+/**
+ * Fills in defaults and checks everything.
+ *
+ * @param where  names the settings in errors: 'warmup settings'
+ * @throws OptionError `warmup settings, weights.l2: expected a number ≥ 0, got -1.`
+ */
+export function parseSettings<T extends z.ZodType>(schema: T, values: unknown, where: string): z.output<T> {
+  return checked(
+    schema,
+    values,
+    ({ path, expected, got }) => `${where}, ${path.join('.')}: expected ${expected}, got ${got}.`,
+  );
+}
+
+export interface Mistake {
+  readonly path: readonly string[];
+  /** 'a whole number ≥ 1', or 'no such setting' */
+  readonly expected: string;
+  /** As JSON. */
+  readonly got: string;
+}
+
+/** `parseSettings` with the caller's wording of a mistake. */
+export function checked<T extends z.ZodType>(
+  schema: T,
+  values: unknown,
+  message: (mistake: Mistake) => string,
+): z.output<T> {
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    const at = [...path, issue.keys[0]];
+    throw new OptionError(message({ path: at, expected: 'no such setting', got: shown(values, at) }));
+  }
+  const setting = settingsOf(schema).find((s) => path.join('.').startsWith(s.path.join('.')));
+  throw new OptionError(
+    message({ path: setting?.path ?? path, expected: setting?.range ?? issue.message, got: shown(values, path) }),
+  );
+}
+
+function shown(values: unknown, path: readonly string[]): string {
+  let value = values;
+  for (const name of path) value = (value as Record<string, unknown> | undefined)?.[name];
+  return JSON.stringify(value) ?? 'nothing';
+}
+
+/** `base` with `changes` on top, group by group. Arrays are values. */
+export function merge<T>(base: T, changes: unknown): T {
+  if (!isGroup(base) || !isGroup(changes)) return (changes === undefined ? base : changes) as T;
+  const result: Record<string, unknown> = { ...base };
+  for (const [name, value] of Object.entries(changes)) result[name] = merge(result[name], value);
+  return result as T;
+}
+
+const isGroup = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
