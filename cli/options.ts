@@ -38,10 +38,13 @@ export function addSettings(command: Command, schema: z.ZodType, fallback: (sett
 export function readSettings<T extends z.ZodType>(schema: T, base: unknown, given: Given): z.output<T> {
   const settings = settingsOf(schema);
   const textOf = (setting: Setting) => given[optionOf(setting).attributeName()];
-  const values = settings.reduce<unknown>((tree, setting) => {
-    const text = textOf(setting);
-    return text === undefined ? tree : merge(tree, nested(setting.path, parsed(setting, text)));
-  }, parseSettings(schema, base, 'settings'));
+  const values = settings.reduce<unknown>(
+    (tree, setting) => {
+      const text = textOf(setting);
+      return text === undefined ? tree : merge(tree, nested(setting.path, parsed(setting, text)));
+    },
+    parseSettings(schema, base, 'settings'),
+  );
   return checked(schema, values, (mistake) => {
     const setting = settings.find(({ path }) => path.join() === mistake.path.join());
     return message(mistake, setting && textOf(setting), values);
