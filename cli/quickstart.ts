@@ -22,7 +22,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
     console.log(`${describeDataset(dataset)}; ${describeDevice(device)}`);
   });
   if (!given.resume) run.clear();
-  const secondsBefore = run.secondsSpent(); // training of earlier sessions
+  const secondsBefore = run.secondsSpent; // training of earlier sessions
 
   const rows = [
     await trainStage(run, teacher, preset.teacher),

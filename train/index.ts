@@ -7,5 +7,6 @@ export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';
 export { classIndex, type GenerateOptions, generate, type Reconstructed, reconstruct, tokenize } from './generate.ts';
 export { drawReconstructions, picturesOf } from './pictures.ts';
-export { fingerprint, openRun, Run, type RunOptions, type StageRow } from './run.ts';
+export { openRun, Run, type RunOptions, type StageRow } from './run.ts';
+export { fingerprint, RunFolder } from './run-folder.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';

@@ -1,25 +1,16 @@
-/**
- * A run is a folder with one checkpoint per stage, a log and pictures.
- *
- *   const run = await openRun('runs/mine', { dataset: await loadEmoji(32) });
- *   for await (const { step, loss } of run.train(teacher)) console.log(step, loss); // saves; resumes when called again
- *   console.log(await run.evaluate(teacher));
- */
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { CheckpointError, DataError, OptionError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
 import {
   batches,
-  type Checkpoint,
   type ImageDataset,
   loadCheckpoint,
   mobilenetTrunkPath,
   readSafetensors,
   saveCheckpoint,
 } from '../data/index.ts';
-import { NonFiniteError, type StateValue, stateDict } from '../nn/index.ts';
+import { NonFiniteError, type StateValue } from '../nn/index.ts';
 import { MobileNetTrunk, type TiTok } from '../titok/index.ts';
 import {
   type FeatureStatistics,
@@ -31,20 +22,12 @@ import {
 import { finetune } from './finetune.ts';
 import { flippable } from './flips.ts';
 import { RunLog } from './log.ts';
-import { type Progress, type Spent, trainingLoop } from './loop.ts';
+import { type Progress, trainingLoop } from './loop.ts';
 import { drawReconstructions } from './pictures.ts';
-import { knownSettings, merge, parseSettings } from './settings.ts';
+import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
+import { merge, parseSettings } from './settings.ts';
 import { single } from './single.ts';
-import {
-  type ChangesOf,
-  type Figures,
-  type SavedModel,
-  type Stage,
-  type StageName,
-  type Started,
-  stageNames,
-} from './stage.ts';
-import type { StepReport } from './training.ts';
+import type { ChangesOf, Figures, Stage, StageName, Started } from './stage.ts';
 
 export interface RunOptions {
   /** Images to train on and to hold out; a function is called with the image size when a stage first needs them. */
@@ -80,12 +63,6 @@ export interface StageRow {
   readonly [more: string]: number | string | null;
 }
 
-/** Part of a checkpoint that the loop needs to go on. */
-interface LoopState extends Spent {
-  /** The last 50 updates. */
-  readonly recent: readonly StepReport[];
-}
-
 /**
  * Opens or creates a run.
  *
@@ -95,8 +72,7 @@ export async function openRun(folder: string, options: RunOptions = {}): Promise
   return new Run(folder, options);
 }
 
-export class Run {
-  readonly folder: string;
+export class Run extends RunFolder {
   readonly seed: number;
   readonly notify: (message: string) => void;
   readonly #options: RunOptions;
@@ -107,28 +83,12 @@ export class Run {
 
   /** Use `openRun`. */
   constructor(folder: string, options: RunOptions) {
-    this.folder = folder;
+    super(folder);
     this.seed = options.seed ?? 0;
     this.notify = options.notify ?? (() => {});
     this.#options = options;
     if (!Number.isSafeInteger(this.seed) || this.seed < 0)
       throw new OptionError(`openRun, seed: expected a whole number ≥ 0, got ${this.seed}.`);
-  }
-
-  /** Where a stage's checkpoint is, or will be. */
-  checkpoint(stage: { readonly name: StageName }): string {
-    return join(this.folder, `${stage.name}.safetensors`);
-  }
-
-  /** Whether a stage has a checkpoint. */
-  has(stage: { readonly name: StageName }): boolean {
-    return existsSync(this.checkpoint(stage));
-  }
-
-  /** The settings that a stage was trained with, if it was. */
-  settingsOf<S extends Stage>(stage: S): ChangesOf<S> | undefined {
-    if (!this.has(stage)) return undefined;
-    return knownSettings(stage.settings, this.#open(stage).saved.settings) as ChangesOf<S>;
   }
 
   /**
@@ -211,8 +171,8 @@ export class Run {
 
   /** Figures of a trained stage on the held-out images. */
   async evaluate(stage: Stage): Promise<StageRow> {
-    const { meta, saved } = this.#open(stage);
-    const { seconds, images, recent } = (meta['loop'] ?? { seconds: 0, images: 0, recent: [] }) as LoopState;
+    const { saved, loop } = this.open(stage);
+    const { seconds, images, recent } = loop;
     const loss = recent.reduce((sum, r) => sum + r.loss, 0) / recent.length;
     const figures: Figures = await stage.evaluate(this, this.model(stage));
     return {
@@ -236,7 +196,7 @@ export class Run {
     if (!this.#models.has(name))
       this.#models.set(
         name,
-        outsideScopes(() => stage.load(this.#open(stage).saved)),
+        outsideScopes(() => stage.load(this.open(stage).saved)),
       );
     return this.#models.get(name) as M;
   }
@@ -251,7 +211,7 @@ export class Run {
   }
 
   /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
-  async dataset(imageSize = this.#imageSize()): Promise<ImageDataset> {
+  async dataset(imageSize = this.#imageSize): Promise<ImageDataset> {
     const { dataset } = this.#options;
     if (!dataset) throw new OptionError(`openRun('${this.folder}'): expected a dataset, got none. Pass { dataset }.`);
     this.#dataset ??= typeof dataset === 'function' ? await dataset(imageSize) : dataset;
@@ -267,6 +227,11 @@ export class Run {
       );
     }
     return this.#dataset;
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#models.clear();
   }
 
   // For stages.
@@ -315,35 +280,15 @@ export class Run {
     await drawReconstructions(join(this.folder, file), validation, models, columns);
   }
 
-  /** @throws CheckpointError when a stage was trained with other models than these parts of the run */
-  async expectMadeWith(stage: Stage, parts: Readonly<Record<string, object>>): Promise<void> {
-    const { meta, saved } = this.#open(stage);
-    const earlier = (meta['madeWith'] ?? {}) as Record<string, string>;
-    for (const [part, fingerprint] of Object.entries(await fingerprints(parts))) {
-      if (earlier[part] === undefined || earlier[part] === fingerprint) continue;
-      throw new CheckpointError(
-        `${saved.source}: expected to be made with the run's ${part}, got one made with another ${part}, which has been trained again since. ` +
-          `Run 'titok train ${stage.name}' again.`,
-      );
-    }
-  }
-
-  #open(stage: { readonly name: StageName }): { meta: Checkpoint['meta']; saved: SavedModel } {
-    const path = this.checkpoint(stage);
-    if (!existsSync(path)) {
-      throw new CheckpointError(
-        `checkpoint ${path}: expected the result of 'titok train ${stage.name}', got no file. Run that first, or give another --name.`,
-      );
-    }
-    const { meta, groups } = loadCheckpoint(path, { stage: stage.name });
-    return { meta, saved: savedModel(path, meta, groups) };
+  get #imageSize(): number {
+    const { dataset } = this.#options;
+    return this.#dataset?.size ?? (typeof dataset === 'object' ? dataset.size : (this.imageSize ?? 32));
   }
 
   /** Puts a training back to where its checkpoint was saved. */
   #restore(stage: Stage, { training }: Started<object>, madeWith: Readonly<Record<string, string>>): LoopState {
-    const path = this.checkpoint(stage);
-    const { groups, meta } = loadCheckpoint(path, { stage: stage.name });
-    const source = `checkpoint ${path}`;
+    const { saved, loop, meta } = this.open(stage);
+    const { source, groups } = saved;
     const { preset } = this.#options;
     if (meta['preset'] !== undefined && preset !== undefined && meta['preset'] !== preset) {
       throw new CheckpointError(
@@ -360,59 +305,8 @@ export class Run {
       );
     }
     training.state.restore(groups, meta['state'], source);
-    return (meta['loop'] as LoopState | undefined) ?? { seconds: 0, images: 0, recent: [] };
+    return loop;
   }
-
-  /** Image size of the data, or of the first stage that was trained. */
-  #imageSize(): number {
-    const { dataset } = this.#options;
-    if (this.#dataset) return this.#dataset.size;
-    if (typeof dataset === 'object') return dataset.size;
-    const sizes = stageNames
-      .filter((name) => this.has({ name }))
-      .map((name) => this.#open({ name }).saved.settings)
-      .map((settings) => settings['imageSize'] ?? (settings['model'] as { imageSize?: number } | undefined)?.imageSize);
-    return (sizes.find((size) => size !== undefined) as number | undefined) ?? 32;
-  }
-
-  /** Deletes checkpoints, log and metrics: a run that starts again must not continue with an earlier stage's result. */
-  clear(): void {
-    for (const name of stageNames) rmSync(this.checkpoint({ name }), { force: true });
-    for (const file of ['log.jsonl', 'metrics.json']) rmSync(join(this.folder, file), { force: true });
-    this.#models.clear();
-  }
-
-  /** Training time that the checkpoints of the run record, in seconds. */
-  secondsSpent(): number {
-    const trained = stageNames.filter((name) => this.has({ name })).map((name) => this.#open({ name }).meta['loop']);
-    return trained.reduce<number>((sum, loop) => sum + ((loop as LoopState | undefined)?.seconds ?? 0), 0);
-  }
-}
-
-/** A checkpoint's model part. @throws CheckpointError when it is not one of our trainings */
-export function savedModel(path: string, meta: Checkpoint['meta'], groups: Checkpoint['groups']): SavedModel {
-  const source = `checkpoint ${path}`;
-  const { settings } = meta;
-  if (typeof settings !== 'object' || settings === null) {
-    throw new CheckpointError(`${source}: expected the settings of a training in its metadata, got none.`);
-  }
-  return { settings: settings as Record<string, unknown>, groups, source };
-}
-
-/** 16 hex digits per model, from its weights: a checkpoint can tell whether it was made with this one. */
-async function fingerprints(models: Readonly<Record<string, object>>): Promise<Record<string, string>> {
-  const result: Record<string, string> = {};
-  for (const [name, model] of Object.entries(models)) result[name] = await fingerprint(model);
-  return result;
-}
-
-/** 16 hex digits from the names and values of a model's weights. */
-export async function fingerprint(model: object): Promise<string> {
-  const hash = createHash('sha256');
-  for (const [name, t] of Object.entries(stateDict(model))) {
-    hash.update(name).update(new Uint8Array(Float32Array.from(await t.data()).buffer));
-  }
-  return hash.digest('hex').slice(0, 16);
 }
 
 function stopped(error: NonFiniteError, step: number, name: string, path: string, saved: number | undefined): Error {

@@ -3,7 +3,7 @@ import { CheckpointError, OptionError, Rng } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
 import { loadStateDict } from '../nn/index.ts';
 import { presets as models, parameterShapes, TiTok, type TiTokConfig } from '../titok/index.ts';
-import { savedModel } from './run.ts';
+import { savedModel } from './run-folder.ts';
 import { loadTiTok } from './titok-stage.ts';
 
 /**
