@@ -7,8 +7,6 @@ export {
   type GeneratorSettings,
   generator,
   samplingSettings,
-  type TokenSource,
-  type TrainedGenerator,
   trainGenerator,
 } from './generator.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
@@ -20,6 +18,7 @@ export {
   defineStage,
   type Figures,
   type ModelOf,
+  type RunContext,
   type SavedModel,
   type SettingsOf,
   type Stage,
@@ -28,6 +27,6 @@ export {
   stageNames,
 } from './stage.ts';
 export { type TeacherSettings, teacher, teacherConfigs, trainTeacher } from './teacher.ts';
-export { TokenBatches } from './token-batches.ts';
+export { TokenBatches, type TokenSource } from './token-batches.ts';
 export { type ImageSource, type Json, type StepReport, type Training, TrainingState } from './training.ts';
 export { trainWarmup, type WarmupSettings, warmup } from './warmup.ts';

@@ -17,10 +17,10 @@ import {
   schedules,
 } from '../maskgit/index.ts';
 import { AdamW, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
-import { drawSamples, evaluateSamples } from './samples.ts';
+import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
 import { betas, count, flag, fraction, group, internal, oneOf, positive, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { TokenBatches } from './token-batches.ts';
+import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
 const { tiny } = laptopGenerators;
@@ -73,13 +73,6 @@ export const generatorSettings = group({
 });
 export type GeneratorSettings = z.output<typeof generatorSettings>;
 
-/** Token rows and classes in a seeded order whose position can be saved. */
-export interface TokenSource {
-  /** tokens batch·K ids, labels batch classes */
-  next(): { tokens: Int32Array; labels: Int32Array };
-  state: unknown;
-}
-
 export function trainGenerator(
   settings: Omit<GeneratorSettings, 'sampling'>,
   data: TokenSource,
@@ -126,13 +119,6 @@ export function trainGenerator(
   }
 
   return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step };
-}
-
-/** A trained generator, the classes that it knows, and how to sample from it. */
-export interface TrainedGenerator {
-  readonly generator: Generator;
-  readonly classes: readonly string[];
-  readonly sampling: SamplingOptions;
 }
 
 export const generator = defineStage({

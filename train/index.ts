@@ -9,4 +9,5 @@ export { classIndex, type GenerateOptions, generate, type Reconstructed, reconst
 export { drawReconstructions, picturesOf } from './pictures.ts';
 export { openRun, Run, type RunOptions, type StageRow } from './run.ts';
 export { fingerprint, RunFolder } from './run-folder.ts';
+export type { TrainedGenerator } from './samples.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';

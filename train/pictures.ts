@@ -7,6 +7,16 @@ export async function picturesOf(images: Tensor): Promise<RgbImage[]> {
   return imagesOf(Float32Array.from(await images.data()), images.shape);
 }
 
+/** Writes a PNG: images [n, 3, size, size] in rows of `columns`, each row with a label. */
+export async function drawGrid(
+  path: string,
+  images: Tensor,
+  columns: number,
+  rowLabels: readonly string[],
+): Promise<void> {
+  await writePng(path, imageGrid(await picturesOf(images), columns, { rowLabels }));
+}
+
 /**
  * Writes a PNG: held-out images in the first row, what each model makes of them in a row of its own.
  *
@@ -20,8 +30,7 @@ export async function drawReconstructions(
 ): Promise<void> {
   const images = spread(set, columns);
   const all = noGrad(() => tidy(() => concat([images, ...Object.values(models).map((f) => tidy(() => f(images)))])));
-  const rowLabels = ['input', ...Object.keys(models)];
-  await writePng(path, imageGrid(await picturesOf(all), images.shape[0], { rowLabels }));
+  await drawGrid(path, all, images.shape[0], ['input', ...Object.keys(models)]);
   for (const t of [images, all]) t.dispose();
 }
 

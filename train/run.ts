@@ -23,7 +23,7 @@ import { finetune } from './finetune.ts';
 import { flippable } from './flips.ts';
 import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
-import { drawReconstructions } from './pictures.ts';
+import { drawGrid, drawReconstructions } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { merge, parseSettings } from './settings.ts';
 import { single } from './single.ts';
@@ -72,7 +72,7 @@ export async function openRun(folder: string, options: RunOptions = {}): Promise
   return new Run(folder, options);
 }
 
-export class Run extends RunFolder {
+export class Run extends RunFolder implements RunContext {
   readonly seed: number;
   readonly notify: (message: string) => void;
   readonly #options: RunOptions;
@@ -234,43 +234,40 @@ export class Run extends RunFolder {
     this.#models.clear();
   }
 
-  // For stages.
+  // What stages use, see RunContext.
 
-  /** A stage's own stream of random numbers. */
   rng(stage: number): Rng {
     return new Rng(this.seed + stage);
   }
 
-  /** Training batches in the order of the run's seed; `stream` tells stages apart. */
   async batches(imageSize: number, batchSize: number, stream: number) {
     const dataset = await this.dataset(imageSize);
     return batches(dataset.train, { batchSize, seed: 1000 * this.seed + stream, flip: flippable(dataset) });
   }
 
-  /** Weights from a file. */
   weightsOf(path: string): Readonly<Record<string, StateValue>> {
     return loadCheckpoint(path).groups['model'] ?? {};
   }
 
-  /** The frozen network behind the perceptual loss and the Fréchet distance. */
   get trunk(): MobileNetTrunk {
     this.#trunk ??= outsideScopes(() => new MobileNetTrunk(readSafetensors(mobilenetTrunkPath)));
     return this.#trunk;
   }
 
-  /** Features of the held-out images, which every stage is compared with. */
   async originals(): Promise<FeatureStatistics> {
     this.#originals ??= await statisticsOf(this.trunk, (await this.dataset()).validation);
     return this.#originals;
   }
 
-  /** Figures of a reconstruction of all held-out images. */
   async evaluateReconstruction(codebookSize: number, reconstruct: Reconstruct): Promise<Reconstruction> {
     const { validation } = await this.dataset();
     return measureReconstruction(this.trunk, await this.originals(), validation, codebookSize, reconstruct);
   }
 
-  /** Writes held-out images above what each model makes of them, a row per model. */
+  drawGrid(file: string, images: Tensor, columns: number, rowLabels: readonly string[]): Promise<void> {
+    return drawGrid(join(this.folder, file), images, columns, rowLabels);
+  }
+
   async drawReconstructions(
     file: string,
     models: Readonly<Record<string, (images: Tensor) => Tensor>>,

@@ -1,14 +1,17 @@
 /** A run's generated pictures: shown class by class, and measured against real ones. */
-import { join } from 'node:path';
 import { noGrad, Rng, type Tensor, tensor, tidy } from '../core/index.ts';
-import { imageGrid, writePng } from '../data/index.ts';
 import { frechetDistance } from '../eval/index.ts';
-import { drawsFrom, sample } from '../maskgit/index.ts';
+import { drawsFrom, type Generator, type SamplingOptions, sample } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { FeatureStatistics } from './evaluate.ts';
-import type { TrainedGenerator } from './generator.ts';
-import { picturesOf } from './pictures.ts';
-import type { Run } from './run.ts';
+import type { RunContext } from './stage.ts';
+
+/** A trained generator, the classes that it knows, and how to sample from it. */
+export interface TrainedGenerator {
+  readonly generator: Generator;
+  readonly classes: readonly string[];
+  readonly sampling: SamplingOptions;
+}
 
 /** Images of freshly sampled tokens, one for each class index: [labels, 3, size, size], not clamped. */
 export async function sampleImages(
@@ -23,7 +26,7 @@ export async function sampleImages(
 }
 
 /** Fréchet distance of as many samples as there are held-out images, with their classes. */
-export async function evaluateSamples(run: Run, model: TrainedGenerator): Promise<{ fd: number }> {
+export async function evaluateSamples(run: RunContext, model: TrainedGenerator): Promise<{ fd: number }> {
   const statistics = new FeatureStatistics(run.trunk);
   const rng = new Rng(run.seed + 6);
   const tokenizer = run.pixelTokenizer();
@@ -37,10 +40,10 @@ export async function evaluateSamples(run: Run, model: TrainedGenerator): Promis
 }
 
 /** Writes samples.png: a row of samples for every class. */
-export async function drawSamples(run: Run, model: TrainedGenerator, columns = 12): Promise<void> {
+export async function drawSamples(run: RunContext, model: TrainedGenerator, columns = 12): Promise<void> {
   const { classes } = model;
   const labels = Int32Array.from({ length: classes.length * columns }, (_, i) => Math.floor(i / columns));
   const images = await sampleImages(model, run.pixelTokenizer(), labels, new Rng(run.seed + 7));
-  await writePng(join(run.folder, 'samples.png'), imageGrid(await picturesOf(images), columns, { rowLabels: classes }));
+  await run.drawGrid('samples.png', images, columns, classes);
   images.dispose();
 }

@@ -1,7 +1,10 @@
 /** What a stage of training is: settings, how it starts, and how its result is loaded, measured and shown. */
 import type { z } from 'zod';
+import type { Rng, Tensor } from '../core/index.ts';
+import type { Batches, ImageDataset } from '../data/browser.ts';
 import type { StateValue } from '../nn/index.ts';
-import type { Run } from './run.ts';
+import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
+import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.ts';
 import type { Training } from './training.ts';
 
 /** The stages in the order in which they build on each other. */
@@ -30,19 +33,51 @@ export interface Started<Model> {
   readonly madeWith?: Readonly<Record<string, object>>;
 }
 
+/** What a run offers to its stages. `Run` is one. */
+export interface RunContext {
+  readonly folder: string;
+  readonly seed: number;
+  /** Receives messages about long preparations. */
+  readonly notify: (message: string) => void;
+  /** The frozen network behind the perceptual loss and the Fréchet distance. */
+  readonly trunk: MobileNetTrunk;
+  /** A stage's own stream of random numbers. */
+  rng(stage: number): Rng;
+  /** The run's images, loaded once; by default at the size that they have, or that earlier stages used. */
+  dataset(imageSize?: number): Promise<ImageDataset>;
+  /** Training batches in the order of the run's seed; `stream` tells stages apart. */
+  batches(imageSize: number, batchSize: number, stream: number): Promise<Batches>;
+  /** Weights from a file. */
+  weightsOf(path: string): Readonly<Record<string, StateValue>>;
+  /** The model of a stage. @throws CheckpointError when it has not been trained */
+  model<M>(stage: Stage<z.ZodType, M>): M;
+  /** The best tokenizer that turns tokens into pixels. @throws CheckpointError when there is none */
+  pixelTokenizer(): TiTok;
+  /** @throws CheckpointError when a stage was trained with other models than these parts of the run */
+  expectMadeWith(stage: Stage, parts: Readonly<Record<string, object>>): Promise<void>;
+  /** Features of the held-out images, which every stage is compared with. */
+  originals(): Promise<FeatureStatistics>;
+  /** Figures of a reconstruction of all held-out images. */
+  evaluateReconstruction(codebookSize: number, reconstruct: Reconstruct): Promise<Reconstruction>;
+  /** Writes a PNG: images [n, 3, size, size] in rows of `columns`, each row with a label. */
+  drawGrid(file: string, images: Tensor, columns: number, rowLabels: readonly string[]): Promise<void>;
+  /** Writes held-out images above what each model makes of them, a row per model. */
+  drawReconstructions(file: string, models: Readonly<Record<string, (images: Tensor) => Tensor>>): Promise<void>;
+}
+
 export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   readonly name: StageName;
   /** One line for --help. */
   readonly about: string;
   readonly settings: Schema;
   /** Loads data and earlier models and builds the training. */
-  start(run: Run, settings: z.output<Schema>): Promise<Started<Model>>;
+  start(run: RunContext, settings: z.output<Schema>): Promise<Started<Model>>;
   /** The trained model from a checkpoint. @throws CheckpointError when it does not fit */
   load(saved: SavedModel): Model;
   /** Measures a model on the run's held-out images. */
-  evaluate(run: Run, model: Model): Promise<Figures>;
+  evaluate(run: RunContext, model: Model): Promise<Figures>;
   /** Writes a picture of what the model can do into the run's folder. */
-  draw(run: Run, model: Model): Promise<void>;
+  draw(run: RunContext, model: Model): Promise<void>;
 }
 
 /** The full settings of a stage. */

@@ -2,8 +2,7 @@
 import { Rng } from '../core/index.ts';
 import { loadStateDict } from '../nn/index.ts';
 import { TiTok, type TiTokConfig } from '../titok/index.ts';
-import type { Run } from './run.ts';
-import type { SavedModel } from './stage.ts';
+import type { RunContext, SavedModel } from './stage.ts';
 
 /** @throws CheckpointError when the checkpoint is of another size or kind */
 export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
@@ -13,12 +12,12 @@ export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
 }
 
 /** Figures of a TiTok that gives pixels. */
-export const evaluatePixels = (run: Run, model: TiTok) =>
+export const evaluatePixels = (run: RunContext, model: TiTok) =>
   run.evaluateReconstruction(model.config.codebookSize, (images) => {
     const { output, indices } = model.forward(images);
     return { reconstruction: output, codes: indices };
   });
 
 /** Held-out images above what a TiTok that gives pixels makes of them. */
-export const drawPixels = (name: string, run: Run, model: TiTok) =>
+export const drawPixels = (name: string, run: RunContext, model: TiTok) =>
   run.drawReconstructions(`${name}.png`, { [name]: (images) => model.forward(images).output });

@@ -2,8 +2,14 @@
 import { DataError, Rng, type RngState } from '../core/index.ts';
 import type { ImageDataset } from '../data/browser.ts';
 import type { TiTok } from '../titok/index.ts';
-import type { TokenSource } from './generator.ts';
 import { encodeViews, viewsOf } from './views.ts';
+
+/** Token rows and classes in a seeded order whose position can be saved. */
+export interface TokenSource {
+  /** tokens batch·K ids, labels batch classes */
+  next(): { tokens: Int32Array; labels: Int32Array };
+  state: unknown;
+}
 
 /** A position in the endless row of batches; plain JSON. */
 interface TokenState {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Page } from 'playwright-core';
 import { missingChromium, withPage } from '../../tools/browser/chromium.ts';
-import { buildSite } from '../../web/site.ts';
+import { buildSite } from '../../tools/web/site.ts';
 
 const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);

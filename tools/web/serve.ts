@@ -8,7 +8,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { serve } from '../tools/browser/server.ts';
+import { serve } from '../browser/server.ts';
 import { buildSite } from './site.ts';
 
 async function main(): Promise<void> {

@@ -1,8 +1,8 @@
 /** The files of the site, made from the sources here. */
 import { readFile } from 'node:fs/promises';
-import { bundleAll } from '../tools/browser/bundle.ts';
+import { bundleAll } from '../browser/bundle.ts';
 
-const here = (name: string): URL => new URL(name, import.meta.url);
+const here = (name: string): URL => new URL(`../../web/${name}`, import.meta.url);
 
 /** Files by path: '/index.html', '/main.js', '/worker.js', '/style.css' and the chunks that scripts share. */
 export async function buildSite(minify = false): Promise<Map<string, string>> {
