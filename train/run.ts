@@ -27,7 +27,7 @@ import { drawGrid, drawReconstructions } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { merge, parseSettings } from './settings.ts';
 import { single } from './single.ts';
-import type { ChangesOf, Figures, Stage, StageName, Started } from './stage.ts';
+import type { ChangesOf, Figures, RunContext, Stage, StageName, Started } from './stage.ts';
 
 export interface RunOptions {
   /** Images to train on and to hold out; a function is called with the image size when a stage first needs them. */
