@@ -112,11 +112,10 @@ function walk(node: Node, path: readonly string[], only?: string): Setting[] {
   const variants = node.anyOf ?? node.oneOf;
   if (variants) {
     const seen = new Set<string>();
-    const fallback = (node.default as { kind?: string } | undefined)?.kind;
     return variants
       .flatMap((variant) => {
-        const kind = variant.properties?.['kind']?.const as string | undefined;
-        return walk(variant, path, kind === fallback ? undefined : kind);
+        const kind = variant.properties?.['kind'];
+        return walk(variant, path, kind?.default === undefined ? (kind?.const as string | undefined) : undefined);
       })
       .filter(({ path }) => !seen.has(path.join('.')) && seen.add(path.join('.')));
   }
@@ -142,6 +141,7 @@ function walk(node: Node, path: readonly string[], only?: string): Setting[] {
 function rangeOf(node: Node): string {
   if (node.enum) return `one of ${node.enum.join(', ')}`;
   if (node.type === 'boolean') return 'true or false';
+  if (node.type === 'string') return 'text';
   const item = node.prefixItems?.[0] ?? (node.items || undefined);
   if (!item) return `a ${numbers(node)}`;
   const many = numbers(item).replace('number', 'numbers');
@@ -194,7 +194,7 @@ export function checked<T extends z.ZodType>(
     const at = [...path, issue.keys[0]];
     throw new OptionError(message({ path: at, expected: 'no such setting', got: shown(values, at) }));
   }
-  const setting = settingsOf(schema).find((s) => path.join('.').startsWith(s.path.join('.')));
+  const setting = settingsOf(schema).find((s) => s.path.every((name, i) => name === path[i]));
   throw new OptionError(
     message({ path: setting?.path ?? path, expected: setting?.range ?? issue.message, got: shown(values, path) }),
   );

@@ -45,7 +45,7 @@ export const teacherSettings = group({
   teacher: z
     .discriminatedUnion('kind', [
       z.strictObject({
-        kind: z.literal('lean'),
+        kind: z.literal('lean').default('lean'),
         stem: counts(stem, 'widths of the stride-2 convolutions: each halves the side'),
         resBlocks: count(resBlocks, 'residual blocks on each side', { least: 0 }),
         dim: count(dim, 'numbers per code'),
@@ -60,7 +60,7 @@ export const teacherSettings = group({
         codebookSize: count(laptopVqgan.codebookSize, 'codes'),
       }),
     ])
-    .prefault({ kind: 'lean' }),
+    .prefault({}),
   steps: count(750, 'updates', { least: 0 }),
   batchSize: count(16, 'images per update; 8 and 32 were worse at equal time'),
   learningRate: positive(1e-3, 'at the top of the cosine'),

@@ -1,0 +1,122 @@
+/** Runs as programs use them: trained in a loop, left early and continued, and continued from an older version's files. */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type ImageDataset, loadImageFolder } from '../../data/index.ts';
+import { openRun, type Run, teacher, warmup } from '../../train/index.ts';
+import { writePictures } from '../cli/command-line.ts';
+import { temporaryFolder } from '../data/temporary.ts';
+import { useOneThread } from './recipes.ts';
+
+before(useOneThread);
+
+const settings = {
+  imageSize: 16,
+  teacher: { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 16 },
+  steps: 8,
+  batchSize: 2,
+  continuousSteps: 3,
+} as const;
+
+async function dataset(folder: string): Promise<ImageDataset> {
+  return loadImageFolder(await writePictures(join(folder, 'pictures')), 16);
+}
+
+async function losses(run: Run, until = Number.POSITIVE_INFINITY): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { step, loss } of run.train(teacher, settings)) {
+    found.push(loss);
+    if (step === until) break;
+  }
+  return found;
+}
+
+test('a run reports every update; left early, it saves and continues where it stopped', async (t) => {
+  const folder = temporaryFolder(t);
+  const options = { dataset: await dataset(folder) };
+  const whole = await losses(await openRun(join(folder, 'whole'), options));
+  assert.equal(whole.length, 8);
+  const parts = join(folder, 'parts');
+  const first = await losses(await openRun(parts, options), 5);
+  const second = await losses(await openRun(parts, options));
+  assert.deepEqual([...first, ...second], whole);
+  assert.deepEqual(await losses(await openRun(parts, options)), [], 'nothing is left to do');
+  const log = readFileSync(join(parts, 'log.jsonl'), 'utf8').trim().split('\n');
+  assert.deepEqual(
+    log.map((line) => JSON.parse(line).loss),
+    whole,
+  );
+  assert.ok(existsSync(join(parts, 'teacher.png')));
+});
+
+test('an error in the reader saves too', async (t) => {
+  const folder = temporaryFolder(t);
+  const run = await openRun(join(folder, 'run'), { dataset: await dataset(folder) });
+  const reader = async () => {
+    for await (const { step } of run.train(teacher, settings)) if (step === 3) throw new Error('reader');
+  };
+  await assert.rejects(reader(), /reader/);
+  assert.equal((run.open(teacher).meta['state'] as { done: number }).done, 3);
+});
+
+test('resume: false trains again, and a run measures what it has', async (t) => {
+  const folder = temporaryFolder(t);
+  const options = { dataset: await dataset(folder) };
+  const run = join(folder, 'run');
+  const whole = await losses(await openRun(run, options));
+  assert.deepEqual(await losses(await openRun(run, { ...options, resume: false })), whole);
+  const again = await openRun(run, options);
+  const row = await again.evaluate(teacher);
+  assert.equal(row.name, 'teacher');
+  assert.equal(row.steps, 8);
+  assert.ok(row.psnr! > 0 && row.fd > 0 && row.codesUsed! >= 1, JSON.stringify(row));
+  assert.ok(Math.abs(row.loss - whole.reduce((a, b) => a + b) / 8) < 1e-9, 'the mean of the last updates');
+});
+
+test('what belongs to a run is asked for by name', async (t) => {
+  const folder = temporaryFolder(t);
+  const data = await dataset(folder);
+  const run = await openRun(join(folder, 'run'), { dataset: data });
+  await assert.rejects(run.fit(warmup, { model: { imageSize: 16 } }), {
+    name: 'CheckpointError',
+    message: /run\/teacher\.safetensors: expected the result of 'titok train teacher', got no file\./,
+  });
+  await assert.rejects(run.fit(teacher, { ...settings, imageSize: 32 }), {
+    name: 'OptionError',
+    message: /^imageSize: expected the 16 pixels of the run's dataset, got 32\./,
+  });
+  await assert.rejects(run.fit(teacher, { stepz: 3 } as object), {
+    name: 'OptionError',
+    message: 'teacher settings, stepz: expected no such setting, got 3.',
+  });
+  await assert.rejects((await openRun(join(folder, 'none'))).fit(teacher, settings), {
+    name: 'OptionError',
+    message: /expected a dataset, got none\. Pass \{ dataset \}\.$/,
+  });
+  await assert.rejects(openRun(folder, { seed: -1 }), { name: 'OptionError' });
+});
+
+/** Written by version 0.1.0 after 6 updates, with the losses that it went on to. */
+const previous = fileURLToPath(new URL('previous/', import.meta.url));
+
+test('checkpoints of version 0.1.0 load, and their trainings go on as they would have there', async (t) => {
+  const folder = temporaryFolder(t);
+  const data = await dataset(folder);
+  mkdirSync(join(folder, 'run'));
+  for (const stage of ['teacher', 'warmup'])
+    cpSync(join(previous, `${stage}.safetensors`), join(folder, 'run', `${stage}.safetensors`));
+  const expected = JSON.parse(readFileSync(join(previous, 'losses.json'), 'utf8')) as Record<string, number[]>;
+  const run = await openRun(join(folder, 'run'), { dataset: data });
+  for (const stage of [warmup, teacher]) {
+    const got: number[] = [];
+    const changes = { steps: 10, ...(stage === teacher && { imageSize: 16 }) }; // which 0.1.0 did not store
+    for await (const { loss } of run.train<typeof warmup | typeof teacher>(stage, changes)) got.push(loss);
+    const want = expected[stage.name].slice(6);
+    assert.equal(got.length, want.length);
+    for (const [i, loss] of got.entries()) {
+      assert.ok(Math.abs(loss / want[i] - 1) < 1e-4, `${stage.name}, update ${7 + i}: ${loss}, expected ${want[i]}`);
+    }
+  }
+});
