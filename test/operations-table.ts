@@ -7,14 +7,14 @@ import { callPage, missingChromium, scriptPage, withPage } from '../tools/browse
 import type { api } from './browser/page.ts';
 import { checkOp, type OpReport } from './parity.ts';
 
-const nodeDevices = ['cpu', 'gpujs-cpu', 'webasm', 'webgpu', 'headlessgl'];
-const browserDevices = ['cpu', 'webgpu', 'webgl2', 'webgl', 'webasm'];
+const NODE = ['cpu', 'gpujs-cpu', 'webasm', 'webgpu', 'headlessgl'];
+const BROWSER = ['cpu', 'webgpu', 'webgl2', 'webgl', 'webasm'];
 
 const ops = [...registry.keys()].sort();
 const columns: { title: string; ops: Record<string, OpReport> }[] = [];
 const unavailable: string[] = [];
 
-for (const name of nodeDevices) {
+for (const name of NODE) {
   try {
     const device = await openDevice(name);
     const results: Record<string, OpReport> = {};
@@ -30,7 +30,7 @@ for (const name of nodeDevices) {
 if (missingChromium) unavailable.push(missingChromium);
 else {
   const site = scriptPage(await bundle(new URL('./browser/page.ts', import.meta.url)));
-  for (const name of browserDevices) {
+  for (const name of BROWSER) {
     const report = await withPage(site, { isolated: name === 'cpu' }, (page) =>
       callPage<typeof api, 'runTable'>(page, 'runTable', name),
     );
@@ -51,9 +51,9 @@ const failures = columns.flatMap((c) =>
     [r.forward, r.gradient].filter((x) => x !== 'ok' && x !== 'none').map((why) => `- \`${op}\` on ${c.title}: ${why}`),
   ),
 );
-const helpers = new Set(['attentionComposite', 'axesOf', 'elementwise', 'rowPasses', 'standardize', 'sumTo']);
+const HELPERS = new Set(['attentionComposite', 'axesOf', 'elementwise', 'rowPasses', 'standardize', 'sumTo']);
 const composites = Object.entries(everyOp)
-  .filter(([name, f]) => typeof f === 'function' && !registry.has(name) && !helpers.has(name))
+  .filter(([name, f]) => typeof f === 'function' && !registry.has(name) && !HELPERS.has(name))
   .map(([name]) => `\`${name}\``)
   .sort();
 

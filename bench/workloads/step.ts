@@ -23,12 +23,12 @@ async function s1(): Promise<Workload> {
   const model = filled(new TiTok(s1Config, new Rng(0)));
   const params = stateDict(model);
   const optimizer = new AdamW({ params, lr: 1e-3, weightDecay: 1e-4, decays: () => true, maxNorm: 1 });
-  const batch = images(32, 32);
+  const pictures = images(32, 32);
   const run = () => {
     using _ = tensorScope();
     const { value, grads } = valueAndGrad(params, () => {
-      const { output, quantizerLoss } = model.forward(batch);
-      return mse(output, batch).add(quantizerLoss);
+      const { output, quantizerLoss } = model.forward(pictures);
+      return mse(output, pictures).add(quantizerLoss);
     });
     optimizer.step(grads);
     return value.item();
