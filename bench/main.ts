@@ -1,28 +1,17 @@
-/**
- * `npm run bench -- NAME… [--json] [--threads N] [--quick]`: speed, measured beside peers where they are installed.
- * `npm run bench -- report NAME…` keeps the figures too, in docs/performance.json and docs/performance.md.
- */
-import { parseArgs } from 'node:util';
-import { OptionError, suggestion } from '../core/index.ts';
+/** `npm run bench -- NAME…`: the speed of this library, beside PyTorch and other libraries where they are installed. */
+import { Command } from 'commander';
+import { expectOption, OptionError, suggestion } from '../core/index.ts';
 import { benchGemm } from './gemm.ts';
 import { benchModels } from './models.ts';
 import { benchOps } from './ops.ts';
+import type { Bench, Row } from './options.ts';
 import { benchPeers } from './peers.ts';
-import { docs, saved, writeReport } from './report.ts';
+import { addToReport, docs } from './report.ts';
 import { benchSample } from './sample.ts';
 import { benchScaling } from './scaling.ts';
 import { benchStep } from './step.ts';
 
-/** A measured row: printed as a line of JSON with --json, as text without. */
-export type Row = { readonly bench: string } & Readonly<Record<string, unknown>>;
-export interface BenchOptions {
-  readonly threads?: number;
-  /** One call of everything that is built fast: shows that it runs, and its times mean nothing. */
-  readonly quick: boolean;
-  readonly print: (row: Row, text: string) => void;
-}
-
-const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
+const benches: Readonly<Record<string, Bench>> = {
   gemm: benchGemm,
   ops: benchOps,
   step: benchStep,
@@ -31,38 +20,58 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   peers: benchPeers,
   scaling: benchScaling,
 };
-
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-    threads: { type: 'string' },
-  },
-});
-const threads = values.threads === undefined ? undefined : Number(values.threads);
-if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
-  throw new OptionError(`bench: expected --threads as a whole number ≥ 1, got '${values.threads}'.`);
-}
-const keep = positionals[0] === 'report';
-if (keep && values.quick) throw new OptionError('bench report: expected no --quick, whose times mean nothing.');
-const asked = keep ? positionals.slice(1) : positionals;
 const known = Object.keys(benches);
-const unknown = asked.find((name) => !benches[name]);
-if (unknown !== undefined) {
-  throw new OptionError(
-    `bench: expected report or some of ${known.join(', ')}, got '${unknown}'${suggestion(unknown, known)}.`,
-  );
+
+interface Options {
+  readonly threads?: number;
+  readonly json?: boolean;
+  readonly quick?: boolean;
 }
-for (const name of asked.length > 0 ? asked : known) {
-  const rows: Row[] = [];
-  await benches[name]({
-    ...(threads && { threads }),
-    quick: values.quick,
-    print: (row, text) => {
-      rows.push(row);
-      console.log(values.json ? JSON.stringify(row) : text);
-    },
-  });
-  if (keep) writeReport(docs, saved(docs, { [name]: rows })); // after each, so that an interrupted run keeps what it has
+
+function count(text: string): number {
+  const n = Number(text);
+  expectOption(Number.isInteger(n) && n >= 1, 'bench', '--threads as a whole number ≥ 1', `'${text}'`);
+  return n;
+}
+
+async function run(names: readonly string[], { json, quick = false, threads }: Options): Promise<void> {
+  const report = names[0] === 'report';
+  expectOption(!(report && quick), 'bench report', 'no --quick', '--quick', 'Quick times mean nothing.');
+  const chosen = report ? names.slice(1) : names;
+  for (const name of chosen) {
+    const repair = suggestion(name, [...known, 'report']);
+    expectOption(known.includes(name), 'bench', `report or some of ${known.join(', ')}`, `'${name}'${repair}`);
+  }
+  for (const name of chosen.length > 0 ? chosen : known) {
+    const rows: Row[] = [];
+    await benches[name]({
+      ...(threads && { threads }),
+      quick,
+      print: (row, text) => {
+        rows.push(row);
+        console.log(json ? JSON.stringify(row) : text);
+      },
+    });
+    if (report) addToReport(docs, { [name]: rows }); // after each, so that Ctrl-C loses only the one that runs
+  }
+}
+
+const program = new Command('bench')
+  .description('Measures speed and memory, beside PyTorch and other libraries where they are installed.')
+  .argument('[names...]', `which benchmarks: ${known.join(', ')}; none: all`)
+  .option('--threads <n>', 'number of threads; default: what each benchmark compares', count)
+  .option('--json', 'print a line of JSON for each row')
+  .option('--quick', 'one short call per row, to see that a benchmark works; its times mean nothing')
+  .addHelpText('after', "\n'bench report NAMES…' also writes the figures to docs/performance.md.")
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'bench: ').replace(/\n\((Did you mean .*)\)/, '. $1')),
+  })
+  .action(run);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof OptionError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
 }

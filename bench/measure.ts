@@ -1,36 +1,63 @@
-/** Timings and ratios: sides take turns, so that a machine that grows slower or faster does so for all of them. */
+/**
+ * Measuring. `sampleCalls` times a function in this process with the library `benchmark`; `takeTurns` times processes that
+ * are compared with each other. Both return milliseconds per call, and `figureOf` summarizes them.
+ */
+import Benchmark from 'benchmark';
 import type { Side } from './side.ts';
 
-/** The middle of some figures and how far they scatter. */
 export interface Figure {
   readonly median: number;
-  /** (third quartile − first) / median */
+  /** (third quartile − first quartile) / median */
   readonly spread: number;
 }
 
+/** Median and spread of some samples. */
 export function figureOf(samples: readonly number[]): Figure {
   const sorted = [...samples].sort((a, b) => a - b);
-  /** Quantiles between two samples are interpolated: of two, the median is the mean. */
-  const at = (q: number) => {
-    const place = q * (sorted.length - 1);
-    const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-    return low + (high - low) * (place % 1);
+  const quantile = (q: number) => {
+    const index = q * (sorted.length - 1);
+    const [low, high] = [sorted[Math.floor(index)], sorted[Math.ceil(index)]];
+    return low + (high - low) * (index % 1); // linear interpolation
   };
-  return { median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
+  return { median: quantile(0.5), spread: (quantile(0.75) - quantile(0.25)) / quantile(0.5) };
+}
+
+/** a / b, round by round. */
+export const ratioOf = (a: readonly number[], b: readonly number[]): Figure => figureOf(a.map((x, i) => x / b[i]));
+
+/** Milliseconds per call of a synchronous function in this process. */
+export function sampleCalls(f: () => void, maxSeconds: number): Promise<readonly number[]> {
+  return new Promise((resolve, reject) => {
+    new Benchmark(f, {
+      maxTime: maxSeconds,
+      onComplete(this: Benchmark) {
+        resolve(this.stats.sample.map((seconds) => 1e3 * seconds));
+      },
+      onError: reject,
+    }).run({ async: true });
+  });
 }
 
 export interface Turns {
-  /** How often each side comes to its turn. */
+  /** Number of turns of each side. */
   readonly rounds: number;
-  /** Length of a turn; a call that takes longer is one turn. */
+  /** Length of a turn; a single call may take longer. */
   readonly sliceMs: number;
 }
 
-/** Before the first round, for JavaScript engines to compile what runs often. Not counted. */
+/** Each side runs this long before the first round, so that JavaScript engines have compiled its code. */
 const WARM_UP_MS = 2000;
 
-/** Milliseconds per call, one median for each side and round; every other round goes backwards. */
-export async function takeTurns(sides: readonly Side[], { rounds, sliceMs }: Turns): Promise<number[][]> {
+/**
+ * Times processes in turns, so that a machine that changes its speed changes it for all of them. Every other round runs
+ * backwards.
+ *
+ * @returns for each side the median milliseconds per call of each round
+ */
+export async function takeTurns(
+  sides: readonly Pick<Side, 'slice'>[],
+  { rounds, sliceMs }: Turns,
+): Promise<number[][]> {
   const times = sides.map((): number[] => []);
   if (rounds > 1) for (const side of sides) await side.slice(WARM_UP_MS);
   const order = [...sides.keys()];
@@ -41,24 +68,3 @@ export async function takeTurns(sides: readonly Side[], { rounds, sliceMs }: Tur
   }
   return times;
 }
-
-/** a over b, round by round. */
-export const ratioOf = (a: readonly number[], b: readonly number[]): Figure => figureOf(a.map((x, i) => x / b[i]));
-
-/**
- * The largest difference of the numbers that two sides must agree on, relative to the largest of them.
- *
- * @throws Error above the tolerance: the two did not compute the same thing, and their times do not compare
- */
-export function difference(a: Side, b: Side, tolerance = 1e-3): number {
-  const [x, y] = [a.hello.check, b.hello.check];
-  const largest = Math.max(...y.map(Math.abs));
-  const apart = Math.max(...y.map((value, i) => Math.abs(value - x[i]))) / largest;
-  if (x.length === y.length && apart <= tolerance) return apart;
-  throw new Error(
-    `bench: expected ${a.hello.name} and ${b.hello.name} to compute the same to ${tolerance}, got ${x.slice(0, 4)} … and ${y.slice(0, 4)} … (${x.length} and ${y.length} numbers, ${apart} apart).`,
-  );
-}
-
-export const round = (x: number): number => Number(x.toPrecision(4));
-export const percent = (x: number): string => `±${(100 * x).toFixed(0)} %`;

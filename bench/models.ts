@@ -1,16 +1,16 @@
 /** Whole models beside PyTorch: TiTok-S-128 at full size, and training steps of the convolutional teachers. */
-import type { BenchOptions } from './main.ts';
-import { compare } from './versus.ts';
+import { compare } from './compare.ts';
+import type { BenchOptions } from './options.ts';
 
 export async function benchModels(options: BenchOptions): Promise<void> {
-  const convolutions = { 2: { floor: 2, reach: 1.5 } };
+  const teacherTargets = { 2: { floor: 2, reach: 1.5 } };
   const shared = { bench: 'models', file: 'models', sliceMs: 400 };
   await compare(
     {
       ...shared,
       name: 's128',
       label: 'S-128 encode + decode, one 256² image',
-      goals: { 2: { floor: 1.6, reach: 1.2 } },
+      targets: { 2: { floor: 1.6, reach: 1.2 } },
       high: true,
       rounds: 7,
       heavy: true,
@@ -22,14 +22,21 @@ export async function benchModels(options: BenchOptions): Promise<void> {
       ...shared,
       name: 'lean',
       label: 'teacher step, preset tiny, batch 16',
-      goals: convolutions,
+      targets: teacherTargets,
       images: 16,
       rounds: 11,
     },
     options,
   );
   await compare(
-    { ...shared, name: 'vqgan', label: 'VQGAN step, 54 M, one 64² image', goals: convolutions, rounds: 7, heavy: true },
+    {
+      ...shared,
+      name: 'vqgan',
+      label: 'VQGAN step, 54 M, one 64² image',
+      targets: teacherTargets,
+      rounds: 7,
+      heavy: true,
+    },
     options,
   );
 }

@@ -1,6 +1,6 @@
 /** Memory-bound ops at the sizes of the training step, beside PyTorch: softmax, layer norm, GELU, AdamW. */
-import type { BenchOptions } from './main.ts';
-import { compare } from './versus.ts';
+import { compare } from './compare.ts';
+import type { BenchOptions } from './options.ts';
 
 const ops = {
   'softmax forward': '9312 × 97',
@@ -15,7 +15,7 @@ const ops = {
 export async function benchOps(options: BenchOptions): Promise<void> {
   for (const [name, size] of Object.entries(ops).slice(0, options.quick ? 2 : undefined)) {
     const label = `${name}, ${size}`;
-    const goals = { 1: { floor: 1 }, 2: { floor: 1 } };
-    await compare({ bench: 'ops', file: 'ops', name, label, goals, rounds: 9, sliceMs: 100 }, options);
+    const targets = { 1: { floor: 1 }, 2: { floor: 1 } };
+    await compare({ bench: 'ops', file: 'ops', name, label, targets, rounds: 9, sliceMs: 100 }, options);
   }
 }

@@ -1,17 +1,18 @@
-/** One transformer block and one matrix product beside other JavaScript libraries, which bench/peers installs on demand. */
-import type { BenchOptions } from './main.ts';
-import { difference, figureOf, percent, ratioOf, round, takeTurns } from './measure.ts';
-import { AbsentError, ours, peer, pytorch, type Side } from './side.ts';
-import { milliseconds, timing, title } from './versus.ts';
+/** A transformer block and a matrix product beside other JavaScript libraries; bench/peers/README.md says how to install them. */
+import { milliseconds, percent, round, timing, title } from './format.ts';
+import { AbsentError, ours, peer, pytorch } from './launch.ts';
+import { figureOf, ratioOf, takeTurns } from './measure.ts';
+import type { BenchOptions } from './options.ts';
+import { difference, type Side } from './side.ts';
 
 interface Pair {
   readonly peer: 'torch' | 'tfjs' | 'jax' | 'js-pytorch' | 'onnxruntime';
   readonly name: 'training' | 'forward' | 'matmul';
-  /** How many times as fast we must be. */
+  /** How many times as fast as the peer we should be: kept in the JSON rows. */
   readonly floor?: number;
-  /** How far the numbers may lie apart. */
+  /** Largest relative difference of the results; default 1e-3. */
   readonly tolerance?: number;
-  /** A call takes many seconds. */
+  /** A call takes seconds: fewer rounds. */
   readonly slow?: boolean;
 }
 
@@ -38,10 +39,13 @@ const pairs: readonly Pair[] = [
 
 export async function benchPeers(options: BenchOptions): Promise<void> {
   const chosen = options.quick ? pairs.filter(({ name }) => name === 'matmul') : pairs;
-  for (const pair of chosen) await beside(pair, options);
+  for (const pair of chosen) await comparePeer(pair, options);
 }
 
-async function beside({ peer: library, name, floor, tolerance, slow }: Pair, options: BenchOptions): Promise<void> {
+async function comparePeer(
+  { peer: library, name, floor, tolerance, slow }: Pair,
+  options: BenchOptions,
+): Promise<void> {
   const { print, quick, threads = 2 } = options;
   const label = labels[name];
   const row = { bench: 'peers', case: name, label, peer: library, threads };
@@ -68,8 +72,7 @@ async function beside({ peer: library, name, floor, tolerance, slow }: Pair, opt
         difference: apart,
       },
       `${title(label, threads)}${milliseconds(mine)}  ${library.padEnd(11)}${milliseconds(other)}` +
-        `  ${faster.median.toFixed(2)} × as fast ${percent(faster.spread)}` +
-        `${floor ? `, floor ≥ ${floor} ${faster.median >= floor ? 'met' : 'missed'}` : ''}  same to ${apart.toExponential(0)}`,
+        `  ${faster.median.toFixed(2)} × as fast ${percent(faster.spread)}  same to ${apart.toExponential(0)}`,
     );
   } catch (error) {
     if (!(error instanceof AbsentError)) throw error;

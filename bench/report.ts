@@ -1,13 +1,13 @@
-/** docs/performance.md, its charts and its figures: what the benchmarks printed, on which machine, beside which versions. */
+/** Writes docs/performance.md, its charts and its figures: benchmark rows, the machine and the versions of the peers. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Bar, barChart } from './chart.ts';
-import type { Row } from './main.ts';
+import type { Row } from './options.ts';
 
-/** The rows of each benchmark and when they were taken. */
-export interface Figures {
+/** The content of performance.json: the rows of each benchmark, with the day they were measured. */
+interface Figures {
   readonly machine: string;
   readonly node: string;
   readonly benches: Readonly<Record<string, { readonly date: string; readonly rows: readonly Row[] }>>;
@@ -15,14 +15,45 @@ export interface Figures {
 
 export const docs = fileURLToPath(new URL('../docs/', import.meta.url));
 
-/** What stands in a folder's performance.json, with these benchmarks in place of older ones of the same names. */
-export function saved(folder: string, rows: Readonly<Record<string, readonly Row[]>>): Figures {
-  let before: Partial<Figures> = {};
+/**
+ * Replaces the rows of some benchmarks in a folder's performance.json, keeps those of the others, and writes
+ * performance.md and images/performance-*.svg from all of them.
+ */
+export function addToReport(folder: string, rows: Readonly<Record<string, readonly Row[]>>): void {
+  const figures = merged(previousFigures(folder), rows);
+  mkdirSync(join(folder, 'images'), { recursive: true });
+  const write = (file: string, text: string) => writeFileSync(join(folder, file), text);
+  write('performance.json', `${JSON.stringify(figures, null, 1)}\n`);
+  write('performance.md', page(figures));
+  const all = Object.values(figures.benches).flatMap((bench) => bench.rows);
+  write(
+    'images/performance-torch.svg',
+    barChart({
+      title: 'Our time divided by PyTorch’s on the same cores (less is better)',
+      bars: all.filter((row) => row['peer'] === 'torch' && typeof row['ratio'] === 'number').map(ratioBar),
+      axis: 'linear',
+    }),
+  );
+  write(
+    'images/performance-peers.svg',
+    barChart({
+      title: 'How many times as fast as other JavaScript libraries (more is better)',
+      bars: all.filter((row) => row.bench === 'peers' && row['peer'] !== 'torch' && 'speedup' in row).map(speedupBar),
+      axis: 'logarithmic',
+    }),
+  );
+}
+
+function previousFigures(folder: string): Partial<Figures> {
   try {
-    before = JSON.parse(readFileSync(join(folder, 'performance.json'), 'utf8')) as Figures;
+    return JSON.parse(readFileSync(join(folder, 'performance.json'), 'utf8')) as Figures;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
   }
+}
+
+function merged(before: Partial<Figures>, rows: Readonly<Record<string, readonly Row[]>>): Figures {
   const date = new Date().toISOString().slice(0, 10);
   const cores = cpus();
   return {
@@ -35,50 +66,20 @@ export function saved(folder: string, rows: Readonly<Record<string, readonly Row
   };
 }
 
-/** Writes performance.json, performance.md and images/performance-*.svg into a folder. */
-export function writeReport(folder: string, figures: Figures): void {
-  mkdirSync(join(folder, 'images'), { recursive: true });
-  const write = (file: string, text: string) => writeFileSync(join(folder, file), text);
-  write('performance.json', `${JSON.stringify(figures, null, 1)}\n`);
-  write('performance.md', page(figures));
-  const rows = Object.values(figures.benches).flatMap((bench) => bench.rows);
-  write(
-    'images/performance-torch.svg',
-    barChart({
-      title: 'Our time over PyTorch’s on the same cores (less is better; ticks: what was asked)',
-      bars: rows.filter((row) => row['peer'] === 'torch' && typeof row['ratio'] === 'number').map(ratioBar),
-      axis: 'linear',
-    }),
-  );
-  write(
-    'images/performance-peers.svg',
-    barChart({
-      title: 'How many times as fast as other JavaScript libraries (more is better; ticks: what was asked)',
-      bars: rows.filter((row) => row.bench === 'peers' && row['peer'] !== 'torch' && 'speedup' in row).map(speedBar),
-      axis: 'logarithmic',
-    }),
-  );
-}
-
 const number = (row: Row, key: string): number => row[key] as number;
-const optional = (row: Row, key: string): number | undefined => row[key] as number | undefined;
 
 const ratioBar = (row: Row): Bar => ({
   label: `${row['label']}, ${row['threads']} thr.`,
   value: number(row, 'ratio'),
   spread: number(row, 'ratioSpread'),
-  mark: optional(row, 'floor'),
-  met: number(row, 'ratio') <= (optional(row, 'floor') ?? Infinity),
 });
-const speedBar = (row: Row): Bar => ({
+const speedupBar = (row: Row): Bar => ({
   label: `${row['label']}, ${row['peer']}`,
   value: number(row, 'speedup'),
   spread: number(row, 'speedupSpread'),
-  mark: optional(row, 'floor'),
-  met: number(row, 'speedup') >= (optional(row, 'floor') ?? 0),
 });
 
-export function page({ machine, node, benches }: Figures): string {
+function page({ machine, node, benches }: Figures): string {
   const dates = [...new Set(Object.values(benches).map(({ date }) => date))].sort();
   const rows = (name: string) => benches[name]?.rows ?? [];
   const versions = new Map(
@@ -90,36 +91,45 @@ export function page({ machine, node, benches }: Figures): string {
   const named = [...versions].map(([name, version]) => `${name} ${version}`).join(', ');
   return `# Performance
 
-Written by \`npm run bench -- report\`, which takes all figures anew; \`npm run bench -- report step ops\` takes only those.
+Written by \`npm run bench -- report\`, which measures everything; \`npm run bench -- report step ops\` measures only these
+two and keeps the other figures.
 
 ${machine}; Node ${node}${named && `; ${named}`}; ${dates.join(' to ')}.
 
-![Time over PyTorch's](images/performance-torch.svg)
+![Our time divided by PyTorch's](images/performance-torch.svg)
 
 ![Times as fast as other JavaScript libraries](images/performance-peers.svg)
 
 ## How it is measured
 
-Each side is a process of its own: ours, PyTorch, another library. Each runs for two seconds first, so that its engine has
-compiled what runs often. Then they take turns, some tenths of a second each, and never run at once; every other round goes
-backwards. A ratio is the median over rounds of the ratio within a round, so that
-a machine which slows down slows both. Spreads (±) are interquartile ranges over the median. Memory is the peak of a
-process, ours / theirs.
+Every side of a comparison is a process of its own: ours, PyTorch, another library. Each side first runs for two seconds, so
+that its engine has compiled the code. Then the sides take turns of some tenths of a second; only one runs at a time, and
+every other round runs backwards. A ratio is computed within each round, and the table shows the median over rounds: a
+machine that slows down slows both sides. Spreads (±) are interquartile ranges divided by the median. Memory is the peak
+resident size of the process, ours / theirs.
 
-Both sides start from the same weights and inputs, and the numbers that come out – losses of three updates, pixels,
-gradients – are compared before any time is taken: beyond a relative 10⁻³ there is no row. PyTorch runs in eager mode, its
-products in OpenBLAS on the given threads, its other ops on one thread or as many, whichever is faster. Ours leaves out
-what nobody reads (the last block of an encoder works for its latent tokens only, that of MaskGIT for masked tokens), computes
-once what is the same (rows of a class in the first step of sampling, tokens in the first layer's projections), mixes
-guided and unguided before the generator's head rather than after it, and takes fewer multiplications for large products
-(Strassen) and 3×3 convolutions (Winograd), all in float32; PyTorch's models are written as usual. Rows of *precision high*
-round the operands of matrix products to 16 bits, \`openDevice('cpu', { matmulPrecision: 'high' })\`, as the command line's trainings and
-samples do: errors are 1 to 3 · 10⁻⁴ of a usual value, like those of TensorFloat-32 on GPUs unless a few values tower over
-their row, and the numbers that both sides must agree on still do. PyTorch has no such setting for float32 on CPUs.
+Both sides start from the same weights and inputs. Before any time is measured, their results (losses of three updates,
+pixels, gradients) are compared; if they differ by more than 10⁻³, relative to the largest, the benchmark stops (10⁻² for
+js-pytorch, whose Adam has no bias correction).
 
-For figures beside PyTorch: \`apt install python3-torch libopenblas0-pthread\`. Without the second package Debian's PyTorch
-multiplies with a reference BLAS, twenty times slower, and the benchmark refuses it. \`BENCH_PYTHON\` names another Python. For the
-libraries: \`npm ci --prefix bench/peers --ignore-scripts\`.
+PyTorch runs in eager mode. Its matrix products use OpenBLAS on the given number of threads; its other ops use one thread
+or as many as the products, whichever is faster. PyTorch's models are written the usual way. Ours compute the same in
+float32 with less work:
+
+- The last block of an encoder computes only the latent tokens, the last block of MaskGIT only the masked tokens.
+- Equal rows are computed once: rows of one class in the first step of sampling, equal tokens in the first layer's projections.
+- Guidance mixes the guided and unguided hidden states before the generator's head, not the logits after it.
+- Large matrix products use Strassen's algorithm, 3×3 convolutions Winograd's.
+
+Rows with *precision high* round the operands of matrix products to 16 bits, as
+\`openDevice('cpu', { matmulPrecision: 'high' })\` does and as the command line does for training and sampling. Errors are
+1 to 3 · 10⁻⁴ of a typical value. That is similar to TensorFloat-32 on GPUs, except where a few values are much larger than
+the rest of their row. The results still pass the comparison above. PyTorch has no such setting for float32 on CPUs.
+
+To compare with PyTorch, run \`apt install python3-torch libopenblas0-pthread\`. Without the second package, Debian's
+PyTorch multiplies with the reference BLAS, which is twenty times slower, and the benchmark refuses to compare. The
+environment variable \`BENCH_PYTHON\` names another Python. To compare with the JavaScript libraries, run
+\`npm ci --prefix bench/peers --ignore-scripts\`.
 
 ## Training steps: \`npm run bench -- step\`
 
@@ -127,13 +137,13 @@ ${versus(rows('step'))}
 
 ${gains(rows('step'))}
 
-The costliest ops of one step of the first row, in milliseconds:
+The slowest ops of one step of the first workload on two threads, in milliseconds:
 
 ${ops(rows('step'))}
 
 ## Sampling: \`npm run bench -- sample\`
 
-Eight guided steps from class to tokens, then tokens to pixels.
+Eight guided steps from a class to tokens, then from tokens to pixels.
 
 ${versus(rows('sample'))}
 
@@ -151,7 +161,7 @@ ${peers(rows('peers'))}
 
 ## Time against work: \`npm run bench -- scaling\`
 
-One block, forward and backward; both columns of growth are over the first row of their kind.
+One transformer block, forward and backward. Growth is relative to the first row of the same kind.
 
 ${scaling(rows('scaling'))}
 
@@ -176,7 +186,7 @@ const times = (value: unknown, spread: unknown): string =>
 const orDash = (value: unknown): string => (value === undefined ? '–' : String(value));
 
 function versus(rows: readonly Row[]): string {
-  const head = ['work', 'threads', 'ms', 'PyTorch ms', 'ratio', 'floor', 'reach', 'images/s', 'memory MiB'];
+  const head = ['work', 'threads', 'ms', 'PyTorch ms', 'ratio', 'images/s', 'memory MiB'];
   const body = rows
     .filter((row) => row['ms'] !== undefined && !row.bench.endsWith('-op'))
     .map((row) => [
@@ -185,12 +195,10 @@ function versus(rows: readonly Row[]): string {
       ms(row['ms'], row['spread']),
       row['absent'] ? String(row['absent']) : ms(row['peerMs'], row['peerSpread']),
       row['absent'] ? '–' : times(row['ratio'], row['ratioSpread']),
-      row['floor'] === undefined ? '–' : `≤ ${row['floor']}`,
-      row['reach'] === undefined ? '–' : `≤ ${row['reach']}`,
       orDash(row['imagesPerSecond']),
       row['absent']
         ? String(row['peakRssMiB'])
-        : `${row['peakRssMiB']} / ${row['peerPeakRssMiB']} = ${row['memoryRatio']}`,
+        : `${row['peakRssMiB']} / ${row['peerPeakRssMiB']} = ${number(row, 'memoryRatio').toFixed(2)}`,
     ]);
   return table(head, body);
 }
@@ -198,10 +206,7 @@ function versus(rows: readonly Row[]): string {
 const gains = (rows: readonly Row[]): string =>
   rows
     .filter((row) => 'speedup' in row)
-    .map(
-      (row) =>
-        `${row['label']}: ${times(row['speedup'], row['speedupSpread'])} times as fast (asked: ≥ ${row['floor']}).`,
-    )
+    .map((row) => `${row['label']}: ${times(row['speedup'], row['speedupSpread'])} times as fast.`)
     .join('\n');
 
 function ops(rows: readonly Row[]): string {
@@ -216,7 +221,7 @@ function ops(rows: readonly Row[]): string {
 
 const peers = (rows: readonly Row[]): string =>
   table(
-    ['work', 'threads', 'ms', 'library', 'its ms', 'times as fast', 'floor'],
+    ['work', 'threads', 'ms', 'library', 'its ms', 'times as fast'],
     rows.map((row) => [
       String(row['label']),
       String(row['threads']),
@@ -228,7 +233,6 @@ const peers = (rows: readonly Row[]): string =>
             ms(row['peerMs'], row['peerSpread']),
             times(row['speedup'], row['speedupSpread']),
           ]),
-      row['floor'] === undefined ? '–' : `≥ ${row['floor']}`,
     ]),
   );
 

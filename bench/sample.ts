@@ -1,6 +1,6 @@
-/** Pictures from classes: eight guided MaskGIT steps and the decoder, laptop preset, beside PyTorch in eager mode. */
-import type { BenchOptions } from './main.ts';
-import { compare } from './versus.ts';
+/** Images from classes: eight guided MaskGIT steps and the decoder, laptop preset, beside PyTorch in eager mode. */
+import { compare } from './compare.ts';
+import type { BenchOptions } from './options.ts';
 
 export async function benchSample(options: BenchOptions): Promise<void> {
   for (const batch of [16, 1]) {
@@ -10,7 +10,7 @@ export async function benchSample(options: BenchOptions): Promise<void> {
         file: 'sample',
         name: `b${batch}`,
         label: `sampling, preset tiny, batch ${batch}`,
-        goals: { 2: { floor: 1, reach: 0.7 } },
+        targets: { 2: { floor: 1, reach: 0.7 } },
         images: batch,
         high: true,
         rounds: 11,

@@ -1,8 +1,9 @@
-/** Does time grow no faster than work? A transformer block, forward and backward, by tokens, batch and width. */
-import type { BenchOptions } from './main.ts';
-import { figureOf, percent, ratioOf, round, takeTurns } from './measure.ts';
-import { ours, type Side } from './side.ts';
-import { milliseconds, timing, title } from './versus.ts';
+/** Growth of time against growth of work: a transformer block, forward and backward, by tokens, batch and width. */
+import { milliseconds, percent, round, timing, title } from './format.ts';
+import { ours } from './launch.ts';
+import { figureOf, ratioOf, takeTurns } from './measure.ts';
+import type { BenchOptions } from './options.ts';
+import type { Side } from './side.ts';
 
 interface Size {
   readonly tokens: number;
@@ -16,7 +17,7 @@ const axes: Readonly<Record<keyof Size, readonly number[]>> = {
   width: [128, 256, 384, 512],
 };
 
-/** Multiplications and additions of a block, forward and twice that backward: projections 24 D² per token, scores 4 T D. */
+/** Operations of a block. Forward: 24 D² (projections) + 4 T D (attention) per token; backward: twice that. */
 const flops = ({ tokens: T, batch, width: D }: Size): number => 3 * batch * T * (24 * D ** 2 + 4 * T * D);
 
 export async function benchScaling({ threads = 2, quick, print }: BenchOptions): Promise<void> {

@@ -1,13 +1,11 @@
 /**
- * One side of a comparison: a child process that holds a workload – ours, PyTorch's or another library's – and runs
- * slices of it when asked. Each side has its own memory, threads and compiler, and none runs while another does.
+ * One side of a comparison: a child process that holds a workload and runs slices of it on request. Each side has its own
+ * memory, threads and compiler, and only one runs at a time. The other end is bench/serve.ts or bench/pytorch/serve.py.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { setTimeout as rest } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MatmulPrecision } from '../core/index.ts';
 
 export interface OpTime {
@@ -16,9 +14,9 @@ export interface OpTime {
   readonly calls: number;
 }
 
-/** What is asked, a line of JSON each … */
+/** A request: one line of JSON on the child's stdin. */
 export type Request = { readonly sliceMs: number } | { readonly profile: true } | { readonly memory: true };
-/** … and answered. The first line comes unasked. */
+/** Its answer: one line of JSON on stdout. The child sends `Hello` first, without a request. */
 export type Answer =
   | Hello
   | { readonly ms: readonly number[] }
@@ -28,22 +26,17 @@ export type Answer =
 export interface Hello {
   readonly name: string;
   readonly version: string;
-  /** Numbers that all sides must agree on. */
+  /** Results that all sides must agree on. */
   readonly check: readonly number[];
-  /** How many, where the workload has any. */
+  /** Number of parameters; 0 if the workload has none. */
   readonly parameters: number;
-  /** Ours: what the device really does. */
+  /** Ours only: the precision that the device really uses. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
-  /** PyTorch: the library that multiplies matrices. */
+  /** PyTorch only: the library that multiplies matrices. */
   readonly blas?: string;
 }
 
-/** A side that is not there: `message` says why, and what would bring it. */
-export class AbsentError extends Error {
-  override name = 'AbsentError';
-}
-
-/** Idle threads of the side that ran before (OpenBLAS, OpenMP, ours) go on spinning for some milliseconds. */
+/** Idle threads of the side that ran before (OpenBLAS, OpenMP, ours) spin for some milliseconds before they sleep. */
 const REST_MS = 60;
 
 export class Side {
@@ -51,20 +44,20 @@ export class Side {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<Answer>;
 
-  /** @throws Error with the last line of its stderr when the process ends before it has said hello */
-  static async start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Side> {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
-    let complaint = '';
+  /** @throws Error with the last line of stderr when the process ends before its `Hello` */
+  static async start(command: string, args: readonly string[]): Promise<Side> {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    let errors = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint = (complaint + text).slice(-2000);
+      errors = (errors + text).slice(-2000);
     });
     child.on('error', (error) => {
-      complaint += error.message;
+      errors += error.message;
     });
-    child.stdin.on('error', () => {}); // a side that died says so when it does not answer
+    child.stdin.on('error', () => {}); // a dead child is reported when its answer is missing
     const answers = answersOf(child);
     const { value, done } = await answers.next();
-    if (done) throw new Error(`bench: ${[command, ...args].join(' ')} ended: ${complaint.trim().split('\n').at(-1)}`);
+    if (done) throw new Error(`bench: ${[command, ...args].join(' ')} ended: ${errors.trim().split('\n').at(-1)}`);
     return new Side(child, answers, value as Hello);
   }
 
@@ -74,12 +67,12 @@ export class Side {
     this.hello = hello;
   }
 
-  /** Milliseconds of the calls of one slice: as many as fit, at least one. */
+  /** Milliseconds of each call in a slice of time; at least one call. */
   async slice(sliceMs: number): Promise<readonly number[]> {
-    await rest(REST_MS);
+    await sleep(REST_MS);
     return ((await this.#ask({ sliceMs })) as { ms: number[] }).ms;
   }
-  /** The costliest ops of one call. */
+  /** The slowest ops of one call. */
   async profile(): Promise<readonly OpTime[]> {
     return ((await this.#ask({ profile: true })) as { ops: OpTime[] }).ops;
   }
@@ -103,73 +96,21 @@ export class Side {
 
 async function* answersOf(child: ChildProcess): AsyncGenerator<Answer> {
   for await (const line of createInterface({ input: child.stdout! })) {
-    if (line.startsWith('{')) yield JSON.parse(line) as Answer; // libraries print greetings in between
+    if (line.startsWith('{')) yield JSON.parse(line) as Answer; // some libraries print a greeting of their own
   }
 }
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-
-/** A workload of ours: a file of bench/workloads and one of its cases. */
-export const ours = (
-  file: string,
-  name: string,
-  threads: number,
-  matmulPrecision: MatmulPrecision = 'highest',
-): Promise<Side> =>
-  Side.start(process.execPath, [
-    '--import',
-    import.meta.resolve('tsx'),
-    here(`workloads/${file}.ts`),
-    name,
-    '--threads',
-    String(threads),
-    '--matmul-precision',
-    matmulPrecision,
-  ]);
-
-/** Debian's, which has python3-torch, whatever other pythons stand before it in PATH. */
-export const python = process.env['BENCH_PYTHON'] ?? '/usr/bin/python3';
-
 /**
- * The same in PyTorch.
+ * The largest difference between the results of two sides, relative to the largest result.
  *
- * @throws AbsentError when torch is absent, or multiplies with the reference BLAS, which is 20 times slower than others
+ * @throws Error above the tolerance: the sides did not compute the same, so their times cannot be compared
  */
-export async function pytorch(file: string, name: string, threads: number, ompThreads: number): Promise<Side> {
-  const script = [
-    here(`pytorch/${file}.py`),
-    name,
-    '--blas-threads',
-    String(threads),
-    '--omp-threads',
-    String(ompThreads),
-  ];
-  const side = await Side.start(python, script).catch((error: Error) => {
-    if (!/No module named '(torch|numpy)'|ENOENT/.test(error.message)) throw error;
-    throw new AbsentError('torch is not installed; Debian: apt install python3-torch libopenblas0-pthread');
-  });
-  if (side.hello.blas !== 'reference') return side;
-  await side.close();
-  throw new AbsentError(
-    'torch multiplies with the reference BLAS and is 20 times slower than it could be; install libopenblas0-pthread',
+export function difference(a: Side, b: Side, tolerance = 1e-3): number {
+  const [x, y] = [a.hello.check, b.hello.check];
+  const largest = Math.max(...y.map(Math.abs));
+  const relative = Math.max(...y.map((value, i) => Math.abs(value - x[i]))) / largest;
+  if (x.length === y.length && relative <= tolerance) return relative;
+  throw new Error(
+    `bench: expected ${a.hello.name} and ${b.hello.name} to compute the same to ${tolerance}, got ${x.slice(0, 4)} … and ${y.slice(0, 4)} … (${x.length} and ${y.length} numbers, difference ${relative}).`,
   );
-}
-
-/**
- * The same in a library of bench/peers.
- *
- * @throws AbsentError when the libraries are not installed
- */
-export async function peer(library: string, name: string, threads: number): Promise<Side> {
-  if (!existsSync(here('peers/node_modules'))) {
-    throw new AbsentError(`${library} is not installed; npm ci --prefix bench/peers --ignore-scripts`);
-  }
-  return Side.start(process.execPath, [
-    '--import',
-    import.meta.resolve('tsx'),
-    here(`peers/${library}.js`),
-    name,
-    '--threads',
-    String(threads),
-  ]);
 }

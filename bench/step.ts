@@ -1,6 +1,6 @@
 /** Training steps beside PyTorch: a TiTok of 5.4 M parameters from pixels, and the laptop preset's warm-up. */
-import type { BenchOptions } from './main.ts';
-import { compare } from './versus.ts';
+import { compare } from './compare.ts';
+import type { BenchOptions } from './options.ts';
 
 export async function benchStep(options: BenchOptions): Promise<void> {
   await compare(
@@ -9,7 +9,7 @@ export async function benchStep(options: BenchOptions): Promise<void> {
       file: 'step',
       name: 's1',
       label: 'TiTok step, width 192, batch 32',
-      goals: { 1: { floor: 1.6, reach: 1.2 }, 2: { floor: 1.4, reach: 1 } },
+      targets: { 1: { floor: 1.6, reach: 1.2 }, 2: { floor: 1.4, reach: 1 } },
       images: 32,
       high: true,
       speedup: 1.8,
@@ -25,7 +25,7 @@ export async function benchStep(options: BenchOptions): Promise<void> {
       file: 'step',
       name: 'tiny',
       label: 'TiTok warm-up step, preset tiny, batch 16',
-      goals: { 1: { floor: 1.1, reach: 0.8 }, 2: { floor: 1.1, reach: 0.8 } },
+      targets: { 1: { floor: 1.1, reach: 0.8 }, 2: { floor: 1.1, reach: 0.8 } },
       images: 16,
       high: true,
       rounds: 9,

@@ -1,11 +1,11 @@
-/** What all sides of a benchmark start from: weights and inputs that depend on a name and a place alone. */
+/** Weights and inputs that all sides of a benchmark start from. They depend on a name and an index only. */
 import { numel, type Shape, type Tensor, tensor } from '../core/index.ts';
 import { stateDict } from '../nn/index.ts';
 
 /**
- * Numbers in ±½ by a hash of name and place (FNV-1a, then murmur3's finalizer), the same in every language.
+ * Pseudo-random numbers from a hash of name and index (FNV-1a, then murmur3's finalizer); the same in every language.
  *
- * Matrices get a variance of 1 / fan-in, gains lie around 1, all else in ±0.1.
+ * Matrices have a variance of 1 / fan-in, gains lie in 1 ± 0.1, all else in ±0.1.
  */
 export function values(name: string, shape: Shape): Float32Array {
   let seed = 0x811c9dc5;
@@ -25,7 +25,7 @@ export function values(name: string, shape: Shape): Float32Array {
 /** Uniform in ±1. */
 export const signals = (name: string, shape: Shape): Float32Array => values(name, [numel(shape)]).map((x) => 10 * x);
 
-/** The model with `values` as its weights. */
+/** Sets all weights of a model to `values` of their names, and returns the model. */
 export function filled<T extends object>(model: T, prefix = ''): T {
   for (const [name, p] of Object.entries(stateDict(model))) p.assign(values(prefix + name, p.shape));
   return model;

@@ -1,13 +1,14 @@
 /**
- * `npm run docs:results -- RUN`: writes the results of runs/RUN/metrics.json into README.md, between its two markers, and
- * copies the run's pictures, so that all that README.md shows comes from one run.
+ * `npm run docs:results -- RUN`: writes the results of runs/RUN/metrics.json between the two markers in README.md and copies
+ * the run's pictures to docs/images/, so that everything README.md shows comes from one run.
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { StageRow } from '../train/index.ts';
 
 export const markers = { begin: '<!-- results -->', end: '<!-- /results -->' };
 
-/** The part of a run's metrics.json that the table shows. */
+/** The part of a run's metrics.json that README.md shows. */
 export interface Metrics {
   readonly preset: string;
   readonly seed: number;
@@ -15,22 +16,12 @@ export interface Metrics {
   readonly threads: number;
   readonly matmulPrecision?: string;
   readonly seconds: number;
-  /** Images that were judged. */
+  /** Number of held-out images. */
   readonly heldOut: number;
-  readonly stages: readonly {
-    readonly name: string;
-    readonly steps: number;
-    readonly seconds: number;
-    readonly imagesPerSecond: number;
-    readonly loss: number;
-    readonly psnr: number | null;
-    readonly codesUsed: number | null;
-    readonly perplexity: number | null;
-    readonly fd: number | null;
-  }[];
+  readonly stages: readonly StageRow[];
 }
 
-/** The table in Markdown, with the command that printed it. */
+/** The results table in Markdown, followed by a line on the run. */
 export function resultsTable(
   { preset, seed, device, threads, matmulPrecision, seconds, heldOut, stages }: Metrics,
   run: string,
@@ -54,12 +45,12 @@ export function resultsTable(
       ]),
     ),
     '',
-    `Preset \`${preset}\`, seed ${seed}, device ${device}, ${threads} threads, ${matmulPrecision ? `matmul precision ${matmulPrecision}, ` : ''}${(seconds / 60).toFixed(1)} minutes in all; ` +
+    `Preset \`${preset}\`, seed ${seed}, device ${device}, ${threads} threads, ${matmulPrecision ? `matmul precision ${matmulPrecision}, ` : ''}${(seconds / 60).toFixed(1)} minutes in total; ` +
       `${heldOut} held-out emoji. Written by \`npm run docs:results -- ${run}\` from \`runs/${run}/metrics.json\`.`,
   ].join('\n');
 }
 
-/** `page` with `text` between the markers. */
+/** Replaces the text between the markers of a page. */
 export function withResults(page: string, text: string): string {
   const [from, to] = [page.indexOf(markers.begin), page.indexOf(markers.end)];
   if (from < 0 || to < from) {

@@ -1,4 +1,4 @@
-/** Writes docs/operations.md: every op and its gradient on every device of this machine. npm run docs:operations */
+/** `npm run docs:operations`: writes docs/operations.md, a table of every op and its gradient on every device of this machine. */
 import { writeFileSync } from 'node:fs';
 import { DeviceError, openDevice, registry } from '../core/index.ts';
 import * as everyOp from '../core/ops/index.ts';
@@ -12,7 +12,7 @@ const BROWSER = ['cpu', 'webgpu', 'webgl2', 'webgl', 'webasm'];
 
 const ops = [...registry.keys()].sort();
 const columns: { title: string; ops: Record<string, OpReport> }[] = [];
-const absent: string[] = [];
+const unavailable: string[] = [];
 
 for (const name of NODE) {
   try {
@@ -23,11 +23,11 @@ for (const name of NODE) {
     await device.close();
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    absent.push(error.message);
+    unavailable.push(error.message);
   }
   console.error(`${name}, Node: done`);
 }
-if (missingChromium) absent.push(missingChromium);
+if (missingChromium) unavailable.push(missingChromium);
 else {
   const site = scriptPage(await bundle(new URL('./browser/page.ts', import.meta.url)));
   for (const name of BROWSER) {
@@ -61,15 +61,16 @@ writeFileSync(
   new URL('../docs/operations.md', import.meta.url),
   `# Operations
 
-Written by \`npm run docs:operations\`, which runs every op and its gradient on every device of the machine and compares
-with the \`reference\` device, whose gradients \`test/gradients.test.ts\` holds against finite differences in float64. Each
-cell says forward, then gradient: ✓ equal within the tolerances of \`test/parity.ts\`, ✗ not, – no gradient (ids and
-comparisons). Without a GPU, the GPU modes run on SwiftShader, a driver in software.
+Written by \`npm run docs:operations\`, which runs every op and its gradient on every device of the machine. Each result is
+compared with the \`reference\` device, whose gradients \`test/gradients.test.ts\` checks against finite differences in float64.
 
-${[...table].join('\n')}
+A cell shows forward, then gradient: ✓ equal within the tolerances of \`test/parity.ts\`, ✗ different, – no gradient (ids and
+comparisons). On a machine without a GPU, the GPU devices run on SwiftShader, a software driver.
+
+${table.join('\n')}
 
 ${failures.length > 0 ? `Failures:\n\n${failures.join('\n')}\n` : 'No failures.\n'}
-${absent.length > 0 ? `Absent on the machine that wrote this:\n\n${absent.map((a) => `- ${a}`).join('\n')}\n` : ''}
-Composed of these, and so on every device: ${composites.join(', ')}.
+${unavailable.length > 0 ? `Not available on the machine that wrote this:\n\n${unavailable.map((a) => `- ${a}`).join('\n')}\n` : ''}
+Composed of these ops, and therefore available on every device: ${composites.join(', ')}.
 `,
 );

@@ -1,4 +1,4 @@
-/** `npm test`: every *.test.ts below test/, with node's runner. `npm test -- nn` runs those whose path contains 'nn'. */
+/** `npm test` runs every *.test.ts below test/ with Node's test runner; `npm test -- nn` those whose path contains 'nn'. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,7 +14,7 @@ if (files.length === 0) {
   console.error(`npm test: expected test files whose path contains ${wanted.join(' or ')}, got none.`);
   process.exit(1);
 }
-// Two files at a time: most of them start worker threads of their own.
+// Two files at a time, because most of them start worker threads.
 const { status } = spawnSync(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', ...files], {
   stdio: 'inherit',
 });

@@ -1,4 +1,4 @@
-/** The weights and inputs of bench/workloads/block.ts as plain arrays, for libraries that write the same block. */
+/** Weights and inputs of bench/workloads/block.ts as plain arrays, for the same block in other libraries. */
 import { readFileSync } from 'node:fs';
 import { signals, values } from '../values.ts';
 
@@ -23,14 +23,14 @@ const shapes = {
   'mlp.c_proj.bias': [WIDTH],
 };
 
-/** Name → f(shape, values), in the order above. */
+/** { name: f(shape, values) } for every parameter. */
 export const parameters = (f) =>
   Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, f(shape, values(name, shape))]));
 export const parameterCount = Object.values(shapes)
   .map((shape) => shape.reduce((m, n) => m * n))
   .reduce((m, n) => m + n);
 
-/** Name and version of an installed package. */
+/** Name and version of an installed package, for `Hello`. */
 export const library = (name) => ({
   name,
   version: JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), 'utf8')).version,

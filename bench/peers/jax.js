@@ -1,6 +1,6 @@
-/** The block in jax-js on its WebAssembly backend, compiled by its `jit`. An array is used up by what takes it, so that `.ref` lends it. */
+/** The block in jax-js on its WebAssembly backend, compiled by its `jit`. Functions consume their arguments; `.ref` keeps an array alive. */
 import { init, jit, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax';
-import { answer, asked } from '../serve.ts';
+import { answerRequests, parseCommandLine } from '../serve.ts';
 import { a, BATCH, b, HEADS, library, parameterCount, parameters, TOKENS, target, WIDTH, x } from './block.js';
 
 await init('cpu', 'wasm');
@@ -8,15 +8,15 @@ await init('cpu', 'wasm');
 const linear = (x, w, bias) => np.matmul(x, np.transpose(w)).add(bias);
 
 function layerNorm(x, gain, bias) {
-  const centred = x.ref.sub(np.mean(x, -1, { keepdims: true }));
-  const variance = np.mean(np.square(centred.ref), -1, { keepdims: true });
-  return centred
+  const centered = x.ref.sub(np.mean(x, -1, { keepdims: true }));
+  const variance = np.mean(np.square(centered.ref), -1, { keepdims: true });
+  return centered
     .div(np.sqrt(variance.add(1e-5)))
     .mul(gain)
     .add(bias);
 }
 
-/** Uses up x and p. */
+/** Consumes x and p. */
 function block(p, x) {
   const qkv = linear(
     layerNorm(x.ref, p['ln_1.weight'], p['ln_1.bias']),
@@ -37,9 +37,9 @@ const array = (shape, values) => np.array(values).reshape(shape);
 const input = () => array([BATCH, TOKENS, WIDTH], x);
 
 async function training() {
-  const lossAndGradient = valueAndGrad((p, x, wanted) => np.mean(np.square(block(p, x).sub(wanted))));
-  const update = jit((p, m, v, rate, unbias, x, wanted) => {
-    const [loss, g] = lossAndGradient(tree.ref(p), x, wanted);
+  const lossAndGradient = valueAndGrad((p, x, target) => np.mean(np.square(block(p, x).sub(target))));
+  const update = jit((p, m, v, rate, unbias, x, target) => {
+    const [loss, g] = lossAndGradient(tree.ref(p), x, target);
     const newM = tree.map((m, g) => m.mul(0.9).add(g.mul(0.1)), m, tree.ref(g));
     const newV = tree.map((v, g) => v.mul(0.999).add(np.square(g).mul(0.001)), v, g);
     const newP = tree.map(
@@ -54,12 +54,12 @@ async function training() {
   });
   const zeros = () => parameters((shape) => np.zeros(shape));
   let [p, m, v] = [parameters(array), zeros(), zeros()];
-  const [pictures, wanted] = [input(), array([BATCH, TOKENS, WIDTH], target)];
+  const [inputs, targets] = [input(), array([BATCH, TOKENS, WIDTH], target)];
   let t = 0;
   const run = async () => {
     t++;
     const [rate, unbias] = [np.array(1e-3 / (1 - 0.9 ** t)), np.array(1 / Math.sqrt(1 - 0.999 ** t))];
-    const [loss, ...next] = update(p, m, v, rate, unbias, pictures.ref, wanted.ref);
+    const [loss, ...next] = update(p, m, v, rate, unbias, inputs.ref, targets.ref);
     [p, m, v] = next;
     return (await loss.data())[0];
   };
@@ -68,9 +68,9 @@ async function training() {
 
 async function forward() {
   const params = parameters(array);
-  const pictures = input();
+  const inputs = input();
   const compiled = jit(block);
-  const run = () => compiled(tree.ref(params), pictures.ref).data();
+  const run = () => compiled(tree.ref(params), inputs.ref).data();
   return { run, check: await run(), parameters: parameterCount };
 }
 
@@ -80,4 +80,4 @@ async function matmul() {
   return { run, check: await run() };
 }
 
-await answer(library('@jax-js/jax'), await { training, forward, matmul }[asked().name]());
+await answerRequests(library('@jax-js/jax'), await { training, forward, matmul }[parseCommandLine().name]());

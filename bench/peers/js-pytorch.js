@@ -1,6 +1,6 @@
 /** The block in js-pytorch: plain JavaScript over nested arrays. */
 import { torch } from 'js-pytorch';
-import { answer, asked } from '../serve.ts';
+import { answerRequests, parseCommandLine } from '../serve.ts';
 import { a, BATCH, b, HEADS, library, parameterCount, parameters, TOKENS, target, WIDTH, x } from './block.js';
 
 const nested = (values, [size, ...rest]) => {
@@ -12,12 +12,12 @@ const tensor = (values, shape, learn = false) => torch.tensor(nested(values, sha
 const linear = (x, w, bias) => torch.add(torch.matmul(x, torch.transpose(w, 0, 1)), bias);
 
 function layerNorm(x, gain, bias) {
-  const centred = x.sub(torch.mean(x, -1, true));
-  const variance = torch.mean(torch.mul(centred, centred), -1, true);
-  return torch.add(torch.mul(torch.div(centred, torch.sqrt(torch.add(variance, 1e-5))), gain), bias);
+  const centered = x.sub(torch.mean(x, -1, true));
+  const variance = torch.mean(torch.mul(centered, centered), -1, true);
+  return torch.add(torch.mul(torch.div(centered, torch.sqrt(torch.add(variance, 1e-5))), gain), bias);
 }
 
-/** x σ(1.6 (x + 0.0447 x³)), which is the one with tanh: erf is not there. Differs from the exact one by less than 5e-4. */
+/** GELU's tanh approximation, x σ(1.6 (x + 0.0447 x³)): the library has no erf. Differs from the exact GELU by less than 5e-4. */
 function gelu(x) {
   const z = torch.mul(torch.add(x, torch.mul(torch.mul(torch.mul(x, x), x), 0.044715)), -2 * 0.7978845608);
   return torch.div(x, torch.add(torch.exp(z), 1));
@@ -41,7 +41,7 @@ function block(p, x) {
   return torch.add(y, linear(hidden, p['mlp.c_proj.weight'], p['mlp.c_proj.bias']));
 }
 
-/** The packed projection is three here: slices have no gradient of their own. */
+/** Splits the packed projection into three tensors, because slices have no gradient here. */
 function learned() {
   const result = {};
   for (const [name, [shape, values]] of Object.entries(parameters((shape, values) => [shape, values]))) {
@@ -61,10 +61,10 @@ function learned() {
 function training() {
   const params = learned();
   const shape = [BATCH, TOKENS, WIDTH];
-  const [input, wanted] = [tensor(x, shape), tensor(target, shape)];
+  const [input, targets] = [tensor(x, shape), tensor(target, shape)];
   const optimizer = new torch.optim.Adam(Object.values(params), 1e-3, 0, [0.9, 0.999], 1e-8);
   const run = () => {
-    const difference = block(params, input).sub(wanted);
+    const difference = block(params, input).sub(targets);
     const loss = torch.mean(torch.reshape(torch.mul(difference, difference), [BATCH * TOKENS * WIDTH]), 0);
     loss.backward();
     optimizer.step();
@@ -87,4 +87,4 @@ function matmul() {
   return { run, check: run().data.flat(Infinity) };
 }
 
-await answer(library('js-pytorch'), await { training, forward, matmul }[asked().name]());
+await answerRequests(library('js-pytorch'), await { training, forward, matmul }[parseCommandLine().name]());

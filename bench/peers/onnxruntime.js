@@ -1,12 +1,12 @@
-/** The block's forward pass in onnxruntime-web; PyTorch writes the ONNX file. */
+/** The block's forward pass in onnxruntime-web, from an ONNX file that PyTorch exports. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-web';
-import { answer, asked } from '../serve.ts';
-import { python } from '../side.ts';
+import { python } from '../launch.ts';
+import { answerRequests, parseCommandLine } from '../serve.ts';
 import { BATCH, library, parameterCount, TOKENS, WIDTH, x } from './block.js';
 
 async function forward() {
@@ -17,11 +17,11 @@ async function forward() {
   });
   const model = readFileSync(file);
   rmSync(folder, { recursive: true });
-  ort.env.wasm.numThreads = asked().threads;
+  ort.env.wasm.numThreads = parseCommandLine().threads;
   const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
   const input = new ort.Tensor('float32', x, [BATCH, TOKENS, WIDTH]);
   const run = async () => (await session.run({ [session.inputNames[0]]: input }))[session.outputNames[0]].data;
   return { run, check: await run(), parameters: parameterCount };
 }
 
-await answer(library('onnxruntime-web'), await { forward }[asked().name]());
+await answerRequests(library('onnxruntime-web'), await { forward }[parseCommandLine().name]());

@@ -2,10 +2,10 @@
 import { createRequire } from 'node:module';
 import * as wasm from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import { answer, asked } from '../serve.ts';
+import { answerRequests, parseCommandLine } from '../serve.ts';
 import { a, BATCH, b, HEADS, library, parameterCount, parameters, TOKENS, target, WIDTH, x } from './block.js';
 
-createRequire(import.meta.url)('@tensorflow/tfjs-core/dist/register_all_gradients'); // its main module brings none
+createRequire(import.meta.url)('@tensorflow/tfjs-core/dist/register_all_gradients'); // the main module does not register any
 wasm.setWasmPaths(new URL('node_modules/@tensorflow/tfjs-backend-wasm/dist/', import.meta.url).pathname);
 await tf.setBackend('wasm');
 
@@ -14,9 +14,9 @@ const linear = (x, w, bias) => tf.add(tf.matMul(x, w, false, true), bias);
 
 function layerNorm(x, gain, bias) {
   const mean = tf.mean(x, -1, true);
-  const centred = tf.sub(x, mean);
-  const variance = tf.mean(tf.square(centred), -1, true);
-  return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, 1e-5))), gain), bias);
+  const centered = tf.sub(x, mean);
+  const variance = tf.mean(tf.square(centered), -1, true);
+  return tf.add(tf.mul(tf.mul(centered, tf.rsqrt(tf.add(variance, 1e-5))), gain), bias);
 }
 
 const gelu = (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
@@ -35,10 +35,10 @@ function block(p, x) {
 
 async function training() {
   const params = parameters((shape, values) => tf.variable(tf.tensor(values, shape)));
-  const [input, wanted] = [tf.tensor(x, [rows, WIDTH]), tf.tensor(target, [rows, WIDTH])];
+  const [input, targets] = [tf.tensor(x, [rows, WIDTH]), tf.tensor(target, [rows, WIDTH])];
   const optimizer = tf.train.adam(1e-3, 0.9, 0.999, 1e-8);
   const run = async () => {
-    const loss = optimizer.minimize(() => tf.mean(tf.square(tf.sub(block(params, input), wanted))), true);
+    const loss = optimizer.minimize(() => tf.mean(tf.square(tf.sub(block(params, input), targets))), true);
     const [value] = await loss.data();
     loss.dispose();
     return value;
@@ -69,4 +69,7 @@ async function matmul() {
   return { run, check: await run() };
 }
 
-await answer(library('@tensorflow/tfjs-backend-wasm'), await { training, forward, matmul }[asked().name]());
+await answerRequests(
+  library('@tensorflow/tfjs-backend-wasm'),
+  await { training, forward, matmul }[parseCommandLine().name](),
+);

@@ -1,4 +1,4 @@
-"""One transformer block, [8, 97, 192], three heads, as bench/workloads/block.ts: forward, or a whole update; and a product of 512 x 512."""
+"""The same as bench/workloads/block.ts: a transformer block, [8, 97, 192], three heads, and a matrix product of 512 x 512 x 512."""
 from serve import count, filled, serve, torch, values
 import torch.nn.functional as F
 import titok

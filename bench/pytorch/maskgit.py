@@ -1,4 +1,4 @@
-"""The post-norm generator of maskgit/bert.ts and its sampling loop in PyTorch; names of parameters are the published ones."""
+"""The post-norm generator of maskgit/bert.ts and its sampling loop in PyTorch; parameters have the published names."""
 import math
 
 import torch
@@ -59,7 +59,7 @@ def gumbel(shape):
 
 @torch.no_grad()
 def sample(model, labels, steps=8, scale=3.0, temperature=3.0):
-    """Guidance grows linearly, logits are annealed, the surest tokens stay: maskgit/sampler.ts."""
+    """The sampling loop of maskgit/sampler.ts: linear guidance, annealed logits, the most confident tokens stay."""
     batch, K, mask = len(labels), model.tokens, model.codes
     ids = torch.full((batch, K), mask)
     classes = mask + 1 + torch.stack([labels, torch.full_like(labels, model.classes)], 0)  # with and without the class

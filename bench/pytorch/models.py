@@ -1,4 +1,4 @@
-"""Whole models: s128 takes one 256 x 256 image through TiTok-S-128 and back; lean and vqgan are training steps of teachers."""
+"""The same as bench/workloads/models.ts: s128 encodes and decodes one 256 x 256 image; lean and vqgan are training steps of teachers."""
 from serve import count, filled, images, serve, torch
 import torch.nn.functional as F
 import titok

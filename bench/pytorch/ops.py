@@ -1,4 +1,4 @@
-"""Memory-bound ops at the sizes of `bench step`, as bench/ops.ts measures them, and matrix products."""
+"""The same as bench/workloads/ops.ts: memory-bound ops at the sizes of the training step s1."""
 from serve import serve, torch, values
 import torch.nn.functional as F
 
@@ -16,7 +16,7 @@ def forward(f, *shapes):
 
 
 def backward(f, *shapes):
-    """Only the backward walk: the forward result stays recorded."""
+    """The backward pass only; the forward pass was recorded before."""
 
     def build():
         xs = [normal(f"x{i}", *shape) for i, shape in enumerate(shapes)]

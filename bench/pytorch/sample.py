@@ -1,4 +1,4 @@
-"""MaskGIT at the laptop preset tiny: eight guided steps from class to tokens, then tokens to pixels. Cases b1 and b16."""
+"""The same as bench/workloads/sample.ts: eight guided MaskGIT steps from class to tokens, then tokens to pixels."""
 from serve import count, filled, serve, torch
 import titok
 from maskgit import ImageBert, sample

@@ -1,11 +1,11 @@
-"""The PyTorch end of a benchmark; bench/side.ts is the end that asks, bench/serve.ts the same for our own workloads.
+"""The PyTorch end of a benchmark. bench/side.ts is the other end; bench/serve.ts does the same for our own workloads.
 
-    python3 SCRIPT CASE [--blas-threads 1] [--omp-threads 1]     then lines of JSON on stdin, answered on stdout
-    python3 SCRIPT CASE --profile                                the ops of one run instead
+    python3 SCRIPT CASE [--blas-threads 1] [--omp-threads 1]     requests on stdin, answers on stdout, a line of JSON each
+    python3 SCRIPT CASE --profile                                prints the slowest ops of one run instead
 
-Thread counts are set before torch is imported: OpenBLAS has a thread pool beside OpenMP's, so torch.set_num_threads
-alone leaves matrix products on all cores or makes the two pools compete. MKL_NUM_THREADS is not set: torch takes it for
-OpenMP's, and was half as fast on two threads.
+Thread counts are set before torch is imported: OpenBLAS has a thread pool of its own beside OpenMP's, so
+torch.set_num_threads alone leaves matrix products on all cores or makes the two pools compete. MKL_NUM_THREADS is not
+set: torch would use it for OpenMP too, which was half as fast on two threads.
 """
 import argparse, json, math, os, resource, sys, time
 
@@ -25,8 +25,8 @@ torch.manual_seed(0)
 
 
 def serve(cases):
-    """Cases by name: functions that return a dict of `run`, `check` (numbers that both sides must agree on) and,
-    where there are any, `parameters` (how many)."""
+    """Runs one of the cases: functions that return a dict of `run`, `check` (results that both sides must agree on) and,
+    for models, `parameters` (their number)."""
     case = cases[args.case]()
     say = lambda **answer: print(json.dumps(answer), flush=True)
     if args.profile:
@@ -45,7 +45,7 @@ def serve(cases):
 
 
 def timed(run, slice_ms):
-    """Milliseconds of each call, for about slice_ms; a first call is not counted when calls are short."""
+    """Milliseconds of each call, for about slice_ms. The first call counts only when calls are long. Same rule in serve.ts."""
     start = time.perf_counter()
     run()
     first = 1e3 * (time.perf_counter() - start)
@@ -58,7 +58,7 @@ def timed(run, slice_ms):
 
 
 def profile(run):
-    """Ops of one run by the time spent in them."""
+    """The 16 slowest ops of one call."""
     run()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as p:
         run()
@@ -67,7 +67,7 @@ def profile(run):
 
 
 def blas():
-    """The library that multiplies matrices: Debian's torch calls whatever libblas.so.3 is, and the reference one is 20 times slower."""
+    """The library that multiplies matrices. Debian's torch uses the system's libblas.so.3; the reference one is 20 times slower."""
     a = torch.ones(64, 64)
     a @ a
     if not os.path.exists("/proc/self/maps"):
@@ -78,13 +78,13 @@ def blas():
 
 
 def numbers(check):
-    """Floats of a tensor or list; of large tensors 256 values spread over it."""
+    """Every number of a short list; some 256 evenly spaced numbers of a long one or a tensor."""
     flat = torch.as_tensor(check, dtype=torch.float64).detach().flatten()
     return flat[:: max(1, len(flat) // 256)].tolist()
 
 
 def values(name, shape):
-    """What both sides start from: numbers that depend on the name and the place alone, as bench/values.ts makes them."""
+    """The weights and inputs of bench/values.ts: they depend on the name and the index only."""
     h = 0x811C9DC5
     for c in name.encode():
         h = ((h ^ c) * 0x01000193) & 0xFFFFFFFF
@@ -100,7 +100,7 @@ def values(name, shape):
 
 
 def filled(model, prefix=""):
-    """The model with `values` as its weights."""
+    """Sets all weights of a model to `values` of their names, and returns the model."""
     with torch.no_grad():
         for name, p in model.state_dict().items():
             p.copy_(values(prefix + name, tuple(p.shape)))

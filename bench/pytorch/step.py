@@ -1,4 +1,4 @@
-"""Training steps of TiTok, as bench/step.ts measures them: s1 is stage 1 from pixels at width 192, tiny the laptop's warm-up."""
+"""The same as bench/workloads/step.ts: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up."""
 from serve import filled, images, serve, torch
 import torch.nn.functional as F
 import titok

@@ -1,4 +1,4 @@
-"""TiTok and its teachers in PyTorch, as one writes them in eager mode; names of parameters are those of titok/."""
+"""TiTok and its teachers in PyTorch's eager mode; parameters have the names of titok/."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ def token(count, width):
 
 
 class Half(nn.Module):
-    """What encoder and decoder share: [class | patches | latents] -> ln_pre -> blocks -> some tokens -> ln_post."""
+    """Base of encoder and decoder: [class | patches | latents] -> ln_pre -> blocks -> some tokens -> ln_post."""
 
     def __init__(self, grid, latents, width, layers, heads):
         super().__init__()
@@ -128,7 +128,7 @@ class Quantizer(nn.Module):
 
 
 class EmaCodebook:
-    """The moving averages of nn/codebook.ts, which lead the codebook instead of a gradient."""
+    """Moves the codebook by moving averages instead of a gradient, like nn/codebook.ts."""
 
     def __init__(self, quantizer, decay=0.97, revive_below=0.03):
         self.quantizer, self.rest = quantizer, 1 - decay
@@ -231,7 +231,7 @@ class LeanDecoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """MaskGIT-VQGAN's: where the width changes the shortcut acts on the branch."""
+    """MaskGIT-VQGAN's block: when the width changes, the shortcut applies to the branch h, not to x."""
 
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -250,7 +250,7 @@ def residual_blocks(inputs, outputs):
 
 
 class Level(nn.Module):
-    """Two residual blocks; then halving, doubling or nothing."""
+    """Two residual blocks, then average pooling, upsampling or nothing."""
 
     def __init__(self, inputs, outputs, pool=False, upsample=False):
         super().__init__()

@@ -1,9 +1,9 @@
-"""The update that all training workloads share."""
+"""The update of all training workloads."""
 from serve import count, torch
 
 
 def stepper(model, loss_of, params, after=lambda: None, **options):
-    """One update as a call, and the losses of the first three."""
+    """A workload whose call is one update; its check is the losses of the first three."""
     optimizer = torch.optim.AdamW(params, **options)
     flat = [p for group in params for p in group["params"]]
 

@@ -1,4 +1,4 @@
-/** One transformer block, [8, 97, 192], three heads: forward, or forward, backward and update; and a product of 512³. */
+/** A transformer block, [8, 97, 192], three heads: a forward pass, or a whole update; and a matrix product of 512³. */
 import { matmul, noGrad, Rng, tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
 import { AdamW, mse, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { serve, type Workload } from '../serve.ts';

@@ -1,4 +1,4 @@
-/** Whole models: s128 takes one 256 × 256 image through TiTok-S-128 and back; lean and vqgan are training steps of teachers. */
+/** Whole models: s128 encodes and decodes one 256 × 256 image with TiTok-S-128; lean and vqgan are training steps of teachers. */
 import { noGrad, Rng, tidy } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { createTeacher, presets, publishedVqgan, TiTok } from '../../titok/index.ts';
@@ -9,8 +9,8 @@ import { always, firstLosses, steady } from './training.ts';
 
 function s128(): Workload {
   const model = filled(new TiTok(presets.s128, new Rng(0)));
-  const picture = images(1, 256);
-  const throughTokens = () => noGrad(() => tidy(() => model.decodeTokens(tidy(() => model.encode(picture).indices))));
+  const image = images(1, 256);
+  const throughTokens = () => noGrad(() => tidy(() => model.decodeTokens(tidy(() => model.encode(image).indices))));
   return {
     run: () => throughTokens().dispose(),
     check: throughTokens(),

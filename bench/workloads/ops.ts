@@ -1,4 +1,4 @@
-/** Memory-bound ops at the sizes of the s1 step. */
+/** Memory-bound ops at the sizes of the training step s1 (step.ts). */
 import {
   gelu,
   grad,
@@ -31,7 +31,7 @@ const forward =
     return { run: () => tidy(() => noGrad(() => void f(...xs))), check: noGrad(() => f(...xs)) };
   };
 
-/** Only the backward walk: the forward result stays recorded. */
+/** The backward pass only; the forward pass was recorded before. */
 const backward =
   (f: Function, ...shapes: Shape[]) =>
   (): Workload => {

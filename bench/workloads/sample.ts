@@ -1,11 +1,11 @@
-/** MaskGIT at the laptop preset tiny: eight guided steps from class to tokens, then tokens to pixels. Cases b1 and b16. */
+/** Sampling with preset tiny: eight guided MaskGIT steps from class to tokens, then tokens to pixels. Cases b1 and b16. */
 import { noGrad, Rng, tensor, tidy } from '../../core/index.ts';
 import { createGenerator, drawsFrom, laptopGenerators, type SamplingOptions, sample } from '../../maskgit/index.ts';
 import { leanTeacher, presets, TiTok } from '../../titok/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { countParameters, filled } from '../values.ts';
 
-/** Written out, because PyTorch's side has the same numbers. */
+/** The same numbers as in bench/pytorch/sample.py, so not the library's defaults. */
 const sampling: SamplingOptions = {
   steps: 8,
   guidance: 'linear',
@@ -20,13 +20,13 @@ const batchOf = (batch: number) => async (): Promise<Workload> => {
   const tokenizer = filled(new TiTok({ ...presets.tiny, pixelDecoder: leanTeacher }, rng));
   const { latentTokens } = presets.tiny;
   const labels = Int32Array.from({ length: batch }, (_, i) => i % 8);
-  const pictures = async (options: { randomizeTemperature?: number } = {}) => {
+  const draw = async (options: { randomizeTemperature?: number } = {}) => {
     const ids = await sample(generator, labels, { ...sampling, ...options }, drawsFrom(rng));
     return noGrad(() => tidy(() => tokenizer.decodeTokens(tensor(ids, [batch, latentTokens]))));
   };
   return {
-    run: async () => (await pictures()).dispose(),
-    check: await pictures({ randomizeTemperature: 0 }), // without noise both sides choose the same tokens
+    run: async () => (await draw()).dispose(),
+    check: await draw({ randomizeTemperature: 0 }), // without noise, both sides choose the same tokens
     parameters: countParameters(generator, tokenizer),
   };
 };

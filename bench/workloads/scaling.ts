@@ -1,10 +1,10 @@
-/** Forward and backward pass of a transformer block of any size: `BATCHxTOKENSxWIDTH`. */
+/** Forward and backward pass of a transformer block. The case is its size, `BATCHxTOKENSxWIDTH`. */
 import { noGrad, Rng, tensor, tensorScope, valueAndGrad } from '../../core/index.ts';
 import { mse, stateDict, TransformerBlock } from '../../nn/index.ts';
-import { asked, serve } from '../serve.ts';
+import { parseCommandLine, serve } from '../serve.ts';
 import { countParameters, filled, signals } from '../values.ts';
 
-const { name } = asked();
+const { name } = parseCommandLine();
 
 await serve({
   [name]: () => {

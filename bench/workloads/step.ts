@@ -1,4 +1,4 @@
-/** Training steps of TiTok: s1 is stage 1 from pixels at width 192, tiny the laptop's warm-up with its frozen teacher. */
+/** Training steps of TiTok: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up with its frozen teacher. */
 import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
 import { AdamW, mse, stateDict } from '../../nn/index.ts';
 import { LeanTeacher, leanTeacher, presets, TiTok, type TiTokConfig } from '../../titok/index.ts';
@@ -36,7 +36,7 @@ async function s1(): Promise<Workload> {
   return { run, check: await firstLosses(run), parameters: countParameters(model) };
 }
 
-/** The recipe itself: teacher's codes, forward, three losses, backward, clipping, AdamW, moving codebook. */
+/** The library's own recipe: teacher's codes, forward, three losses, backward, clipping, AdamW, codebook averages. */
 async function tiny(): Promise<Workload> {
   const teacher = filled(new LeanTeacher(leanTeacher, new Rng(0)), 'teacher.');
   const settings = parseSettings(warmup.settings, { ...steady, continuousSteps: 0 }, 'tiny');
@@ -48,7 +48,7 @@ async function tiny(): Promise<Workload> {
   return { run, check: await firstLosses(run), parameters: countParameters(model) };
 }
 
-/** The codebook's moving sums as they are when every code has had the same share. */
+/** Sets the codebook's moving sums to those of equally used codes. */
 function followCodes(sum: Tensor, codes: Tensor): void {
   noGrad(() => tidy(() => sum.assign(codes.mul(1 / codes.shape[0]))));
 }
