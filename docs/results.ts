@@ -4,7 +4,7 @@
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { StageRow } from '../train/index.ts';
+import { type StageRow, tableCells } from '../train/index.ts';
 
 export const markers = { begin: '<!-- results -->', end: '<!-- /results -->' };
 
@@ -26,24 +26,11 @@ export function resultsTable(
   { preset, seed, device, threads, matmulPrecision, seconds, heldOut, stages }: Metrics,
   run: string,
 ): string {
-  const figure = (x: number | null, digits: number) => (x === null ? '–' : x.toFixed(digits));
-  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const [header, ...rows] = tableCells(stages).map((cells) => `| ${cells.join(' | ')} |`);
   return [
-    row(['stage', 'steps', 'seconds', 'images/s', 'loss', 'PSNR (dB)', 'codes', 'perplexity', 'FD']),
-    row(['---', ...new Array<string>(8).fill('--:')]),
-    ...stages.map((s) =>
-      row([
-        s.name,
-        String(s.steps),
-        figure(s.seconds, 0),
-        figure(s.imagesPerSecond, 0),
-        figure(s.loss, 3),
-        figure(s.psnr, 2),
-        figure(s.codesUsed, 0),
-        figure(s.perplexity, 0),
-        figure(s.fd, 1),
-      ]),
-    ),
+    header.replace('PSNR', 'PSNR (dB)'),
+    `| --- |${' --: |'.repeat(8)}`,
+    ...rows,
     '',
     `Preset \`${preset}\`, seed ${seed}, device ${device}, ${threads} threads, ${matmulPrecision ? `matmul precision ${matmulPrecision}, ` : ''}${(seconds / 60).toFixed(1)} minutes in total; ` +
       `${heldOut} held-out emoji. Written by \`npm run docs:results -- ${run}\` from \`runs/${run}/metrics.json\`.`,

@@ -23,6 +23,7 @@ export {
   type SettingsOf,
   type Stage,
   type StageName,
+  type StageRow,
   type Started,
   stageNames,
 } from './stage.ts';

@@ -27,7 +27,7 @@ import { drawGrid, drawReconstructions } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { merge, parseSettings } from './settings.ts';
 import { single } from './single.ts';
-import type { ChangesOf, Figures, RunContext, Stage, StageName, Started } from './stage.ts';
+import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
 
 export interface RunOptions {
   /** Images to train on and to hold out; a function is called with the image size when a stage first needs them. */
@@ -44,23 +44,6 @@ export interface RunOptions {
   readonly preset?: string;
   /** Receives messages about long preparations. */
   readonly notify?: (message: string) => void;
-}
-
-/** A stage's figures at the end of its training: one row of the results table. */
-export interface StageRow {
-  readonly name: string;
-  readonly steps: number;
-  readonly seconds: number;
-  readonly imagesPerSecond: number;
-  /** Mean of the last 50 updates, or a stage's loss on held-out images. */
-  readonly loss: number;
-  /** dB on held-out images; null for a generator. */
-  readonly psnr: number | null;
-  readonly codesUsed: number | null;
-  readonly perplexity: number | null;
-  /** FD-MNv2 (96-d) against the held-out images. Not FID. */
-  readonly fd: number;
-  readonly [more: string]: number | string | null;
 }
 
 /**

@@ -24,6 +24,23 @@ export interface SavedModel {
 /** Figures on held-out images: psnr, fd, codesUsed, perplexity, …; null where a stage has none. */
 export type Figures = Readonly<Record<string, number | null>>;
 
+/** A stage's figures at the end of its training: one row of the results table. */
+export interface StageRow {
+  readonly name: string;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** Mean of the last 50 updates, or a stage's loss on held-out images. */
+  readonly loss: number;
+  /** dB on held-out images; null for a generator. */
+  readonly psnr: number | null;
+  readonly codesUsed: number | null;
+  readonly perplexity: number | null;
+  /** FD-MNv2 (96-d) against the held-out images. Not FID. */
+  readonly fd: number;
+  readonly [more: string]: number | string | null;
+}
+
 /** A training that is ready to run, and what its checkpoint says beside weights and settings. */
 export interface Started<Model> {
   readonly training: Training<Model>;
