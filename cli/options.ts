@@ -19,14 +19,14 @@ function optionOf(setting: Setting, description?: string): Option {
 }
 
 /**
- * Adds an option for each setting of a schema, with its reason.
+ * Adds an option for each setting of a schema, with its reason and range.
  *
  * @param fallback  what holds when the option is left out: 'tiny: 3000'
  */
 export function addSettings(command: Command, schema: z.ZodType, fallback: (setting: Setting) => string): void {
   for (const setting of settingsOf(schema)) {
-    const words = setting.words.length > 0 ? `${setting.words.join(', ')}; ` : '';
-    command.addOption(optionOf(setting, `${words}${setting.about} (${fallback(setting)})`));
+    const range = setting.type === 'boolean' || setting.range === 'text' ? '' : `${setting.range.replace(/^a /, '')}; `;
+    command.addOption(optionOf(setting, `${setting.about} (${range}${fallback(setting)})`));
   }
 }
 
