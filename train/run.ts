@@ -89,6 +89,7 @@ export class Run extends RunFolder implements RunContext {
     const stored = resume ? this.settingsOf(stage) : undefined;
     const settings = parseSettings(stage.settings, merge(stored ?? {}, changes), `${name} settings`);
     const started = (await stage.start(this, settings)) as Started<object>;
+    this.#models.delete(name);
     const { training } = started;
     const { state, steps } = training;
     const madeWith = await fingerprints(started.madeWith ?? {});
