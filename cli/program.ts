@@ -19,7 +19,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   const program = new Command('titok')
     .description('An image is worth 32 tokens: train, tokenize, reconstruct, generate.')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are told below
+    .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are handled below
   for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addInfo]) add(program);
   try {
     await program.parseAsync(args, { from: 'user' });
