@@ -1,7 +1,7 @@
 /** Losses by hand, discriminators and perceptual distances on small inputs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grad, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
+import { grad, Rng, randn, samePadding, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
 import { LeCam, stateDict } from '../../nn/index.ts';
 import {
   discriminatorLoss,
@@ -14,7 +14,6 @@ import {
   publishedFinetune,
   reconstructionLoss,
   SmallDiscriminator,
-  samePadding,
   unitChannels,
   warmupLoss,
 } from '../../titok/index.ts';
