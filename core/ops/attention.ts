@@ -120,7 +120,7 @@ function checkPacked(qkv: Shape, heads: number): void {
 
 /**
  * Multi-head self-attention over packed projections: y = softmax(q kᵀ / √d) v for every batch entry and head. Without a
- * mask it is one fused kernel, several times as fast as `attention` and without its [queries, keys] matrices.
+ * mask it is one fused op, which is faster than `attention`.
  *
  * @param qkv   [batch, tokens, 3·dim]: q, k, v side by side, as the rows of PyTorch's in_proj_weight give them, each with
  *   its heads side by side

@@ -142,16 +142,11 @@ function multiply(one: Term, other: Term, needed: ReadonlySet<string>): Term {
   const shape = labels.map((l) => lengthIn(a, l) ?? lengthIn(b, l)!);
   const size = (term: Term, some: Labels) => numel(some.map((l) => lengthIn(term, l)!));
 
-  if (summed.length === 0) {
-    const ones = onlyB.map(() => 1);
+  if (summed.length === 0 && (onlyA.length === 0 || onlyB.length === 0)) {
     const left = arrange(a, [...batch, ...onlyA]);
     const right = arrange(b, [...batch, ...onlyB]);
-    const stretched = [
-      ...right.shape.slice(0, batch.length),
-      ...onlyA.map(() => 1),
-      ...right.shape.slice(batch.length),
-    ];
-    return { labels, x: mul(reshape(left, [...left.shape, ...ones]), reshape(right, stretched)) };
+    const [onesA, onesB] = [onlyA, onlyB].map((some) => some.map(() => 1)); // for the axes that only the other one has
+    return { labels, x: mul(reshape(left, [...left.shape, ...onesB]), reshape(right, [...right.shape, ...onesA])) };
   }
   const [m, k, n] = [size(a, onlyA), size(a, summed), size(b, onlyB)];
   const lead = batch.length > 0 ? [size(a, batch)] : [];

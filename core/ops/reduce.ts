@@ -60,6 +60,7 @@ export const dropAxes = (x: Tensor, axes: readonly number[]): Tensor =>
 /** Primitive behind `expand`: x and the shape have the same rank. */
 const expandAxes: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({
   name: 'expand',
+  dtype: 'kept',
   shape: (_, { shape }) => shape,
   vjp: ({ g }, x) => [() => sumTo(g, x.shape)],
   kernel: (y, x) => {

@@ -1,6 +1,5 @@
 /** Sorting, and the largest values of a row. */
 import { ShapeError } from '../errors.ts';
-import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -17,16 +16,21 @@ const argsortRows: Op<[x: Tensor]> = defineOp<[x: Tensor]>({
   kernel: (_, x) => {
     const n = x.at(-1)!;
     const value = (i: string) => `x[this.thread.y * ${n} + ${i}]`;
-    const [other, own] = [value('i'), value('this.thread.x')];
-    const earlier = '(i < this.thread.x ? 1.0 : 0.0)';
     return [
       {
         name: 'rank',
         out: [n, numel(x) / n],
         inputs: { x: 0 },
         body: `
+          const own = ${value('this.thread.x')};
           let s = 0.0;
-          ${loopSum(n, `(${other} < ${own} ? 1.0 : (${other} == ${own} ? ${earlier} : 0.0))`)}
+          for (let i = 0; i < ${n}; i++) {
+            const other = ${value('i')};
+            if (other < own) { s += 1.0; }
+            if (i < this.thread.x) {
+              if (other == own) { s += 1.0; }
+            }
+          }
           return s;`,
       },
       {

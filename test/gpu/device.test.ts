@@ -7,7 +7,7 @@ import { loadGpuJs } from '../../core/gpu/gpujs.ts';
 import * as T from '../../core/index.ts';
 import { type Device, DeviceError, openDevice, type Tensor, tensor } from '../../core/index.ts';
 import { AdamW, Ema } from '../../nn/index.ts';
-import { standardize } from '../composites.ts';
+import { standardize } from '../core/ops/unfused.ts';
 import { openOrSkip } from '../devices.ts';
 
 const list = async (t: Tensor): Promise<number[]> => Array.from(await t.data());

@@ -1,5 +1,16 @@
 /** Fused ops said with elementary ones: what their results and gradients are held against. */
-import { add, attention, div, mergeHeads, split, splitHeads, sqrt, sub, type Tensor, variance } from '../core/index.ts';
+import {
+  add,
+  attention,
+  div,
+  mergeHeads,
+  split,
+  splitHeads,
+  sqrt,
+  sub,
+  type Tensor,
+  variance,
+} from '../../../core/index.ts';
 
 /** (x − mean) / √(variance + eps) over axes: layer norm without its affine map. */
 export const standardize = (x: Tensor, axes: number | readonly number[], eps: number): Tensor =>
