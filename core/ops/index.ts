@@ -1,4 +1,4 @@
-/** Every op of the library, by kind. Most are also methods of a tensor: `x.matmul(w)` is `matmul(x, w)`. */
+/** Every op of the library. Many are also methods of a tensor: `x.matmul(w)` is `matmul(x, w)`. */
 export { type AttentionOptions, attention, selfAttention } from './attention.ts';
 export { type ConvOptions, conv2d, convTranspose2d, samePadding } from './conv.ts';
 export { crossEntropy } from './cross-entropy.ts';
