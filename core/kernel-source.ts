@@ -1,16 +1,16 @@
 /**
- * Index arithmetic for kernel sources. A kernel's threads run over [x, y, z]; a tensor's axes are spread over them with
- * the last axis on x, the second to last on y, and all others on z. Sizes are literals and every expression stays an
- * integer (`| 0`), as gpu.js needs.
+ * Helpers that write gpu.js kernel source. A kernel's threads run over [x, y, z]; a tensor's axes are spread over them
+ * with the last axis on x, the second to last on y, and all others on z. Sizes are literals, and index expressions stay
+ * integers (`| 0`), as gpu.js needs.
  */
 import { numel, type Shape, strides } from './shape.ts';
 
-/** ⌊e / d⌋ for whole e ≥ 0: exact up to 2²³, far above what one thread axis counts. */
+/** ⌊e / d⌋ for whole e ≥ 0. Exact up to 2²³, far above what one thread axis counts. */
 export const quotient = (e: string, d: number): string => (d === 1 ? e : `(Math.floor((${e} + 0.5) / ${d}.0) | 0)`);
-/** e mod d. */
+/** e mod d for whole e ≥ 0. */
 export const remainder = (e: string, d: number): string => (d === 1 ? '0' : `(${e} - ${quotient(e, d)} * ${d})`);
 
-/** Threads for a tensor: [last, second to last, rest]. */
+/** One thread per value of a tensor of shape y: [last, second to last, rest]. */
 export function threads(y: Shape): number[] {
   if (y.length === 0) return [1];
   if (y.length === 1) return [y[0]];
@@ -18,7 +18,7 @@ export function threads(y: Shape): number[] {
   return [y.at(-1)!, y.at(-2)!, numel(y.slice(0, -2))];
 }
 
-/** The index along each axis of a tensor whose cells are spread as `threads` says. */
+/** The index of a thread's value along each axis of y, where the threads are `threads(y)`. */
 export function indices(y: Shape): string[] {
   const outer = y.slice(0, -2);
   const step = strides(outer);
@@ -38,6 +38,18 @@ export function address(index: readonly string[], step: readonly number[], offse
   return terms.join(' + ');
 }
 
-/** Sum over a loop: `let s = 0.0; for (…) { s += term; }` */
+/** A loop that adds `count` terms to a variable: `for (let i = 0; i < count; i++) { s += term; }` */
 export const loopSum = (count: number, term: string, i = 'i', s = 's'): string =>
   `for (let ${i} = 0; ${i} < ${count}; ${i}++) { ${s} += ${term}; }`;
+
+/** A statement that runs where all conditions hold: nested ifs, which every gpu.js mode compiles alike. */
+export const when = (conditions: readonly string[], statement: string): string =>
+  conditions.reduceRight((inner, condition) => `if (${condition}) { ${inner} }`, statement);
+
+/** Ops with any number of inputs read this many arrays per kernel: WebGPU allows 8 storage buffers, one is the result. */
+export const ARRAYS_PER_KERNEL = 6;
+/** A list in groups of at most ARRAYS_PER_KERNEL. */
+export const inKernelGroups = <X>(list: readonly X[]): X[][] =>
+  Array.from({ length: Math.ceil(list.length / ARRAYS_PER_KERNEL) }, (_, i) =>
+    list.slice(ARRAYS_PER_KERNEL * i, ARRAYS_PER_KERNEL * (i + 1)),
+  );

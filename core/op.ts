@@ -34,7 +34,8 @@ export interface OpSpec<Args extends readonly unknown[]> {
   readonly name: string;
   /** Result shape; throws ShapeError when the arguments do not fit. */
   shape(...args: ShapesOf<Args>): Shape;
-  readonly dtype?: DType;
+  /** Of the result: float32 by default. 'kept' is int32 where all tensors are: for ops that only move values. */
+  readonly dtype?: DType | 'kept';
   /** Gradients in the order of the arguments (trailing ones may be left out), or null where there are none. */
   vjp(context: VjpContext, ...args: Args): readonly Gradient[] | null;
   /** gpu.js passes for these shapes; also the reference. Absent for a view, which shares its first argument's values. */
@@ -83,9 +84,14 @@ function run(spec: OpSpec<Arg[]>, args: Arg[]): Tensor {
     passes: () => spec.kernel!(shape, ...shapes),
     ...(spec.formula && { formula: spec.formula }),
   });
-  const y = new Tensor({ device, handle, length: numel(shape), views: 0 }, shape, spec.dtype ?? 'float32', node);
+  const y = new Tensor({ device, handle, length: numel(shape), views: 0 }, shape, dtypeOf(spec, args), node);
   observer?.({ op: spec.name, y, args, ms: performance.now() - started! });
   return y;
+}
+
+function dtypeOf({ dtype = 'float32' }: OpSpec<Arg[]>, args: readonly Arg[]): DType {
+  if (dtype !== 'kept') return dtype;
+  return args.every((a) => !isTensor(a) || a.dtype === 'int32') ? 'int32' : 'float32';
 }
 
 function deviceOf(op: string, args: readonly Arg[]): Device {

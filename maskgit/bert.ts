@@ -1,7 +1,6 @@
 /** ImageBert: the post-norm transformer that generates the tokens of L-32 and B-64, under its published names. */
 import {
   add,
-  attention,
   embedding,
   gelu,
   linears,
@@ -11,6 +10,7 @@ import {
   permute,
   type Rng,
   reshape,
+  selfAttention,
   softmax,
   split,
   type Tensor,
@@ -117,7 +117,7 @@ class BertLayer {
     const biases = parts.map(({ bias }) => bias!);
     const project = (x: Tensor) => linears(x, weights, biases);
     const qkv = kinds ? embedding(project(tokensAt(x, kinds.places)), kinds.of) : project(x); // [batch, tokens, 3·width]
-    if (!rng || attentionDropout === 0) return attention(qkv, heads);
+    if (!rng || attentionDropout === 0) return selfAttention(qkv, heads);
     const [batch, tokens, width] = x.shape as [number, number, number];
     const headDim = width / heads;
     const perHead = permute(reshape(qkv, [batch, tokens, 3 * heads, headDim]), [0, 2, 1, 3]);

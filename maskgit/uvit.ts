@@ -1,5 +1,5 @@
 /** UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names. */
-import { add, attention, concat, embedding, gelu, narrow, type Rng, type Tensor, zeros } from '../core/index.ts';
+import { add, concat, embedding, gelu, narrow, type Rng, selfAttention, type Tensor, zeros } from '../core/index.ts';
 import type { Tap } from '../nn/index.ts';
 import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
@@ -80,7 +80,7 @@ class UViTBlock {
   /** @param wanted  places of the tokens that the result is wanted for; attention reads all */
   forward(input: Tensor, skip?: Tensor, wanted?: Tensor): Tensor {
     const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
-    const mixed = attention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
+    const mixed = selfAttention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
     const a = add(tokensAt(x, wanted), this.attn.proj.forward(tokensAt(mixed, wanted)));
     return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
   }

@@ -1,5 +1,5 @@
 /** Multi-head self-attention with PyTorch's packed projection. */
-import { attention, linear, narrow, type Rng, ShapeError, type Tensor, zeros } from '../core/index.ts';
+import { linear, narrow, type Rng, ShapeError, selfAttention, type Tensor, zeros } from '../core/index.ts';
 import { parameter, xavierUniform } from './init.ts';
 import { Linear } from './linear.ts';
 
@@ -31,7 +31,7 @@ export class MultiheadAttention {
   /** @param rows  the tokens that the result is wanted for; all unless given */
   forward(x: Tensor, rows?: TokenRange): Tensor {
     const qkv = linear(x, this.in_proj_weight, this.in_proj_bias); // [batch, tokens, 3·dim]
-    return this.out_proj.forward(tokens(attention(qkv, this.heads), rows));
+    return this.out_proj.forward(tokens(selfAttention(qkv, this.heads), rows));
   }
 }
 

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  attention,
   concat,
   conv2d,
   crossEntropy,
@@ -14,6 +13,7 @@ import {
   oneHot,
   ones,
   Rng,
+  selfAttention,
   type Tensor,
   takeAlong,
   tensor,
@@ -81,8 +81,8 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   ],
   [
     'ShapeError',
-    () => attention(ones([1, 4, 10]), 2),
-    'attention: expected qkv [batch, tokens, 3·dim] with dim divisible by 2 heads, got [1, 4, 10].',
+    () => selfAttention(ones([1, 4, 10]), 2),
+    'selfAttention: expected qkv [batch, tokens, 3·dim] with dim divisible by 2 heads, got [1, 4, 10].',
   ],
   [
     'ShapeError',

@@ -1,10 +1,19 @@
 /** Every op's gradient against finite differences, on every device; second derivatives in float64. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { kernelFiles } from '../core/cpu/kernels/index.ts';
 import { openDevice, registry } from '../core/index.ts';
 import { devicesUnderTest } from './devices.ts';
 import { checkGradient, checkSecondDerivative } from './gradients.ts';
 import { rows } from './op-rows.ts';
+
+test('every routine of the cpu device belongs to an op', () => {
+  const names = kernelFiles.flatMap(({ routines }) => Object.keys(routines));
+  assert.deepEqual(
+    names.filter((name) => !registry.has(name)),
+    [],
+  );
+});
 
 test('every op has a row', () => {
   assert.deepEqual(Object.keys(rows).sort(), [...registry.keys()].sort());
@@ -14,13 +23,13 @@ test('every op has a row', () => {
 const runs: Readonly<Record<string, number>> = { reference: 15, cpu: 6 };
 
 for (const { name, device } of await devicesUnderTest()) {
-  for (const op of Object.keys(rows)) {
-    test(`${name}: gradient of ${op}`, () => checkGradient(op, device, runs[name] ?? 2));
+  for (const [op, row] of Object.entries(rows)) {
+    test(`${name}: gradient of ${op}`, () => checkGradient(row, device, runs[name] ?? 2));
   }
 }
 
 const reference = await openDevice('reference');
 for (const [op, row] of Object.entries(rows)) {
   if (row.constant || row.apart) continue;
-  test(`reference: second derivative of ${op}`, () => checkSecondDerivative(op, reference, 4));
+  test(`reference: second derivative of ${op}`, () => checkSecondDerivative(row, reference, 4));
 }

@@ -1,6 +1,15 @@
 /** One row per op: how to call it and on what shapes. Gradient, parity and device tests walk this table. */
 import * as T from '../core/index.ts';
 import { numel, type Shape, type Tensor } from '../core/index.ts';
+import { selfAttentionGrad } from '../core/ops/attention-grad.ts';
+import { conv2dGradInput, conv2dGradWeight } from '../core/ops/conv.ts';
+import { crossEntropyGrad } from '../core/ops/cross-entropy.ts';
+import { groupNormGrad, groupNormGradGain } from '../core/ops/group-norm.ts';
+import { embeddingGrad, takeAlongGrad } from '../core/ops/indexing.ts';
+import { layerNormGrad, layerNormGradAffine } from '../core/ops/layer-norm.ts';
+import { adaptiveMaxPoolGrad, pickMaxima } from '../core/ops/max-pool.ts';
+import { logSoftmaxGrad, softmaxGrad } from '../core/ops/softmax.ts';
+import { rsqrtPlus } from '../core/ops/standardize.ts';
 
 export interface Row {
   call: (...xs: Tensor[]) => Tensor;
@@ -56,7 +65,7 @@ export const rows: Record<string, Row> = {
   log: { call: T.log, shapes: same, range: positive },
   sqrt: { call: T.sqrt, shapes: same, range: positive },
   rsqrt: { call: T.rsqrt, shapes: same, range: positive },
-  rsqrtPlus: { call: (x) => T.rsqrtPlus(x, 0.1), shapes: same, range: positive },
+  rsqrtPlus: { call: (x) => rsqrtPlus(x, 0.1), shapes: same, range: positive },
   inverseNorm: { call: (x) => T.l2Normalize(x), shapes: (m, k) => [[m, k + 1]], apart: true },
   abs: { call: T.abs, shapes: same, apart: true },
   square: { call: T.square, shapes: same },
@@ -64,6 +73,8 @@ export const rows: Record<string, Row> = {
   cos: { call: T.cos, shapes: same },
   acos: { call: T.acos, shapes: same, range: [-0.8, 0.8] },
   floor: { call: T.floor, shapes: same, range: [-3, 3], constant: true },
+  round: { call: T.round, shapes: same, range: [-3, 3], constant: true },
+  sign: { call: T.sign, shapes: same, constant: true },
   clamp: { call: (x) => T.clamp(x, -0.55, 0.55), shapes: same, apart: true },
   less: { call: T.less, shapes: pair, constant: true },
   lessEqual: { call: T.lessEqual, shapes: pair, constant: true },
@@ -92,13 +103,11 @@ export const rows: Record<string, Row> = {
   },
   expand: { call: (x) => T.expand(x, [3, x.shape[0], 4]), shapes: (m) => [[m, 1]] },
   sum: { call: (x) => T.sum(x, [0, 2]), shapes: (m, k, n) => [[m, k, n]] },
-  cumsum: { call: T.cumsum, shapes: same },
+  cumsum: { call: (x) => T.cumsum(x), shapes: same },
   sumOfSquares: { call: (...xs) => T.sumOfSquares(xs), shapes: (m, k, n) => [[m, k], [n]] },
   max: { call: (x) => T.max(x, 1), shapes: (m, k, n) => [[m, k, n]], apart: true },
   argmax: { call: (x) => T.argmax(x, 0), shapes: same, constant: true },
-  placeAt: { call: (g) => T.placeAt(g, ids(g, [g.shape[0]], 3), { axis: 1, size: 3 }), shapes: (m) => [[m, 1]] },
-  pickAt: { call: (x) => T.pickAt(x, ids(x, [x.shape[1]], x.shape[0]), { axis: 0 }), shapes: same },
-  argsort: { call: T.argsort, shapes: same, constant: true },
+  argsort: { call: (x) => T.argsort(x), shapes: same, constant: true },
 
   matmul: {
     call: (a, b) => T.matmul(a, b),
@@ -113,24 +122,24 @@ export const rows: Record<string, Row> = {
     shapes: (m, k, n) => [[2, m, k], [n, k], [n, k], [n], [n]],
   },
   embedding: { call: (t) => T.embedding(t, ids(t, [2, 3], t.shape[0])), shapes: same },
-  embeddingGrad: { call: (g) => T.embeddingGrad(g, ids(g, [g.shape[0]], 3), { rows: 3 }), shapes: same },
+  embeddingGrad: { call: (g) => embeddingGrad(g, ids(g, [g.shape[0]], 3), { rows: 3 }), shapes: same },
   takeAlong: { call: (x) => T.takeAlong(x, ids(x, [x.shape[0], 3], x.shape[1])), shapes: same },
-  takeAlongGrad: { call: (g) => T.takeAlongGrad(g, ids(g, g.shape, 3), { size: 3 }), shapes: same },
+  takeAlongGrad: { call: (g) => takeAlongGrad(g, ids(g, g.shape, 3), { size: 3 }), shapes: same },
   softmax: { call: (x) => T.softmax(x), shapes: same, range: [-3, 3] },
-  softmaxGrad: { call: T.softmaxGrad, shapes: pair },
+  softmaxGrad: { call: softmaxGrad, shapes: pair },
   logSoftmax: { call: (x) => T.logSoftmax(x, 0), shapes: same, range: [-3, 3] },
-  logSoftmaxGrad: { call: T.logSoftmaxGrad, shapes: pair },
+  logSoftmaxGrad: { call: logSoftmaxGrad, shapes: pair },
   crossEntropy: {
     call: (x) => T.crossEntropy(x, ids(x, [x.shape[0]], x.shape[1]), { smoothing: 0.1 }),
     shapes: same,
   },
   crossEntropyGrad: {
-    call: (x, g) => T.crossEntropyGrad(x, ids(x, [x.shape[0]], x.shape[1]), g, { smoothing: 0.1 }),
+    call: (x, g) => crossEntropyGrad(x, ids(x, [x.shape[0]], x.shape[1]), g, { smoothing: 0.1 }),
     shapes: (m, k) => [[m, k], [m]],
   },
-  attention: { call: (qkv) => T.attention(qkv, 2), shapes: (m, k) => [[2, m, 6 * k]] },
-  attentionGrad: {
-    call: (qkv, g) => T.attentionGrad(qkv, g, { heads: 2 }),
+  selfAttention: { call: (qkv) => T.selfAttention(qkv, 2), shapes: (m, k) => [[2, m, 6 * k]] },
+  selfAttentionGrad: {
+    call: (qkv, g) => selfAttentionGrad(qkv, g, { heads: 2 }),
     shapes: (m, k) => [
       [2, m, 6 * k],
       [2, m, 2 * k],
@@ -139,14 +148,14 @@ export const rows: Record<string, Row> = {
 
   conv2d: { call: (x, w, b) => T.conv2d(x, w, b, conv), shapes: (m, k, n) => [[2, k, 3, m + 2], [n, k, 2, 3], [n]] },
   conv2dGradInput: {
-    call: (g, w) => T.conv2dGradInput(g, w, { ...settled, size: [3, w.shape[3] + 1] }),
+    call: (g, w) => conv2dGradInput(g, w, { ...settled, size: [3, w.shape[3] + 1] }),
     shapes: (m, k, n) => [
       [2, k, 3, 3],
       [k, n, 2, m],
     ],
   },
   conv2dGradWeight: {
-    call: (x, g) => T.conv2dGradWeight(x, g, { ...settled, kernel: [2, 3] }),
+    call: (x, g) => conv2dGradWeight(x, g, { ...settled, kernel: [2, 3] }),
     shapes: (m, k, n) => [
       [2, k, 3, m + 2],
       [2, n, 3, m + 1],
@@ -156,12 +165,12 @@ export const rows: Record<string, Row> = {
   avgPool2d: { call: (x) => T.avgPool2d(x, 2), shapes: (m, k) => [picture(m, k)] },
   adaptiveMaxPool2d: { call: (x) => T.adaptiveMaxPool2d(x, [3, 2]), shapes: (m, k) => [picture(m, k)], apart: true },
   adaptiveMaxPoolGrad: {
-    call: (x, g) => T.adaptiveMaxPoolGrad(T.stopGradient(x), g, { size: [3, 2] }),
+    call: (x, g) => adaptiveMaxPoolGrad(T.stopGradient(x), g, { size: [3, 2] }),
     shapes: (m, k) => [picture(m, k), [2, k, 3, 2]],
     apart: true,
   },
   pickMaxima: {
-    call: (x, u) => T.pickMaxima(T.stopGradient(x), u, { size: [3, 2] }),
+    call: (x, u) => pickMaxima(T.stopGradient(x), u, { size: [3, 2] }),
     shapes: (m, k) => [picture(m, k), picture(m, k)],
     apart: true,
   },
@@ -180,11 +189,11 @@ export const rows: Record<string, Row> = {
     apart: true,
   },
   layerNormGrad: {
-    call: (x, w, g) => T.layerNormGrad(x, w, g, { eps: 1e-1 }),
+    call: (x, w, g) => layerNormGrad(x, w, g, { eps: 1e-1 }),
     shapes: (m, k) => [[m, k + 1], [k + 1], [m, k + 1]],
   },
   layerNormGradAffine: {
-    call: (x, g) => T.layerNormGradAffine(x, g, { eps: 1e-1 }),
+    call: (x, g) => layerNormGradAffine(x, g, { eps: 1e-1 }),
     shapes: (m, k) => [
       [m, k + 1],
       [m, k + 1],
@@ -195,11 +204,11 @@ export const rows: Record<string, Row> = {
     shapes: (m, k, n) => [[m, 2 * k, n, 2], [2 * k], [2 * k]],
   },
   groupNormGrad: {
-    call: (x, w, g) => T.groupNormGrad(x, w, g, { groups: 2, eps: 1e-1 }),
+    call: (x, w, g) => groupNormGrad(x, w, g, { groups: 2, eps: 1e-1 }),
     shapes: (m, k, n) => [[m, 2 * k, n, 2], [2 * k], [m, 2 * k, n, 2]],
   },
   groupNormGradGain: {
-    call: (x, g) => T.groupNormGradGain(x, g, { groups: 2, eps: 1e-1 }),
+    call: (x, g) => groupNormGradGain(x, g, { groups: 2, eps: 1e-1 }),
     shapes: (m, k, n) => [
       [m, 2 * k, n, 2],
       [m, 2 * k, n, 2],

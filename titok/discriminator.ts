@@ -6,6 +6,7 @@ import {
   expand,
   leakyRelu,
   type Rng,
+  samePadding,
   type Tensor,
   tensor,
 } from '../core/index.ts';
@@ -86,12 +87,6 @@ class BlurDownsample {
     const padding = [...samePadding(h, 4, 2), ...samePadding(w, 4, 2)] as [number, number, number, number];
     return conv2d(x, weight, null, { stride: 2, padding, groups: channels });
   }
-}
-
-/** TensorFlow's "same" padding, before and after: half of what is missing, the odd one after. */
-export function samePadding(size: number, kernel: number, stride: number): [before: number, after: number] {
-  const total = Math.max((Math.ceil(size / stride) - 1) * stride + kernel - size, 0);
-  return [Math.floor(total / 2), Math.ceil(total / 2)];
 }
 
 /** 3-32-48-96, halving twice: 57 thousand parameters, 8 × 8 logits at 32 pixels. */

@@ -1,10 +1,10 @@
 /**
- * Two-dimensional convolution, its two gradients and nothing else: each is linear in both arguments, and the gradients
- * of each are the other two, so the set is closed under differentiation.
+ * Two-dimensional convolution and its two gradients. Each is linear in both arguments, and the gradients of each are the
+ * other two, so the set is closed under differentiation.
  */
 
 import { ShapeError } from '../errors.ts';
-import { quotient, remainder } from '../kernel-source.ts';
+import { quotient, remainder, when } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -13,12 +13,14 @@ import { reshape } from './movement.ts';
 import { sum } from './reduce.ts';
 
 export interface ConvOptions {
+  /** Pixels from one window to the next, the same on both axes or [y, x]; default 1. */
   stride?: number | readonly [y: number, x: number];
-  /** Zeros around the picture: the same on all sides, or [top, bottom, left, right]. */
+  /** Zeros around the image: the same on all sides, or [top, bottom, left, right]; default 0. */
   padding?: number | readonly [top: number, bottom: number, left: number, right: number];
+  /** Groups of channels that do not mix; as many as channels for a depthwise convolution. Default 1. */
   groups?: number;
 }
-/** Settled options, as kernels see them. */
+/** Options with every default filled in, as kernels see them. */
 export interface ConvAttributes {
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number, number, number];
@@ -27,7 +29,7 @@ export interface ConvAttributes {
 type InputSize = ConvAttributes & { readonly size: readonly [number, number] };
 type KernelSize = ConvAttributes & { readonly kernel: readonly [number, number] };
 
-function settle({ stride = 1, padding = 0, groups = 1 }: ConvOptions): ConvAttributes {
+function withDefaults({ stride = 1, padding = 0, groups = 1 }: ConvOptions): ConvAttributes {
   return {
     stride: typeof stride === 'number' ? [stride, stride] : [stride[0], stride[1]],
     padding: typeof padding === 'number' ? [padding, padding, padding, padding] : [...padding],
@@ -38,7 +40,15 @@ const outSize = (n: number, k: number, before: number, after: number, stride: nu
   Math.floor((n + before + after - k) / stride) + 1;
 const attributes = ({ stride, padding, groups }: ConvAttributes): ConvAttributes => ({ stride, padding, groups });
 
-/** Users call `conv2d`. */
+/** Conditions under which a pixel is inside an image of H × W; elsewhere it is padding. */
+const inImage = (row: string, column: string, H: number, W: number): string[] => [
+  `${row} >= 0`,
+  `${row} < ${H}`,
+  `${column} >= 0`,
+  `${column} < ${W}`,
+];
+
+/** Primitive behind `conv2d`. */
 const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvAttributes]> = defineOp({
   name: 'conv2d',
   shape: (x, w, bias, { stride, padding: [top, bottom, left, right], groups }) => {
@@ -56,7 +66,7 @@ const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: Con
     const y = [outSize(x[2], w[2], top, bottom, stride[0]), outSize(x[3], w[3], left, right, stride[1])];
     if (y.some((n) => n < 1))
       throw new ShapeError(
-        `conv2d: expected a picture at least as large as the kernel, got x ${show(x)} and weight ${show(w)}. Add padding.`,
+        `conv2d: expected an image at least as large as the kernel, got x ${show(x)} and weight ${show(w)}. Add padding.`,
       );
     return [x[0], w[0], ...y];
   },
@@ -65,26 +75,30 @@ const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: Con
     () => conv2dGradWeight(x, g, { ...attributes(options), kernel: [w.shape[2], w.shape[3]] }),
     bias && (() => sum(g, [0, 2, 3])),
   ],
+  // y[n, o, oy, ox] = b_o + Σ_{c, ky, kx} x[n, c, oy·sy + ky − top, ox·sx + kx − left] w[o, c, ky, kx]
   kernel: (y, x, w, bias, { stride: [sy, sx], padding: [top, , left], groups }) => {
     const [, C, H, W] = x as [number, number, number, number];
     const [O, c, kh, kw] = w as [number, number, number, number];
     const [n, o] = [quotient('this.thread.z', O), remainder('this.thread.z', O)];
     const channel = `(${quotient(o, O / groups)} * ${c} + i)`;
     const [row, column] = [`this.thread.y * ${sy} + ky - ${top}`, `this.thread.x * ${sx} + kx - ${left}`];
-    return [
-      {
-        out: [y[3], y[2], y[0] * O],
-        inputs: { x: 0, w: 1, ...(bias && { bias: 2 }) },
-        body:
-          `let s = ${bias ? `bias[${o}]` : '0.0'}; for (let i = 0; i < ${c}; i++) { for (let ky = 0; ky < ${kh}; ky++) { for (let kx = 0; kx < ${kw}; kx++) { ` +
-          `if (${row} >= 0) { if (${row} < ${H}) { if (${column} >= 0) { if (${column} < ${W}) { ` +
-          `s += x[((${n} * ${C} + ${channel}) * ${H} + ${row}) * ${W} + ${column}] * w[((${o} * ${c} + i) * ${kh} + ky) * ${kw} + kx]; } } } } } } } return s;`,
-      },
-    ];
+    const pixel = `x[((${n} * ${C} + ${channel}) * ${H} + ${row}) * ${W} + ${column}]`;
+    const weight = `w[((${o} * ${c} + i) * ${kh} + ky) * ${kw} + kx]`;
+    const body = `
+      let s = ${bias ? `bias[${o}]` : '0.0'};
+      for (let i = 0; i < ${c}; i++) {
+        for (let ky = 0; ky < ${kh}; ky++) {
+          for (let kx = 0; kx < ${kw}; kx++) {
+            ${when(inImage(row, column, H, W), `s += ${pixel} * ${weight};`)}
+          }
+        }
+      }
+      return s;`;
+    return [{ out: [y[3], y[2], y[0] * O], inputs: { x: 0, w: 1, ...(bias && { bias: 2 }) }, body }];
   },
 });
 
-/** Gradient with respect to the picture: also the forward pass of a transposed convolution. */
+/** Gradient with respect to the image: also the forward pass of a transposed convolution. */
 export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]> = defineOp({
   name: 'conv2dGradInput',
   shape: (g, w, { size, groups }) => [g[0], w[1] * groups, ...size],
@@ -92,6 +106,7 @@ export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]
     () => convolve(u, w, null, attributes(options)),
     () => conv2dGradWeight(u, g, { ...attributes(options), kernel: [w.shape[2], w.shape[3]] }),
   ],
+  // dx[n, c, y, x] = Σ_{o, ky, kx} g[n, o, (y + top − ky) / sy, (x + left − kx) / sx] w[o, c, ky, kx], where both divide
   kernel: (y, g, w, { stride: [sy, sx], padding: [top, , left], groups }) => {
     const [, O, OH, OW] = g as [number, number, number, number];
     const [, c, kh, kw] = w as [number, number, number, number];
@@ -99,17 +114,21 @@ export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]
     const [n, ch] = [quotient('this.thread.z', C), remainder('this.thread.z', C)];
     const o = `(${quotient(ch, c)} * ${O / groups} + i)`;
     const [row, column] = [`(this.thread.y + ${top} - ky)`, `(this.thread.x + ${left} - kx)`];
-    const whole = (t: string, s: number) => (s === 1 ? '' : `if (${t} - ${quotient(t, s)} * ${s} == 0) `);
-    return [
-      {
-        out: [y[3], y[2], y[0] * C],
-        inputs: { g: 0, w: 1 },
-        body:
-          `let s = 0.0; for (let i = 0; i < ${O / groups}; i++) { for (let ky = 0; ky < ${kh}; ky++) { for (let kx = 0; kx < ${kw}; kx++) { ` +
-          `if (${row} >= 0) { if (${row} < ${OH * sy}) { if (${column} >= 0) { if (${column} < ${OW * sx}) { ${whole(row, sy)}{ ${whole(column, sx)}{ ` +
-          `s += g[((${n} * ${O} + ${o}) * ${OH} + ${quotient(row, sy)}) * ${OW} + ${quotient(column, sx)}] * w[((${o} * ${c} + ${remainder(ch, c)}) * ${kh} + ky) * ${kw} + kx]; } } } } } } } } } return s;`,
-      },
-    ];
+    const divides = (t: string, s: number) => (s === 1 ? [] : [`${t} - ${quotient(t, s)} * ${s} == 0`]);
+    const used = [...inImage(row, column, OH * sy, OW * sx), ...divides(row, sy), ...divides(column, sx)];
+    const gradient = `g[((${n} * ${O} + ${o}) * ${OH} + ${quotient(row, sy)}) * ${OW} + ${quotient(column, sx)}]`;
+    const weight = `w[((${o} * ${c} + ${remainder(ch, c)}) * ${kh} + ky) * ${kw} + kx]`;
+    const body = `
+      let s = 0.0;
+      for (let i = 0; i < ${O / groups}; i++) {
+        for (let ky = 0; ky < ${kh}; ky++) {
+          for (let kx = 0; kx < ${kw}; kx++) {
+            ${when(used, `s += ${gradient} * ${weight};`)}
+          }
+        }
+      }
+      return s;`;
+    return [{ out: [y[3], y[2], y[0] * C], inputs: { g: 0, w: 1 }, body }];
   },
 });
 
@@ -121,6 +140,7 @@ export const conv2dGradWeight: Op<[x: Tensor, g: Tensor, options: KernelSize]> =
     () => conv2dGradInput(g, u, { ...attributes(options), size: [x.shape[2], x.shape[3]] }),
     () => convolve(x, u, null, attributes(options)),
   ],
+  // dw[o, c, ky, kx] = Σ_{n, oy, ox} x[n, c, oy·sy + ky − top, ox·sx + kx − left] g[n, o, oy, ox]
   kernel: (w, x, g, { stride: [sy, sx], padding: [top, , left], groups }) => {
     const [N, C, H, W] = x as [number, number, number, number];
     const [, O, OH, OW] = g as [number, number, number, number];
@@ -128,33 +148,44 @@ export const conv2dGradWeight: Op<[x: Tensor, g: Tensor, options: KernelSize]> =
     const o = quotient('this.thread.z', c);
     const channel = `(${quotient(o, O / groups)} * ${c} + ${remainder('this.thread.z', c)})`;
     const [row, column] = [`oy * ${sy} + this.thread.y - ${top}`, `ox * ${sx} + this.thread.x - ${left}`];
-    return [
-      {
-        out: [kw, kh, O * c],
-        inputs: { x: 0, g: 1 },
-        body:
-          `let s = 0.0; for (let n = 0; n < ${N}; n++) { for (let oy = 0; oy < ${OH}; oy++) { for (let ox = 0; ox < ${OW}; ox++) { ` +
-          `if (${row} >= 0) { if (${row} < ${H}) { if (${column} >= 0) { if (${column} < ${W}) { ` +
-          `s += x[((n * ${C} + ${channel}) * ${H} + ${row}) * ${W} + ${column}] * g[((n * ${O} + ${o}) * ${OH} + oy) * ${OW} + ox]; } } } } } } } return s;`,
-      },
-    ];
+    const pixel = `x[((n * ${C} + ${channel}) * ${H} + ${row}) * ${W} + ${column}]`;
+    const gradient = `g[((n * ${O} + ${o}) * ${OH} + oy) * ${OW} + ox]`;
+    const body = `
+      let s = 0.0;
+      for (let n = 0; n < ${N}; n++) {
+        for (let oy = 0; oy < ${OH}; oy++) {
+          for (let ox = 0; ox < ${OW}; ox++) {
+            ${when(inImage(row, column, H, W), `s += ${pixel} * ${gradient};`)}
+          }
+        }
+      }
+      return s;`;
+    return [{ out: [kw, kh, O * c], inputs: { x: 0, g: 1 }, body }];
   },
 });
 
 /**
- * Two-dimensional convolution (cross-correlation, as in PyTorch).
+ * Two-dimensional convolution (cross-correlation, as in PyTorch):
  *
- * @param x [N, C, H, W]    @param weight [O, C/groups, kh, kw]    @param bias [O] or null
- * @returns [N, O, ⌊(H + top + bottom − kh)/stride⌋ + 1, …]
+ *   y[n, o, i, j] = b_o + Σ_{c, ky, kx} x[n, c, i·stride + ky − padding, j·stride + kx − padding] w[o, c, ky, kx]
+ *
+ * @param x       [N, C, H, W]
+ * @param weight  [O, C/groups, kh, kw]
+ * @param bias    [O] or null
+ * @returns       [N, O, ⌊(H + top + bottom − kh) / stride⌋ + 1, ⌊(W + left + right − kw) / stride⌋ + 1]
+ * @throws ShapeError when the shapes do not fit, or the padded image is smaller than the kernel
  */
 export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve(x, weight, bias, settle(options));
+  convolve(x, weight, bias, withDefaults(options));
 
 /**
- * Transposed convolution: the gradient of conv2d with respect to its picture.
+ * Transposed convolution: the gradient of conv2d with respect to its image, plus a bias.
  *
- * @param x [N, C, H, W]    @param weight [C, O/groups, kh, kw]    @param bias [O] or null
- * @returns [N, O, (H − 1)·stride − 2·padding + kh, …]
+ * @param x       [N, C, H, W]
+ * @param weight  [C, O/groups, kh, kw]
+ * @param bias    [O] or null
+ * @returns       [N, O, (H − 1)·stride − top − bottom + kh, (W − 1)·stride − left − right + kw]
+ * @throws ShapeError when x and weight do not fit
  */
 export function convTranspose2d(
   x: Tensor,
@@ -162,8 +193,8 @@ export function convTranspose2d(
   bias: Tensor | null = null,
   options: ConvOptions = {},
 ): Tensor {
-  const settled = settle(options);
-  const { stride, padding } = settled;
+  const full = withDefaults(options);
+  const { stride, padding } = full;
   const length = (n: number, k: number, axis: 0 | 1): number =>
     (n - 1) * stride[axis] - padding[2 * axis] - padding[2 * axis + 1] + k;
   if (x.rank !== 4 || weight.rank !== 4 || x.shape[1] !== weight.shape[0]) {
@@ -172,6 +203,16 @@ export function convTranspose2d(
     );
   }
   const size = [length(x.shape[2], weight.shape[2], 0), length(x.shape[3], weight.shape[3], 1)] as const;
-  const y = conv2dGradInput(x, weight, { ...settled, size });
+  const y = conv2dGradInput(x, weight, { ...full, size });
   return bias ? add(y, reshape(bias, [bias.size, 1, 1])) : y;
+}
+
+/**
+ * Padding of one axis so that a convolution returns ⌈size / stride⌉ values: TensorFlow's 'same'. The odd zero goes after.
+ *
+ *   const padding = [...samePadding(H, 4, 2), ...samePadding(W, 4, 2)] as const;
+ */
+export function samePadding(size: number, kernel: number, stride: number): [before: number, after: number] {
+  const total = Math.max((Math.ceil(size / stride) - 1) * stride + kernel - size, 0);
+  return [Math.floor(total / 2), Math.ceil(total / 2)];
 }

@@ -1,20 +1,19 @@
-/** Reading and adding by ids. */
+/** Reading and adding values by index: rows of a table, entries along an axis. */
 
 import { arange } from '../create.ts';
 import { ShapeError } from '../errors.ts';
-import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { numel, sameShape, show, strides } from '../shape.ts';
+import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { equal } from './elementwise.ts';
-import { unsqueeze } from './movement.ts';
+import { add, equal } from './elementwise.ts';
+import { pad, slice, transpose, unsqueeze } from './movement.ts';
 
 function checkIds(op: string, ids: Tensor): void {
   if (ids.dtype !== 'int32')
     throw new TypeError(`${op}: expected int32 ids, got ${ids.dtype}. Make them with { dtype: 'int32' }.`);
 }
 
-/** Where the host can look at ids without waiting; elsewhere one outside of 0..count−1 reads unspecified values. */
+/** Checks ids on synchronous devices. On GPUs and webasm an out-of-range id reads an unspecified value. */
 function checkRange(op: string, ids: Tensor, count: number, from: string): void {
   const { device, storage, size, shape } = ids;
   if (!device.synchronous || ids.disposed) return;
@@ -28,9 +27,12 @@ function checkRange(op: string, ids: Tensor, count: number, from: string): void 
   }
 }
 
-/** Rows of a table by id. Users call `embedding`. */
+// ---- rows of a table -----------------------------------------------------------------------------------------------
+
+/** Primitive behind `embedding`. */
 const takeRows: Op<[table: Tensor, ids: Tensor]> = defineOp({
   name: 'embedding',
+  dtype: 'kept',
   shape: (table, ids) => [...ids, table[1]],
   vjp: ({ g }, table, ids) => [() => embeddingGrad(g, ids, { rows: table.shape[0] })],
   kernel: (_, [, D], ids) => [
@@ -47,20 +49,24 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
   name: 'embeddingGrad',
   shape: (g, _, { rows }) => [rows, g.at(-1)!],
   vjp: ({ g: u }, _, ids) => [() => takeRows(u, ids)],
-  kernel: ([rows, D], _, ids) => [
-    {
-      out: [D, rows],
-      inputs: { g: 0, ids: 1 },
-      body: `let s = 0.0; for (let i = 0; i < ${numel(ids)}; i++) { if (ids[i] == this.thread.y) { s += g[i * ${D} + this.thread.x]; } } return s;`,
-    },
-  ],
+  kernel: ([rows, D], _, ids) => {
+    const body = `
+      let s = 0.0;
+      for (let i = 0; i < ${numel(ids)}; i++) {
+        if (ids[i] == this.thread.y) { s += g[i * ${D} + this.thread.x]; }
+      }
+      return s;`;
+    return [{ out: [D, rows], inputs: { g: 0, ids: 1 }, body }];
+  },
 });
 
 /**
- * Rows of a table. table [V, D], ids int32 [...] → [..., D]
+ * Rows of a table by id: y[…] = table[ids[…]]. PyTorch's `embedding`, and `index_select` along the first axis.
  *
- * @throws ShapeError naming an id outside 0..V−1, on the devices that the host reads without waiting (cpu, reference).
- *   The others do not stop for it: webasm and the GPUs read some other value of the table's array instead.
+ * @param table [V, D]    @param ids int32 [...], in 0..V−1    @returns [..., D]
+ * @throws TypeError when ids are not int32
+ * @throws ShapeError when the table is no matrix, and on `cpu` and `reference` when an id is out of range (other devices
+ *   read an unspecified value)
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   if (table.rank !== 2) throw new ShapeError(`embedding: expected table [V, D], got ${show(table.shape)}.`);
@@ -69,9 +75,28 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   return takeRows(table, ids);
 }
 
-/** Users call `takeAlong`. */
+/** ids against 0..depth−1 on a new last axis: 1 where they are equal, 0 elsewhere. */
+export const equalIds = (ids: Tensor, depth: number): Tensor =>
+  equal(unsqueeze(ids, -1), arange(depth, { device: ids.device }));
+
+/**
+ * Ids as rows of a unit matrix: 1 at position id of a new last axis, 0 elsewhere (float32). An id outside 0..depth−1
+ * gives a row of zeros.
+ *
+ * @param ids int32 [...]    @returns [..., depth]
+ * @throws TypeError when ids are not int32
+ */
+export function oneHot(ids: Tensor, depth: number): Tensor {
+  checkIds('oneHot', ids);
+  return equalIds(ids, depth);
+}
+
+// ---- entries along an axis -----------------------------------------------------------------------------------------
+
+/** Primitive behind `takeAlong` and `gather`: last axis only. */
 const takeLast: Op<[x: Tensor, ids: Tensor]> = defineOp({
   name: 'takeAlong',
+  dtype: 'kept',
   shape: (_, ids) => ids,
   vjp: ({ g }, x, ids) => [() => takeAlongGrad(g, ids, { size: x.shape.at(-1)! })],
   kernel: (_, x, ids) => {
@@ -86,24 +111,32 @@ const takeLast: Op<[x: Tensor, ids: Tensor]> = defineOp({
   },
 });
 
-/** y[…, v] = Σ_{k : ids[…, k] = v} g[…, k]: the gradient of takeAlong. */
+/** y[…, v] = Σ_{k : ids[…, k] = v} g[…, k], where the last axis of y has length `size`: the gradient of takeAlong. */
 export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number }]> = defineOp({
   name: 'takeAlongGrad',
   shape: (g, _, { size }) => [...g.slice(0, -1), size],
   vjp: ({ g: u }, _, ids) => [() => takeLast(u, ids)],
   kernel: (_, g, _ids, { size }) => {
     const K = g.at(-1)!;
-    return [
-      {
-        out: [size, numel(g) / K],
-        inputs: { g: 0, ids: 1 },
-        body: `let s = 0.0; for (let i = 0; i < ${K}; i++) { if (ids[this.thread.y * ${K} + i] == this.thread.x) { s += g[this.thread.y * ${K} + i]; } } return s;`,
-      },
-    ];
+    const body = `
+      let s = 0.0;
+      for (let i = 0; i < ${K}; i++) {
+        if (ids[this.thread.y * ${K} + i] == this.thread.x) { s += g[this.thread.y * ${K} + i]; }
+      }
+      return s;`;
+    return [{ out: [size, numel(g) / K], inputs: { g: 0, ids: 1 }, body }];
   },
 });
 
-/** y[…, k] = x[…, ids[…, k]]: torch.gather along the last axis. Ids outside of it are treated as by `embedding`. */
+/**
+ * Entries of the last axis by index: y[…, k] = x[…, ids[…, k]]. As `gather` along the last axis, where all other axes are
+ * equal.
+ *
+ * @param x [..., V]    @param ids int32 [..., K], in 0..V−1    @returns [..., K]
+ * @throws TypeError when ids are not int32
+ * @throws ShapeError when leading axes differ, and on `cpu` and `reference` when an id is out of range (other devices
+ *   read an unspecified value)
+ */
 export function takeAlong(x: Tensor, ids: Tensor): Tensor {
   checkIds('takeAlong', ids);
   if (!sameShape(x.shape.slice(0, -1), ids.shape.slice(0, -1))) {
@@ -115,35 +148,62 @@ export function takeAlong(x: Tensor, ids: Tensor): Tensor {
   return takeLast(x, ids);
 }
 
-/** 1 where an id equals the position on a new last axis of length `depth`. */
-export const equalIds = (ids: Tensor, depth: number): Tensor =>
-  equal(unsqueeze(ids, -1), arange(depth, { device: ids.device }));
-/** One row of a unit matrix per id. ids int32 [...] → [..., depth] */
-export function oneHot(ids: Tensor, depth: number): Tensor {
-  checkIds('oneHot', ids);
-  return equalIds(ids, depth);
+/**
+ * Entries of x along an axis by index, as torch.gather. For three axes and axis 1:
+ *
+ *   y[i, j, k] = x[i, indices[i, j, k], k]
+ *
+ * @param indices  int32, of x's rank; along other axes it may be shorter than x, whose first entries are then used
+ * @returns the shape of indices
+ * @throws TypeError when indices are not int32
+ * @throws ShapeError when the shapes do not fit, and on `cpu` and `reference` when an index is out of range (other devices
+ *   read an unspecified value)
+ */
+export function gather(x: Tensor, axis: number, indices: Tensor): Tensor {
+  const a = normalizeAxis('gather', axis, x.rank);
+  checkIds('gather', indices);
+  const block = x.shape.map((d, i) => (i === a ? d : indices.shape[i]));
+  if (!isInside(indices.shape, x.shape, a)) {
+    throw new ShapeError(
+      `gather: expected indices of rank ${x.rank}, up to as long as x ${show(x.shape)} outside axis ${axis}, got ${show(indices.shape)}.`,
+    );
+  }
+  checkRange('gather', indices, x.shape[a], `axis ${axis} of x ${show(x.shape)}`);
+  const lead = slice(x, block.map(() => 0), block); // biome-ignore format: one thought
+  return transpose(takeLast(transpose(lead, a, -1), transpose(indices, a, -1)), a, -1);
 }
 
-/** Positions of the values of each row from small to large; equal values keep their order. */
-export const argsort: Op<[x: Tensor]> = defineOp<[x: Tensor]>({
-  name: 'argsort',
-  dtype: 'int32',
-  shape: (x) => x,
-  vjp: () => null,
-  kernel: (_, x) => {
-    const n = x.at(-1)!;
-    const at = (i: string) => `x[this.thread.y * ${n} + ${i}]`;
-    const before = `(${at('i')} < ${at('this.thread.x')} ? 1.0 : (${at('i')} == ${at('this.thread.x')} ? (i < this.thread.x ? 1.0 : 0.0) : 0.0))`;
-    return [
-      { name: 'rank', out: [n, numel(x) / n], inputs: { x: 0 }, body: `let s = 0.0; ${loopSum(n, before)} return s;` },
-      {
-        out: [n, numel(x) / n],
-        inputs: { rank: 'rank' },
-        body: `let p = 0.0; for (let i = 0; i < ${n}; i++) { if (rank[this.thread.y * ${n} + i] == this.thread.x) { p = i; } } return p;`,
-      },
-    ];
-  },
-});
+/**
+ * x with the values of `source` added at indices along an axis, as torch.scatter_add: the gradient of `gather`. Values
+ * with the same index add up. For three axes and axis 1, for all i, j, k of indices:
+ *
+ *   y[i, indices[i, j, k], k] += source[i, j, k]        where y starts as x
+ *
+ * @param indices  int32, of x's rank; along no axis longer than source, and outside `axis` not longer than x
+ * @param source   of x's rank; only the block of indices' shape is used
+ * @returns the shape of x
+ * @throws TypeError when indices are not int32
+ * @throws ShapeError when the shapes do not fit, and on `cpu` and `reference` when an index is out of range (on other
+ *   devices such values are lost)
+ */
+export function scatterAdd(x: Tensor, axis: number, indices: Tensor, source: Tensor): Tensor {
+  const a = normalizeAxis('scatterAdd', axis, x.rank);
+  checkIds('scatterAdd', indices);
+  if (!isInside(indices.shape, x.shape, a) || !isInside(indices.shape, source.shape)) {
+    throw new ShapeError(
+      `scatterAdd: expected indices of rank ${x.rank}, up to as long as source everywhere and as x outside axis ${axis}, got x ${show(x.shape)}, indices ${show(indices.shape)} and source ${show(source.shape)}.`,
+    );
+  }
+  checkRange('scatterAdd', indices, x.shape[a], `axis ${axis} of x ${show(x.shape)}`);
+  const none = x.shape.map(() => 0);
+  const added = spread(slice(source, none, indices.shape), a, indices, x.shape[a]);
+  return add(x, pad(added, none, x.shape.map((d, i) => d - added.shape[i]))); // biome-ignore format: one thought
+}
 
-/** Values of each row from small to large. */
-export const sort = (x: Tensor): Tensor => takeAlong(x, argsort(x));
+/** True when `inner` has the rank of `outer` and along no axis, other than the free one, a greater length. */
+const isInside = (inner: Shape, outer: Shape, free?: number): boolean =>
+  inner.length === outer.length && inner.every((d, i) => i === free || d <= outer[i]);
+
+/** g added into zeros at `ids` of an axis of length `size`; ids has the shape of g. */
+export const spread = (g: Tensor, axis: number, ids: Tensor, size: number): Tensor =>
+  transpose(takeAlongGrad(transpose(g, axis, -1), transpose(ids, axis, -1), { size }), axis, -1);

@@ -1,19 +1,26 @@
-/** Ops that move values without changing them. */
+/** Ops that move values without changing them. They keep the dtype: ids stay int32. */
 
 import { ShapeError } from '../errors.ts';
-import { address, indices, threads } from '../kernel-source.ts';
+import { address, indices, inKernelGroups, threads, when } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** The same values under another shape; shares memory. Users call `reshape`. */
+// ---- shape ---------------------------------------------------------------------------------------------------------
+
+/** Primitive behind `reshape`: a view, which shares memory. */
 const reshapeTo: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({
   name: 'reshape',
   shape: (_, { shape }) => shape,
   vjp: ({ g }, x) => [() => reshapeTo(g, { shape: x.shape })],
 });
 
-/** The same values in row-major order under another shape; one axis may be −1 and is then worked out. */
+/**
+ * The same values in row-major order under another shape; shares memory. `x.reshape([2, -1])`: [4, 3] → [2, 6].
+ *
+ * @param shape  one axis may be −1, and takes what the others leave
+ * @throws ShapeError when the shape has another number of values
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
   const free = shape.indexOf(-1);
@@ -28,27 +35,62 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return reshapeTo(x, { shape: full });
 }
 
-/** Axes in another order. Users call `permute`. */
+/**
+ * Inserts an axis of length 1. `x.unsqueeze(-1)`: [2, 3] → [2, 3, 1].
+ *
+ * @param axis  position of the new axis, 0..rank; negative ones count from the end of the result
+ * @throws ShapeError when the result has no such axis
+ */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  const a = normalizeAxis('unsqueeze', axis, x.rank + 1);
+  return reshape(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)]);
+}
+
+/**
+ * Removes an axis of length 1. `x.squeeze(0)`: [1, 3] → [3].
+ *
+ * @throws ShapeError when the axis does not exist or has another length
+ */
+export function squeeze(x: Tensor, axis: number): Tensor {
+  const a = normalizeAxis('squeeze', axis, x.rank);
+  if (x.shape[a] !== 1)
+    throw new ShapeError(`squeeze: expected axis ${axis} of ${show(x.shape)} to have length 1, got ${x.shape[a]}.`);
+  return reshape(
+    x,
+    x.shape.filter((_, i) => i !== a),
+  );
+}
+
+/** Joins all axes from `from` on into one; all axes by default. `x.flatten(1)`: [2, 3, 4] → [2, 12]. */
+export const flatten = (x: Tensor, from = 0): Tensor => reshape(x, [...x.shape.slice(0, from), -1]);
+
+/** The same values as a constant: gradients stop here. PyTorch's `detach`. */
+export const stopGradient = (x: Tensor): Tensor => x.view();
+
+// ---- order of axes -------------------------------------------------------------------------------------------------
+
+/** Primitive behind `permute`: axes are 0..rank−1. */
 const permuteAxes: Op<[x: Tensor, options: { axes: readonly number[] }]> = defineOp({
   name: 'permute',
+  dtype: 'kept',
   shape: (x, { axes }) => axes.map((a) => x[a]),
   vjp: ({ g }, _, { axes }) => [() => permuteAxes(g, { axes: axes.map((_, i) => axes.indexOf(i)) })],
   kernel: (y, x, { axes }) => {
     const step = strides(x);
-    return [
-      {
-        out: threads(y),
-        inputs: { x: 0 },
-        body: `return x[${address(
-          indices(y),
-          axes.map((a) => step[a]),
-        )}];`,
-      },
-    ];
+    const from = address(
+      indices(y),
+      axes.map((a) => step[a]),
+    );
+    return [{ out: threads(y), inputs: { x: 0 }, body: `return x[${from}];` }];
   },
 });
 
-/** Axes in the given order. permute(x [2, 3, 4], [2, 0, 1]) → [4, 2, 3] */
+/**
+ * Axes in another order: axis i of the result is axis `axes[i]` of x. `x.permute([2, 0, 1])`: [2, 3, 4] → [4, 2, 3]. The
+ * values are copied, unlike in PyTorch.
+ *
+ * @throws ShapeError when `axes` does not name every axis once
+ */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
   const order = axes.map((a) => normalizeAxis('permute', a, x.rank));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
@@ -57,7 +99,12 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   return order.every((a, i) => a === i) ? x : permuteAxes(x, { axes: order });
 }
 
-/** Swaps two axes, by default the last two. */
+/**
+ * Swaps two axes, by default the last two: the transpose of a matrix, or of a batch of them. `x.transpose()`:
+ * [2, 3, 4] → [2, 4, 3].
+ *
+ * @throws ShapeError when an axis does not exist
+ */
 export function transpose(x: Tensor, a = -2, b = -1): Tensor {
   const [i, j] = [normalizeAxis('transpose', a, x.rank), normalizeAxis('transpose', b, x.rank)];
   return permute(
@@ -66,9 +113,18 @@ export function transpose(x: Tensor, a = -2, b = -1): Tensor {
   );
 }
 
-/** The block from `starts` of lengths `sizes`. Users call `slice`. */
+/** Runs an op of the last axis along another one. */
+export function alongAxis(op: string, x: Tensor, axis: number, f: (x: Tensor) => Tensor): Tensor {
+  const a = normalizeAxis(op, axis, x.rank);
+  return a === x.rank - 1 ? f(x) : transpose(f(transpose(x, a, -1)), a, -1);
+}
+
+// ---- parts ---------------------------------------------------------------------------------------------------------
+
+/** Primitive behind `slice`: sizes are final. */
 const sliceBlock: Op<[x: Tensor, options: { starts: readonly number[]; sizes: Shape }]> = defineOp({
   name: 'slice',
+  dtype: 'kept',
   shape: (_, { sizes }) => sizes,
   vjp: ({ g }, x, { starts, sizes }) => [
     () =>
@@ -85,7 +141,12 @@ const sliceBlock: Op<[x: Tensor, options: { starts: readonly number[]; sizes: Sh
   },
 });
 
-/** The block of x that begins at `starts` and has lengths `sizes`; −1 takes the rest of an axis. */
+/**
+ * The block of x that begins at `starts` and has the shape `sizes`. `x.slice([1, 0], [2, -1])` is x[1:3, :] in PyTorch.
+ *
+ * @param sizes  −1 takes the rest of an axis
+ * @throws ShapeError when the block is not inside x
+ */
 export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tensor {
   const full = sizes.map((n, i) => (n === -1 ? x.shape[i] - starts[i] : n));
   if (
@@ -100,7 +161,11 @@ export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tenso
   return sameShape(full, x.shape) ? x : sliceBlock(x, { starts, sizes: full });
 }
 
-/** `length` entries of one axis from `start`, as torch.narrow. */
+/**
+ * `length` entries of one axis from `start` on. `x.narrow(1, 2, 3)` is x[:, 2:5] in PyTorch.
+ *
+ * @throws ShapeError when the axis does not exist or is too short
+ */
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
   const a = normalizeAxis('narrow', axis, x.rank);
   return slice(
@@ -110,7 +175,12 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
   );
 }
 
-/** `parts` equal pieces along an axis. */
+/**
+ * Cuts an axis, the first by default, into `parts` pieces of equal length. PyTorch's `chunk`. `split(x, 3, -1)`:
+ * [2, 12] → three of [2, 4].
+ *
+ * @throws ShapeError when the axis does not exist or does not divide
+ */
 export function split(x: Tensor, parts: number, axis = 0): Tensor[] {
   const a = normalizeAxis('split', axis, x.rank);
   const length = x.shape[a] / parts;
@@ -122,30 +192,35 @@ export function split(x: Tensor, parts: number, axis = 0): Tensor[] {
   return Array.from({ length: parts }, (_, i) => narrow(x, a, i * length, length));
 }
 
-/** Zeros around x. Users call `pad`. */
+// ---- joining -------------------------------------------------------------------------------------------------------
+
+/** Primitive behind `pad`. */
 const padZeros: Op<[x: Tensor, options: { before: readonly number[]; after: readonly number[] }]> = defineOp({
   name: 'pad',
+  dtype: 'kept',
   shape: (x, { before, after }) => x.map((d, i) => d + before[i] + after[i]),
   vjp: ({ g }, x, { before }) => [() => slice(g, before, x.shape)],
   kernel: (y, x, { before, after }) => {
     const step = strides(x);
     const index = indices(y);
-    const cell = `x[${address(index, step, -before.reduce((sum, b, i) => sum + b * step[i], 0))}]`;
+    const offset = before.reduce((sum, b, i) => sum + b * step[i], 0);
     const inside = index.flatMap((e, i) => [
       ...(before[i] ? [`${e} >= ${before[i]}`] : []),
       ...(after[i] ? [`${e} < ${before[i] + x[i]}`] : []),
     ]);
-    return [
-      {
-        out: threads(y),
-        inputs: { x: 0 },
-        body: `let v = 0.0; ${inside.map((c) => `if (${c}) { `).join('')} v = ${cell}; ${'}'.repeat(inside.length)} return v;`,
-      },
-    ];
+    const body = `
+      let v = 0.0;
+      ${when(inside, `v = x[${address(index, step, -offset)}];`)}
+      return v;`;
+    return [{ out: threads(y), inputs: { x: 0 }, body }];
   },
 });
 
-/** x with `before[i]` and `after[i]` zeros around axis i. */
+/**
+ * x with `before[i]` zeros before axis i and `after[i]` after it. `pad(x, [0, 1], [0, 1])`: [2, 3] → [2, 5].
+ *
+ * @throws ShapeError when a count is negative or there is not one per axis
+ */
 export function pad(x: Tensor, before: readonly number[], after: readonly number[]): Tensor {
   if (before.length !== x.rank || after.length !== x.rank || [...before, ...after].some((n) => n < 0)) {
     throw new ShapeError(
@@ -155,9 +230,10 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
   return [...before, ...after].every((n) => n === 0) ? x : padZeros(x, { before, after });
 }
 
-/** Up to six tensors joined along one axis. Users call `concat`. */
+/** Primitive behind `concat`: as many tensors as one kernel may read. */
 const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
   name: 'concat',
+  dtype: 'kept',
   shape: (...args) => {
     const { axis } = args.at(-1) as { axis: number };
     const shapes = args.slice(0, -1) as Shape[];
@@ -184,11 +260,19 @@ const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
       return i === shapes.length - 1 ? `{ ${read} }` : `if (${index[axis]} < ${end}) { ${read} }`;
     });
     const inputs = Object.fromEntries(shapes.map((_, i) => [`x${i}`, i]));
-    return [{ out: threads(y), inputs, body: `let v = 0.0; ${parts.join(' else ')} return v;` }];
+    const body = `
+      let v = 0.0;
+      ${parts.join(' else ')}
+      return v;`;
+    return [{ out: threads(y), inputs, body }];
   },
 });
 
-/** Tensors joined along an axis; all other axes must agree. */
+/**
+ * Joins tensors along an axis, the first by default. PyTorch's `cat`. `concat([x, y], 1)`: [2, 3], [2, 4] → [2, 7].
+ *
+ * @throws ShapeError when there is none, or when shapes differ outside the axis
+ */
 export function concat(xs: readonly Tensor[], axis = 0): Tensor {
   if (xs.length === 0) throw new ShapeError('concat: expected at least one tensor, got none.');
   const a = normalizeAxis('concat', axis, xs[0].rank);
@@ -200,37 +284,22 @@ export function concat(xs: readonly Tensor[], axis = 0): Tensor {
     }
   }
   if (xs.length === 1) return xs[0];
-  if (xs.length <= 6) return join(...xs, { axis: a });
-  const groups = Array.from({ length: Math.ceil(xs.length / 6) }, (_, i) => concat(xs.slice(6 * i, 6 * i + 6), a));
-  return concat(groups, a);
+  const groups = inKernelGroups(xs);
+  if (groups.length === 1) return join(...xs, { axis: a });
+  return concat(
+    groups.map((group) => concat(group, a)),
+    a,
+  );
 }
 
-/** Tensors of equal shape along a new axis. */
+/**
+ * Joins tensors of equal shape along a new axis, the first by default. `stack([x, y])`: two of [2, 3] → [2, 2, 3].
+ *
+ * @param axis  position of the new axis; negative ones count from the end of the result
+ * @throws ShapeError when shapes differ
+ */
 export const stack = (xs: readonly Tensor[], axis = 0): Tensor =>
   concat(
     xs.map((x) => unsqueeze(x, axis)),
     axis,
   );
-
-/** Inserts an axis of length 1. */
-export function unsqueeze(x: Tensor, axis: number): Tensor {
-  const a = axis < 0 ? axis + x.rank + 1 : axis;
-  return reshape(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)]);
-}
-
-/** Removes an axis of length 1. */
-export function squeeze(x: Tensor, axis: number): Tensor {
-  const a = normalizeAxis('squeeze', axis, x.rank);
-  if (x.shape[a] !== 1)
-    throw new ShapeError(`squeeze: expected axis ${axis} of ${show(x.shape)} to have length 1, got ${x.shape[a]}.`);
-  return reshape(
-    x,
-    x.shape.filter((_, i) => i !== a),
-  );
-}
-
-/** Joins all axes from `from` on into one. */
-export const flatten = (x: Tensor, from = 0): Tensor => reshape(x, [...x.shape.slice(0, from), -1]);
-
-/** The same values as a constant: gradients stop here. */
-export const stopGradient = (x: Tensor): Tensor => x.view();

@@ -1,4 +1,4 @@
-/** Distances and the nearest codebook entry. */
+/** Distances, and the nearest codebook entry. */
 
 import { ShapeError } from '../errors.ts';
 import { loopSum } from '../kernel-source.ts';
@@ -11,11 +11,13 @@ import { transpose } from './movement.ts';
 import { sum } from './reduce.ts';
 
 /**
- * Position of the nearest codebook entry, argmin_j ‖z_i‖² + ‖e_j‖² − 2 z_i·e_j; the first of equals wins.
+ * Index of the nearest codebook entry for each row of z: argmin_j ‖z_i‖² + ‖e_j‖² − 2 z_i·e_j. The first of equals wins.
+ * It has no gradient.
  *
  * @param z         [rows, dim]
  * @param codebook  [entries, dim]
- * @returns int32 [rows]; no gradient
+ * @returns         int32 [rows], in 0..entries−1
+ * @throws ShapeError when the shapes do not fit
  */
 export const nearestCode: Op<[z: Tensor, codebook: Tensor]> = defineOp<[z: Tensor, codebook: Tensor]>({
   name: 'nearestCode',
@@ -30,22 +32,42 @@ export const nearestCode: Op<[z: Tensor, codebook: Tensor]> = defineOp<[z: Tenso
   },
   vjp: () => null,
   kernel: (_, [R, D], [V]) => {
-    const norm = (name: string) =>
-      `let s = 0.0; ${loopSum(D, `${name}[this.thread.x * ${D} + i] * ${name}[this.thread.x * ${D} + i]`)} return s;`;
+    const z = `z[this.thread.x * ${D} + i]`;
+    const e = (row: string) => `e[${row} * ${D} + i]`;
+    const squaredNorm = (entry: string) => `
+      let s = 0.0;
+      ${loopSum(D, `${entry} * ${entry}`)}
+      return s;`;
     return [
-      { name: 'zz', out: [R], inputs: { z: 0 }, body: norm('z') },
-      { name: 'ee', out: [V], inputs: { e: 1 }, body: norm('e') },
+      { name: 'zz', out: [R], inputs: { z: 0 }, body: squaredNorm(z) },
+      { name: 'ee', out: [V], inputs: { e: 1 }, body: squaredNorm(e('this.thread.x')) },
       {
         out: [R],
         inputs: { z: 0, e: 1, zz: 'zz', ee: 'ee' },
-        body:
-          `let least = 3e38; let best = 0.0; for (let j = 0; j < ${V}; j++) { let s = 0.0; ${loopSum(D, `z[this.thread.x * ${D} + i] * e[j * ${D} + i]`)} ` +
-          'let d = zz[this.thread.x] + ee[j] - 2.0 * s; if (d < least) { least = d; best = j; } } return best;',
+        body: `
+          let least = 3e38;
+          let best = 0.0;
+          for (let j = 0; j < ${V}; j++) {
+            let s = 0.0;
+            ${loopSum(D, `${z} * ${e('j')}`)}
+            let d = zz[this.thread.x] + ee[j] - 2.0 * s;
+            if (d < least) {
+              least = d;
+              best = j;
+            }
+          }
+          return best;`,
       },
     ];
   },
 });
 
-/** ‖a_i‖² + ‖b_j‖² − 2 a_i·b_j. a [m, d], b [n, d] → [m, n] */
+/**
+ * Squared distances of all rows of a to all rows of b: y_ij = ‖a_i‖² + ‖b_j‖² − 2 a_i·b_j. Small ones lose digits to the
+ * difference of large numbers, and may be below 0. PyTorch's `cdist` squared.
+ *
+ * @param a [m, d]    @param b [n, d]    @returns [m, n]
+ * @throws ShapeError when the shapes do not fit
+ */
 export const squaredDistances = (a: Tensor, b: Tensor): Tensor =>
   sub(add(sum(square(a), -1, true), transpose(sum(square(b), -1, true))), mul(matmul(a, b, { transposeB: true }), 2));

@@ -1,4 +1,4 @@
-/** Pictures at another size. All take x [N, C, H, W]. */
+/** Images at another size, each output pixel a weighted sum of input pixels. All take x [N, C, H, W]. */
 import { tensor } from '../create.ts';
 import { ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
@@ -9,139 +9,52 @@ import { mul } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { reshape } from './movement.ts';
 
-function divisible(op: string, x: Shape, size: number): Shape {
+/** The shape of x with sides divided by `size`. */
+export function dividedSides(op: string, x: Shape, size: number): Shape {
   if (x.length !== 4 || x[2] % size !== 0 || x[3] % size !== 0) {
     throw new ShapeError(`${op}: expected x [N, C, H, W] with sides divisible by ${size}, got ${show(x)}.`);
   }
   return [x[0], x[1], x[2] / size, x[3] / size];
 }
 
-/** Users call `upsampleNearest`. */
+/** Primitive behind `upsampleNearest`. */
 const enlarge: Op<[x: Tensor, options: { scale: number }]> = defineOp({
   name: 'upsampleNearest',
   shape: ([N, C, H, W], { scale }) => [N, C, H * scale, W * scale],
   vjp: ({ g }, _, { scale }) => [() => mul(averagePool(g, { size: scale }), scale * scale)],
-  kernel: (y, [, , H, W], { scale }) => [
-    {
-      out: [y[3], y[2], y[0] * y[1]],
-      inputs: { x: 0 },
-      body: `return x[(this.thread.z * ${H} + ${quotient('this.thread.y', scale)}) * ${W} + ${quotient('this.thread.x', scale)}];`,
-    },
-  ],
+  kernel: (y, [, , H, W], { scale }) => {
+    const [row, column] = [quotient('this.thread.y', scale), quotient('this.thread.x', scale)];
+    const body = `return x[(this.thread.z * ${H} + ${row}) * ${W} + ${column}];`;
+    return [{ out: [y[3], y[2], y[0] * y[1]], inputs: { x: 0 }, body }];
+  },
 });
 
-/** Users call `avgPool2d`. */
+/** Primitive behind `avgPool2d`. */
 const averagePool: Op<[x: Tensor, options: { size: number }]> = defineOp({
   name: 'avgPool2d',
-  shape: (x, { size }) => divisible('avgPool2d', x, size),
+  shape: (x, { size }) => dividedSides('avgPool2d', x, size),
   vjp: ({ g }, _, { size }) => [() => mul(enlarge(g, { scale: size }), 1 / (size * size))],
-  kernel: (y, [, , H, W], { size }) => [
-    {
-      out: [y[3], y[2], y[0] * y[1]],
-      inputs: { x: 0 },
-      body: `let s = 0.0; for (let i = 0; i < ${size}; i++) { ${loopSum(size, `x[(this.thread.z * ${H} + this.thread.y * ${size} + i) * ${W} + this.thread.x * ${size} + j]`, 'j')} } return s / ${size * size}.0;`,
-    },
-  ],
+  kernel: (y, [, , H, W], { size }) => {
+    const [row, column] = [`this.thread.y * ${size} + i`, `this.thread.x * ${size} + j`];
+    const body = `
+      let s = 0.0;
+      for (let i = 0; i < ${size}; i++) {
+        ${loopSum(size, `x[(this.thread.z * ${H} + ${row}) * ${W} + ${column}]`, 'j')}
+      }
+      return s / ${size * size}.0;`;
+    return [{ out: [y[3], y[2], y[0] * y[1]], inputs: { x: 0 }, body }];
+  },
 });
 
-/** Each pixel repeated scale × scale times. */
+/** Each pixel repeated scale × scale times: [N, C, H, W] → [N, C, H·scale, W·scale]. PyTorch's `interpolate`, 'nearest'. */
 export const upsampleNearest = (x: Tensor, scale: number): Tensor => enlarge(x, { scale });
-/** Mean of each size × size block. */
-export const avgPool2d = (x: Tensor, size: number): Tensor => averagePool(x, { size });
-
-type PoolSize = { size: readonly [h: number, w: number] };
-
-/** Window of output cell k: from ⌊k n/m⌋ up to ⌈(k + 1) n/m⌉, as sources for one axis. */
-const window = (k: string, n: number, m: number) => ({
-  from: quotient(`${k} * ${n}`, m),
-  to: quotient(`((${k} + 1) * ${n} + ${m - 1})`, m),
-});
 
 /**
- * Walks a window and leaves the largest value in `m` and its offset in the plane in `best`; the first of equals wins.
- * Loops count from 0 to the largest window, with a test inside, because gpu.js wants literal bounds.
+ * Mean of each size × size block: [N, C, H, W] → [N, C, H/size, W/size].
+ *
+ * @throws ShapeError when the size does not divide H and W
  */
-function largest(
-  H: number,
-  W: number,
-  [h, w]: readonly [number, number],
-  plane: string,
-  row: string,
-  column: string,
-): string {
-  const [rows, columns] = [window(row, H, h), window(column, W, w)];
-  const longest = (n: number, m: number) => Math.ceil(n / m) + 1;
-  const cell = `(${rows.from} + i) * ${W} + ${columns.from} + j`;
-  return (
-    `let m = x[${plane} * ${H * W} + ${rows.from} * ${W} + ${columns.from}]; let best = ${rows.from} * ${W} + ${columns.from}; ` +
-    `for (let i = 0; i < ${longest(H, h)}; i++) { for (let j = 0; j < ${longest(W, w)}; j++) { ` +
-    `if (${rows.from} + i < ${rows.to}) { if (${columns.from} + j < ${columns.to}) { ` +
-    `if (x[${plane} * ${H * W} + ${cell}] > m) { m = x[${plane} * ${H * W} + ${cell}]; best = ${cell}; } } } } } `
-  );
-}
-
-/** Users call `adaptiveMaxPool2d`. */
-const adaptiveMax: Op<[x: Tensor, options: PoolSize]> = defineOp({
-  name: 'adaptiveMaxPool2d',
-  shape: (x, { size }) => {
-    if (x.length !== 4) throw new ShapeError(`adaptiveMaxPool2d: expected x [N, C, H, W], got ${show(x)}.`);
-    return [x[0], x[1], ...size];
-  },
-  vjp: ({ g }, x, options) => [() => adaptiveMaxPoolGrad(x, g, options)],
-  kernel: (y, [, , H, W], { size }) => [
-    {
-      out: [y[3], y[2], y[0] * y[1]],
-      inputs: { x: 0 },
-      body: `${largest(H, W, size, 'this.thread.z', 'this.thread.y', 'this.thread.x')} return m;`,
-    },
-  ],
-});
-
-/** g put where each window of x has its first maximum: the gradient of adaptive max pooling. Its own vjp picks there. */
-export const adaptiveMaxPoolGrad: Op<[x: Tensor, g: Tensor, options: PoolSize]> = defineOp({
-  name: 'adaptiveMaxPoolGrad',
-  shape: (x) => x,
-  vjp: ({ g: u }, x, _, { size }) => [null, () => pickMaxima(x, u, { size })],
-  kernel: (_, x, _g, { size: [h, w] }) => {
-    const [N, C, H, W] = x as [number, number, number, number];
-    return [
-      {
-        name: 'best',
-        out: [w, h, N * C],
-        inputs: { x: 0 },
-        body: `${largest(H, W, [h, w], 'this.thread.z', 'this.thread.y', 'this.thread.x')} return best;`,
-      },
-      {
-        out: [W, H, N * C],
-        inputs: { g: 1, best: 'best' },
-        body: `let s = 0.0; for (let i = 0; i < ${h * w}; i++) { if (best[this.thread.z * ${h * w} + i] == this.thread.y * ${W} + this.thread.x) { s += g[this.thread.z * ${h * w} + i]; } } return s;`,
-      },
-    ];
-  },
-});
-
-/** u read where each window of x has its first maximum. */
-export const pickMaxima: Op<[x: Tensor, u: Tensor, options: PoolSize]> = defineOp({
-  name: 'pickMaxima',
-  shape: (x, _, { size }) => [x[0], x[1], ...size],
-  vjp: ({ g }, x, _, { size }) => [null, () => adaptiveMaxPoolGrad(x, g, { size })],
-  kernel: (y, [, , H, W], _u, { size }) => [
-    {
-      out: [y[3], y[2], y[0] * y[1]],
-      inputs: { x: 0, u: 1 },
-      body: `${largest(H, W, size, 'this.thread.z', 'this.thread.y', 'this.thread.x')} return u[this.thread.z * ${H * W} + best];`,
-    },
-  ],
-});
-
-/** Largest value in each of h × w windows that cover the picture, as torch.nn.AdaptiveMaxPool2d. */
-export const adaptiveMaxPool2d = (x: Tensor, size: readonly [h: number, w: number]): Tensor =>
-  adaptiveMax(x, { size: [size[0], size[1]] });
-/** Largest value of each size × size block. */
-export function maxPool2d(x: Tensor, size: number): Tensor {
-  const [, , h, w] = divisible('maxPool2d', x.shape, size) as [number, number, number, number];
-  return adaptiveMaxPool2d(x, [h, w]);
-}
+export const avgPool2d = (x: Tensor, size: number): Tensor => averagePool(x, { size });
 
 /** y = R x Cᵀ with a row and a column matrix: any separable linear resampling. */
 function resample(x: Tensor, rows: Tensor, columns: Tensor): Tensor {
@@ -155,7 +68,12 @@ function checkSize(op: string, x: Shape, size: readonly number[]): void {
     throw new ShapeError(`${op}: expected x [N, C, H, W] and a size [h, w], got ${show(x)} and ${show(size)}.`);
 }
 
-/** Mean of each of h × w windows that cover the picture. */
+/**
+ * Mean of each of h × w windows that cover the image: [N, C, H, W] → [N, C, h, w]. Window k of an axis reaches from
+ * ⌊k H/h⌋ up to ⌈(k + 1) H/h⌉.
+ *
+ * @throws ShapeError when x is no batch of images
+ */
 export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: number]): Tensor {
   checkSize('adaptiveAvgPool2d', x.shape, size);
   const matrix = (n: number, m: number) => {
@@ -170,9 +88,11 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
 }
 
 /**
- * Bilinear resizing with half-pixel centers (align_corners false).
+ * Bilinear resizing with half-pixel centers: [N, C, H, W] → [N, C, h, w]. PyTorch's `interpolate` with mode 'bilinear' and
+ * align_corners false.
  *
- * @param antialias  widens the triangle filter when shrinking, as torchvision does
+ * @param antialias  widens the triangle filter when shrinking, as torchvision does; default false
+ * @throws ShapeError when x is no batch of images
  */
 export function resizeBilinear(x: Tensor, size: readonly [h: number, w: number], { antialias = false } = {}): Tensor {
   checkSize('resizeBilinear', x.shape, size);

@@ -1,214 +1,125 @@
-/** Softmax and cross-entropy over the last axis. */
-
-import type { Pass } from '../device.ts';
-import { ShapeError } from '../errors.ts';
+/** Softmax, its logarithm, and log Σ e^x. */
 import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, sameShape, show } from '../shape.ts';
+import { numel, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, exp, log, mul, sub } from './elementwise.ts';
-import { equalIds } from './indexing.ts';
-import { reshape, stopGradient, transpose, unsqueeze } from './movement.ts';
-import { max, sum } from './reduce.ts';
+import { max } from './extremes.ts';
+import { alongAxis, stopGradient } from './movement.ts';
+import { axesOf, dropAxes, sum } from './reduce.ts';
+import { softmaxPass } from './reduce-passes.ts';
 
-/** One pass for the maximum m and z = Σ e^(x − m) of each row: mz[r] and mz[rows + r]. */
-function rowPass(rows: number, n: number): Pass {
-  const cell = `x[this.thread.x * ${n} + i]`;
-  return {
-    name: 'mz',
-    out: [rows, 2],
-    inputs: { x: 0 },
-    body:
-      `let m = x[this.thread.x * ${n}]; for (let i = 0; i < ${n}; i++) { m = Math.max(m, ${cell}); } ` +
-      `let v = m; if (this.thread.y > 0) { v = 0.0; ${loopSum(n, `Math.exp(${cell} - m)`, 'i', 'v')} } return v;`,
-  };
-}
-const rowsOf = (x: Shape) => ({ n: x.at(-1)!, rows: numel(x) / x.at(-1)! });
-const rowCell = (name: string, n: number) => `${name}[this.thread.y * ${n} + this.thread.x]`;
-const needsAxis = (op: string, x: Shape): Shape => {
-  if (x.length === 0) throw new ShapeError(`${op}: expected at least one axis, got a scalar.`);
-  return x;
-};
+/** x as rows of its last axis. */
+export const rowsOf = (x: Shape): { n: number; rows: number } => ({ n: x.at(-1)!, rows: numel(x) / x.at(-1)! });
+/** The value of thread x, y in an array of rows. */
+export const rowCell = (array: string, n: number): string => `${array}[this.thread.y * ${n} + this.thread.x]`;
 
-/** Users call `softmax`. */
-const softmaxRows: Op<[x: Tensor]> = defineOp({
-  name: 'softmax',
-  shape: (x) => needsAxis('softmax', x),
-  vjp: ({ g, y }) => [() => softmaxGrad(y, g)],
-  kernel: (_, x) => {
-    const { n, rows } = rowsOf(x);
-    return [
-      rowPass(rows, n),
-      {
-        out: [n, rows],
-        inputs: { x: 0, mz: 'mz' },
-        body: `return Math.exp(${rowCell('x', n)} - mz[this.thread.y]) / mz[${rows} + this.thread.y];`,
-      },
-    ];
-  },
-});
-
-/** y (g − Σ y g): the gradient of softmax from its result. */
-export const softmaxGrad: Op<[y: Tensor, g: Tensor]> = defineOp({
-  name: 'softmaxGrad',
-  shape: (y) => y,
-  vjp: ({ through }, y, g) => through((y, g) => mul(y, sub(g, sum(mul(y, g), -1, true))), y, g),
-  kernel: (_, y) => {
-    const { n, rows } = rowsOf(y);
-    return [
-      {
-        name: 's',
-        out: [rows],
-        inputs: { y: 0, g: 1 },
-        body: `let s = 0.0; ${loopSum(n, `y[this.thread.x * ${n} + i] * g[this.thread.x * ${n} + i]`)} return s;`,
-      },
-      {
-        out: [n, rows],
-        inputs: { y: 0, g: 1, s: 's' },
-        body: `return ${rowCell('y', n)} * (${rowCell('g', n)} - s[this.thread.y]);`,
-      },
-    ];
-  },
-});
-
-/** Users call `logSoftmax`. */
-const logSoftmaxRows: Op<[x: Tensor]> = defineOp({
-  name: 'logSoftmax',
-  shape: (x) => needsAxis('logSoftmax', x),
-  vjp: ({ g, y }) => [() => logSoftmaxGrad(y, g)],
-  kernel: (_, x) => {
-    const { n, rows } = rowsOf(x);
-    return [
-      rowPass(rows, n),
-      {
-        out: [n, rows],
-        inputs: { x: 0, mz: 'mz' },
-        body: `return ${rowCell('x', n)} - mz[this.thread.y] - Math.log(mz[${rows} + this.thread.y]);`,
-      },
-    ];
-  },
-});
-
-/** g − e^y Σ g: the gradient of log-softmax from its result. */
-export const logSoftmaxGrad: Op<[y: Tensor, g: Tensor]> = defineOp({
-  name: 'logSoftmaxGrad',
-  shape: (y) => y,
-  vjp: ({ through }, y, g) => through((y, g) => sub(g, mul(exp(y), sum(g, -1, true))), y, g),
-  kernel: (_, y) => {
-    const { n, rows } = rowsOf(y);
-    return [
-      {
-        name: 's',
-        out: [rows],
-        inputs: { g: 1 },
-        body: `let s = 0.0; ${loopSum(n, `g[this.thread.x * ${n} + i]`)} return s;`,
-      },
-      {
-        out: [n, rows],
-        inputs: { y: 0, g: 1, s: 's' },
-        body: `return ${rowCell('g', n)} - Math.exp(${rowCell('y', n)}) * s[this.thread.y];`,
-      },
-    ];
-  },
-});
-
-const overAxis =
-  (f: (x: Tensor) => Tensor, op: string) =>
-  (x: Tensor, axis = -1): Tensor => {
-    const a = normalizeAxis(op, axis, x.rank);
-    return a === x.rank - 1 ? f(x) : transpose(f(transpose(x, a, -1)), a, -1);
-  };
-
-/** y = e^x / Σ e^x along an axis; shifted by the maximum, so that large logits do not overflow. */
-export const softmax: (x: Tensor, axis?: number) => Tensor = overAxis(softmaxRows, 'softmax');
-/** y = x − log Σ e^x along an axis. */
-export const logSoftmax: (x: Tensor, axis?: number) => Tensor = overAxis(logSoftmaxRows, 'logSoftmax');
-
-/** log Σ e^x along an axis, which is removed. */
-export function logsumexp(x: Tensor, axis = -1, keepDims = false): Tensor {
-  const m = stopGradient(max(x, axis, true));
-  const y = add(log(sum(exp(sub(x, m)), axis, true)), m);
-  return keepDims
-    ? y
-    : reshape(
-        y,
-        x.shape.filter((_, i) => i !== normalizeAxis('logsumexp', axis, x.rank)),
-      );
-}
-
-type Smoothing = { smoothing: number };
-
-/** Users call `crossEntropy`. logits [R, V], target [R] → [R] */
-const crossEntropyRows: Op<[logits: Tensor, target: Tensor, options: Smoothing]> = defineOp({
-  name: 'crossEntropy',
-  shape: (logits) => logits.slice(0, -1),
-  vjp: ({ g }, logits, target, options) => [() => crossEntropyGrad(logits, target, g, options)],
-  kernel: (_, x, _target, { smoothing }) => {
-    const { n, rows } = rowsOf(x);
-    return [
-      rowPass(rows, n),
-      {
-        out: [rows],
-        inputs: { x: 0, t: 1, mz: 'mz' },
-        body:
-          `let hit = 0.0; let s = 0.0; for (let i = 0; i < ${n}; i++) { s += x[this.thread.x * ${n} + i]; if (i == t[this.thread.x]) { hit = x[this.thread.x * ${n} + i]; } } ` +
-          `return mz[this.thread.x] + Math.log(mz[${rows} + this.thread.x]) - ${decimal(1 - smoothing)} * hit - ${decimal(smoothing / n)} * s;`,
-      },
-    ];
-  },
-});
-
-/** g_r (softmax(x)_rv − (1 − s)[v = t_r] − s/V): the gradient of cross-entropy. */
-export const crossEntropyGrad: Op<[logits: Tensor, target: Tensor, g: Tensor, options: Smoothing]> = defineOp({
-  name: 'crossEntropyGrad',
-  shape: (logits) => logits,
-  vjp: ({ through }, logits, target, g, { smoothing }) => {
-    const n = logits.shape.at(-1)!;
-    const [dx, dg] = through(
-      (x, g) => mul(unsqueeze(g, -1), sub(sub(softmax(x), mul(equalIds(target, n), 1 - smoothing)), smoothing / n)),
-      logits,
-      g,
-    );
-    return [dx!, null, dg!];
-  },
-  kernel: (_, x, _target, _g, { smoothing }) => {
-    const { n, rows } = rowsOf(x);
-    return [
-      rowPass(rows, n),
-      {
-        out: [n, rows],
-        inputs: { x: 0, t: 1, g: 2, mz: 'mz' },
-        body:
-          `const p = Math.exp(${rowCell('x', n)} - mz[this.thread.y]) / mz[${rows} + this.thread.y]; ` +
-          `return g[this.thread.y] * (p - (this.thread.x == t[this.thread.y] ? ${decimal(1 - smoothing)} : 0.0) - ${decimal(smoothing / n)});`,
-      },
-    ];
-  },
-});
-
-/** A literal that gpu.js reads as a float. */
-function decimal(x: number): string {
-  const text = String(x);
-  return /[.e]/.test(text) ? text : `${text}.0`;
+/**
+ * A primitive of each row: y = f(x, m, z), with the row's maximum m and z = Σ e^(x − m).
+ *
+ * @param f  source of one value, made of the sources of x, m and z
+ */
+function fromSoftmaxPass(
+  name: string,
+  grad: Op<[y: Tensor, g: Tensor]>,
+  f: (x: string, m: string, z: string) => string,
+): Op<[x: Tensor]> {
+  return defineOp<[x: Tensor]>({
+    name,
+    shape: (x) => x,
+    vjp: ({ g, y }) => [() => grad(y, g)],
+    kernel: (_, x) => {
+      const { n, rows } = rowsOf(x);
+      const body = `return ${f(rowCell('x', n), 'mz[this.thread.y]', `mz[${rows} + this.thread.y]`)};`;
+      return [softmaxPass('x', 0, rows, n), { out: [n, rows], inputs: { x: 0, mz: 'mz' }, body }];
+    },
+  });
 }
 
 /**
- * Cross-entropy of each position against a class id, with label smoothing s:
+ * A gradient from the result y: dx = f(y, g, s), with one sum s per row.
  *
- *   (1 − s)(−log p_t) + s · mean_v(−log p_v)
- *
- * @param logits [..., V]    @param target int32 [...], ids in 0..V−1    @returns [...]; take its mean for a loss
+ * @param composite  the same from other ops, for second derivatives
+ * @param term       source of a term of s; reads y and g, or g alone
+ * @param f          source of one value, made of the sources of y, g and s
  */
-export function crossEntropy(logits: Tensor, target: Tensor, { smoothing = 0 }: Partial<Smoothing> = {}): Tensor {
-  if (!sameShape(logits.shape.slice(0, -1), target.shape)) {
-    throw new ShapeError(
-      `crossEntropy: expected logits [..., V] and target [...], got logits ${show(logits.shape)} and target ${show(target.shape)}.`,
-    );
-  }
-  if (target.dtype !== 'int32')
-    throw new TypeError(
-      `crossEntropy: expected int32 target ids, got ${target.dtype}. Make them with { dtype: 'int32' }.`,
-    );
-  const rows = crossEntropyRows(reshape(logits, [-1, logits.shape.at(-1)!]), reshape(target, [-1]), { smoothing });
-  return reshape(rows, target.shape);
+function fromRowSum(
+  name: string,
+  composite: (y: Tensor, g: Tensor) => Tensor,
+  term: { inputs: Readonly<Record<string, number>>; source: (y: string, g: string) => string },
+  f: (y: string, g: string, s: string) => string,
+): Op<[y: Tensor, g: Tensor]> {
+  return defineOp<[y: Tensor, g: Tensor]>({
+    name,
+    shape: (y) => y,
+    vjp: ({ through }, y, g) => through(composite, y, g),
+    kernel: (_, y) => {
+      const { n, rows } = rowsOf(y);
+      const entry = (array: string) => `${array}[this.thread.x * ${n} + i]`;
+      return [
+        {
+          name: 's',
+          out: [rows],
+          inputs: term.inputs,
+          body: `
+            let s = 0.0;
+            ${loopSum(n, term.source(entry('y'), entry('g')))}
+            return s;`,
+        },
+        {
+          out: [n, rows],
+          inputs: { y: 0, g: 1, s: 's' },
+          body: `return ${f(rowCell('y', n), rowCell('g', n), 's[this.thread.y]')};`,
+        },
+      ];
+    },
+  });
+}
+
+/** Gradient of softmax from its result: dx = y (g − Σ y g). */
+export const softmaxGrad: Op<[y: Tensor, g: Tensor]> = fromRowSum(
+  'softmaxGrad',
+  (y, g) => mul(y, sub(g, sum(mul(y, g), -1, true))),
+  { inputs: { y: 0, g: 1 }, source: (y, g) => `${y} * ${g}` },
+  (y, g, s) => `${y} * (${g} - ${s})`,
+);
+
+/** Gradient of log-softmax from its result: dx = g − e^y Σ g. */
+export const logSoftmaxGrad: Op<[y: Tensor, g: Tensor]> = fromRowSum(
+  'logSoftmaxGrad',
+  (y, g) => sub(g, mul(exp(y), sum(g, -1, true))),
+  { inputs: { g: 1 }, source: (_, g) => g },
+  (y, g, s) => `${g} - Math.exp(${y}) * ${s}`,
+);
+
+/** Primitive behind `softmax`; last axis only. */
+const softmaxRows = fromSoftmaxPass('softmax', softmaxGrad, (x, m, z) => `Math.exp(${x} - ${m}) / ${z}`);
+/** Primitive behind `logSoftmax`; last axis only. */
+const logSoftmaxRows = fromSoftmaxPass('logSoftmax', logSoftmaxGrad, (x, m, z) => `${x} - ${m} - Math.log(${z})`);
+
+/**
+ * Softmax along an axis, the last by default: y = e^x / Σ e^x, positive and with sum 1. The maximum is subtracted first,
+ * so large values do not overflow.
+ *
+ * @throws ShapeError when x is a scalar or the axis does not exist
+ */
+export const softmax = (x: Tensor, axis = -1): Tensor => alongAxis('softmax', x, axis, softmaxRows);
+
+/**
+ * Logarithm of softmax along an axis, the last by default: y = x − log Σ e^x. More exact than log(softmax(x)).
+ *
+ * @throws ShapeError when x is a scalar or the axis does not exist
+ */
+export const logSoftmax = (x: Tensor, axis = -1): Tensor => alongAxis('logSoftmax', x, axis, logSoftmaxRows);
+
+/**
+ * log Σ e^x along an axis, the last by default. The maximum is subtracted first, so large values do not overflow.
+ *
+ * @param keepDims  keeps the axis with length 1
+ * @throws ShapeError when the axis does not exist or has no values
+ */
+export function logsumexp(x: Tensor, axis = -1, keepDims = false): Tensor {
+  const m = stopGradient(max(x, axis, true));
+  const y = add(log(sum(exp(sub(x, m)), axis, true)), m);
+  return keepDims ? y : dropAxes(y, axesOf('logsumexp', x.shape, axis));
 }

@@ -1,45 +1,94 @@
-/** Means, variances and extremes from sums and maxima; the sum of squares of many tensors. */
+/** Reductions made of others: mean, variance, standard deviation, product. The sum of squares of many tensors. */
+import { full } from '../create.ts';
 import type { Pass } from '../device.ts';
+import { inKernelGroups } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { numel } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { add, div, mul, neg, square, sub } from './elementwise.ts';
-import { argmax, axesOf, max, rowSums, sum } from './reduce.ts';
+import { add, div, mul, sqrt, square, sub } from './elementwise.ts';
+import { concat, narrow, permute, reshape } from './movement.ts';
+import { type Axes, axesOf, sum } from './reduce.ts';
+import { rowSums } from './reduce-passes.ts';
 
-/** Mean over axes (all when left out). */
-export function mean(x: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
-  const count = axesOf('mean', x.shape, axes).reduce((n, a) => n * x.shape[a], 1);
+/** How many values of x one result of a reduction over these axes takes. */
+const countOver = (op: string, x: Tensor, axes: Axes): number =>
+  axesOf(op, x.shape, axes).reduce((n, a) => n * x.shape[a], 1);
+
+/**
+ * Mean over axes: one, several, or all when `axes` is left out.
+ *
+ * @param axes      negative axes count from the end
+ * @param keepDims  keeps reduced axes with length 1
+ * @throws ShapeError when an axis does not exist
+ */
+export function mean(x: Tensor, axes?: Axes, keepDims = false): Tensor {
+  const count = countOver('mean', x, axes);
   return div(sum(x, axes, keepDims), count);
 }
 
-/** Variance over axes, divided by n − correction (1, as in PyTorch, unless given). */
-export function variance(x: Tensor, axes?: number | readonly number[], keepDims = false, correction = 1): Tensor {
-  const count = axesOf('variance', x.shape, axes).reduce((n, a) => n * x.shape[a], 1);
+/**
+ * Variance over axes: Σ (x − mean)² / (n − correction). PyTorch's `var`.
+ *
+ * @param axes        one axis, several, or all when left out; negative axes count from the end
+ * @param keepDims    keeps reduced axes with length 1
+ * @param correction  1, the default: unbiased, as in PyTorch; 0: the mean square
+ * @throws ShapeError when an axis does not exist
+ */
+export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor {
+  const count = countOver('variance', x, axes);
   return div(sum(square(sub(x, mean(x, axes, true))), axes, keepDims), count - correction);
 }
 
-/** Smallest value along an axis; its gradient goes to the first place that holds it. */
-export const min = (x: Tensor, axis = -1, keepDims = false): Tensor => neg(max(neg(x), axis, keepDims));
-/** Position of the first smallest value along an axis (int32). */
-export const argmin = (x: Tensor, axis = -1): Tensor => argmax(neg(x), axis);
+/**
+ * Standard deviation over axes: √(Σ (x − mean)² / (n − correction)). Its gradient is not finite where it is 0, as in
+ * PyTorch.
+ *
+ * @param axes        one axis, several, or all when left out; negative axes count from the end
+ * @param keepDims    keeps reduced axes with length 1
+ * @param correction  1, the default: from the unbiased variance, as in PyTorch; 0: the root mean square
+ * @throws ShapeError when an axis does not exist
+ */
+export const std = (x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor =>
+  sqrt(variance(x, axes, keepDims, correction));
 
-/** Up to six tensors. Users call `sumOfSquares`. */
+/**
+ * Product over axes: one, several, or all when `axes` is left out; 1 where an axis is empty. Takes log₂ n rounds of
+ * elementwise products, so that gradients are right at zeros, too: ∂y/∂x_i = ∏_{j ≠ i} x_j.
+ *
+ * @param axes      negative axes count from the end
+ * @param keepDims  keeps reduced axes with length 1
+ * @throws ShapeError when an axis does not exist
+ */
+export function prod(x: Tensor, axes?: Axes, keepDims = false): Tensor {
+  const list = axesOf('prod', x.shape, axes);
+  const others = x.shape.flatMap((_, i) => (list.includes(i) ? [] : [i]));
+  const kept = others.map((a) => x.shape[a]);
+  let n = countOver('prod', x, axes);
+  let y =
+    n === 0 ? full([...kept, 1], 1, { device: x.device }) : reshape(permute(x, [...others, ...list]), [...kept, n]);
+  for (; n > 1; n = Math.ceil(n / 2)) {
+    const half = Math.floor(n / 2);
+    const pairs = mul(narrow(y, -1, 0, half), narrow(y, -1, half, half));
+    y = n % 2 === 0 ? pairs : concat([pairs, narrow(y, -1, n - 1, 1)], -1);
+  }
+  return reshape(y, keepDims ? x.shape.map((d, i) => (list.includes(i) ? 1 : d)) : kept);
+}
+
+/** Primitive behind `sumOfSquares`: as many tensors as one kernel may read. */
 const squares: Op<Tensor[]> = defineOp<Tensor[]>({
   name: 'sumOfSquares',
   shape: () => [],
   vjp: ({ g }, ...xs) => xs.map((x) => () => mul(x, mul(g, 2))),
   kernel: (_, ...xs) => {
     const names = xs.map((_, i) => `s${i}`);
-    const each = xs.flatMap((x, i): Pass[] =>
-      rowSums(`s${i}`, 1, numel(x), { x: i }, [(_, j) => `x[${j}] * x[${j}]`], 's'),
-    );
+    const each = xs.flatMap((x, i): Pass[] => rowSums(`s${i}`, 1, numel(x), { x: i }, [(_, j) => `x[${j}] * x[${j}]`]));
     const body = `return ${names.map((s) => `${s}[0]`).join(' + ')};`;
     return [...each, { out: [1], inputs: Object.fromEntries(names.map((s) => [s, s])), body }];
   },
 });
 
-/** Σ x² over all values of all tensors, as one element. */
-export function sumOfSquares(xs: readonly Tensor[]): Tensor {
-  const groups = Array.from({ length: Math.ceil(xs.length / 6) }, (_, i) => squares(...xs.slice(6 * i, 6 * i + 6)));
-  return groups.reduce((a, b) => add(a, b));
-}
+/** Σ x² over all values of all tensors, a scalar: the square of a global gradient norm. At least one tensor. */
+export const sumOfSquares = (xs: readonly Tensor[]): Tensor =>
+  inKernelGroups(xs)
+    .map((group) => squares(...group))
+    .reduce((a, b) => add(a, b));

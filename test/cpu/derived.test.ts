@@ -7,8 +7,6 @@ import {
   concat,
   defaultDevice,
   defineUpdate,
-  layerNormGrad,
-  layerNormGradAffine,
   linear,
   linears,
   matmul,
@@ -19,6 +17,7 @@ import {
   type Tensor,
   tidy,
 } from '../../core/index.ts';
+import { layerNormGrad, layerNormGradAffine } from '../../core/ops/layer-norm.ts';
 
 const grow = defineUpdate('grow by', ['w'], [], ['amount'], { w: 'w + amount' });
 

@@ -57,13 +57,13 @@ for (const [B, T, D, heads] of [
   test(`attention ${[B, T, D]}, ${heads} heads`, () => {
     const [qkv, g] = [random([B, T, 3 * D], (u) => 2 * u), random([B, T, D])];
     const want = oracle(qkv.data, g.data, B, T, D, heads);
-    assertClose(run('attention', [B, T, D], qkv, { heads }), want.y, 1e-5, 'y');
-    assertClose(run('attentionGrad', [B, T, 3 * D], qkv, g, { heads }), want.dqkv, 2e-5, 'dqkv');
+    assertClose(run('selfAttention', [B, T, D], qkv, { heads }), want.y, 1e-5, 'y');
+    assertClose(run('selfAttentionGrad', [B, T, 3 * D], qkv, g, { heads }), want.dqkv, 2e-5, 'dqkv');
   });
 
 test('a NaN key spoils its head of its batch entry only', () => {
   const qkv = random([2, 5, 12], (u, i) => (i === 4 ? NaN : u)); // k of batch 0, head 0
-  const y = run('attention', [2, 5, 4], qkv, { heads: 2 });
+  const y = run('selfAttention', [2, 5, 4], qkv, { heads: 2 });
   y.forEach((value, i) => {
     const spoiled = i < 20 && i % 4 < 2;
     if (Number.isNaN(value) !== spoiled) throw new Error(`value ${i}: got ${value}`);

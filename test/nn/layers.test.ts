@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  attention,
   gelu,
   grad,
   linear,
   Rng,
   randn,
-  scaledDotProductAttention,
   split,
   type Tensor,
   tensor,
@@ -71,9 +71,7 @@ test('the transformer block is its two equations', async () => {
   const [q, k, v] = split(linear(ln_1.forward(x), attn.in_proj_weight, attn.in_proj_bias), 3, -1).map(
     (t) => t.reshape([2, 5, 3, 2]).permute([0, 2, 1, 3]), // [batch, heads, tokens, headDim]
   ) as [Tensor, Tensor, Tensor];
-  const mixed = scaledDotProductAttention(q, k, v, 1 / Math.sqrt(2))
-    .permute([0, 2, 1, 3])
-    .reshape([2, 5, 6]);
+  const mixed = attention(q, k, v).permute([0, 2, 1, 3]).reshape([2, 5, 6]);
   const y = x.add(linear(mixed, attn.out_proj.weight, attn.out_proj.bias));
   const z = y.add(
     linear(gelu(linear(ln_2.forward(y), mlp.c_fc.weight, mlp.c_fc.bias)), mlp.c_proj.weight, mlp.c_proj.bias),

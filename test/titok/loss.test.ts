@@ -14,7 +14,6 @@ import {
   publishedFinetune,
   reconstructionLoss,
   SmallDiscriminator,
-  samePadding,
   unitChannels,
   warmupLoss,
 } from '../../titok/index.ts';
@@ -78,17 +77,6 @@ test('discriminators: logits per patch; the blur is stored, sums to 1 and is not
   assert.deepEqual(new SmallDiscriminator(rng).forward(randn([2, 3, 32, 32], rng)).shape, [2, 1, 8, 8]);
   await near(stateDict(model)['blocks.0.1.kernel'].sum(), 1);
   assert.equal(Object.keys(stateDict(model)).length - Object.keys(discriminatorParameters(model)).length, 1);
-});
-
-test('"same" padding puts the odd zero after', () => {
-  assert.deepEqual(
-    [samePadding(8, 4, 2), samePadding(7, 4, 2), samePadding(5, 3, 1)],
-    [
-      [1, 1],
-      [1, 2],
-      [1, 1],
-    ],
-  );
 });
 
 test('unit channels: length 1; all-zero positions stay and have a finite gradient', async () => {

@@ -46,7 +46,8 @@ import {
   resizeBilinear,
   rsqrt,
   type Shape,
-  scaledDotProductAttention,
+  samePadding,
+  selfAttention,
   sigmoid,
   silu,
   softmax,
@@ -151,12 +152,9 @@ const blur: Operation = ([x], _, constant) => {
   const kernel = constant('kernel');
   const [, channels, height, width] = x.shape as [number, number, number, number];
   const size = kernel.shape[0];
-  const around = (length: number) => {
-    const total = Math.max((Math.ceil(length / 2) - 1) * 2 + size - length, 0);
-    return [Math.floor(total / 2), Math.ceil(total / 2)] as const;
-  };
+  const padding = [...samePadding(height, size, 2), ...samePadding(width, size, 2)] as const;
   const weight = expand(reshape(kernel, [1, 1, size, size]), [channels, 1, size, size]);
-  return conv2d(x, weight, null, { stride: 2, padding: [...around(height), ...around(width)], groups: channels });
+  return conv2d(x, weight, null, { stride: 2, padding, groups: channels });
 };
 
 const resize =
@@ -253,9 +251,9 @@ const operations: Readonly<Record<string, Operation>> = {
   }),
   clamp01: unary((x) => clamp(x, 0, 1)),
   where: ([c, a, b]) => where(c, a, b),
-  attention: ([q, k, v], { scale }) => scaledDotProductAttention(q, k, v, scale),
+  attention: ([q, k, v], { scale }) => attention(q, k, v, { scale }),
   mha: ([x, inWeight, inBias, outWeight, outBias], { heads = 1 }) =>
-    linear(attention(linear(x, inWeight, inBias), heads), outWeight, outBias),
+    linear(selfAttention(linear(x, inWeight, inBias), heads), outWeight, outBias),
   cdist: binary((a, b) => sqrt(sum(square(sub(unsqueeze(a, 1), unsqueeze(b, 0))), -1))),
   sq_distance_expanded: binary(squaredDistances),
   argmin_distance: binary(nearestCode),

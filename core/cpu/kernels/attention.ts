@@ -101,14 +101,14 @@ function blocking(T: number, D: number, heads: number, matrices: number): number
 
 export const routines: Readonly<Record<string, Routine>> = {
   /** qkv [B, T, 3D], { heads } → [B, T, D] */
-  attention(cpu, y, ...args) {
+  selfAttention(cpu, y, ...args) {
     const { heads } = options<{ heads: number }>(args[1]);
     const [B, T, D] = y.shape as [number, number, number];
     if (B * T * D === 0) return;
     cpu.parallel('attention', B * heads, 2 * B * T * T * D, [ref(args[0]).at, y.at, ...blocking(T, D, heads, 1)]);
   },
   /** qkv [B, T, 3D], g [B, T, D], { heads } → dqkv [B, T, 3D] */
-  attentionGrad(cpu, y, ...args) {
+  selfAttentionGrad(cpu, y, ...args) {
     const [qkv, g] = [ref(args[0]), ref(args[1])];
     const { heads } = options<{ heads: number }>(args[2]);
     const [B, T, D] = g.shape as [number, number, number];

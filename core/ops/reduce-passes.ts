@@ -1,0 +1,212 @@
+/** Kernel passes for reductions: over axes of a tensor, and over the rows of a [rows, n] array. */
+import type { Pass } from '../device.ts';
+import { address, loopSum } from '../kernel-source.ts';
+import { numel, type Shape } from '../shape.ts';
+
+/** A few sums of many values leave a GPU idle: LONG values or more for at most FEW results are taken in √n chunks. */
+const LONG = 1024;
+const FEW = 4096;
+const takesChunks = (n: number, results: number): boolean => n >= LONG && results <= FEW;
+function chunksOf(n: number): { length: number; count: number } {
+  const length = Math.ceil(Math.sqrt(n));
+  return { length, count: Math.ceil(n / length) };
+}
+/** A loop over chunk this.thread.y of n entries; `statement` is given the index of an entry. */
+function chunkLoop(n: number, statement: (i: string) => string): string {
+  const { length } = chunksOf(n);
+  const i = `(this.thread.y * ${length} + i)`;
+  return `for (let i = 0; i < ${length}; i++) { if (${i} < ${n}) { ${statement(i)} } }`;
+}
+
+/** A reduction into the variable `s`: what it starts with, and how it takes a value. */
+interface Reduction {
+  start(first: string): string;
+  take(value: string): string;
+}
+export const SUM: Reduction = { start: () => '0.0', take: (value) => `s += ${value};` };
+export const MAX: Reduction = { start: (first) => first, take: (value) => `s = Math.max(s, ${value});` };
+
+/** x [outer, n, inner] around the axes from..to−1. */
+export function around(x: Shape, from: number, to: number): { outer: number; n: number; inner: number } {
+  return { outer: numel(x.slice(0, from)), n: numel(x.slice(from, to)), inner: numel(x.slice(to)) };
+}
+
+/** Passes that reduce argument 0 over its axes from..to−1. */
+export function reducePasses({ start, take }: Reduction, x: Shape, from: number, to: number): Pass[] {
+  const { outer, n, inner } = around(x, from, to);
+  /** Entry i of a column in [rows, length, inner]. */
+  const entry = (array: string, row: string, length: number) => (i: string) =>
+    `${array}[${address([row, i, 'this.thread.x'], [length * inner, inner, 1])}]`;
+  const body = (first: string, loop: string) => `
+    let s = ${start(first)};
+    ${loop}
+    return s;`;
+  const all = (count: number, value: (i: string) => string) =>
+    body(value('0'), `for (let i = 0; i < ${count}; i++) { ${take(value('i'))} }`);
+
+  if (!takesChunks(n, outer * inner)) {
+    return [{ out: [inner, outer], inputs: { x: 0 }, body: all(n, entry('x', 'this.thread.y', n)) }];
+  }
+  const { length, count } = chunksOf(n);
+  const value = entry('x', 'this.thread.z', n);
+  return [
+    {
+      name: 'parts',
+      out: [inner, count, outer],
+      inputs: { x: 0 },
+      body: body(
+        value(`this.thread.y * ${length}`),
+        chunkLoop(n, (i) => take(value(i))),
+      ),
+    },
+    { out: [inner, outer], inputs: { parts: 'parts' }, body: all(count, entry('parts', 'this.thread.y', count)) },
+  ];
+}
+
+/** Source of entry i of a row; both arguments are source themselves. */
+type Term = (row: string, i: string) => string;
+
+/**
+ * Passes for several sums per row. Sum k of row r is at name[k · rows + r].
+ *
+ * @param terms   entry i of a row, for each sum
+ * @param result  source of the result, made of the sum `s`
+ */
+export function rowSums(
+  name: string,
+  rows: number,
+  n: number,
+  inputs: Pass['inputs'],
+  terms: readonly Term[],
+  result = 's',
+): Pass[] {
+  /** The loop of sum number this.thread.`axis`. */
+  const each = (axis: 'y' | 'z', loop: (term: (i: string) => string) => string): string =>
+    terms.reduceRight((rest, term, k) => {
+      const mine = loop((i) => term('this.thread.x', i));
+      return rest === '' ? mine : `if (this.thread.${axis} == ${k}) { ${mine} } else { ${rest} }`;
+    }, '');
+
+  if (!takesChunks(n, rows)) {
+    const body = `
+      let s = 0.0;
+      ${each('y', (term) => loopSum(n, term('i')))}
+      return ${result};`;
+    return [{ name, out: [rows, terms.length], inputs, body }];
+  }
+  const parts = `${name}Parts`;
+  const { count } = chunksOf(n);
+  return [
+    {
+      name: parts,
+      out: [rows, count, terms.length],
+      inputs,
+      body: `
+        let s = 0.0;
+        ${each('z', (term) => chunkLoop(n, (i) => `s += ${term(i)};`))}
+        return s;`,
+    },
+    {
+      name,
+      out: [rows, terms.length],
+      inputs: { [parts]: parts },
+      body: `
+        let s = 0.0;
+        ${loopSum(count, `${parts}[(this.thread.y * ${count} + i) * ${rows} + this.thread.x]`)}
+        return ${result};`,
+    },
+  ];
+}
+
+/**
+ * Passes for the mean and 1/√(variance + eps) of each row of x, at name[r] and name[rows + r]. Both come from one kernel,
+ * whose threads y = 0 and y = 1 return one each.
+ *
+ * Long rows go in chunks. Chunk c has the mean m_c and Σ (x − m_c)² = v_c, and the row's variance is
+ *
+ *   Σ_c v_c + (m_c − mean)² n_c,   divided by n
+ */
+export function rowMoments(name: string, rows: number, n: number, x: Term, eps: number): Pass[] {
+  const value = (i: string) => x('this.thread.x', i);
+  const deviation = (i: string) => `(${value(i)} - mean) * (${value(i)} - mean)`;
+  const rstd = `1.0 / Math.sqrt(s / ${n}.0 + ${eps})`;
+
+  if (!takesChunks(n, rows)) {
+    const body = `
+      let s = 0.0;
+      ${loopSum(n, value('i'))}
+      const mean = s / ${n}.0;
+      let v = mean;
+      if (this.thread.y > 0) {
+        s = 0.0;
+        ${loopSum(n, deviation('i'))}
+        v = ${rstd};
+      }
+      return v;`;
+    return [{ name, out: [rows, 2], inputs: { x: 0 }, body }];
+  }
+  const parts = `${name}Parts`;
+  const { length, count } = chunksOf(n);
+  const width = (chunk: string) => `Math.min(${length}.0, ${n}.0 - ${chunk} * ${length}.0)`;
+  const mean = `${parts}[i * ${rows} + this.thread.x]`;
+  const squares = `${parts}[(${count} + i) * ${rows} + this.thread.x]`;
+  return [
+    {
+      name: parts, // [2, chunks, rows]: means, then sums of squares about them
+      out: [rows, count, 2],
+      inputs: { x: 0 },
+      body: `
+        let s = 0.0;
+        ${chunkLoop(n, (i) => `s += ${value(i)};`)}
+        const mean = s / ${width('this.thread.y')};
+        let v = mean;
+        if (this.thread.z > 0) {
+          s = 0.0;
+          ${chunkLoop(n, (i) => `s += ${deviation(i)};`)}
+          v = s;
+        }
+        return v;`,
+    },
+    {
+      name,
+      out: [rows, 2],
+      inputs: { [parts]: parts },
+      body: `
+        let s = 0.0;
+        ${loopSum(count, `${mean} * ${width('i')}`)}
+        const mean = s / ${n}.0;
+        let v = mean;
+        if (this.thread.y > 0) {
+          s = 0.0;
+          ${loopSum(count, `${squares} + (${mean} - mean) * (${mean} - mean) * ${width('i')}`)}
+          v = ${rstd};
+        }
+        return v;`,
+    },
+  ];
+}
+
+/**
+ * Pass `mz` for softmax: of each row of `array` its maximum m and z = Σ e^(x − m), at mz[r] and mz[rows + r].
+ *
+ * @param from  where the array comes from: an argument's index or the name of an earlier pass
+ */
+export function softmaxPass(array: string, from: number | string, rows: number, n: number): Pass {
+  const x = (i: string) => `${array}[this.thread.x * ${n} + ${i}]`;
+  return {
+    name: 'mz',
+    out: [rows, 2],
+    inputs: { [array]: from },
+    body: `
+      let m = ${x('0')};
+      for (let i = 0; i < ${n}; i++) {
+        m = Math.max(m, ${x('i')});
+      }
+      let v = m;
+      if (this.thread.y > 0) {
+        v = 0.0;
+        ${loopSum(n, `Math.exp(${x('i')} - m)`, 'i', 'v')}
+      }
+      return v;`,
+  };
+}
