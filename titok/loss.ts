@@ -1,7 +1,9 @@
 /** What each stage minimizes. Every loss returns its terms by name, each a tensor with one element; `loss` is the sum. */
 import { crossEntropy, embedding, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
-import { gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam, l1, mse } from '../nn/index.ts';
+import { l1, mse } from '../nn/index.ts';
+import { hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam } from './adversarial.ts';
 import type { Discriminator } from './discriminator.ts';
+import { gradientL1 } from './gradient-l1.ts';
 import { klDivergence, type Posterior } from './posterior.ts';
 import { softLatents } from './teacher.ts';
 
