@@ -160,10 +160,6 @@ export function discriminatorLoss(
   return { ...terms, realLogits, fakeLogits };
 }
 
-/** For reports: the PSNR of a batch by its mean squared error; nothing where that was not computed. */
-export const decibels = (mse: number): Readonly<Record<string, number>> =>
-  mse > 0 ? { psnr: -10 * Math.log10(mse) } : {};
-
 /** The weighted sum of what is there; terms are returned unweighted, absent ones as 0. */
 function summed<Name extends string>(
   terms: Readonly<Record<Name, readonly [weight: number, term: Tensor | undefined]>>,

@@ -1,10 +1,10 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
 import type { z } from 'zod';
 import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, pick, stateDict } from '../nn/index.ts';
 import {
   type Discriminator,
-  decibels,
   discriminatorLoss,
   discriminatorParameters,
   isTrainedInStage2,
@@ -104,7 +104,12 @@ export function trainFinetune(
       lecam.update(judged.value.realLogits, judged.value.fakeLogits);
     }
     state.done++;
-    return { ...decoder.report, ...discriminatorOf(judged), ...decibels(decoder.report.mse), learningRate: lr };
+    return {
+      ...decoder.report,
+      ...discriminatorOf(judged),
+      ...(decoder.report.mse > 0 && { psnr: psnrOf(decoder.report.mse) }),
+      learningRate: lr,
+    };
   }
 
   return { model, steps, batchSize, state, step };
