@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { defineUpdate, memory, OptionError, Rng, randn, ShapeError, type Tensor, tensor, tensorScope, tidy } from '../../core/index.ts'; // biome-ignore format: a list
+import { defineUpdate, memory, OptionError, openDevice, Rng, randn, ShapeError, type Tensor, tensor, tensorScope, tidy } from '../../core/index.ts'; // biome-ignore format: a list
 import {
   Adam,
   AdamW,
@@ -78,20 +78,19 @@ test('weight decay: matrices, but no norms, biases, embeddings and tokens', () =
   assert.equal(decaysWeight('lm_head.weight', [2]), false);
 });
 
-for (const { name, options, after } of pytorch.optimizers) {
-  test(`PyTorch: ${name} ${JSON.stringify(options)}`, async () => {
-    using _ = tensorScope();
-    const { weight_decay: weightDecay = 0, ...rest } = options;
-    const params = tensorsOf(pytorch.start);
-    const optimizer = new { Adam, AdamW, SGD }[name]({
-      params,
-      ...rest,
-      weightDecay: weightDecay as number,
-      decays: () => true,
+for (const deviceName of ['cpu', 'reference', 'webasm']) {
+  for (const { name, options, after } of pytorch.optimizers) {
+    test(`PyTorch: ${name} ${JSON.stringify(options)}, on ${deviceName}`, async () => {
+      using _ = tensorScope();
+      const device = await openDevice(deviceName);
+      const { weight_decay: weightDecay = 0, ...rest } = options;
+      const params = tensorsOf(pytorch.start, device);
+      const all = { params, ...rest, weightDecay: weightDecay as number, decays: () => true };
+      const optimizer = new { Adam, AdamW, SGD }[name](all);
+      for (const grads of pytorch.gradients) optimizer.step(tensorsOf(grads, device));
+      for (const [key, { data }] of Object.entries(after)) close(await read(params[key]), data, 1e-6, key);
     });
-    for (const grads of pytorch.gradients) optimizer.step(tensorsOf(grads));
-    for (const [key, { data }] of Object.entries(after)) close(await read(params[key]), data, 1e-6, key);
-  });
+  }
 }
 
 /** The published formulas in float64, one value at a time; `state` is the optimizer's own for this value. */

@@ -1,6 +1,6 @@
 /** Reference values of PyTorch: pytorch.json, which pytorch.py prints. */
 import { readFileSync } from 'node:fs';
-import { type Shape, type Tensor, tensor } from '../../core/index.ts';
+import { type Device, type Shape, type Tensor, tensor } from '../../core/index.ts';
 
 /** Values with their shape, as `loadStateDict` takes them. */
 export interface Saved {
@@ -33,6 +33,6 @@ export const pytorch = JSON.parse(readFileSync(new URL('./pytorch.json', import.
   readonly sequential: readonly string[];
 };
 
-export const tensorOf = ({ data, shape }: Saved): Tensor => tensor(data, shape);
-export const tensorsOf = (dict: Dict): Record<string, Tensor> =>
-  Object.fromEntries(Object.entries(dict).map(([name, saved]) => [name, tensorOf(saved)]));
+export const tensorOf = ({ data, shape }: Saved, device?: Device): Tensor => tensor(data, shape, device && { device });
+export const tensorsOf = (dict: Dict, device?: Device): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(dict).map(([name, saved]) => [name, tensorOf(saved, device)]));
