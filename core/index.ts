@@ -4,6 +4,7 @@ import './methods.ts';
 export * from './create.ts';
 export { type Device, type MatmulPrecision, matmulPrecisions } from './device.ts';
 export * from './devices.ts';
+export { symmetricEigen } from './eigen.ts';
 export * from './errors.ts';
 export * from './grad.ts';
 export { isRecording, noGrad, type Observation, observeOps, registry } from './op.ts';

@@ -1,11 +1,10 @@
-/** Cholesky's factor of a symmetric positive (semi-)definite matrix, and the linear equations it solves. */
+/** Cholesky factorization of symmetric positive (semi-)definite matrices, in float64. */
 
 /**
- * The lower triangle L with A = L Lᵀ.
+ * Lower triangular L with A = L Lᵀ. Where A is singular, a pivot is zero up to rounding, and so is its column of L.
  *
- * Where a pivot is zero to rounding, A is singular and the whole column of L is zero.
- *
- * @param a  [n, n], row-major; its lower triangle is read
+ * @param a  [n, n], row-major; reads the lower triangle
+ * @returns  [n, n], row-major
  */
 export function choleskyFactor(a: Float64Array, n: number): Float64Array {
   const l = new Float64Array(n * n);
@@ -19,7 +18,7 @@ export function choleskyFactor(a: Float64Array, n: number): Float64Array {
   return l;
 }
 
-/** X with L Lᵀ X = B, for L without zeros on its diagonal. B [n, m] → X [n, m] */
+/** Solves L Lᵀ X = B for L without zeros on its diagonal. b [n, m] → X [n, m], row-major */
 export function choleskySolve(l: Float64Array, b: Float64Array, n: number, m: number): Float64Array {
   const x = b.slice();
   for (let column = 0; column < m; column++) {

@@ -1,27 +1,33 @@
-/** Fréchet distance between two sets of feature vectors, as FID measures it on Inception features. */
+/** Fréchet distance between two sets of feature vectors; with Inception's features it is FID. */
+import { symmetricEigen } from '../core/index.ts';
 import { choleskyFactor } from './cholesky.ts';
-import { symmetricEigenvalues } from './eigen.ts';
 
 /**
  * Mean and covariance of feature vectors that arrive in batches, in float64.
  *
- *   const real = new FrechetStatistics(96).add(features);      // features [count, 96], row-major
- *   frechetDistance(real, generated)
+ *   const real = new FrechetStatistics(96).add(features); // features [count, 96], row-major
+ *   frechetDistance(real, generated);
  */
 export class FrechetStatistics {
   readonly dim: number;
-  /** Σ (x − mean)(x − mean)ᵀ over what was seen, upper triangle. */
+  /** Σ (x − mean)(x − mean)ᵀ over all vectors so far, upper triangle. */
   readonly #scatter: Float64Array; // [dim, dim]
   readonly #mean: Float64Array; // [dim]
   #count = 0;
 
+  /** @param dim  features of a vector */
   constructor(dim: number) {
     this.dim = dim;
     this.#scatter = new Float64Array(dim * dim);
     this.#mean = new Float64Array(dim);
   }
 
-  /** Welford's update, one row at a time: sums of squares would cancel where a mean is large. */
+  /**
+   * Adds vectors by Welford's update, one row at a time: sums of squares would cancel where a mean is large.
+   *
+   * @param features  [count, dim], row-major
+   * @throws RangeError unless whole rows are given
+   */
   add(features: ArrayLike<number>): this {
     const { dim } = this;
     if (features.length % dim !== 0) {
@@ -46,13 +52,15 @@ export class FrechetStatistics {
     return this;
   }
 
+  /** Vectors so far. */
   get count(): number {
     return this.#count;
   }
+  /** A copy, [dim]. */
   get mean(): Float64Array {
     return this.#mean.slice();
   }
-  /** With N − 1 in the denominator. @throws RangeError before the second vector */
+  /** [dim, dim], row-major, with N − 1 in the denominator. @throws RangeError before the second vector */
   get covariance(): Float64Array {
     const { dim } = this;
     if (this.#count < 2)
@@ -69,7 +77,7 @@ export class FrechetStatistics {
   }
 }
 
-/** A Gaussian: all that the distance looks at. */
+/** A Gaussian, such as `FrechetStatistics`. */
 export interface Gaussian {
   readonly dim: number;
   readonly mean: Float64Array; // [dim]
@@ -77,10 +85,15 @@ export interface Gaussian {
 }
 
 /**
+ * Fréchet distance between two Gaussians.
+ *
  *   |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½
  *
- * Σ₁ Σ₂ is not symmetric, but with Σ₁ = L Lᵀ it has the eigenvalues of Lᵀ Σ₂ L, which is; the trace of the root is the
- * sum of their roots. No matrix root has to be found, and nothing turns complex when a covariance is singular.
+ * Needs no matrix root: with Σ₁ = L Lᵀ, the matrix Lᵀ Σ₂ L is symmetric and has the eigenvalues of Σ₁ Σ₂, and the trace of
+ * the root is the sum of their roots. So singular covariances give no complex numbers either.
+ *
+ * @returns ≥ 0, up to rounding; 0 for equal Gaussians
+ * @throws RangeError when dimensions differ or values are not finite
  *
  * @see Heusel et al. 2017, arXiv:1706.08500
  */
@@ -90,7 +103,7 @@ export function frechetDistance(a: Gaussian, b: Gaussian): number {
   }
   const n = a.dim;
   const [mean1, mean2, s1, s2] = [a.mean, b.mean, a.covariance, b.covariance];
-  const values = symmetricEigenvalues(congruent(choleskyFactor(s1, n), s2, n), n);
+  const { values } = symmetricEigen(congruent(choleskyFactor(s1, n), s2, n));
   let distance = 0;
   for (let i = 0; i < n; i++) {
     distance += (mean1[i] - mean2[i]) ** 2 + s1[i * n + i] + s2[i * n + i] - 2 * Math.sqrt(Math.max(0, values[i]));
@@ -98,10 +111,12 @@ export function frechetDistance(a: Gaussian, b: Gaussian): number {
   return distance;
 }
 
-/** Lᵀ S L, made exactly symmetric. */
-function congruent(l: Float64Array, s: Float64Array, n: number): Float64Array {
+/** Rows of Lᵀ S L, made exactly symmetric. */
+function congruent(l: Float64Array, s: Float64Array, n: number): Float64Array[] {
   const y = product(transposed(l, n), product(s, l, n), n);
-  return y.map((x, at) => 0.5 * (x + y[(at % n) * n + Math.floor(at / n)]));
+  return Array.from({ length: n }, (_, i) =>
+    Float64Array.from({ length: n }, (_, j) => 0.5 * (y[i * n + j] + y[j * n + i])),
+  );
 }
 
 /** a b for square matrices. */

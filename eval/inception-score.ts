@@ -1,12 +1,13 @@
-/** Inception score: are samples clear (each one a class) and diverse (all classes)? */
+/** Inception score. */
 
 /**
+ * How clear samples are (each of one class) and how diverse (all classes appear), over one split of all samples.
+ *
  *   exp(mean_n Σ_k p_nk (log(p_nk + ε) − log(p̄_k + ε))),   p = softmax(logits), p̄ its mean over all samples, ε = 1e-16
  *
- * One split over all samples, in float64.
- *
- * @param logits  [samples, classes], row-major
- * @returns 1 (all alike, or all unclear) … classes
+ * @param logits  of a classifier, [samples, classes], row-major
+ * @returns 1 (all samples alike, or all unclear) to `classes`
+ * @throws RangeError unless whole rows are given
  * @see Salimans et al. 2016, arXiv:1606.03498
  */
 export function inceptionScore(logits: ArrayLike<number>, classes: number): number {

@@ -1,31 +1,35 @@
-/** Linear probe: how much of the class can be read off features by a linear map? */
-
+/** Linear probe: how well a linear map of features tells the classes apart. */
 import { choleskyFactor, choleskySolve } from './cholesky.ts';
 
 export interface LinearProbeOptions {
   /** Class of each row, 0..classes−1. */
-  labels: ArrayLike<number>;
-  classes: number;
-  /** Features per row. */
-  dim: number;
-  /** Weight of the penalty on the coefficients, relative to the number of rows. */
-  ridge?: number;
+  readonly labels: ArrayLike<number>;
+  readonly classes: number;
+  /** Features of a row. */
+  readonly dim: number;
+  /** λ, the weight of the penalty on the coefficients. Default 1e-3. */
+  readonly ridge?: number;
 }
 
 /**
- * Ridge regression from standardized features to one-hot labels, solved exactly in float64; the class is the largest
- * output.
+ * Ridge regression from standardized features X [N, dim] to one-hot labels Y, solved exactly in float64. It predicts the
+ * class of the largest output.
  *
  *   W = (XᵀX + λ N I)⁻¹ Xᵀ Y
+ *
+ * @see Alain and Bengio 2016, arXiv:1610.01644
  */
 export class LinearProbe {
   readonly #dim: number;
   readonly #classes: number;
   readonly #mean: Float64Array;
   readonly #scale: Float64Array;
-  readonly #weights: Float64Array; // [dim + 1, classes], the last row for the constant 1
+  readonly #weights: Float64Array; // [dim + 1, classes]; the last row is the bias
 
-  /** @param features  [rows, dim], row-major */
+  /**
+   * @param features  of the training rows, [rows, dim], row-major
+   * @throws RangeError unless there are `dim` features for each label
+   */
   constructor(features: ArrayLike<number>, { labels, classes, dim, ridge = 1e-3 }: LinearProbeOptions) {
     const rows = labels.length;
     if (features.length !== rows * dim || rows === 0) {
@@ -54,7 +58,7 @@ export class LinearProbe {
     this.#weights = choleskySolve(choleskyFactor(gram, n), target, n, classes);
   }
 
-  /** Class of each row. */
+  /** Predicted class of each row. features [rows, dim] → [rows] */
   predict(features: ArrayLike<number>): Int32Array {
     const classes = this.#classes;
     return Int32Array.from({ length: features.length / this.#dim }, (_, row) => {
@@ -69,12 +73,12 @@ export class LinearProbe {
     });
   }
 
-  /** Share of rows whose class is predicted, 0..1. */
+  /** Share of rows whose prediction is their label, 0..1. */
   accuracy(features: ArrayLike<number>, labels: ArrayLike<number>): number {
     return this.predict(features).reduce((hits, k, row) => hits + (k === labels[row] ? 1 : 0), 0) / labels.length;
   }
 
-  /** A standardized row with a 1 at its end. */
+  /** A standardized row, and a 1 for the bias. */
   #row(features: ArrayLike<number>, row: number): Float64Array {
     const x = new Float64Array(this.#dim + 1).fill(1);
     for (let d = 0; d < this.#dim; d++) x[d] = (features[row * this.#dim + d] - this.#mean[d]) * this.#scale[d];

@@ -1,11 +1,11 @@
-/** Peak signal-to-noise ratio. */
+/** Peak signal-to-noise ratio of images with values in 0..1. */
 
-/** Squared error over any number of images with values in 0..1; reconstructions are clamped to that range. */
+/** Squared error over any number of images with values in 0..1. Reconstructions are clamped to that range. */
 export class SquaredError {
   #sum = 0;
   #count = 0;
 
-  /** Both in the same layout, whatever it is. */
+  /** Adds images; both arrays have the same layout, whichever it is. @throws RangeError when lengths differ */
   add(original: ArrayLike<number>, reconstruction: ArrayLike<number>): this {
     if (original.length !== reconstruction.length) {
       throw new RangeError(
@@ -24,14 +24,17 @@ export class SquaredError {
   get mse(): number {
     return this.#sum / this.#count;
   }
-  /** −10 log₁₀ mse, dB, of the mean error over all images (not the mean of their ratios). */
+  /** PSNR of the mean error over all images in dB (not the mean of their PSNRs). */
   get psnr(): number {
-    return -10 * Math.log10(this.mse);
+    return psnrOf(this.mse);
   }
 }
 
-/** −10 log₁₀ mean((a − b)²), dB, for values in 0..1. */
+/** PSNR in dB of two images, or batches of them, with values in 0..1; the reconstruction is clamped to that range. */
 export const psnr = (original: ArrayLike<number>, reconstruction: ArrayLike<number>): number =>
   new SquaredError().add(original, reconstruction).psnr;
+
+/** PSNR in dB for a mean squared error of values in 0..1: −10 log₁₀ mse. */
+export const psnrOf = (mse: number): number => -10 * Math.log10(mse);
 
 const clamp01 = (x: number): number => Math.min(1, Math.max(0, x));

@@ -1,7 +1,8 @@
-/** Which codes of a codebook are used, and how evenly. */
+/** How much of a codebook is used, and how evenly. */
 
 /** Counts code ids over any number of batches. */
 export class CodebookUsage {
+  /** How often each code was seen, [codebookSize]. */
   readonly counts: Float64Array;
   #total = 0;
 
@@ -9,7 +10,7 @@ export class CodebookUsage {
     this.counts = new Float64Array(codebookSize);
   }
 
-  /** @throws RangeError for an id outside the codebook; nothing is counted then */
+  /** Counts ids. @throws RangeError for an id outside of the codebook; nothing is counted then */
   add(ids: ArrayLike<number>): this {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i];
@@ -27,18 +28,18 @@ export class CodebookUsage {
   get used(): number {
     return this.counts.reduce((n, count) => n + (count > 0 ? 1 : 0), 0);
   }
-  /** The used share of the codebook, 0..1. */
+  /** Share of the codes seen at least once, 0..1. */
   get fraction(): number {
     return this.used / this.counts.length;
   }
-  /** −Σ p log₂(p + 1e-8), bits. */
+  /** Entropy of the code frequencies p in bits, −Σ p log₂(p + 1e-8). */
   get entropy(): number {
     return this.counts.reduce((sum, count) => {
       const p = count / Math.max(1, this.#total);
       return sum - p * Math.log2(p + 1e-8);
     }, 0);
   }
-  /** 2^entropy: how many codes, used equally often, would carry as much. */
+  /** 2^entropy: the number of equally frequent codes with the same entropy. */
   get perplexity(): number {
     return 2 ** this.entropy;
   }

@@ -1,6 +1,6 @@
 /**
- * Keeping a codebook alive at laptop scale. Trained by gradient from its published start, a small one collapses to a
- * dozen codes; started by k-means, averaged and with its dead codes revived, all of it stays in use.
+ * A codebook that stays in use at laptop scale. Trained by gradient from its published start, a small codebook collapses
+ * to a dozen codes. Started by k-means, averaged, and with dead codes revived, nearly all of it stays in use.
  */
 import {
   defineUpdate,
@@ -21,20 +21,20 @@ import type { VectorQuantizer } from './quantizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
 
 export interface EmaCodebookOptions {
-  /** Share of the averages that survives one update. */
-  decay?: number;
-  /** A code is dead, and starts again from a latent, when its average share falls below this part of 1/codebookSize. */
-  reviveBelow?: number;
+  /** γ, the share of the averages that survives one update. Default 0.97. */
+  readonly decay?: number;
+  /** A code is dead, and is revived, when its average share falls below this fraction of 1/codebookSize. Default 0.03. */
+  readonly reviveBelow?: number;
 }
 
 /**
- * A codebook that follows its latents instead of a gradient: each entry is the running mean of what it was chosen for.
+ * Moves a quantizer's codes without gradients: each code is the running mean of the latents that chose it.
  *
  *   share_j ← γ share_j + (1 − γ) [rows with code j] / [rows]
  *   sum_j ← γ sum_j + (1 − γ) Σ_{rows with code j} z̃ / [rows];   e_j = sum_j / share_j
  *
- * Train the rest with the quantizer's `commitmentLoss` alone and leave `embedding.weight` to this class. Its tensors
- * are part of a checkpoint: `stateDict(emaCodebook)`.
+ * Train the model with the quantizer's `commitmentLoss` alone, and leave `embedding.weight` out of the optimizer. The
+ * averages belong in the checkpoint: `stateDict(emaCodebook)`.
  *
  * @see van den Oord et al. 2017, arXiv:1711.00937, appendix A
  */
@@ -56,11 +56,11 @@ export class EmaCodebook {
   }
 
   /**
-   * Moves the codebook after a step; nothing is read back.
+   * Moves the codes after a training step, and revives dead ones. Nothing is read back from the device.
    *
    * @param z        the latents that were quantized, [batch, dim, 1, tokens]
    * @param indices  their codes, [batch, 1, tokens]
-   * @param rng      chooses the latents that dead codes start from
+   * @param rng      draws the latents that dead codes start from
    */
   update(z: Tensor, indices: Tensor, rng: Rng): void {
     const { codebookSize } = this.#quantizer;
@@ -85,9 +85,9 @@ export class EmaCodebook {
   }
 
   /**
-   * Starts the codebook from k-means centers of encoder outputs (about 16 for each code).
+   * Starts the codes from k-means centers of encoder outputs.
    *
-   * @param latents  [rows, dim], row-major
+   * @param latents  [rows, dim], row-major; about 16 rows for each code
    */
   async warmStart(latents: ArrayLike<number>, rng: Rng, options?: KMeansOptions): Promise<void> {
     const { codebookSize, dim } = this.#quantizer;
@@ -101,7 +101,7 @@ export class EmaCodebook {
     this.#follow();
   }
 
-  /** Makes the averages agree with the codebook as it is. */
+  /** Resets the averages to the current codes, each with the share 1/codebookSize. */
   #follow(): void {
     const { codebookSize } = this.#quantizer;
     const { weight } = this.#quantizer.embedding;
@@ -110,7 +110,11 @@ export class EmaCodebook {
   }
 }
 
-/** z [batch, dim, 1, tokens] → what the codebook is compared with, [batch·tokens, dim]. */
+/**
+ * Latents as the quantizer compares them with its codes: z [batch, dim, 1, tokens] → z̃ [batch · tokens, dim].
+ *
+ * @throws ShapeError when dim differs from the codebook's
+ */
 export function latentRows(quantizer: VectorQuantizer, z: Tensor): Tensor {
   if (z.rank !== 4 || z.shape[1] !== quantizer.dim) {
     throw new ShapeError(`latentRows: expected z [batch, ${quantizer.dim}, 1, tokens], got ${show(z.shape)}.`);
@@ -118,7 +122,7 @@ export function latentRows(quantizer: VectorQuantizer, z: Tensor): Tensor {
   return quantizer.normalize(z.permute([0, 2, 3, 1]).reshape([-1, quantizer.dim]));
 }
 
-/** Dead codes take a fresh latent, as if it had had a uniform share all along. `share` still holds the old shares. */
+/** Revives dead codes from random latents, with the share 1/codebookSize. Runs before `revive`, which updates `share`. */
 const setCodes = defineUpdate('setCodes', ['sum', 'e'], ['share', 'fresh'], ['threshold', 'uniform'], {
   sum: 'where(share < threshold, fresh * uniform, sum)',
   e: 'where(share < threshold, fresh, sum / share)',

@@ -1,25 +1,28 @@
-/** Convolutions. */
-import { conv2d, type Rng, type Tensor } from '../core/index.ts';
+/** Convolution layers. Parameters start uniform in ±1/√(fan-in), as in PyTorch. */
+import { conv2d, convTranspose2d, type Rng, type Tensor } from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
 export interface Conv2dOptions {
-  stride?: number;
-  /** Zeros around the image: the same on all sides, or [top, bottom, left, right]. */
-  padding?: number | readonly [number, number, number, number];
-  groups?: number;
-  bias?: boolean;
+  /** Default 1. */
+  readonly stride?: number;
+  /** Zeros around the image: the same on all sides, or [top, bottom, left, right]. Default 0. */
+  readonly padding?: number | readonly [top: number, bottom: number, left: number, right: number];
+  /** Splits the channels into groups that do not see each other. Default 1. */
+  readonly groups?: number;
+  /** Default true. */
+  readonly bias?: boolean;
 }
 
 /**
  * Two-dimensional convolution (cross-correlation, as in PyTorch) with a square kernel.
  *
- * x [batch, in, H, W] → y [batch, out, H', W']. Parameters start uniform in ±1/√(in/groups · kernel²).
+ * x [batch, in, H, W] → y [batch, out, H', W'],  H' = ⌊(H + top + bottom − kernel) / stride⌋ + 1
  */
 export class Conv2d {
   readonly weight: Tensor; // [out, in / groups, kernel, kernel]
   readonly bias: Tensor | null; // [out]
   readonly stride: number;
-  readonly padding: number | readonly [number, number, number, number];
+  readonly padding: number | readonly [top: number, bottom: number, left: number, right: number];
   readonly groups: number;
 
   constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
@@ -32,8 +35,38 @@ export class Conv2d {
     this.groups = groups;
   }
 
+  /** @throws ShapeError when x is not [batch, in, H, W] */
   forward(x: Tensor): Tensor {
     const { stride, padding, groups } = this;
     return conv2d(x, this.weight, this.bias, { stride, padding, groups });
+  }
+}
+
+/**
+ * Transposed convolution: maps the shapes of a `Conv2d` with the same options backwards, so stride 2 doubles the side.
+ *
+ * x [batch, in, H, W] → y [batch, out, H', W'],  H' = (H − 1) · stride − top − bottom + kernel
+ */
+export class ConvTranspose2d {
+  readonly weight: Tensor; // [in, out / groups, kernel, kernel]
+  readonly bias: Tensor | null; // [out]
+  readonly stride: number;
+  readonly padding: number | readonly [top: number, bottom: number, left: number, right: number];
+  readonly groups: number;
+
+  constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
+    const { stride = 1, padding = 0, groups = 1, bias = true } = options;
+    const fanIn = (outChannels / groups) * kernel * kernel; // as PyTorch counts it, from the weight's second axis
+    this.weight = parameter(() => fanInUniform([inChannels, outChannels / groups, kernel, kernel], fanIn, rng));
+    this.bias = bias ? parameter(() => fanInUniform([outChannels], fanIn, rng)) : null;
+    this.stride = stride;
+    this.padding = padding;
+    this.groups = groups;
+  }
+
+  /** @throws ShapeError when x is not [batch, in, H, W] */
+  forward(x: Tensor): Tensor {
+    const { stride, padding, groups } = this;
+    return convTranspose2d(x, this.weight, this.bias, { stride, padding, groups });
   }
 }

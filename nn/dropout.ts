@@ -2,10 +2,11 @@
 import { type Rng, type Tensor, tensor } from '../core/index.ts';
 
 /**
- * Sets each value to 0 with probability p and scales the others by 1 / (1 − p).
+ * Sets each value to 0 with probability p and scales the others by 1 / (1 − p). Pass a generator while training; without
+ * one, x is returned as it is. There is no hidden train/eval flag.
  *
- * Training passes a generator; without one this is the identity. There is no hidden train/eval flag.
- *
+ * @param p  in 0..1, 1 excluded
+ * @throws RangeError for another p
  * @see Srivastava et al. 2014, JMLR 15
  */
 export function dropout(x: Tensor, p: number, rng: Rng | undefined): Tensor {

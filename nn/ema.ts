@@ -1,21 +1,25 @@
-/** A moving average of the weights: what is evaluated and released instead of the last weights. */
-import { CheckpointError, mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
+/** A moving average of the weights, which is evaluated and released in place of the last weights. */
+import { mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
 import { loadStateDict, type StateDict, type StateValue } from './module.ts';
+import { expectUpdates, type UpdateState } from './optimizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
 
 export interface EmaOptions {
-  decay?: number;
-  /** Starts with a shorter memory, (1 + s) / (10 + s) after s updates, so that the random start is forgotten. */
-  warmup?: boolean;
+  /** Share of the average that survives an update. Default 0.999. */
+  readonly decay?: number;
+  /** Limits the decay to (1 + s) / (10 + s) after s updates, which soon forgets the random start. Default true. */
+  readonly warmup?: boolean;
 }
 
 /**
- * Exponential moving average of parameters.
+ * Exponential moving average of parameters p, with the decay d = `emaDecay(n)` in the n-th update.
  *
- *   n-th update, s = n − 1:   d = 0 if s = 0, else min(decay, (1 + s) / (10 + s));   shadow ← shadow − (1 − d)(shadow − p)
+ *   shadow ← shadow + (1 − d) (p − shadow)
+ *
+ * Its tensors live outside all scopes, as parameters do.
  */
 export class Ema {
-  /** The averages under the parameters' names: save these as the released weights. */
+  /** The averages by parameter name, for release as a model's weights. */
   readonly shadow: StateDict;
   readonly #params: StateDict;
   readonly #decay: number;
@@ -34,7 +38,7 @@ export class Ema {
     return this.#step;
   }
 
-  /** Call after every optimizer step. */
+  /** Moves the averages towards the parameters; call it after every optimizer step. */
   update(): void {
     const rest = 1 - emaDecay(++this.#step, this.#decay, this.#warmup);
     moveTowards.all({ x: this.#shadows(), seen: Object.values(this.#params) }, { rest });
@@ -45,7 +49,7 @@ export class Ema {
     overwrite.all({ x: Object.values(this.#params), y: this.#shadows() }, {});
   }
 
-  /** Runs f while the model holds the averages, then gives it its own weights back. */
+  /** Runs f while the model holds the averages, then gives the model its own weights back, also when f fails. */
   async evaluate<T>(f: () => T | Promise<T>): Promise<T> {
     const own = copies(this.#params);
     try {
@@ -61,23 +65,29 @@ export class Ema {
     return Object.keys(this.#params).map((name) => this.shadow[name]);
   }
 
-  state(): { readonly step: number; readonly tensors: StateDict } {
+  /** The number of updates, and the averages by parameter name. */
+  stateDict(): UpdateState {
     return { step: this.#step, tensors: this.shadow };
   }
 
-  /** @throws CheckpointError when the state belongs to other parameters */
-  loadState(
-    { step, tensors }: { readonly step: number; readonly tensors: Readonly<Record<string, StateValue>> },
-    source = 'Ema state',
-  ): void {
-    if (!Number.isInteger(step) || step < 0)
-      throw new CheckpointError(`${source}: expected a whole number of updates done, got ${step}.`);
+  /**
+   * Overwrites the averages; the parameters themselves are the model's.
+   *
+   * @param source  where the state came from, for error messages
+   * @throws CheckpointError when the state belongs to other parameters; nothing is changed then
+   */
+  loadStateDict({ step, tensors }: UpdateState<StateValue>, source = 'weight average'): void {
+    expectUpdates(step, source);
     loadStateDict(this.shadow, tensors, { source });
     this.#step = step;
   }
 }
 
-/** Decay of the n-th update, n = 1, 2, … */
+/**
+ * Decay of the n-th update of an `Ema`, n = 1, 2, …: 0 for n = 1, then min(decay, n / (9 + n)); `decay` without warm-up.
+ *
+ * @see diffusers' `EMAModel`, which TiTok's published training uses
+ */
 export function emaDecay(n: number, decay = 0.999, warmup = true): number {
   if (!warmup) return decay;
   const s = n - 1;

@@ -2,7 +2,7 @@
 import { embedding, type Rng, randn, type Tensor } from '../core/index.ts';
 import { parameter } from './init.ts';
 
-/** ids [...] (int32, 0..count−1) → rows [..., dim] of the table. Entries start as N(0, 1). */
+/** Table of `count` vectors, looked up by id. Entries start as N(0, 1), as in PyTorch. */
 export class Embedding {
   readonly weight: Tensor; // [count, dim]
 
@@ -10,6 +10,10 @@ export class Embedding {
     this.weight = parameter(() => randn([count, dim], rng));
   }
 
+  /**
+   * @param ids  [...], int32 in 0..count−1
+   * @returns    [..., dim]
+   */
   forward(ids: Tensor): Tensor {
     return embedding(this.weight, ids);
   }

@@ -1,20 +1,32 @@
 /** Layers, losses, optimizers and the state of models. Knows nothing of images. */
-export * from './attention.ts';
-export * from './codebook.ts';
-export * from './conv.ts';
-export * from './dropout.ts';
-export * from './ema.ts';
-export * from './embedding.ts';
-export * from './finite.ts';
-export * from './init.ts';
-export * from './k-means.ts';
-export * from './linear.ts';
-export * from './losses.ts';
-export * from './module.ts';
-export * from './norm.ts';
-export * from './optim.ts';
-export * from './quantizer.ts';
-export * from './schedule.ts';
-export * from './tap.ts';
-export * from './transformer.ts';
-export * from './updates.ts';
+export { Adam, type AdamOptions, AdamW } from './adam.ts';
+export { MultiheadAttention, type MultiheadAttentionOptions, type TokenRange } from './attention.ts';
+export { clipCoefficient, clipGradNorm, globalNorm } from './clip.ts';
+export { EmaCodebook, type EmaCodebookOptions, latentRows } from './codebook.ts';
+export { Conv2d, type Conv2dOptions, ConvTranspose2d } from './conv.ts';
+export { dropout } from './dropout.ts';
+export { Ema, type EmaOptions, emaDecay } from './ema.ts';
+export { Embedding } from './embedding.ts';
+export { finiteGradients, firstNonFinite, NonFiniteError } from './finite.ts';
+export { fanInUniform, parameter, truncatedNormal, xavierUniform } from './init.ts';
+export { type KMeansOptions, kMeans } from './k-means.ts';
+export { Linear } from './linear.ts';
+export { l1, mse } from './losses.ts';
+export { type LoadOptions, loadStateDict, pick, type StateDict, type StateValue, stateDict } from './module.ts';
+export { GroupNorm, LayerNorm } from './norm.ts';
+export {
+  decaysWeight,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type StepOptions,
+  type UpdateState,
+  zerosFor,
+} from './optimizer.ts';
+export { type Quantized, VectorQuantizer, type VectorQuantizerOptions } from './quantizer.ts';
+export { type CosineOptions, constantSchedule, cosineSchedule, type LearningRateSchedule } from './schedule.ts';
+export { type Layer, Sequential } from './sequential.ts';
+export { SGD, type SGDOptions } from './sgd.ts';
+export { runBlocks, runInTurn, type Tap, tapUnder } from './tap.ts';
+export { TransformerBlock } from './transformer.ts';
+export { moveTowards } from './updates.ts';

@@ -3,14 +3,16 @@ import { nearestCode, type Rng, ShapeError, tensor, tidy } from '../core/index.t
 import { parameter } from './init.ts';
 
 export interface KMeansOptions {
-  iterations?: number;
+  /** Default 12. */
+  readonly iterations?: number;
 }
 
 /**
- * Lloyd's algorithm from a k-means++ start. A center that loses all its points starts again at a random one.
+ * Cluster centers by Lloyd's algorithm from a k-means++ start. A center that loses all its points moves to a random one.
  *
  * @param points  [count, dim], row-major
  * @returns       centers [k, dim], row-major
+ * @throws ShapeError for fewer than k points
  * @see Arthur and Vassilvitskii 2007, "k-means++: the advantages of careful seeding"
  */
 export async function kMeans(
@@ -46,11 +48,11 @@ export async function kMeans(
   return centers;
 }
 
-/** k of the points, each drawn with a probability proportional to its squared distance from those already drawn. */
+/** k of the points, each drawn with probability proportional to its squared distance from the nearest one drawn before. */
 function farApart(points: Float32Array, dim: number, k: number, rng: Rng): Float32Array {
   const count = points.length / dim;
   const centers = new Float32Array(k * dim);
-  const distance = new Float64Array(count).fill(1); // to the nearest center, squared; all alike before the first
+  const distance = new Float64Array(count).fill(1); // squared, to the nearest center; equal before the first draw
   for (let j = 0; j < k; j++) {
     const center = pointAt(points, dim, draw(distance, rng));
     centers.set(center, j * dim);
@@ -63,7 +65,7 @@ function farApart(points: Float32Array, dim: number, k: number, rng: Rng): Float
   return centers;
 }
 
-/** An index with a probability proportional to its weight. */
+/** A random index, with probability proportional to its weight. */
 function draw(weights: Float64Array, rng: Rng): number {
   let left = rng.uniform() * weights.reduce((a, b) => a + b, 0);
   for (let i = 0; i < weights.length; i++) {

@@ -1,11 +1,13 @@
-/** Affine maps. */
+/** The linear layer. */
 import { linear, type Rng, type Tensor } from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
 /**
- * y = x Wᵀ + b
+ * Affine map of the last axis.
  *
- * x [..., in] → y [..., out]. Both parameters start uniform in ±1/√in, as in PyTorch.
+ *   y = x Wᵀ + b        x [..., in], y [..., out]
+ *
+ * Both parameters start uniform in ±1/√in, as in PyTorch.
  */
 export class Linear {
   readonly weight: Tensor; // [out, in]
@@ -16,6 +18,7 @@ export class Linear {
     this.bias = bias ? parameter(() => fanInUniform([outFeatures], inFeatures, rng)) : null;
   }
 
+  /** @throws ShapeError when the last axis of x is not `in` long */
   forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias);
   }

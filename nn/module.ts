@@ -1,17 +1,19 @@
-/** Models are plain objects. Their state is the tensors in their fields, named by the path of field names. */
+/** Models are plain objects; their state is the tensors in their fields. A tensor's key is the path of field names. */
 import { CheckpointError, nearest, type Shape, show, suggestion, Tensor } from '../core/index.ts';
 
-/** Parameters by checkpoint key, as in PyTorch: 'encoder.transformer.0.attn.in_proj_weight'. */
+/** Tensors by checkpoint key, as in PyTorch: 'encoder.transformer.0.attn.in_proj_weight'. */
 export type StateDict = Record<string, Tensor>;
 
-/** Values for a parameter: a tensor on a synchronous device, or what a checkpoint reader returns. */
+/** Values for a parameter: a tensor on its device or on a synchronous one, or an array with its shape. */
 export type StateValue = Tensor | { readonly shape: Shape; readonly data: ArrayLike<number> };
 
 /**
- * Every tensor in the fields of a model. Objects, arrays and other layers are walked; numbers, functions and private
- * (`#`) fields are not. A field `ffn = { 0: conv, 2: conv }` gives 'ffn.0.weight' and 'ffn.2.weight'.
+ * Every tensor in the fields of a model, by the path of field names: `ffn = { 0: conv, 2: conv }` gives 'ffn.0.weight' and
+ * 'ffn.2.weight'. Walks layers, objects and arrays; skips numbers, functions and private (`#`) fields.
  *
- * Optimizer, weight average, clipping and checkpoints all speak this one flat record.
+ * Optimizers, weight averages, clipping and checkpoints all take this flat record.
+ *
+ * @throws TypeError when a field leads back to one of its owners
  */
 export function stateDict(model: object): StateDict {
   const found: StateDict = {};
@@ -35,17 +37,17 @@ export function stateDict(model: object): StateDict {
 }
 
 export interface LoadOptions {
-  /** Every parameter must be given and nothing else may be; false loads what both sides have. */
-  strict?: boolean;
-  /** What the values came from, for error messages: 'checkpoint run/last.safetensors'. */
-  source?: string;
+  /** true (default): keys must match exactly. false: loads the intersection. */
+  readonly strict?: boolean;
+  /** Where the values came from, for error messages: 'checkpoint run/last.safetensors'. */
+  readonly source?: string;
 }
 
 /**
- * Overwrites a model's parameters. Everything is checked before anything is written, so that a failed load leaves the
- * model as it was.
+ * Overwrites a model's parameters. Checks everything before it writes anything, so a failed load leaves the model as it
+ * was.
  *
- * @throws CheckpointError naming keys that are missing, unexpected (with the nearest key of the model) or mis-shaped
+ * @throws CheckpointError with the keys that are missing, unexpected (and the model's nearest key) or of another shape
  */
 export function loadStateDict(
   model: object,
@@ -80,6 +82,6 @@ export function loadStateDict(
   }
 }
 
-/** The entries whose key passes, for example what a stage trains: `pick(stateDict(model), (key) => key.startsWith('decoder.'))`. */
+/** Entries whose key passes a test: `pick(stateDict(model), (key) => key.startsWith('decoder.'))` to train a part. */
 export const pick = <V>(dict: Readonly<Record<string, V>>, keep: (key: string) => boolean): Record<string, V> =>
   Object.fromEntries(Object.entries(dict).filter(([key]) => keep(key)));

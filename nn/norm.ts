@@ -1,8 +1,14 @@
-/** Normalization layers: gain 1 and bias 0 at the start. */
+/** Normalization layers. Weights start at 1, biases at 0. */
 import { groupNorm, layerNorm, ones, type Tensor, zeros } from '../core/index.ts';
 import { parameter } from './init.ts';
 
-/** y = (x − mean) / √(variance + eps) · weight + bias over the last axis. x [..., dim] */
+/**
+ * Normalizes each row of the last axis.
+ *
+ *   y = (x − mean) / √(variance + eps) · weight + bias        x, y [..., dim]
+ *
+ * @see Ba et al. 2016, arXiv:1607.06450
+ */
 export class LayerNorm {
   readonly weight: Tensor; // [dim]
   readonly bias: Tensor; // [dim]
@@ -19,7 +25,13 @@ export class LayerNorm {
   }
 }
 
-/** The same over groups of channels and all positions, with a gain and bias per channel. x [batch, channels, ...] */
+/**
+ * Normalizes over all positions and the channels of each group, with a weight and bias for each channel.
+ *
+ *   y = (x − mean) / √(variance + eps) · weight + bias        x, y [batch, channels, ...]
+ *
+ * @see Wu and He 2018, arXiv:1803.08494
+ */
 export class GroupNorm {
   readonly weight: Tensor; // [channels]
   readonly bias: Tensor; // [channels]

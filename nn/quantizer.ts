@@ -21,21 +21,25 @@ import { mse } from './losses.ts';
 import { moveTowards } from './updates.ts';
 
 export interface VectorQuantizerOptions {
-  /** Compares directions: latents and codes are scaled to length 1. */
-  l2Norm?: boolean;
-  /** β, the weight of the commitment term. */
-  commitmentCost?: number;
-  /** Draws rarely used codes to latents while training (CVQ-VAE, arXiv:2307.15139). Adds the buffer `embed_prob`. */
-  clusteringVQ?: boolean;
+  /** Scales latents and codes to length 1, so that only directions are compared. Default false. */
+  readonly l2Norm?: boolean;
+  /** β, the weight of the commitment term. Default 0.25. */
+  readonly commitmentCost?: number;
+  /** Pulls rarely used codes to latents while training, and adds the buffer `embed_prob`. Default false. */
+  readonly clusteringVQ?: boolean;
 }
 
 export interface Quantized {
-  zQuantized: Tensor; // [batch, dim, 1, tokens]
-  indices: Tensor; // [batch, 1, tokens], int32
+  /** [batch, dim, 1, tokens] */
+  readonly zQuantized: Tensor;
+  /** [batch, 1, tokens], int32 */
+  readonly indices: Tensor;
   /** commitmentLoss + codebookLoss */
-  quantizerLoss: Tensor;
-  commitmentLoss: Tensor;
-  codebookLoss: Tensor;
+  readonly quantizerLoss: Tensor;
+  /** Pulls latents to their codes; β is included. */
+  readonly commitmentLoss: Tensor;
+  /** Pulls codes to their latents. */
+  readonly codebookLoss: Tensor;
 }
 
 /**
@@ -48,7 +52,8 @@ export interface Quantized {
  *
  * Means run over all values (batch, tokens and channels).
  *
- * @see van den Oord et al. 2017, arXiv:1711.00937; Yu et al. 2022, arXiv:2110.04627 for l2Norm
+ * @see van den Oord et al. 2017, arXiv:1711.00937; Yu et al. 2022, arXiv:2110.04627 for l2Norm; Zheng and Vedaldi 2023,
+ *   arXiv:2307.15139 for clusteringVQ
  */
 export class VectorQuantizer {
   readonly embedding: { readonly weight: Tensor }; // [codebookSize, dim]
@@ -72,7 +77,7 @@ export class VectorQuantizer {
 
   /**
    * @param z       [batch, dim, 1, tokens]
-   * @param reseed  moves rarely used codes (clusteringVQ only); by default while gradients are recorded
+   * @param reseed  moves rarely used codes (clusteringVQ only). Default: while gradients are recorded
    * @throws ShapeError when dim differs from the codebook's
    */
   forward(z: Tensor, { reseed = isRecording() }: { reseed?: boolean } = {}): Quantized {
@@ -97,28 +102,28 @@ export class VectorQuantizer {
     };
   }
 
-  /** Ids of the nearest codes. rows [R, dim], normalized → [R] */
+  /** Ids of the nearest codes. Normalized rows [R, dim] → [R], int32 */
   nearest(rows: Tensor): Tensor {
     return noGrad(() => tidy(() => nearestCode(rows, this.normalize(this.embedding.weight))));
   }
 
-  /** Codes by id. ids [...] → [..., dim], of length 1 with l2Norm */
+  /** Codes by id, of length 1 with l2Norm. ids [...] → [..., dim] */
   lookup(ids: Tensor): Tensor {
     return this.normalize(embedding(this.embedding.weight, ids));
   }
 
-  /** Mixtures of codes. weights [..., codebookSize], rows summing to 1 → [..., dim] */
+  /** Mixtures of codes, of length 1 with l2Norm. weights [..., codebookSize], each row with sum 1 → [..., dim] */
   softLookup(weights: Tensor): Tensor {
     return this.normalize(weights.matmul(this.embedding.weight));
   }
 
-  /** Length 1 along the last axis with l2Norm, else unchanged. */
+  /** Scales the last axis to length 1 with l2Norm; otherwise returns the rows as they are. */
   normalize(rows: Tensor): Tensor {
     return this.l2Norm ? l2Normalize(rows, -1, 1e-12) : rows;
   }
 
   /**
-   * Each code moves towards the latent nearest to it, the rarer it is the further.
+   * Moves each code towards the latent nearest to it; the rarer the code, the further.
    *
    *   p ← γ p + (1 − γ) frequency;   a = exp(−10 V p / (1 − γ) − 1e-3);   e ← (1 − a) e + a z,   γ = 0.99
    */

@@ -1,25 +1,27 @@
-/** Learning rates as functions of `step`, the number of updates already done. */
+/** Learning-rate schedules. */
 
-export type Schedule = (step: number) => number;
+/** Learning rate of the next update, by the number of updates already done. */
+export type LearningRateSchedule = (step: number) => number;
 
 export interface CosineOptions {
-  /** The highest learning rate. */
-  lr: number;
-  /** Updates in which the rate rises linearly from 0; the very first update has rate 0. Default 0: none. */
-  warmupSteps?: number;
-  totalSteps: number;
-  /** The rate at `totalSteps`, where training ends (beyond it the cosine rises again, as published). Default 0. */
-  endLr?: number;
+  /** Highest learning rate. */
+  readonly lr: number;
+  /** Updates during which the rate rises linearly from 0, which is the rate of the first update. Default 0. */
+  readonly warmupSteps?: number;
+  /** Updates planned. Beyond them the cosine rises again, as published. */
+  readonly totalSteps: number;
+  /** Learning rate at `totalSteps`. Default 0. */
+  readonly endLr?: number;
 }
 
 /**
- * Warm-up, then half a cosine.
+ * Linear warm-up over w updates, then half a cosine down to `endLr`.
  *
- *   t < w: lr · t / w;   then end + (lr − end) · ½ (1 + cos π (t − w) / (T − w))
+ *   t < w: lr · t / w;   then endLr + (lr − endLr) · ½ (1 + cos π (t − w) / (T − w))
  *
  * @see Loshchilov and Hutter 2017, arXiv:1608.03983
  */
-export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: CosineOptions): Schedule {
+export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: CosineOptions): LearningRateSchedule {
   return (step) => {
     if (step < warmupSteps) return (lr * step) / warmupSteps;
     const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
@@ -27,8 +29,8 @@ export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: C
   };
 }
 
-/** Warm-up, then constant. */
+/** Linear warm-up over `warmupSteps` updates (default 0), then constant. */
 export const constantSchedule =
-  ({ lr, warmupSteps = 0 }: { lr: number; warmupSteps?: number }): Schedule =>
+  ({ lr, warmupSteps = 0 }: { lr: number; warmupSteps?: number }): LearningRateSchedule =>
   (step) =>
     step < warmupSteps ? (lr * step) / warmupSteps : lr;

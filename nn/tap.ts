@@ -1,20 +1,20 @@
-/** Looking at activations while a model runs, and freeing them when nobody looks. */
+/** Running modules one after another: activations are reported to a tap, or freed as soon as the next module has read them. */
 import { isRecording, type Tensor, tidy } from '../core/index.ts';
 import { type TokenRange, tokens } from './attention.ts';
 import type { TransformerBlock } from './transformer.ts';
 
-/** Sees named activations in the order in which they are made: `model.encode(images, (name, x) => …)`. */
+/** Receives named activations in the order in which they are computed: `model.encode(images, (name, x) => …)`. */
 export type Tap = (name: string, value: Tensor) => void;
 
-/** Puts a prefix before every name that a part of the model reports. */
+/** A tap that puts a prefix before every name, for a part of a model. */
 export const tapUnder = (prefix: string, tap: Tap | undefined): Tap | undefined =>
   tap && ((name, value) => tap(prefix + name, value));
 
 /**
- * Runs modules one after another. In evaluation (no gradients recorded, nobody looking) each module's intermediates,
- * and each activation that the next module has consumed, are freed at once: the peak is that of one module.
+ * Runs modules one after another. In evaluation (under `noGrad`, without a tap) it frees each module's intermediates and
+ * each activation that the next module has read, so that peak memory is that of one module.
  *
- * @param name  of the tapped activation behind the i-th module
+ * @param name  name under which the tap sees the output of module i
  */
 export function runInTurn(
   modules: readonly { forward(x: Tensor): Tensor }[],
@@ -27,23 +27,24 @@ export function runInTurn(
   for (const [i, module] of modules.entries()) {
     const input = current;
     current = free ? tidy(() => module.forward(input)) : module.forward(input);
-    if (free && input !== x) input.dispose();
+    if (free && input !== x && input !== current) input.dispose();
     tap?.(name(i), current);
   }
   return current;
 }
 
 /**
- * A transformer of which only some tokens are wanted in the end: its last block does no work for the others. Somebody
- * who looks sees every token all the same.
+ * Runs transformer blocks whose result is needed for some tokens only: the last block computes no others. With a tap,
+ * every block computes all tokens.
+ *
+ * @param x  [batch, tokens, dim]
+ * @returns  [batch, wanted.count, dim]
  */
 export function runBlocks(blocks: readonly TransformerBlock[], x: Tensor, wanted: TokenRange, tap?: Tap): Tensor {
   const last = blocks.at(-1);
   if (tap || !last) {
-    return tokens(
-      runInTurn(blocks, x, tap, (i) => `block.${i}`),
-      wanted,
-    );
+    const all = runInTurn(blocks, x, tap, (i) => `block.${i}`);
+    return tokens(all, wanted);
   }
-  return runInTurn([...blocks.slice(0, -1), { forward: (y) => last.forward(y, wanted) }], x);
+  return runInTurn([...blocks.slice(0, -1), { forward: (y) => last.forward(y, { rows: wanted }) }], x);
 }

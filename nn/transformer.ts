@@ -1,15 +1,13 @@
 /** The transformer block of TiTok's encoder and decoder. */
 import { gelu, type Rng, type Tensor } from '../core/index.ts';
-import { MultiheadAttention, type TokenRange, tokens } from './attention.ts';
+import { MultiheadAttention, type MultiheadAttentionOptions, tokens } from './attention.ts';
 import { Linear } from './linear.ts';
 import { LayerNorm } from './norm.ts';
 
 /**
- * Pre-norm block with exact GELU.
+ * Pre-norm block with exact GELU. Field names are those of the published checkpoints (and of CLIP).
  *
  *   x ← x + attn(ln_1(x));   x ← x + c_proj(gelu(c_fc(ln_2(x))))
- *
- * x [batch, tokens, dim] → [batch, tokens, dim]
  */
 export class TransformerBlock {
   readonly ln_1: LayerNorm;
@@ -17,6 +15,7 @@ export class TransformerBlock {
   readonly ln_2: LayerNorm;
   readonly mlp: { readonly c_fc: Linear; readonly c_proj: Linear };
 
+  /** @param mlpRatio  width of the hidden layer, in multiples of `dim` */
   constructor(dim: number, heads: number, rng: Rng, mlpRatio = 4) {
     const hidden = Math.round(dim * mlpRatio);
     this.ln_1 = new LayerNorm(dim);
@@ -26,11 +25,13 @@ export class TransformerBlock {
   }
 
   /**
-   * @param rows  the tokens that the result is wanted for, when not all are: attention still reads every token, and
-   *   what only concerns the others is left out; returns [batch, count, dim]
+   * With `rows`, attention still reads every token, and the rest of the block runs for these tokens only.
+   *
+   * @param x  [batch, tokens, dim]
+   * @returns  [batch, tokens, dim], or [batch, rows.count, dim]
    */
-  forward(x: Tensor, rows?: TokenRange): Tensor {
-    const attended = this.attn.forward(this.ln_1.forward(x), rows);
+  forward(x: Tensor, { mask, rows }: Pick<MultiheadAttentionOptions, 'mask' | 'rows'> = {}): Tensor {
+    const attended = this.attn.forward(this.ln_1.forward(x), { mask, rows });
     x = tokens(x, rows).add(attended);
     const { c_fc, c_proj } = this.mlp;
     return x.add(c_proj.forward(gelu(c_fc.forward(this.ln_2.forward(x)))));

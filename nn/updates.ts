@@ -1,8 +1,8 @@
 /** In-place updates that several modules share. */
 import { defineUpdate } from '../core/index.ts';
 
-/** x ← x + rest · (seen − x): a running mean whose old value keeps the share 1 − rest. */
+/** Running mean whose old value keeps the share 1 − rest: x ← x + rest · (seen − x). */
 export const moveTowards = defineUpdate('moveTowards', ['x'], ['seen'], ['rest'], { x: 'x + rest * (seen - x)' });
 
-/** x ← y, without reading values back to the host as `assign` does. */
+/** Copies y into x on the device: x ← y. Its `all` copies many tensors in few launches. */
 export const overwrite = defineUpdate('overwrite', ['x'], ['y'], [], { x: 'y' });

@@ -145,7 +145,7 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   [
     'TypeError',
     () => new AdamW({ params: { weight: ones([2]) } }).step({ wieght: ones([2]) }),
-    "AdamW: expected a gradient for 'weight', got 1 others (did you mean 'wieght'?).",
+    "optimizer.step: expected a gradient for 'weight', got none (did you mean 'wieght'?).",
   ],
   // Settings.
   [

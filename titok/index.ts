@@ -1,8 +1,10 @@
 /** TiTok: images ⇄ a short row of tokens. Reading order: config, encoder, decoder, model, teacher, vqgan, loss. */
+export * from './adversarial.ts';
 export * from './config.ts';
 export * from './decoder.ts';
 export * from './discriminator.ts';
 export * from './encoder.ts';
+export * from './gradient-l1.ts';
 export * from './lean-teacher.ts';
 export * from './loss.ts';
 export * from './model.ts';

@@ -1,7 +1,9 @@
 /** What each stage minimizes. Every loss returns its terms by name, each a tensor with one element; `loss` is the sum. */
 import { crossEntropy, embedding, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
-import { gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam, l1, mse } from '../nn/index.ts';
+import { l1, mse } from '../nn/index.ts';
+import { hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam } from './adversarial.ts';
 import type { Discriminator } from './discriminator.ts';
+import { gradientL1 } from './gradient-l1.ts';
 import { klDivergence, type Posterior } from './posterior.ts';
 import { softLatents } from './teacher.ts';
 
@@ -157,10 +159,6 @@ export function discriminatorLoss(
   });
   return { ...terms, realLogits, fakeLogits };
 }
-
-/** For reports: the PSNR of a batch by its mean squared error; nothing where that was not computed. */
-export const decibels = (mse: number): Readonly<Record<string, number>> =>
-  mse > 0 ? { psnr: -10 * Math.log10(mse) } : {};
 
 /** The weighted sum of what is there; terms are returned unweighted, absent ones as 0. */
 function summed<Name extends string>(

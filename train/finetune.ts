@@ -1,13 +1,14 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
 import type { z } from 'zod';
 import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
-import { AdamW, finiteGradients, LeCam, pick, stateDict } from '../nn/index.ts';
+import { psnrOf } from '../eval/index.ts';
+import { AdamW, clipCoefficient, finiteGradients, pick, stateDict } from '../nn/index.ts';
 import {
   type Discriminator,
-  decibels,
   discriminatorLoss,
   discriminatorParameters,
   isTrainedInStage2,
+  LeCam,
   laptopFinetune,
   mobileNetLoss,
   type PerceptualLoss,
@@ -56,7 +57,7 @@ export function trainFinetune(
   perceptual: PerceptualLoss | null,
   discriminator: Discriminator | null,
 ): Training<TiTok> {
-  const { steps, batchSize, weights } = settings;
+  const { steps, batchSize, weights, maxNorm } = settings;
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
@@ -97,13 +98,18 @@ export function trainFinetune(
     );
     const judged = critic && (await criticPass(critic, images, decoder.value.reconstruction));
     const lr = learningRate(state.done);
-    optimizer.step(decoder.grads, { lr, norm: decoder.norm }); // after both passes turned out finite
+    optimizer.step(decoder.grads, { lr, scale: clipCoefficient(decoder.norm, maxNorm) }); // after both passes turned out finite
     if (judged) {
-      criticOptimizer.step(judged.grads, { norm: judged.norm });
+      criticOptimizer.step(judged.grads, { scale: clipCoefficient(judged.norm, maxNorm) });
       lecam.update(judged.value.realLogits, judged.value.fakeLogits);
     }
     state.done++;
-    return { ...decoder.report, ...discriminatorOf(judged), ...decibels(decoder.report.mse), learningRate: lr };
+    return {
+      ...decoder.report,
+      ...discriminatorOf(judged),
+      ...(decoder.report.mse > 0 && { psnr: psnrOf(decoder.report.mse) }),
+      learningRate: lr,
+    };
   }
 
   return { model, steps, batchSize, state, step };

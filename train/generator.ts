@@ -16,7 +16,7 @@ import {
   type SamplingOptions,
   schedules,
 } from '../maskgit/index.ts';
-import { AdamW, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
 import { betas, count, flag, fraction, group, internal, oneOf, positive, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
@@ -111,7 +111,7 @@ export function trainGenerator(
       rng,
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, norm });
+    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     ema.update();
     state.done++;
     const accuracy = await maskedAccuracy(value.logits, tokens, masked.masks);

@@ -1,9 +1,9 @@
 /** One stage instead of two: TiTok from pixels, without a teacher. For checking the paper's claim that two are better. */
 import type { z } from 'zod';
 import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.ts';
-import { AdamW, finiteGradients, stateDict } from '../nn/index.ts';
+import { psnrOf } from '../eval/index.ts';
+import { AdamW, clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
-  decibels,
   laptopSingleStage,
   mobileNetLoss,
   type PerceptualLoss,
@@ -84,10 +84,10 @@ export function trainSingle(
       (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, norm });
+    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
-    return { ...report, ...decibels(report.mse), learningRate: lr };
+    return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
   }
 
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };

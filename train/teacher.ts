@@ -1,11 +1,11 @@
 /** Stage 0: a 2-D tokenizer of images, whose codes stage 1 learns to predict. */
 import { z } from 'zod';
 import { concat, Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
-import { AdamW, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
+import { psnrOf } from '../eval/index.ts';
+import { AdamW, clipCoefficient, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
 import {
   type AnyTeacher,
   createTeacher,
-  decibels,
   LeanTeacher,
   leanTeacher,
   leanTeacherWeights,
@@ -125,10 +125,10 @@ export async function trainTeacher(
       (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, norm });
+    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     if ('latents' in value) codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0], 1, -1]));
     state.done++;
-    return { ...report, ...decibels(report.mse), learningRate: lr };
+    return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
   }
 
   return { model: teacher, steps: settings.steps, batchSize: settings.batchSize, state, step };

@@ -1,10 +1,10 @@
 /** A training: one `step()`, and the state that a checkpoint needs. Whoever holds it owns the loop. */
 import { CheckpointError, type Tensor } from '../core/index.ts';
 import {
-  type AdamW,
   cosineSchedule,
   type Ema,
   loadStateDict,
+  type Optimizer,
   type StateDict,
   type StateValue,
   stateDict,
@@ -42,7 +42,7 @@ export interface Training<Model = object> {
 /** The parts of a training that change, by name. */
 export interface Moving {
   readonly models: Readonly<Record<string, object>>;
-  readonly optimizers: Readonly<Record<string, AdamW>>;
+  readonly optimizers: Readonly<Record<string, Optimizer>>;
   readonly averages?: Readonly<Record<string, Ema>>;
   /** Random generators and data positions: anything with a `state` that JSON can hold. */
   readonly streams: Readonly<Record<string, { state: unknown }>>;
@@ -63,8 +63,8 @@ export class TrainingState {
     const { models, optimizers, averages = {} } = this.#moving;
     const groups: Record<string, StateDict> = {};
     for (const [name, m] of Object.entries(models)) groups[name] = stateDict(m);
-    for (const [name, o] of Object.entries(optimizers)) groups[`optimizer.${name}`] = { ...o.state().tensors };
-    for (const [name, a] of Object.entries(averages)) groups[`ema.${name}`] = { ...a.state().tensors };
+    for (const [name, o] of Object.entries(optimizers)) groups[`optimizer.${name}`] = { ...o.stateDict().tensors };
+    for (const [name, a] of Object.entries(averages)) groups[`ema.${name}`] = { ...a.stateDict().tensors };
     return groups;
   }
 
@@ -101,9 +101,9 @@ export class TrainingState {
     }
     for (const [name, m] of Object.entries(models)) loadStateDict(m, groups[name] ?? {}, { source });
     for (const [name, o] of Object.entries(optimizers))
-      o.loadState({ step: saved.optimizers[name], tensors: groups[`optimizer.${name}`] ?? {} }, source);
+      o.loadStateDict({ step: saved.optimizers[name], tensors: groups[`optimizer.${name}`] ?? {} }, source);
     for (const [name, a] of Object.entries(averages))
-      a.loadState({ step: saved.averages[name], tensors: groups[`ema.${name}`] ?? {} }, source);
+      a.loadStateDict({ step: saved.averages[name], tensors: groups[`ema.${name}`] ?? {} }, source);
     for (const [name, s] of Object.entries(streams)) s.state = saved.streams[name];
     this.done = saved.done;
   }

@@ -1,7 +1,7 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
 import type { z } from 'zod';
 import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { AdamW, finiteGradients, stateDict } from '../nn/index.ts';
+import { AdamW, clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
   decodeArgmax,
   decodeSoft,
@@ -96,7 +96,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
       }),
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, norm });
+    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
     return { ...report, learningRate: lr };

@@ -1,6 +1,6 @@
 /** Training steps of TiTok: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up with its frozen teacher. */
 import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
-import { AdamW, mse, stateDict } from '../../nn/index.ts';
+import { AdamW, clipCoefficient, globalNorm, mse, stateDict } from '../../nn/index.ts';
 import { LeanTeacher, leanTeacher, presets, TiTok, type TiTokConfig } from '../../titok/index.ts';
 import { parseSettings, trainWarmup, warmup } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
@@ -22,7 +22,7 @@ const s1Config: TiTokConfig = {
 async function s1(): Promise<Workload> {
   const model = filled(new TiTok(s1Config, new Rng(0)));
   const params = stateDict(model);
-  const optimizer = new AdamW({ params, lr: 1e-3, weightDecay: 1e-4, decays: () => true, maxNorm: 1 });
+  const optimizer = new AdamW({ params, lr: 1e-3, weightDecay: 1e-4, decays: () => true });
   const pictures = images(32, 32);
   const run = () => {
     using _ = tensorScope();
@@ -30,7 +30,7 @@ async function s1(): Promise<Workload> {
       const { output, quantizerLoss } = model.forward(pictures);
       return mse(output, pictures).add(quantizerLoss);
     });
-    optimizer.step(grads);
+    optimizer.step(grads, { scale: clipCoefficient(globalNorm(Object.values(grads)), 1) });
     return value.item();
   };
   return { run, check: await firstLosses(run), parameters: countParameters(model) };

@@ -4,18 +4,21 @@ import { test } from 'node:test';
 import {
   attention,
   gelu,
-  grad,
   linear,
+  memory,
+  noGrad,
   Rng,
   randn,
+  relu,
   split,
   type Tensor,
   tensor,
   tensorScope,
   zeros,
 } from '../../core/index.ts';
-import { Conv2d, discriminatorFactor, dropout, Embedding, GroupNorm, gradientL1, hingeDiscriminatorLoss, hingeGeneratorLoss, initializeWeights, LayerNorm, LeCam, Linear, l1, MultiheadAttention, mse, stateDict, TransformerBlock, truncatedNormal, xavierUniform } from '../../nn/index.ts'; // biome-ignore format: a list
+import { Conv2d, ConvTranspose2d, dropout, Embedding, GroupNorm, LayerNorm, Linear, l1, loadStateDict, MultiheadAttention, mse, Sequential, stateDict, TransformerBlock, truncatedNormal, xavierUniform } from '../../nn/index.ts'; // biome-ignore format: a list
 import { close } from './golden.ts';
+import { pytorch, tensorOf } from './pytorch.ts';
 
 const moments = async (t: Tensor) => {
   const values = Array.from(await t.data());
@@ -30,6 +33,7 @@ test('layers start as PyTorch starts them', async () => {
     [new Linear(64, 100, rng).weight, 1 / 8],
     [new Linear(64, 3000, rng).bias, 1 / 8],
     [new Conv2d(8, 200, 3, rng, { groups: 2 }).weight, 1 / 6],
+    [new ConvTranspose2d(200, 8, 3, rng, { groups: 2 }).weight, 1 / 6],
     [new MultiheadAttention(32, 4, rng).in_proj_weight, Math.sqrt(6 / 128)],
     [xavierUniform([50, 100], rng), Math.sqrt(6 / 150)],
   ];
@@ -44,21 +48,6 @@ test('layers start as PyTorch starts them', async () => {
   assert.equal(new Linear(2, 2, rng, { bias: false }).bias, null);
   const { in_proj_bias, out_proj } = new MultiheadAttention(4, 2, rng);
   for (const bias of [in_proj_bias, out_proj.bias!]) close(await bias.data(), new Float32Array(bias.size), 0, 'bias');
-});
-
-test('initializeWeights touches layers, and neither in_proj_weight nor embeddings', async () => {
-  const model = { block: new TransformerBlock(8, 2, new Rng(1)), mask_token: randn([1, 1, 8], new Rng(2)) };
-  const before = Object.fromEntries(
-    await Promise.all(Object.entries(stateDict(model)).map(async ([k, t]) => [k, await t.data()] as const)),
-  );
-  model.block.attn.in_proj_bias.assign(new Float32Array(24).fill(1));
-  initializeWeights(stateDict(model), new Rng(3), 0.5);
-  assert.deepEqual(await model.mask_token.data(), before['mask_token']);
-  assert.deepEqual(await model.block.attn.in_proj_weight.data(), before['block.attn.in_proj_weight']);
-  for (const bias of [model.block.mlp.c_fc.bias!, model.block.attn.in_proj_bias]) {
-    close(await bias.data(), new Float32Array(bias.size), 0, 'bias');
-  }
-  close([(await moments(model.block.mlp.c_fc.weight)).std], [0.5], 0.2, 'std');
 });
 
 test('the transformer block is its two equations', async () => {
@@ -110,42 +99,53 @@ test('dropout keeps the mean, drops the share p, and is off without a generator'
 
 test('losses by hand', async () => {
   using _ = tensorScope();
-  const a = tensor([
-    [
-      [
-        [0, 1],
-        [2, 4],
-      ],
-    ],
-  ]);
-  const b = zeros([1, 1, 2, 2]);
+  const [a, b] = [tensor([0, 1, 2, 4]), zeros([4])];
   assert.equal(await mse(a, b).item(), 21 / 4);
   assert.equal(await l1(a, b).item(), 7 / 4);
-  assert.equal(await gradientL1(a, b).item(), (1 + 2) / 2 + (2 + 3) / 2);
-  const [real, fake] = [tensor([2, 0.5]), tensor([-2, 0])];
-  assert.equal(await hingeDiscriminatorLoss(real, fake).item(), 0.5 * (0.25 + 0.5));
-  assert.equal(await hingeGeneratorLoss(fake).item(), 1);
-  assert.deepEqual(
-    [19, 20, 21].map((step) => discriminatorFactor(step, 20)),
-    [0, 1, 1],
-  );
 });
 
-test('LeCam: penalty against the running means, which move afterwards', async () => {
+test('PyTorch: ConvTranspose2d', async () => {
   using _ = tensorScope();
-  const term = new LeCam(0.9);
-  loadMeans(term, 0.5, -0.25);
-  const [real, fake] = [tensor([1, 2]), tensor([-1, 0])]; // means 1.5 and −0.5
-  const loss = term.loss(real, fake);
-  close(await loss.data(), [1.75 ** 2 + 1 ** 2]);
-  close(await grad(loss, [real])[0].data(), [1.75, 1.75]);
-  term.update(real, fake);
-  close(await term.ema_real_logits_mean.data(), [0.6]);
-  close(await term.ema_fake_logits_mean.data(), [-0.275]);
-  assert.deepEqual(Object.keys(stateDict(term)), ['ema_real_logits_mean', 'ema_fake_logits_mean']);
+  const { state, x, y } = pytorch.convTranspose2d;
+  const layer = new ConvTranspose2d(4, 6, 3, new Rng(0), { stride: 2, padding: 1, groups: 2 });
+  loadStateDict(layer, state);
+  const got = layer.forward(tensorOf(x));
+  assert.deepEqual(got.shape, y.shape);
+  close(await got.data(), y.data, 1e-6);
 });
 
-function loadMeans(term: LeCam, real: number, fake: number): void {
-  term.ema_real_logits_mean.assign([real]);
-  term.ema_fake_logits_mean.assign([fake]);
-}
+test('Sequential: keys of PyTorch, functions between layers, a tap by position', async () => {
+  const rng = new Rng(1);
+  const net = new Sequential(new Linear(2, 3, rng), relu, new Linear(3, 1, rng));
+  assert.deepEqual(Object.keys(stateDict(net)), pytorch.sequential);
+  using _ = tensorScope();
+  const x = randn([5, 2], rng);
+  const [first, , last] = [net[0], net[1], net[2]] as [Linear, unknown, Linear];
+  const want = await last.forward(first.forward(x).relu()).data();
+  assert.deepEqual(await net.forward(x).data(), want);
+  const seen: string[] = [];
+  net.forward(x, (name, y) => seen.push(`${name} ${y.shape}`));
+  assert.deepEqual(seen, ['0 5,3', '1 5,3', '2 5,1']);
+});
+
+test('Sequential frees activations in evaluation, and layers that return their input are safe', async () => {
+  using _ = tensorScope();
+  const rng = new Rng(1);
+  const same = (x: Tensor) => x;
+  const net = new Sequential(
+    same,
+    new Linear(2, 3, rng),
+    same,
+    relu,
+    same,
+    new Sequential(new Linear(3, 1, rng)),
+    same,
+  );
+  const x = randn([5, 2], rng);
+  const want = await net.forward(x).data();
+  const before = memory().tensors;
+  const y = noGrad(() => net.forward(x));
+  assert.equal(memory().tensors, before + 1);
+  assert.deepEqual(await y.data(), want);
+  assert.equal(x.disposed, false);
+});

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { grad, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
-import { LeCam, stateDict } from '../../nn/index.ts';
+import { stateDict } from '../../nn/index.ts';
 import {
   discriminatorLoss,
   discriminatorParameters,
+  LeCam,
   Lpips,
   laptopWarmup,
   MobileNetTrunk,

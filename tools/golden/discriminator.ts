@@ -1,7 +1,7 @@
 /** discriminator: its logits at several sizes, and the hinge and LeCam losses. */
 import { grad, Rng, tensorScope } from '../../core/index.ts';
-import { hingeDiscriminatorLoss, hingeGeneratorLoss, lecam, loadStateDict } from '../../nn/index.ts';
-import { discriminatorParameters, PatchDiscriminator } from '../../titok/index.ts';
+import { loadStateDict } from '../../nn/index.ts';
+import { discriminatorParameters, hingeDiscriminatorLoss, hingeGeneratorLoss, lecam, PatchDiscriminator } from '../../titok/index.ts'; // biome-ignore format: a list
 import type { Comparison } from './comparison.ts';
 import type { GoldenFile } from './file.ts';
 import { owned } from './owned.ts';

@@ -1,10 +1,12 @@
 /** titok_stage2: the frozen encoder, the pixel decoder, and both sides of the adversarial training. */
 import { grad, mean, mul, Rng, type Tensor, tensorScope } from '../../core/index.ts';
-import { discriminatorFactor, LeCam, loadStateDict, pick, stateDict } from '../../nn/index.ts';
+import { loadStateDict, pick, stateDict } from '../../nn/index.ts';
 import {
+  discriminatorFactor,
   discriminatorLoss,
   discriminatorParameters,
   isTrainedInStage2,
+  LeCam,
   type PatchDiscriminator,
   PublishedPerceptualLoss,
   publishedFinetune,

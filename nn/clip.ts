@@ -1,0 +1,47 @@
+/** Clipping gradients by their global norm. */
+import { div, full, joined, minimum, mul, noGrad, sumOfSquares, type Tensor, tidy } from '../core/index.ts';
+
+/** √(Σ g²) over all values of all gradients, as one element on their device. */
+export const globalNorm = (grads: readonly Tensor[]): Tensor =>
+  noGrad(() => tidy(() => sumOfSquares(joined(grads)).sqrt()));
+
+/**
+ * The factor that brings gradients of this norm down to `maxNorm`; 1 for smaller norms and for maxNorm = Infinity.
+ *
+ *   min(1, maxNorm / (norm + 1e-6))
+ *
+ * Pass it to a step as `scale`, which costs no pass over the gradients:
+ *
+ *   const norm = globalNorm(Object.values(grads));
+ *   optimizer.step(grads, { scale: clipCoefficient(norm, 1) });
+ *
+ * @returns one element on the norm's device; nothing waits for it
+ * @see PyTorch's `clip_grad_norm_`
+ */
+export const clipCoefficient = (norm: Tensor, maxNorm: number): Tensor =>
+  maxNorm === Infinity
+    ? full(norm.shape, 1, { device: norm.device })
+    : noGrad(() => tidy(() => minimum(div(maxNorm, norm.add(1e-6)), 1)));
+
+/**
+ * Gradients scaled down together when their global norm is above `maxNorm`.
+ *
+ *   const { grads, norm } = clipGradNorm(valueAndGrad(params, forward).grads, 1);
+ *   optimizer.step(grads);
+ *
+ * @returns grads, scaled copies under the same names; norm, one element, before clipping
+ */
+export function clipGradNorm<K extends string>(
+  grads: Readonly<Record<K, Tensor>>,
+  maxNorm: number,
+): { grads: Record<K, Tensor>; norm: Tensor } {
+  return noGrad(() =>
+    tidy(() => {
+      const entries = Object.entries<Tensor>(grads);
+      const norm = globalNorm(entries.map(([, g]) => g));
+      const scale = clipCoefficient(norm, maxNorm);
+      const clipped = entries.map(([name, g]) => [name, mul(g, scale)]);
+      return { grads: Object.fromEntries(clipped) as Record<K, Tensor>, norm };
+    }),
+  );
+}

@@ -1,0 +1,159 @@
+/** What all optimizers share: parameters by name, groups of weight decay, a count of updates, and a state to save. */
+import {
+  CheckpointError,
+  full,
+  noGrad,
+  type Shape,
+  ShapeError,
+  show,
+  suggestion,
+  type Tensor,
+  tidy,
+  zeros,
+} from '../core/index.ts';
+import { parameter } from './init.ts';
+import { loadStateDict, type StateDict, type StateValue, stateDict } from './module.ts';
+
+export interface OptimizerOptions {
+  /** Parameters to train, usually part of `stateDict(model)`. */
+  readonly params: StateDict;
+  /** Learning rate of steps that pass none. Default 1e-3. */
+  readonly lr?: number;
+  /** Default 0. */
+  readonly weightDecay?: number;
+  /** Parameters that decay. Default `decaysWeight`; `() => true` is what PyTorch does. */
+  readonly decays?: (name: string, shape: Shape) => boolean;
+}
+
+export interface StepOptions {
+  /** Learning rate of this step. Default: the optimizer's `lr`. */
+  readonly lr?: number;
+  /** One element by which every gradient is multiplied. Default 1. Clipping passes `clipCoefficient(norm, maxNorm)`. */
+  readonly scale?: Tensor;
+}
+
+/** What a checkpoint stores of an optimizer or a weight average: the number of updates, and tensors by key. */
+export interface UpdateState<T = Tensor> {
+  readonly step: number;
+  readonly tensors: Readonly<Record<string, T>>;
+}
+
+/** Parameters that share their weight decay, as `Optimizer.update` gets them. */
+export interface ParameterGroup {
+  readonly params: readonly Tensor[];
+  readonly grads: readonly Tensor[];
+  /** One element; multiply the gradients by it. */
+  readonly scale: Tensor;
+  readonly lr: number;
+  readonly weightDecay: number;
+  /** 1 for the first update. */
+  readonly step: number;
+  /** The group's entries of a state dict that has one tensor for each parameter. */
+  of(state: StateDict): Tensor[];
+}
+
+/**
+ * Base of all optimizers. A subclass declares its update with `defineUpdate`, holds its state in public fields (their
+ * names become checkpoint keys, as in models), and implements `update`:
+ *
+ *   const signUpdate = defineUpdate('sign', ['p'], ['g'], ['lr'], { p: 'p - lr * where(0 < g, 1, where(g < 0, -1, 0))' });
+ *   class SignDescent extends Optimizer {
+ *     protected update({ params, grads, lr }: ParameterGroup) {
+ *       signUpdate.all({ p: params, g: grads }, { lr });
+ *     }
+ *   }
+ */
+export abstract class Optimizer {
+  readonly #params: StateDict;
+  readonly #groups: readonly { readonly weightDecay: number; readonly names: readonly string[] }[];
+  readonly #lr: number;
+  #step = 0;
+
+  constructor({ params, lr = 1e-3, weightDecay = 0, decays = decaysWeight }: OptimizerOptions) {
+    this.#params = { ...params };
+    this.#lr = lr;
+    const names = Object.keys(params);
+    const decay = new Map(names.map((name) => [name, decays(name, params[name].shape) ? weightDecay : 0]));
+    this.#groups = [...new Set(decay.values())].map((weightDecay) => ({
+      weightDecay,
+      names: names.filter((name) => decay.get(name) === weightDecay),
+    }));
+  }
+
+  /** Changes the parameters of one group, in place. Runs without recording gradients, in a scope of its own. */
+  protected abstract update(group: ParameterGroup): void;
+
+  /** Updates done so far. */
+  get updates(): number {
+    return this.#step;
+  }
+
+  /**
+   * Updates every parameter in place; nothing is read back from the device.
+   *
+   *   optimizer.step(grads, { lr: learningRate(step), scale: clipCoefficient(norm, 1) });
+   *
+   * @param grads  a gradient for each parameter, under the same names; other names are ignored
+   * @throws TypeError when a gradient is missing; ShapeError when one has another shape than its parameter
+   */
+  step(grads: Readonly<Record<string, Tensor>>, { lr = this.#lr, scale }: StepOptions = {}): void {
+    const missing = Object.keys(this.#params).find((name) => !grads[name]);
+    if (missing !== undefined) {
+      const near = suggestion(missing, Object.keys(grads));
+      throw new TypeError(`optimizer.step: expected a gradient for '${missing}', got none${near}.`);
+    }
+    if (scale && scale.size !== 1) {
+      throw new ShapeError(`optimizer.step: expected a scale with one element, got ${show(scale.shape)}.`);
+    }
+    const step = ++this.#step;
+    noGrad(() =>
+      tidy(() => {
+        for (const { names, weightDecay } of this.#groups) {
+          const of = (state: StateDict) => names.map((name) => state[name]);
+          const params = of(this.#params);
+          const factor = scale ?? full([], 1, { device: params[0].device });
+          this.update({ params, grads: of(grads), scale: factor, lr, weightDecay, step, of });
+        }
+      }),
+    );
+  }
+
+  /** The number of updates, and the optimizer's tensors as `FIELD.PARAMETER`: 'exp_avg.encoder.ln_pre.weight'. */
+  stateDict(): UpdateState {
+    return { step: this.#step, tensors: stateDict(this) };
+  }
+
+  /**
+   * Overwrites the state; the parameters themselves are the model's.
+   *
+   * @param source  where the state came from, for error messages
+   * @throws CheckpointError when the state belongs to other parameters or another optimizer; nothing is changed then
+   */
+  loadStateDict({ step, tensors }: UpdateState<StateValue>, source = 'optimizer'): void {
+    expectUpdates(step, source);
+    loadStateDict(this, tensors, { source });
+    this.#step = step;
+  }
+}
+
+/** @throws CheckpointError unless `step` counts updates */
+export function expectUpdates(step: number, source: string): void {
+  if (Number.isInteger(step) && step >= 0) return;
+  throw new CheckpointError(`${source}: expected a whole number of updates done, got ${step}.`);
+}
+
+/** Zeros for each parameter, for the state of an optimizer. */
+export const zerosFor = (params: StateDict): StateDict =>
+  Object.fromEntries(
+    Object.entries(params).map(([name, p]) => [name, parameter(() => zeros(p.shape, { device: p.device }))]),
+  );
+
+/**
+ * The grouping of TiTok's and MaskGIT's published code: matrices decay; vectors, and anything whose name says norm, bias,
+ * embedding or token, do not. So `patch_embed.weight` and `decoder_embed.weight` do not decay either.
+ */
+export const decaysWeight = (name: string, shape: Shape): boolean =>
+  shape.length >= 2 &&
+  !['ln', 'bias', 'latent_tokens', 'mask_token', 'embedding', 'norm', 'gamma', 'embed'].some((part) =>
+    name.includes(part),
+  );

@@ -1,0 +1,28 @@
+/** Layers in a row. */
+import type { Tensor } from '../core/index.ts';
+import { runInTurn, type Tap } from './tap.ts';
+
+/** A layer with parameters, or a function such as `relu`. */
+export type Layer = { forward(x: Tensor): Tensor } | ((x: Tensor) => Tensor);
+
+/**
+ * Runs layers one after another. Checkpoint keys start with the layer's position, as in PyTorch: '0.weight'.
+ *
+ *   const net = new Sequential(new Linear(2, 8, rng), relu, new Linear(8, 1, rng));
+ *   stateDict(net); // '0.weight', '0.bias', '2.weight', '2.bias'
+ */
+export class Sequential {
+  readonly [position: number]: Layer;
+  readonly #layers: readonly Layer[];
+
+  constructor(...layers: Layer[]) {
+    this.#layers = layers;
+    Object.assign(this, layers);
+  }
+
+  /** @param tap  sees the output of each layer under its position */
+  forward(x: Tensor, tap?: Tap): Tensor {
+    const modules = this.#layers.map((layer) => (typeof layer === 'function' ? { forward: layer } : layer));
+    return runInTurn(modules, x, tap);
+  }
+}

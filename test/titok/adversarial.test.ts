@@ -1,0 +1,43 @@
+/** Losses between images and on a discriminator's logits, by hand. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { grad, tensor, tensorScope, zeros } from '../../core/index.ts';
+import { stateDict } from '../../nn/index.ts';
+import {
+  discriminatorFactor,
+  gradientL1,
+  hingeDiscriminatorLoss,
+  hingeGeneratorLoss,
+  LeCam,
+} from '../../titok/index.ts';
+import { close } from '../nn/golden.ts';
+
+test('image gradients and hinge losses', async () => {
+  using _ = tensorScope();
+  assert.equal(
+    await gradientL1(tensor([0, 1, 2, 4], [1, 1, 2, 2]), zeros([1, 1, 2, 2])).item(),
+    (1 + 2) / 2 + (2 + 3) / 2,
+  );
+  const [real, fake] = [tensor([2, 0.5]), tensor([-2, 0])];
+  assert.equal(await hingeDiscriminatorLoss(real, fake).item(), 0.5 * (0.25 + 0.5));
+  assert.equal(await hingeGeneratorLoss(fake).item(), 1);
+  assert.deepEqual(
+    [19, 20, 21].map((step) => discriminatorFactor(step, 20)),
+    [0, 1, 1],
+  );
+});
+
+test('LeCam: penalty against the running means, which move afterwards', async () => {
+  using _ = tensorScope();
+  const term = new LeCam(0.9);
+  term.ema_real_logits_mean.assign([0.5]);
+  term.ema_fake_logits_mean.assign([-0.25]);
+  const [real, fake] = [tensor([1, 2]), tensor([-1, 0])]; // means 1.5 and −0.5
+  const loss = term.loss(real, fake);
+  close(await loss.data(), [1.75 ** 2 + 1 ** 2]);
+  close(await grad(loss, [real])[0].data(), [1.75, 1.75]);
+  term.update(real, fake);
+  close(await term.ema_real_logits_mean.data(), [0.6]);
+  close(await term.ema_fake_logits_mean.data(), [-0.275]);
+  assert.deepEqual(Object.keys(stateDict(term)), ['ema_real_logits_mean', 'ema_fake_logits_mean']);
+});
