@@ -2,11 +2,11 @@
 
 import { full } from './create.ts';
 import { ShapeError } from './errors.ts';
-import { type Arg, type Gradient, isRecording, noGrad, withRecording } from './op.ts';
+import { isRecording, noGrad, withRecording } from './op.ts';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/movement.ts';
-import { numel, sameShape, show } from './shape.ts';
-import { type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
+import { sameShape, show } from './shape.ts';
+import { type Gradient, type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
 
 export interface GradOptions {
   /** Records the gradient's own ops, so that it can be differentiated again; nothing is freed early then. */
@@ -130,7 +130,7 @@ function propagate(
   scope: Scope | undefined,
 ): void {
   const { op, args } = y.node!;
-  const gradients = op.vjp({ g, y, through: (f, ...xs) => through(g, f, xs) }, ...(args as Arg[]));
+  const gradients = op.vjp({ g, y, through: (f, ...xs) => through(g, f, xs) }, ...args);
   if (!gradients) return;
   args.forEach((x, i) => {
     if (!(x instanceof Tensor) || !order.has(x)) return;
@@ -158,7 +158,3 @@ function through(g: Tensor, f: (...xs: Tensor[]) => Tensor, xs: Tensor[]): Gradi
     return backward(f(...leaves), leaves, { createGraph: higher, seed: g });
   });
 }
-
-/** Number of values in a record of tensors, for reports. */
-export const countParameters = (params: Readonly<Record<string, Tensor>>): number =>
-  Object.values(params).reduce((n, t) => n + numel(t.shape), 0);

@@ -1,14 +1,26 @@
 /** Tensors, gradients and devices. Reading order: shape, tensor, op, ops/, grad, device, reference, cpu/. */
+import './cpu/index.ts';
+import './gpu/index.ts';
 import './methods.ts';
+import './reference.ts';
 
 export * from './create.ts';
-export { type Device, type MatmulPrecision, matmulPrecisions } from './device.ts';
+export {
+  type Device,
+  type Handle,
+  type KernelCall,
+  type MatmulPrecision,
+  matmulPrecisions,
+  type Pass,
+} from './device.ts';
 export * from './devices.ts';
 export * from './errors.ts';
 export * from './grad.ts';
-export { isRecording, noGrad, type Observation, observeOps, registry } from './op.ts';
+export { metaDevice } from './meta.ts';
+export { defineOp, isRecording, noGrad, type Observation, observeOps, opTable } from './op.ts';
 export * from './ops/index.ts';
-export { joined } from './packing.ts';
+export { pack } from './packing.ts';
+export { runPasses } from './passes.ts';
 export * from './random.ts';
 export * from './shape.ts';
 export {

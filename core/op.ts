@@ -1,12 +1,10 @@
 /** `defineOp`: an op is declared once, as a name, a shape rule, a vector-Jacobian product and a kernel. */
-import type { Attributes, Device, KernelArg, Pass } from './device.ts';
+import type { Device, KernelArg, Pass } from './device.ts';
 import { DeviceError } from './errors.ts';
 import type { Formula } from './formula.ts';
 import { numel, type Shape, show } from './shape.ts';
-import { type DType, disposedError, Tensor } from './tensor.ts';
+import { type Arg, type DType, disposedError, type Gradient, Tensor, type VjpContext } from './tensor.ts';
 
-/** An op takes tensors, run-time scalars, options, and null for an optional tensor that is left out. */
-export type Arg = Tensor | number | Attributes | null;
 /** The argument list of an op with every tensor replaced by its shape. */
 export type ShapesOf<Args extends readonly unknown[]> = {
   [K in keyof Args]: Args[K] extends Tensor
@@ -17,18 +15,6 @@ export type ShapesOf<Args extends readonly unknown[]> = {
         ? Shape | number
         : Args[K];
 };
-
-/** A gradient, none, or work that is done only if that argument's gradient is asked for. */
-export type Gradient = Tensor | null | (() => Tensor | null);
-
-export interface VjpContext {
-  /** Gradient of the loss with respect to y. */
-  g: Tensor;
-  /** The op's result. */
-  y: Tensor;
-  /** Gradients of ⟨g, f(…xs)⟩: for ops whose derivative is easiest said as that of a composite. */
-  through(f: (...xs: Tensor[]) => Tensor, ...xs: Tensor[]): Gradient[];
-}
 
 export interface OpSpec<Args extends readonly unknown[]> {
   readonly name: string;
@@ -46,22 +32,17 @@ export interface OpSpec<Args extends readonly unknown[]> {
 /** A primitive: call it to run and record it. */
 export type Op<Args extends readonly unknown[]> = (...args: Args) => Tensor;
 
-export interface Node {
-  readonly op: OpSpec<Arg[]>;
-  readonly args: readonly Arg[];
-}
-
 /** Every declared op by name; tests and docs/operations.md walk it. */
-export const registry = new Map<string, OpSpec<Arg[]>>();
+export const opTable = new Map<string, OpSpec<Arg[]>>();
 
 /** Declares a primitive and returns the function that runs it. */
 export function defineOp<Args extends readonly unknown[]>(spec: OpSpec<Args>): Op<Args> {
-  if (registry.has(spec.name)) throw new Error(`defineOp: expected a new name, got '${spec.name}', which is taken.`);
-  registry.set(spec.name, spec as unknown as OpSpec<Arg[]>);
+  if (opTable.has(spec.name)) throw new Error(`defineOp: expected a new name, got '${spec.name}', which is taken.`);
+  opTable.set(spec.name, spec as unknown as OpSpec<Arg[]>);
   return makeOp(spec);
 }
 
-/** An op outside the registry: gradients of elementwise formulas, which are derived and not declared. */
+/** An op outside the opTable: gradients of elementwise formulas, which are derived and not declared. */
 export function makeOp<Args extends readonly unknown[]>(declared: OpSpec<Args>): Op<Args> {
   const spec = declared as unknown as OpSpec<Arg[]>;
   return (...args) => run(spec, args as unknown as Arg[]);

@@ -3,6 +3,7 @@
  * device is measured against it.
  */
 import type { Device, KernelCall } from './device.ts';
+import { registerDevice } from './devices.ts';
 import { DeviceError } from './errors.ts';
 import { runPasses } from './passes.ts';
 import { numel } from './shape.ts';
@@ -29,3 +30,5 @@ export class ReferenceDevice implements Device {
   async sync(): Promise<void> {}
   async close(): Promise<void> {}
 }
+
+registerDevice('reference', () => new ReferenceDevice());

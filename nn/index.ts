@@ -13,6 +13,7 @@ export * from './losses.ts';
 export * from './module.ts';
 export * from './norm.ts';
 export * from './optim.ts';
+export { countParameters, parameterShapes } from './parameter-shapes.ts';
 export * from './quantizer.ts';
 export * from './schedule.ts';
 export * from './tap.ts';

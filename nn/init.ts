@@ -41,7 +41,7 @@ export function initializeWeights(params: StateDict, rng: Rng, std = 0.02): void
   for (const [key, p] of Object.entries(params)) {
     const field = key.slice(key.lastIndexOf('.') + 1);
     if (field === 'weight')
-      p.assign(p.rank > 1 ? truncatedNormals(p.size, std, rng) : new Float32Array(p.size).fill(1));
+      p.assign(() => (p.rank > 1 ? truncatedNormals(p.size, std, rng) : new Float32Array(p.size).fill(1)));
     else if (field === 'bias' || field === 'in_proj_bias') p.assign(new Float32Array(p.size));
   }
 }

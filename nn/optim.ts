@@ -4,9 +4,9 @@ import {
   defineUpdate,
   div,
   full,
-  joined,
   minimum,
   noGrad,
+  pack,
   type Shape,
   suggestion,
   sumOfSquares,
@@ -143,7 +143,7 @@ export class AdamW {
 }
 
 /** √(Σ g²) over all values of all gradients. One element. */
-export const globalNorm = (grads: readonly Tensor[]): Tensor => sumOfSquares(joined(grads)).sqrt();
+export const globalNorm = (grads: readonly Tensor[]): Tensor => sumOfSquares(pack(grads)).sqrt();
 
 /** min(1, maxNorm / (norm + 1e-6)), as in PyTorch's `clip_grad_norm_`. One element, computed on the device. */
 export const clipCoefficient = (norm: Tensor, maxNorm: number): Tensor =>

@@ -1,6 +1,6 @@
 /** `npm run docs:operations`: writes docs/operations.md, a table of every op and its gradient on every device of this machine. */
 import { writeFileSync } from 'node:fs';
-import { DeviceError, openDevice, registry } from '../core/index.ts';
+import { DeviceError, openDevice, opTable } from '../core/index.ts';
 import * as everyOp from '../core/ops/index.ts';
 import { bundle } from '../tools/browser/bundle.ts';
 import { callPage, missingChromium, scriptPage, withPage } from '../tools/browser/chromium.ts';
@@ -10,7 +10,7 @@ import { checkOp, type OpReport } from './parity.ts';
 const NODE = ['cpu', 'gpujs-cpu', 'webasm', 'webgpu', 'headlessgl'];
 const BROWSER = ['cpu', 'webgpu', 'webgl2', 'webgl', 'webasm'];
 
-const ops = [...registry.keys()].sort();
+const ops = [...opTable.keys()].sort();
 const columns: { title: string; ops: Record<string, OpReport> }[] = [];
 const unavailable: string[] = [];
 
@@ -53,7 +53,7 @@ const failures = columns.flatMap((c) =>
 );
 const HELPERS = new Set(['attentionComposite', 'axesOf', 'elementwise', 'rowPasses', 'standardize', 'sumTo']);
 const composites = Object.entries(everyOp)
-  .filter(([name, f]) => typeof f === 'function' && !registry.has(name) && !HELPERS.has(name))
+  .filter(([name, f]) => typeof f === 'function' && !opTable.has(name) && !HELPERS.has(name))
   .map(([name]) => `\`${name}\``)
   .sort();
 

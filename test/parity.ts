@@ -1,5 +1,5 @@
 /** Compares an op on a device with `reference`, which computes in float64. Runs in Node and in browsers. */
-import { type Device, grad, openDevice, Rng, registry, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
+import { type Device, grad, openDevice, opTable, Rng, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
 import { draw, rows } from './op-rows.ts';
 
 /** Axis lengths m, k, n of the table's rows: smallest, odd, and more than one work group. */
@@ -16,7 +16,7 @@ const GPU_MODES = new Set(['webgpu', 'webgl2', 'webgl', 'headlessgl']);
 /** Relative to the larger of the value and the root mean square of all values; sums of products lose more than formulas. */
 function tolerance(op: string, device: string): number {
   if (DRIVERS_OWN.has(op) && GPU_MODES.has(device)) return 1e-3;
-  return registry.get(op)!.formula ? 1e-5 : 1e-4;
+  return opTable.get(op)!.formula ? 1e-5 : 1e-4;
 }
 /** What float32 leaves of values near 1 that cancel. */
 const ROUNDING = 1e-6;

@@ -1,8 +1,8 @@
 /** A tokenizer from a checkpoint file: one of ours, or published weights. */
 import { CheckpointError, OptionError, Rng } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
-import { loadStateDict } from '../nn/index.ts';
-import { presets as models, parameterShapes, TiTok, type TiTokConfig } from '../titok/index.ts';
+import { loadStateDict, parameterShapes } from '../nn/index.ts';
+import { presets as models, TiTok, type TiTokConfig } from '../titok/index.ts';
 import { savedModel } from './run-folder.ts';
 import { loadTiTok } from './titok-stage.ts';
 

@@ -4,9 +4,9 @@ import { DeviceError } from '../errors.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, OutOfMemory, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
-import { follows, joinPasses } from './join.ts';
 import { type Earlier, origin } from './kept.ts';
 import { KernelCache } from './kernel-cache.ts';
+import { areContiguous, packPasses } from './pack.ts';
 import { debugsKernels, type KernelProfile, Profile } from './profile.ts';
 import { isSlot, type Slot, slotOn, type Values, type Window, windowOf } from './slot.ts';
 import { kernelSource, linearThreads, withOffsets } from './source.ts';
@@ -123,24 +123,25 @@ export class GpuJsDevice implements Device {
     }
   }
 
-  join(parts: readonly Ref[]): Slot {
+  pack(parts: readonly Ref[]): Slot {
     const slots = parts.map((p) => p.handle as Slot);
-    for (const slot of slots) this.#alive(slot, 'join');
+    for (const slot of slots) this.#alive(slot, 'pack');
     const arrays = [...new Set(slots.map((s) => s.values))];
     const [whole] = arrays as [Values];
     const pieces = slots.map((s) => ({ of: arrays.indexOf(s.values), from: s.from, length: s.length }));
     const shape = [pieces.reduce((n, p) => n + p.length, 0)];
-    if (arrays.length === 1 && shape[0] === whole.length && follows(pieces)) return this.#share(whole, 'join', shape);
+    if (arrays.length === 1 && shape[0] === whole.length && areContiguous(pieces))
+      return this.#share(whole, 'pack', shape);
     const args = arrays.map((values) => ({
-      handle: { op: 'join', shape: [], length: values.length, values, from: 0, freed: false } satisfies Slot,
+      handle: { op: 'pack', shape: [], length: values.length, values, from: 0, freed: false } satisfies Slot,
       shape: [values.length],
     }));
-    return this.run({ op: 'join', shape, args, passes: () => joinPasses(pieces, MAX_ARRAYS) });
+    return this.run({ op: 'pack', shape, args, passes: () => packPasses(pieces, MAX_ARRAYS) });
   }
 
-  cut(whole: unknown, shapes: readonly Shape[]): Slot[] {
+  unpack(whole: unknown, shapes: readonly Shape[]): Slot[] {
     const { op, values, from } = whole as Slot;
-    this.#alive(whole as Slot, 'cut');
+    this.#alive(whole as Slot, 'unpack');
     let at = from;
     return shapes.map((shape) => {
       const piece = this.#share(values, op, shape, at);

@@ -13,9 +13,9 @@ import {
   topological,
   variable,
 } from '../formula.ts';
-import { defineOp, type Gradient, lazily, makeOp, type Op, type OpSpec, type VjpContext } from '../op.ts';
+import { defineOp, lazily, makeOp, type Op, type OpSpec } from '../op.ts';
 import { broadcastShapes, numel, type Shape, sameShape } from '../shape.ts';
-import { Tensor } from '../tensor.ts';
+import { type Gradient, Tensor, type VjpContext } from '../tensor.ts';
 import { reshape } from './movement.ts';
 import { expand, sum } from './reduce.ts';
 
