@@ -4,6 +4,7 @@ import './gpu/index.ts';
 import './methods.ts';
 import './reference.ts';
 
+export { type CheckGradientsOptions, checkGradients } from './check-gradients.ts';
 export * from './create.ts';
 export {
   type Device,
@@ -17,7 +18,7 @@ export * from './devices.ts';
 export * from './errors.ts';
 export * from './grad.ts';
 export { metaDevice } from './meta.ts';
-export { defineOp, isRecording, noGrad, type Observation, observeOps, opTable } from './op.ts';
+export { defineOp, isRecording, noGrad, type Observation, type Op, observeOps, opTable } from './op.ts';
 export * from './ops/index.ts';
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';

@@ -179,7 +179,8 @@ export class Tensor {
    */
   toString(): string {
     const { synchronous, shapesOnly } = this.device;
-    if (this.disposed || shapesOnly) return summary(this);
+    if (this.disposed) return summary(this, 'disposed');
+    if (shapesOnly) return summary(this);
     if (!synchronous) return `${summary(this)} with values to await: 'await t.data()'`;
     return `${summary(this)}${this.rank > 1 ? '\n' : ' '}${printValues(this.dataSync(), this.shape)}`;
   }
@@ -208,8 +209,8 @@ const copyCall = (x: Tensor): KernelCall => ({
   passes: () => [{ out: [x.size], inputs: { x: 0 }, body: 'return x[this.thread.x];' }],
 });
 
-const summary = ({ shape, dtype, device, node, disposed }: Tensor): string =>
-  `Tensor(${[show(shape), dtype, device.name, ...(node ? [node.op.name] : []), ...(disposed ? ['disposed'] : [])].join(', ')})`;
+const summary = ({ shape, dtype, device, node }: Tensor, ...notes: readonly string[]): string =>
+  `Tensor(${[show(shape), dtype, device.name, ...(node ? [node.op.name] : []), ...notes].join(', ')})`;
 
 export function disposedError(what: string, t: Tensor): Error {
   return new DeviceError(
