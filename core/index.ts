@@ -1,31 +1,83 @@
-/** Tensors, gradients and devices. Reading order: shape, tensor, op, ops/, grad, device, reference, cpu/. */
+/**
+ * Tensors, ops, gradients and devices. Reading order: shape, tensor, op, ops/, grad, update; then device, devices,
+ * passes, reference, meta. What makes it fast is in cpu/ and gpu/.
+ */
 import './cpu/index.ts';
 import './gpu/index.ts';
 import './methods.ts';
 import './reference.ts';
 
 export { type CheckGradientsOptions, checkGradients } from './check-gradients.ts';
-export * from './create.ts';
 export {
+  arange,
+  eye,
+  full,
+  type NestedNumbers,
+  ones,
+  onesLike,
+  randn,
+  type TensorOptions,
+  tensor,
+  to,
+  uniform,
+  zeros,
+  zerosLike,
+} from './create.ts';
+export {
+  type Attributes,
   type Device,
   type Handle,
+  isRef,
+  type KernelArg,
   type KernelCall,
   type MatmulPrecision,
   matmulPrecisions,
   type Pass,
+  type Ref,
 } from './device.ts';
-export * from './devices.ts';
-export * from './errors.ts';
-export * from './grad.ts';
+export {
+  type DeviceOptions,
+  defaultDevice,
+  deviceNames,
+  type OpenDevice,
+  openDevice,
+  registerDevice,
+  setDefaultDevice,
+  withDevice,
+} from './devices.ts';
+export {
+  CheckpointError,
+  DataError,
+  DeviceError,
+  expectOption,
+  nearest,
+  OptionError,
+  ShapeError,
+  suggestion,
+} from './errors.ts';
+export type { Formula } from './formula.ts';
+export { type GradOptions, grad, valueAndGrad } from './grad.ts';
 export { metaDevice } from './meta.ts';
-export { defineOp, isRecording, noGrad, type Observation, type Op, observeOps, opTable } from './op.ts';
+export {
+  defineOp,
+  isRecording,
+  noGrad,
+  type Observation,
+  type Op,
+  type OpSpec,
+  observeOps,
+  opTable,
+  type ShapesOf,
+} from './op.ts';
 export * from './ops/index.ts';
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
-export * from './random.ts';
-export * from './shape.ts';
+export { Rng, type RngState } from './random.ts';
+export { broadcastShapes, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
+  type Arg,
   type DType,
+  type Gradient,
   keep,
   memory,
   outsideScopes,
@@ -35,5 +87,6 @@ export {
   tensorScope,
   tensorsIn,
   tidy,
+  type VjpContext,
 } from './tensor.ts';
-export * from './update.ts';
+export { defineUpdate, type Update } from './update.ts';

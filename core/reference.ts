@@ -1,6 +1,6 @@
 /**
- * The reference device: each op's gpu.js source, run as plain JavaScript in float64. Slow and obvious; every other
- * device is measured against it.
+ * The `reference` device: runs each op's gpu.js source as plain JavaScript in float64. Slow and obvious; tests compare
+ * every other device with it.
  */
 import type { Device, KernelCall } from './device.ts';
 import { registerDevice } from './devices.ts';
