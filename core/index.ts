@@ -66,7 +66,6 @@ export {
   type Op,
   type OpSpec,
   observeOps,
-  opTable,
   type ShapesOf,
 } from './op.ts';
 export * from './ops/index.ts';

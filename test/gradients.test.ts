@@ -1,7 +1,8 @@
 /** Every op's gradient against finite differences, on every device; second derivatives in float64. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { openDevice, opTable } from '../core/index.ts';
+import { openDevice } from '../core/index.ts';
+import { opTable } from '../core/op.ts';
 import { devicesUnderTest } from './devices.ts';
 import { checkGradient, checkSecondDerivative } from './gradients.ts';
 import { rows } from './op-rows.ts';

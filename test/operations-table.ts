@@ -1,6 +1,7 @@
 /** `npm run docs:operations`: writes docs/operations.md, a table of every op and its gradient on every device of this machine. */
 import { writeFileSync } from 'node:fs';
-import { DeviceError, openDevice, opTable } from '../core/index.ts';
+import { DeviceError, openDevice } from '../core/index.ts';
+import { opTable } from '../core/op.ts';
 import * as everyOp from '../core/ops/index.ts';
 import { bundle } from '../tools/browser/bundle.ts';
 import { callPage, missingChromium, scriptPage, withPage } from '../tools/browser/chromium.ts';

@@ -1,5 +1,6 @@
 /** Compares an op on a device with `reference`, which computes in float64. Runs in Node and in browsers. */
-import { type Device, grad, openDevice, opTable, Rng, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
+import { type Device, grad, openDevice, Rng, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
+import { opTable } from '../core/op.ts';
 import { draw, rows } from './op-rows.ts';
 
 /** Axis lengths m, k, n of the table's rows: smallest, odd, and more than one work group. */

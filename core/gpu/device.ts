@@ -4,9 +4,9 @@ import { DeviceError } from '../errors.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, OutOfMemory, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
-import { type Earlier, origin } from './pass-cache.ts';
 import { identity, Launcher, MAX_ARRAYS } from './launcher.ts';
 import { areContiguous, packPasses } from './pack.ts';
+import { type Earlier, origin } from './pass-cache.ts';
 import type { KernelProfile } from './profile.ts';
 import { isSlot, type Slot, slotOn, type Values, type Window, windowOf } from './slot.ts';
 

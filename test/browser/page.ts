@@ -1,7 +1,8 @@
 /** What the test page runs: the tables of ops and gradients on one device, and what can go wrong in a browser. */
 
 import type { GpuJsDevice } from '../../core/gpu/device.ts';
-import { exp, openDevice, opTable, tensor } from '../../core/index.ts';
+import { exp, openDevice, tensor } from '../../core/index.ts';
+import { opTable } from '../../core/op.ts';
 import { stress } from '../gpu/stress.ts';
 import { checkGradient } from '../gradients.ts';
 import { rows } from '../op-rows.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
-import { opTable, Rng, type Shape } from '../../core/index.ts';
+import { Rng, type Shape } from '../../core/index.ts';
+import { opTable } from '../../core/op.ts';
 import { ReferenceDevice } from '../../core/reference.ts';
 import { numel } from '../../core/shape.ts';
 

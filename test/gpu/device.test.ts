@@ -6,6 +6,7 @@ import type { GpuJsDevice } from '../../core/gpu/device.ts';
 import { loadGpuJs } from '../../core/gpu/gpujs.ts';
 import * as T from '../../core/index.ts';
 import { type Device, DeviceError, openDevice, type Tensor, tensor } from '../../core/index.ts';
+import { opTable } from '../../core/op.ts';
 import { AdamW, Ema } from '../../nn/index.ts';
 import { openOrSkip } from '../devices.ts';
 
@@ -246,7 +247,7 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
 
   test(`${name}: an error names its op, stays with its tensor and those made from it`, async () => {
     const broken = T.elementwise<[x: T.Operand]>(`broken on ${name}`, '(x) => x + 1');
-    T.opTable.delete(`broken on ${name}`);
+    opTable.delete(`broken on ${name}`);
     const x = on([1, 2]);
     const tooMany = device.run({
       op: 'hungry',
