@@ -30,7 +30,9 @@ function publishedTiTok(path: string, tensors: Tensors, preset: string | undefin
     );
   }
   const misfit = (other: TiTokConfig) =>
-    Object.entries(parameterShapes(other)).find(([name, shape]) => `${tensors[name]?.shape}` !== `${shape}`);
+    Object.entries(parameterShapes(() => new TiTok(other, new Rng(0)))).find(
+      ([name, shape]) => `${tensors[name]?.shape}` !== `${shape}`,
+    );
   const wrong = misfit(config);
   if (wrong) {
     const [name, shape] = wrong;
