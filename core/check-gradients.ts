@@ -13,6 +13,7 @@ import { Rng } from './random.ts';
 import { show } from './shape.ts';
 import { type Tensor, tidy } from './tensor.ts';
 
+/** Options of `checkGradients`. */
 export interface CheckGradientsOptions {
   /** Draws u and v. Default: a fixed seed. */
   rng?: Rng;

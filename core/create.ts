@@ -6,6 +6,7 @@ import type { Rng } from './random.ts';
 import { numel, type Shape, show } from './shape.ts';
 import { type DType, Tensor } from './tensor.ts';
 
+/** Where a new tensor lives, and what it holds. */
 export interface TensorOptions {
   /** Default: 'float32', or 'int32' for an Int32Array. */
   dtype?: DType;

@@ -2,6 +2,7 @@
 import type { Device, MatmulPrecision } from './device.ts';
 import { DeviceError } from './errors.ts';
 
+/** Options of `openDevice`. */
 export interface DeviceOptions {
   /** Threads of the cpu device. Default: one per core. */
   threads?: number;

@@ -7,6 +7,7 @@ import { reshape } from './ops/movement.ts';
 import { sameShape, show } from './shape.ts';
 import { type Gradient, type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
 
+/** Options of `grad`. */
 export interface GradOptions {
   /** Records the gradient's own ops, so that it can be differentiated again. Nothing is freed early then. Default: false. */
   createGraph?: boolean;

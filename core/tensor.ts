@@ -23,6 +23,7 @@ export type Arg = Tensor | number | Attributes | null;
 /** The gradient of one argument: a tensor, null for none, or a function that is called only if it is needed. */
 export type Gradient = Tensor | null | (() => Tensor | null);
 
+/** What a vjp knows besides the arguments of its op. */
 export interface VjpContext {
   /** Gradient of the loss with respect to y. */
   g: Tensor;

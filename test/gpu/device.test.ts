@@ -1,4 +1,4 @@
-/** What the gpu.js devices promise besides right numbers: order, errors that stay with their tensor, bounded caches. */
+/** gpu.js devices: order of launches, errors that stay with their tensor, packing, bounded caches. Values: parity.test.ts. */
 import assert from 'node:assert/strict';
 import test, { after, type TestContext } from 'node:test';
 import { pickDevice } from '../../core/gpu/auto.ts';
