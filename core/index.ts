@@ -2,10 +2,13 @@
  * Tensors, ops, gradients and devices. Reading order: shape, tensor, op, ops/, grad, update; then device, devices,
  * passes, reference, meta. What makes it fast is in cpu/ and gpu/.
  */
-import './cpu/index.ts';
-import './gpu/index.ts';
 import './methods.ts';
+
+// devices register themselves
+import './cpu/index.ts';
 import './reference.ts';
+import './meta.ts';
+import './gpu/index.ts';
 
 export { type CheckGradientsOptions, checkGradients } from './check-gradients.ts';
 export {
