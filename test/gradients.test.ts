@@ -15,13 +15,13 @@ test('every op has a row', () => {
 const runs: Readonly<Record<string, number>> = { reference: 15, cpu: 6 };
 
 for (const { name, device } of await devicesUnderTest()) {
-  for (const op of Object.keys(rows)) {
-    test(`${name}: gradient of ${op}`, () => checkGradient(op, device, runs[name] ?? 2));
+  for (const [op, row] of Object.entries(rows)) {
+    test(`${name}: gradient of ${op}`, () => checkGradient(row, device, runs[name] ?? 2));
   }
 }
 
 const reference = await openDevice('reference');
 for (const [op, row] of Object.entries(rows)) {
   if (row.constant || row.apart) continue;
-  test(`reference: second derivative of ${op}`, () => checkSecondDerivative(op, reference, 4));
+  test(`reference: second derivative of ${op}`, () => checkSecondDerivative(row, reference, 4));
 }

@@ -1,12 +1,12 @@
 /** The gradients of a row of the table, at random shapes. Runs in Node and in browsers. */
 import fc from 'fast-check';
 import { checkGradients, type Device, grad, Rng, type Tensor, tensor, tensorScope } from '../core/index.ts';
-import { draw, type Row, rows } from './op-rows.ts';
+import { draw, type Row } from './op-rows.ts';
 
 /** An op's gradient on a device at `runs` random shapes. @throws Error with the shapes and what differs */
-export const checkGradient = (op: string, device: Device, runs: number): Promise<void> =>
-  forShapes(rows[op], device, runs, async (inputs, rng) => {
-    const { call, constant, apart } = rows[op];
+export const checkGradient = (row: Row, device: Device, runs: number): Promise<void> =>
+  forShapes(row, device, runs, async (inputs, rng) => {
+    const { call, constant, apart } = row;
     if (constant) return expectZeros(call, inputs);
     const eps = device.name === 'reference' ? 1e-5 : 1e-2;
     const most = Math.max(...inputs.map((x) => x.size));
@@ -14,8 +14,8 @@ export const checkGradient = (op: string, device: Device, runs: number): Promise
   });
 
 /** The gradient of the gradient, on a device that computes in float64. */
-export const checkSecondDerivative = (op: string, device: Device, runs: number): Promise<void> =>
-  forShapes(rows[op], device, runs, (inputs, rng) => checkGradients(rows[op].call, inputs, { rng, order: 2 }));
+export const checkSecondDerivative = (row: Row, device: Device, runs: number): Promise<void> =>
+  forShapes(row, device, runs, (inputs, rng) => checkGradients(row.call, inputs, { rng, order: 2 }));
 
 async function forShapes(
   row: Row,

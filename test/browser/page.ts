@@ -29,7 +29,7 @@ async function runTable(name: string): Promise<PageReport> {
 async function runGradients(name: string, runs: number): Promise<Record<string, string>> {
   const device = await openDevice(name);
   const outcomes: Record<string, string> = {};
-  for (const op of Object.keys(rows)) outcomes[op] = await outcome(checkGradient(op, device, runs));
+  for (const [op, row] of Object.entries(rows)) outcomes[op] = await outcome(checkGradient(row, device, runs));
   await device.close();
   return outcomes;
 }
