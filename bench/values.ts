@@ -37,6 +37,3 @@ export const images = (batch: number, size: number): Tensor =>
     values('images', [batch * 3 * size * size]).map((x) => 5 * x + 0.5),
     [batch, 3, size, size],
   );
-
-export const countParameters = (...models: readonly object[]): number =>
-  models.flatMap((model) => Object.values(stateDict(model))).reduce((total, p) => total + p.size, 0);

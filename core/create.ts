@@ -1,4 +1,4 @@
-/** Making tensors from numbers. */
+/** Makes tensors from numbers. */
 import type { Device } from './device.ts';
 import { defaultDevice } from './devices.ts';
 import { DeviceError, ShapeError } from './errors.ts';
@@ -6,57 +6,85 @@ import type { Rng } from './random.ts';
 import { numel, type Shape, show } from './shape.ts';
 import { type DType, Tensor } from './tensor.ts';
 
+/** Where a new tensor lives, and what it holds. */
 export interface TensorOptions {
+  /** Default: 'float32', or 'int32' for an Int32Array. */
   dtype?: DType;
+  /** Default: `defaultDevice()`. */
   device?: Device;
 }
-type Nested = number | readonly Nested[];
+/** A number, or arrays of equal length, nested. */
+export type NestedNumbers = number | readonly NestedNumbers[];
 
 /**
- * A tensor from an array, nested arrays (whose shape is then read off) or a number.
+ * A tensor from a number, a flat array or nested arrays.
  *
- *   tensor([[1, 2], [3, 4]])      tensor(new Float32Array(6), [2, 3])      tensor([3, 1], [2], { dtype: 'int32' })
+ *   tensor(3)                                  // [], a scalar
+ *   tensor([[1, 2], [3, 4]])                   // [2, 2]
+ *   tensor(new Float32Array(6), [2, 3])        // [2, 3]
+ *   tensor([3, 1], [2], { dtype: 'int32' })    // [2], ids
+ *
+ * @param values  copied to the device; int32 takes whole numbers within ±2²⁴
+ * @param shape   default: the shape of nested arrays, or one axis
+ * @throws ShapeError when nested arrays differ in length, or the shape holds another number of values
+ * @throws DeviceError when a value is no int32 id
  */
-export function tensor(values: ArrayLike<number> | Nested, shape?: Shape, options: TensorOptions = {}): Tensor {
+export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
   const { dtype = values instanceof Int32Array ? 'int32' : 'float32', device = defaultDevice() } = options;
   const nested = typeof values === 'number' || (Array.isArray(values) && Array.isArray(values[0]));
   const flat = (nested ? [values].flat(Infinity) : values) as ArrayLike<number>;
-  const want = shape ?? (nested ? nestedShape(values as Nested) : [flat.length]);
-  if (want.some((d) => !Number.isInteger(d) || d < 0)) {
-    throw new ShapeError(`tensor: expected a shape of whole numbers ≥ 0, got ${show(want)}.`);
+  const want = shape ?? (nested ? nestedShape(values as NestedNumbers) : [flat.length]);
+  const length = lengthOf(want);
+  if (flat.length !== length) {
+    throw new ShapeError(`tensor: expected ${length} values for shape ${show(want)}, got ${flat.length}.`);
   }
-  if (flat.length !== numel(want)) {
-    throw new ShapeError(`tensor: expected ${numel(want)} values for shape ${show(want)}, got ${flat.length}.`);
-  }
-  if (dtype === 'int32') checkIds(flat);
-  return new Tensor({ device, handle: device.upload(flat), length: flat.length, views: 0 }, want, dtype);
+  if (dtype === 'int32' && !device.shapesOnly) checkIds(flat);
+  return new Tensor({ device, handle: device.upload(flat), length, views: 0 }, want, dtype);
 }
 
-export const full = (shape: Shape, value: number, options: TensorOptions = {}): Tensor =>
-  tensor(new Float32Array(numel(shape)).fill(value), shape, options);
+/** Every value equal to `value`. */
+export const full = (shape: Shape, value: number, options?: TensorOptions): Tensor =>
+  filled(shape, (count) => new Float32Array(count).fill(value), options);
+/** Zeros of a shape. */
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
+/** Ones of a shape. */
 export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);
-/** 0, 1, … count−1 as ids. */
-export const arange = (count: number, options: TensorOptions = {}): Tensor =>
-  tensor(
-    Int32Array.from({ length: count }, (_, i) => i),
-    [count],
-    { dtype: 'int32', ...options },
-  );
-/** Independent N(0, 1) values. */
+/** Zeros with the shape, dtype and device of `t`. */
+export const zerosLike = (t: Tensor): Tensor => zeros(t.shape, t);
+/** Ones with the shape, dtype and device of `t`. */
+export const onesLike = (t: Tensor): Tensor => ones(t.shape, t);
+/** The identity matrix, [n, n]. */
+export const eye = (n: number, options?: TensorOptions): Tensor =>
+  filled([n, n], (count) => Float32Array.from({ length: count }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)), options);
+/** 0, 1, … count−1 as int32, [count]. */
+export const arange = (count: number, options?: TensorOptions): Tensor =>
+  filled([count], () => Int32Array.from({ length: count }, (_, i) => i), { dtype: 'int32', ...options });
+/** Independent values of N(0, 1). */
 export const randn = (shape: Shape, rng: Rng, options?: TensorOptions): Tensor =>
-  tensor(rng.normals(numel(shape)), shape, options);
+  filled(shape, (count) => rng.normals(count), options);
 /** Independent values, uniform in [low, high). */
 export const uniform = (shape: Shape, low: number, high: number, rng: Rng, options?: TensorOptions): Tensor =>
-  tensor(rng.uniforms(numel(shape), low, high), shape, options);
+  filled(shape, (count) => rng.uniforms(count, low, high), options);
 
-/** A copy on another device. */
+/** A copy on another device; gradients do not flow through it. */
 export async function to(t: Tensor, device: Device): Promise<Tensor> {
   const values = await t.data();
   return tensor(values, t.shape, { dtype: t.dtype, device });
 }
 
-function nestedShape(values: Nested): number[] {
+/** A tensor with the values that `make` returns; a device that keeps only shapes does not call it. */
+function filled(shape: Shape, make: (count: number) => ArrayLike<number>, options: TensorOptions = {}): Tensor {
+  const { device = defaultDevice() } = options;
+  const length = lengthOf(shape);
+  return tensor(device.shapesOnly ? { length } : make(length), shape, options);
+}
+
+function lengthOf(shape: Shape): number {
+  if (shape.every((d) => Number.isInteger(d) && d >= 0)) return numel(shape);
+  throw new ShapeError(`tensor: expected a shape of whole numbers ≥ 0, got ${show(shape)}.`);
+}
+
+function nestedShape(values: NestedNumbers): number[] {
   if (typeof values === 'number') return [];
   const inner = values.map(nestedShape);
   if (inner.some((s) => show(s) !== show(inner[0]))) {

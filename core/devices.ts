@@ -1,62 +1,87 @@
-/** Opening devices and choosing the default one. */
-import { CpuDevice } from './cpu/device.ts';
+/** Devices by name. Each registers itself; it is opened when it is first asked for. */
 import type { Device, MatmulPrecision } from './device.ts';
 import { DeviceError } from './errors.ts';
-import { ReferenceDevice } from './reference.ts';
 
+/** Options of `openDevice`. */
 export interface DeviceOptions {
-  /** Threads of the cpu device; default: the machine's cores. */
+  /** Threads of the cpu device. Default: one per core. */
   threads?: number;
-  /** Of the cpu device; default: 'highest'. */
+  /** Precision of matrix products on the cpu device. Default: 'highest'. */
   matmulPrecision?: MatmulPrecision;
 }
+/** Opens a device. @throws DeviceError when the machine lacks it */
+export type OpenDevice = (options: DeviceOptions) => Device | Promise<Device>;
 
-const openers: Record<string, (options: DeviceOptions) => Device | Promise<Device>> = {
-  cpu: (options) => new CpuDevice(options),
-  reference: () => new ReferenceDevice(),
-  auto: openFastest,
-  ...Object.fromEntries(
-    ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'gpujs-cpu'].map((name) => [name, () => openWithGpuJs(name)]),
-  ),
-};
-/** The fastest device of this machine; which one, and why, goes to the log. */
-async function openFastest(options: DeviceOptions): Promise<Device> {
-  const { device, why } = await (await import('./gpu/auto.ts')).pickDevice((name) => openDevice(name, options));
-  console.error(why);
-  return device;
-}
-/** gpu.js is large, so it is loaded when a device asks for it. */
-const openWithGpuJs = async (name: string): Promise<Device> => (await import('./gpu/device.ts')).openGpuJs(name);
-
-/** Names that `openDevice` knows. */
-export const deviceNames = (): string[] => Object.keys(openers);
-
-const opened = new Map<string, Promise<Device>>();
-const keyOf = (name: string, { threads, matmulPrecision = 'highest' }: DeviceOptions): string =>
-  `${name} ${threads ?? ''} ${matmulPrecision}`;
+const openers = new Map<string, OpenDevice>();
+const opened = new Map<string, Device | Promise<Device>>();
 let current: Device | undefined;
 
-/** The device with this name, opened once and again after it was closed or lost. @throws DeviceError when it is not there */
-export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
-  const key = keyOf(name, options);
-  const found = opened.get(key);
-  if (found && (await found).usable !== false) return found;
-  const open = openers[name];
-  if (!open) throw new DeviceError(`openDevice: expected one of ${deviceNames().join(', ')}, got '${name}'.`);
-  const opening = Promise.resolve(open(options));
-  opened.set(key, opening);
-  opening.catch(() => opened.delete(key));
-  return opening;
+/**
+ * Makes a device known by name: `openDevice(name)` then calls `open`, once for each set of options and again after the
+ * device was closed or lost.
+ *
+ * @throws DeviceError when the name is taken
+ */
+export function registerDevice(name: string, open: OpenDevice): void {
+  if (openers.has(name)) throw new DeviceError(`registerDevice: expected a new name, got '${name}', which is taken.`);
+  openers.set(name, open);
 }
 
-/** Where new tensors go: `cpu` unless `setDefaultDevice` was called. */
+/** Names that `openDevice` knows. Whether the machine has such a device is known when it is opened. */
+export const deviceNames = (): string[] => [...openers.keys()];
+
+/**
+ * The device with this name: `cpu`, `webgpu`, `reference` …, or `auto` for the fastest. The same options give the same
+ * device, until it is closed or lost.
+ *
+ * @throws DeviceError when no device has that name, or the machine lacks it
+ */
+export const openDevice = async (name: string, options: DeviceOptions = {}): Promise<Device> => find(name, options);
+
+/** The device that new tensors go to: `cpu`, opened when it is first needed, or that of `setDefaultDevice`. */
 export function defaultDevice(): Device {
-  if (!current) {
-    current = new CpuDevice({});
-    opened.set(keyOf('cpu', {}), Promise.resolve(current));
-  }
+  current ??= find('cpu', {}) as Device; // opens at once
   return current;
 }
+
+/** Sends new tensors to this device from now on. */
 export function setDefaultDevice(device: Device): void {
   current = device;
+}
+
+/**
+ * Runs f with another default device.
+ *
+ * @param f  returns at once; asynchronous code would outlast the change
+ */
+export function withDevice<T>(device: Device, f: () => T): T {
+  const before = current;
+  current = device;
+  try {
+    const result = f();
+    if (result instanceof Promise) {
+      throw new DeviceError('withDevice: expected a synchronous function, got a promise. Use setDefaultDevice.');
+    }
+    return result;
+  } finally {
+    current = before;
+  }
+}
+
+function find(name: string, options: DeviceOptions): Device | Promise<Device> {
+  const { threads = '', matmulPrecision = 'highest' } = options;
+  const key = `${name} ${threads} ${matmulPrecision}`;
+  const found = opened.get(key);
+  if (found && (found instanceof Promise || found.usable !== false)) return found;
+  const open = openers.get(name);
+  if (!open) throw new DeviceError(`openDevice: expected one of ${deviceNames().join(', ')}, got '${name}'.`);
+  const opening = open(options);
+  opened.set(key, opening);
+  if (opening instanceof Promise) {
+    opening.then(
+      (device) => opened.set(key, device),
+      () => opened.delete(key),
+    );
+  }
+  return opening;
 }

@@ -1,31 +1,31 @@
-/** One error class per kind of input, and the wording they share: `where: expected …, got … . Repair.` */
+/** Error classes, one per kind of input. Messages read `where: expected …, got … . Repair.` */
 
-/** Shapes that do not fit each other or the op they were given to. */
+/** Shapes do not fit each other, or the op. */
 export class ShapeError extends Error {
   override name = 'ShapeError';
 }
 
-/** A device that is missing, lost, out of memory, or not the one an op needs. */
+/** A device is missing, lost or out of memory, or a tensor is on the wrong one or freed. */
 export class DeviceError extends Error {
   override name = 'DeviceError';
 }
 
-/** A setting that is unknown, out of range, or at odds with another one. */
+/** A setting is unknown, out of range, or contradicts another one. */
 export class OptionError extends Error {
   override name = 'OptionError';
 }
 
-/** A checkpoint file that cannot be read, or does not fit the model. */
+/** A checkpoint cannot be read, or does not fit the model. */
 export class CheckpointError extends Error {
   override name = 'CheckpointError';
 }
 
-/** An image, an image folder or a dataset that cannot be used. */
+/** An image, an image folder or a dataset cannot be used. */
 export class DataError extends Error {
   override name = 'DataError';
 }
 
-/** @throws OptionError `where: expected …, got … . repair` unless the condition holds */
+/** Checks an option. @throws OptionError 'where: expected …, got … . repair' when it does not hold */
 export function expectOption(
   holds: boolean,
   where: string,

@@ -1,17 +1,17 @@
 /**
- * Scalar formulas: one string states an elementwise op, and from it come its derivative, the gpu.js source, the plain
- * JavaScript of the reference device and the WASM SIMD loop of the cpu device.
+ * Scalar formulas. One string states an elementwise op; its derivative, the gpu.js source, the plain JavaScript of the
+ * reference device and the WASM SIMD loop of the cpu device come from it.
  *
  *   formula('(x, slope) => max(x, 0) + slope * min(x, 0)')
  *
  * Expressions are interned: equal subexpressions are the same object, so each is computed once.
  */
 
-/** Functions of a formula. Comparisons give 1 or 0; `where(c, a, b)` is a where c ≠ 0, else b. */
+/** Functions of a formula and their number of arguments. Comparisons give 1 or 0; `where(c, a, b)` is c ≠ 0 ? a : b. */
 const ARITY = {
   add: 2, sub: 2, mul: 2, div: 2, neg: 1, max: 2, min: 2, pow: 2,
   exp: 1, log: 1, sqrt: 1, abs: 1, tanh: 1, erf: 1, sin: 1, cos: 1, acos: 1, floor: 1,
-  sigmoid: 1, gelu: 1, geluSlope: 1, // could be said with those above, but have cheaper vector forms: see spelledOut
+  sigmoid: 1, gelu: 1, geluSlope: 1, // could be written with those above, but have cheaper vector forms: see spelledOut
   lt: 2, le: 2, eq: 2, where: 3,
 } as const; // biome-ignore format: a table
 export type FormulaFunction = keyof typeof ARITY;
@@ -22,6 +22,7 @@ export type Expr = { readonly id: number } & (
   | { readonly kind: 'call'; readonly fn: FormulaFunction; readonly args: readonly Expr[] }
 );
 
+/** A parsed formula: its parameters in order, and an expression of them. */
 export interface Formula {
   readonly params: readonly string[];
   readonly body: Expr;
@@ -44,7 +45,7 @@ const raw = (fn: FormulaFunction, ...args: Expr[]): Expr =>
   intern(`${fn} ${args.map((a) => a.id)}`, (id) => ({ id, kind: 'call', fn, args }));
 const is = (e: Expr, value: number): boolean => e.kind === 'const' && e.value === value;
 
-/** Builds a call and drops what algebra drops for finite values: 0 + x, 1·x, 0·x, constants. */
+/** Builds a call, simplified as is valid for finite values: 0 + x, 1·x, 0·x, functions of constants. */
 export function call(fn: FormulaFunction, ...args: Expr[]): Expr {
   const [a, b] = args as [Expr, Expr];
   if (fn === 'add') {
@@ -61,7 +62,7 @@ export function call(fn: FormulaFunction, ...args: Expr[]): Expr {
     if (is(b, 1)) return a;
     if (is(a, -1)) return call('neg', b);
     if (is(b, -1)) return call('neg', a);
-    // a mask selects and does not multiply: ∞ · 0 must not turn a gradient that is cut off into NaN
+    // a mask selects instead of multiplying: ∞ · 0 must not turn a gradient that is cut off into NaN
     for (const [mask, other] of [
       [a, b],
       [b, a],
@@ -89,7 +90,7 @@ export function call(fn: FormulaFunction, ...args: Expr[]): Expr {
   return raw(fn, ...args);
 }
 
-/** Parses '(x, s) => max(x, 0) * s'. Operators: + − * / and comparisons; `PI` is a constant. */
+/** Parses '(x, s) => max(x, 0) * s'. Operators: + − * / and comparisons; `PI` is a constant. @throws SyntaxError */
 export function formula(source: string): Formula {
   const [head, text] = source.split('=>') as [string, string | undefined];
   const params: readonly string[] = head.match(/[a-zA-Z]\w*/g) ?? [];
@@ -177,7 +178,7 @@ export function derivative(e: Expr, name: string): Expr {
     case 'sub': return call('sub', d(u), d(v));
     case 'neg': return call('neg', d(u));
     case 'mul': return call('add', call('mul', d(u), v), call('mul', u, d(v)));
-    case 'div': return call('sub', call('div', d(u), v), is(d(v), 0) ? zero : call('div', call('mul', call('mul', u, d(v)), c(1)), call('mul', v, v)));
+    case 'div': return call('sub', call('div', d(u), v), is(d(v), 0) ? zero : call('div', call('mul', u, d(v)), call('mul', v, v)));
     case 'max': return call('where', call('le', v, u), d(u), d(v));
     case 'min': return call('where', call('le', u, v), d(u), d(v));
     case 'where': return call('where', u, d(v), d(w));
@@ -207,23 +208,23 @@ const normalDensity = (u: Expr): Expr =>
   call('mul', constant(1 / Math.sqrt(2 * Math.PI)), call('exp', call('mul', constant(-0.5), call('mul', u, u))));
 
 /**
- * The formula without the functions that only vectors have: sigmoid(u) = (1 + tanh(u/2)) / 2, which does not overflow,
- * gelu(u) = u Φ(u) and its slope Φ(u) + u φ(u), where Φ(u) = (1 + erf(u/√2)) / 2.
+ * The formula without the functions that only the SIMD loops have: sigmoid(u) = (1 + tanh(u/2)) / 2, which does not
+ * overflow, gelu(u) = u Φ(u) and its slope Φ(u) + u φ(u), where Φ(u) = (1 + erf(u/√2)) / 2.
  */
 export function spelledOut(e: Expr): Expr {
   if (e.kind !== 'call') return e;
   const args = e.args.map(spelledOut);
   const u = args[0];
   const half = constant(0.5);
-  const centerd = (odd: Expr) => call('add', half, call('mul', half, odd));
-  const cdf = () => centerd(call('erf', call('mul', constant(Math.SQRT1_2), u)));
-  if (e.fn === 'sigmoid') return centerd(call('tanh', call('mul', half, u)));
+  const centered = (odd: Expr) => call('add', half, call('mul', half, odd));
+  const cdf = () => centered(call('erf', call('mul', constant(Math.SQRT1_2), u)));
+  if (e.fn === 'sigmoid') return centered(call('tanh', call('mul', half, u)));
   if (e.fn === 'gelu') return call('mul', u, cdf());
   if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', u, normalDensity(u)));
   return call(e.fn, ...args);
 }
 
-/** Renames variables: the formula of a composite op in terms of its callers' names. */
+/** Replaces variables by expressions. */
 export function substitute(e: Expr, names: Readonly<Record<string, Expr>>): Expr {
   if (e.kind === 'const') return e;
   if (e.kind === 'var') return names[e.name] ?? e;
@@ -242,7 +243,7 @@ export function topological(body: Expr): Expr[] {
   return [...order];
 }
 
-/** A float literal that gpu.js types as float: with a point or an exponent. */
+/** A number that gpu.js types as float: with a point or an exponent. */
 export function literal(value: number): string {
   if (value === Infinity) return '3.4028234663852886e38 * 2.0';
   const text = String(value);

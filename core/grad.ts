@@ -1,22 +1,24 @@
-/** Reverse-mode differentiation over the recorded ops. */
-
+/** Gradients: reverse-mode differentiation over the recorded ops. */
 import { full } from './create.ts';
 import { ShapeError } from './errors.ts';
-import { type Arg, type Gradient, isRecording, noGrad, withRecording } from './op.ts';
+import { isRecording, noGrad, withRecording } from './op.ts';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/movement.ts';
-import { numel, sameShape, show } from './shape.ts';
-import { type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
+import { sameShape, show } from './shape.ts';
+import { type Gradient, type Scope, Tensor, tensorScope, tensorsIn } from './tensor.ts';
 
+/** Options of `grad`. */
 export interface GradOptions {
-  /** Records the gradient's own ops, so that it can be differentiated again; nothing is freed early then. */
+  /** Records the gradient's own ops, so that it can be differentiated again. Nothing is freed early then. Default: false. */
   createGraph?: boolean;
-  /** Gradient of the final loss with respect to `loss`, when `loss` is not a scalar. */
+  /** Gradient of some final loss with respect to `loss`, when `loss` is not a scalar: a tensor of the same shape. */
   seed?: Tensor;
 }
 
 /**
  * Gradients of `loss` with respect to tensors, given as a list or by name; zeros where the loss does not depend on one.
+ *
+ *   const [dx, dw] = grad(loss, [x, w]);
  *
  * @throws ShapeError when the loss has more than one element and no seed is given
  */
@@ -38,14 +40,15 @@ export function grad(
 }
 
 /**
- * Runs f, a forward pass, and differentiates its loss. Everything that f made is freed as soon as the backward walk
- * has passed it, except what f returns.
+ * Runs f, a forward pass, and differentiates its loss. Tensors that f made are freed as soon as the backward pass no
+ * longer needs them, except those that f returns.
  *
  *   const { value, grads } = valueAndGrad(stateDict(model), () => crossEntropy(model.forward(x), y));
  *
  * @param params  the tensors to differentiate by, under any names (usually a state dict)
  * @param f       returns the loss, or an object with a `loss` and whatever else should be kept
- * @returns value what f returned; grads, under the same keys as `params`
+ * @returns value: what f returned; grads: gradients under the same keys as `params`
+ * @throws ShapeError when the loss has more than one element
  */
 export function valueAndGrad<K extends string, V extends Tensor | { readonly loss: Tensor }>(
   params: Readonly<Record<K, Tensor>>,
@@ -121,7 +124,7 @@ function dependents(loss: Tensor, wrt: readonly Tensor[]): Set<Tensor> {
   return order;
 }
 
-/** Takes the gradient g of y back to its arguments and adds it to what they have. */
+/** Takes the gradient g of y back to the arguments of its op, and adds it to the gradients they have so far. */
 function propagate(
   y: Tensor,
   g: Tensor,
@@ -130,7 +133,7 @@ function propagate(
   scope: Scope | undefined,
 ): void {
   const { op, args } = y.node!;
-  const gradients = op.vjp({ g, y, through: (f, ...xs) => through(g, f, xs) }, ...(args as Arg[]));
+  const gradients = op.vjp({ g, y, through: (f, ...xs) => through(g, f, xs) }, ...args);
   if (!gradients) return;
   args.forEach((x, i) => {
     if (!(x instanceof Tensor) || !order.has(x)) return;
@@ -154,11 +157,7 @@ function propagate(
 function through(g: Tensor, f: (...xs: Tensor[]) => Tensor, xs: Tensor[]): Gradient[] {
   const higher = isRecording();
   return withRecording(true, () => {
-    const leaves = xs.map((x) => reshape(x, x.shape)); // the walk stops here, higher derivatives go on
+    const leaves = xs.map((x) => reshape(x, x.shape)); // this walk stops here, that of a higher derivative goes on
     return backward(f(...leaves), leaves, { createGraph: higher, seed: g });
   });
 }
-
-/** Number of values in a record of tensors, for reports. */
-export const countParameters = (params: Readonly<Record<string, Tensor>>): number =>
-  Object.values(params).reduce((n, t) => n + numel(t.shape), 0);

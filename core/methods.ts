@@ -1,88 +1,26 @@
-/** Ops as methods, so that algebra reads left to right: `x.matmul(w).add(b)`. The functions in `ops/` are the same. */
-
-import type { MatmulOptions, Operand } from './ops/index.ts';
+/** Ops as methods, so that algebra reads left to right: `x.matmul(w).add(b)`. The functions in `ops/` do the same. */
 import * as ops from './ops/index.ts';
-import type { Shape } from './shape.ts';
 import { Tensor } from './tensor.ts';
 
+const names = [
+  'add', 'sub', 'mul', 'div', 'pow', 'neg', 'exp', 'log', 'sqrt', 'abs', 'square',
+  'tanh', 'sigmoid', 'relu', 'gelu', 'silu', 'clamp',
+  'matmul', 'reshape', 'permute', 'transpose', 'slice', 'narrow', 'expand', 'squeeze', 'unsqueeze', 'flatten',
+  'sum', 'mean', 'max', 'min', 'argmax', 'argmin', 'softmax', 'logSoftmax',
+  'std', 'variance', 'prod', 'cumsum', 'round', 'sign', 'tril', 'triu', 'topk', 'gather',
+] as const; // biome-ignore format: by kind
+
+/** Without its first argument, the tensor whose method it is. */
+type Method<Op> = Op extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...options: Rest) => Result : never;
+type Chained = Pick<typeof ops, (typeof names)[number]>;
+/** Mapped over the functions' own keys, each method shows its function's documentation in an editor. */
+type Methods = { [Name in keyof Chained]: Method<Chained[Name]> };
+
 declare module './tensor.ts' {
-  interface Tensor {
-    add(other: Operand): Tensor;
-    sub(other: Operand): Tensor;
-    mul(other: Operand): Tensor;
-    div(other: Operand): Tensor;
-    pow(exponent: Operand): Tensor;
-    neg(): Tensor;
-    exp(): Tensor;
-    log(): Tensor;
-    sqrt(): Tensor;
-    abs(): Tensor;
-    square(): Tensor;
-    tanh(): Tensor;
-    sigmoid(): Tensor;
-    relu(): Tensor;
-    gelu(): Tensor;
-    silu(): Tensor;
-    clamp(low: Operand, high: Operand): Tensor;
-    matmul(other: Tensor, options?: MatmulOptions): Tensor;
-    reshape(shape: Shape): Tensor;
-    permute(axes: readonly number[]): Tensor;
-    transpose(a?: number, b?: number): Tensor;
-    slice(starts: readonly number[], sizes: Shape): Tensor;
-    narrow(axis: number, start: number, length: number): Tensor;
-    expand(shape: Shape): Tensor;
-    squeeze(axis: number): Tensor;
-    unsqueeze(axis: number): Tensor;
-    flatten(from?: number): Tensor;
-    sum(axes?: number | readonly number[], keepDims?: boolean): Tensor;
-    mean(axes?: number | readonly number[], keepDims?: boolean): Tensor;
-    max(axis?: number, keepDims?: boolean): Tensor;
-    min(axis?: number, keepDims?: boolean): Tensor;
-    argmax(axis?: number): Tensor;
-    argmin(axis?: number): Tensor;
-    softmax(axis?: number): Tensor;
-    logSoftmax(axis?: number): Tensor;
-  }
+  interface Tensor extends Methods {}
 }
 
-const methods = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'pow',
-  'neg',
-  'exp',
-  'log',
-  'sqrt',
-  'abs',
-  'square',
-  'tanh',
-  'sigmoid',
-  'relu',
-  'gelu',
-  'silu',
-  'clamp',
-  'matmul',
-  'reshape',
-  'permute',
-  'transpose',
-  'slice',
-  'narrow',
-  'expand',
-  'squeeze',
-  'unsqueeze',
-  'flatten',
-  'sum',
-  'mean',
-  'max',
-  'min',
-  'argmax',
-  'argmin',
-  'softmax',
-  'logSoftmax',
-] as const;
-for (const name of methods) {
+for (const name of names) {
   // biome-ignore lint/performance/noDynamicNamespaceImportAccess: every op that is a method is wanted
   const op = ops[name] as (x: Tensor, ...rest: unknown[]) => Tensor;
   Object.defineProperty(Tensor.prototype, name, {

@@ -1,12 +1,10 @@
-/** `defineOp`: an op is declared once, as a name, a shape rule, a vector-Jacobian product and a kernel. */
-import type { Attributes, Device, KernelArg, Pass } from './device.ts';
+/** `defineOp` declares an op once: a name, a shape rule, a vector-Jacobian product and a kernel. */
+import type { Device, KernelArg, Pass } from './device.ts';
 import { DeviceError } from './errors.ts';
 import type { Formula } from './formula.ts';
 import { numel, type Shape, show } from './shape.ts';
-import { type DType, disposedError, Tensor } from './tensor.ts';
+import { type Arg, type DType, disposedError, type Gradient, Tensor, type VjpContext } from './tensor.ts';
 
-/** An op takes tensors, run-time scalars, options, and null for an optional tensor that is left out. */
-export type Arg = Tensor | number | Attributes | null;
 /** The argument list of an op with every tensor replaced by its shape. */
 export type ShapesOf<Args extends readonly unknown[]> = {
   [K in keyof Args]: Args[K] extends Tensor
@@ -18,51 +16,39 @@ export type ShapesOf<Args extends readonly unknown[]> = {
         : Args[K];
 };
 
-/** A gradient, none, or work that is done only if that argument's gradient is asked for. */
-export type Gradient = Tensor | null | (() => Tensor | null);
-
-export interface VjpContext {
-  /** Gradient of the loss with respect to y. */
-  g: Tensor;
-  /** The op's result. */
-  y: Tensor;
-  /** Gradients of ⟨g, f(…xs)⟩: for ops whose derivative is easiest said as that of a composite. */
-  through(f: (...xs: Tensor[]) => Tensor, ...xs: Tensor[]): Gradient[];
-}
-
+/** The declaration of an op. See docs/adding-an-op.md. */
 export interface OpSpec<Args extends readonly unknown[]> {
   readonly name: string;
-  /** Result shape; throws ShapeError when the arguments do not fit. */
+  /** The result's shape, from the shapes of the arguments. @throws ShapeError when they do not fit */
   shape(...args: ShapesOf<Args>): Shape;
-  /** Of the result: float32 by default. 'kept' is int32 where all tensors are: for ops that only move values. */
+  /** The result's type: float32 by default. 'kept' is int32 where all tensors are: for ops that only move values. */
   readonly dtype?: DType | 'kept';
-  /** Gradients in the order of the arguments (trailing ones may be left out), or null where there are none. */
+  /** Gradients in the order of the arguments, of which trailing ones may be left out; null if there are none at all. */
   vjp(context: VjpContext, ...args: Args): readonly Gradient[] | null;
-  /** gpu.js passes for these shapes; also the reference. Absent for a view, which shares its first argument's values. */
+  /** gpu.js passes for result shape y and these arguments. Left out for a view, which shares the first argument's values. */
   kernel?(y: Shape, ...args: ShapesOf<Args>): readonly Pass[];
-  /** The scalar formula of an elementwise op; its parameters are the arguments in order. */
+  /** The scalar formula of an elementwise op, whose parameters are the arguments in order. */
   readonly formula?: Formula;
 }
 
-/** A primitive: call it to run and record it. */
+/** An op: calling it runs it, and records it for gradients. */
 export type Op<Args extends readonly unknown[]> = (...args: Args) => Tensor;
 
-export interface Node {
-  readonly op: OpSpec<Arg[]>;
-  readonly args: readonly Arg[];
-}
-
 /** Every declared op by name; tests and docs/operations.md walk it. */
-export const registry = new Map<string, OpSpec<Arg[]>>();
+export const opTable = new Map<string, OpSpec<Arg[]>>();
 
-/** Declares a primitive and returns the function that runs it. */
+/**
+ * Declares an op and returns the function that runs it.
+ *
+ * @throws Error when the name is taken
+ */
 export function defineOp<Args extends readonly unknown[]>(spec: OpSpec<Args>): Op<Args> {
-  if (registry.has(spec.name)) throw new Error(`defineOp: expected a new name, got '${spec.name}', which is taken.`);
-  registry.set(spec.name, spec as unknown as OpSpec<Arg[]>);
+  if (opTable.has(spec.name)) throw new Error(`defineOp: expected a new name, got '${spec.name}', which is taken.`);
+  opTable.set(spec.name, spec as unknown as OpSpec<Arg[]>);
   return makeOp(spec);
 }
 
-/** An op outside the registry: gradients of elementwise formulas, which are derived and not declared. */
+/** An op without an entry in `opTable`: the gradient of an elementwise formula, which is derived and not declared. */
 export function makeOp<Args extends readonly unknown[]>(declared: OpSpec<Args>): Op<Args> {
   const spec = declared as unknown as OpSpec<Arg[]>;
   return (...args) => run(spec, args as unknown as Arg[]);
@@ -113,7 +99,7 @@ function deviceOf(op: string, args: readonly Arg[]): Device {
   return device;
 }
 
-/** Works out a value when it is first asked for: what several lazy gradients share. */
+/** Computes a value on first use: for work that several lazy gradients share. */
 export function lazily<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
   return () => {
@@ -125,12 +111,14 @@ export function lazily<T>(make: () => T): () => T {
 // ---- recording and observing --------------------------------------------------------------------------------------
 
 let recording = true;
+/** True where ops are recorded for gradients, false inside of `noGrad`. */
 export const isRecording = (): boolean => recording;
 
-/** Runs f without recording gradients, as for evaluation. */
+/** Runs f without recording ops, as for evaluation: its results have no gradient. f must be synchronous. */
 export function noGrad<T>(f: () => T): T {
   return withRecording(false, f);
 }
+/** Runs f with recording switched on or off. */
 export function withRecording<T>(on: boolean, f: () => T): T {
   const before = recording;
   recording = on;
@@ -141,16 +129,21 @@ export function withRecording<T>(on: boolean, f: () => T): T {
   }
 }
 
-/** One op as it ran: host time includes the work only on synchronous devices. */
+/** An op that ran, as `observeOps` reports it. */
 export interface Observation {
   readonly op: string;
+  /** Its result. */
   readonly y: Tensor;
   readonly args: readonly Arg[];
+  /** Time of the call in milliseconds; on asynchronous devices, that of queueing it. */
   readonly ms: number;
 }
 let observer: ((seen: Observation) => void) | undefined;
 
-/** Calls `see` after every op that f runs, up to the end of its promise if it returns one: for profiles, traces and looking for the first NaN. */
+/**
+ * Runs f and calls `see` after each op: for profiles, traces, and to find the first NaN. If f returns a promise, ops are
+ * observed until it settles.
+ */
 export function observeOps<T>(see: (seen: Observation) => void, f: () => T): T {
   const before = observer;
   const restore = () => {

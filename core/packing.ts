@@ -1,25 +1,26 @@
 /**
- * Many tensors as few: on devices where a launch costs more than its arithmetic, what treats all parameters alike
- * (optimizer, norm of the gradients, weight average) works on arrays that hold them one after another.
+ * Packs many small tensors into a few large arrays, so that an optimizer step is one launch instead of one per parameter.
+ * For devices where a launch costs more than its arithmetic (GPUs).
  */
 import type { Ref } from './device.ts';
 import { Tensor } from './tensor.ts';
 
-/** Values of one joined array: 16 MiB, so that a run-time offset into it is exact in float32. */
-const JOINED = 1 << 22;
+/** Most values of one packed array: 16 MiB, so that a run-time offset into it is exact in float32. */
+const PACKED = 1 << 22;
 
+/** The tensor as a kernel sees it. */
 export const refOf = (t: Tensor): Ref => ({ handle: t.storage.handle, shape: t.shape });
 
-/** Entries in groups whose tensors may become one array: each alone on devices that do not join. */
-export function joinable<X>(entries: readonly X[], tensorOf: (entry: X) => Tensor): X[][] {
+/** Groups entries whose tensors fit into one array. On devices that do not pack, each entry is a group of its own. */
+export function packable<X>(entries: readonly X[], tensorOf: (entry: X) => Tensor): X[][] {
   const groups: X[][] = [];
   let room = 0;
   for (const entry of entries) {
     const { device, size } = tensorOf(entry);
-    if (device.join && size <= room) groups.at(-1)!.push(entry);
+    if (device.pack && size <= room) groups.at(-1)!.push(entry);
     else {
       groups.push([entry]);
-      room = JOINED;
+      room = PACKED;
     }
     room -= size;
   }
@@ -27,20 +28,17 @@ export function joinable<X>(entries: readonly X[], tensorOf: (entry: X) => Tenso
 }
 
 /**
- * Flat tensors with the values of all `tensors`, where the device joins; elsewhere the tensors themselves. The tensors
- * move into the joined arrays, so that joining them again costs nothing.
+ * Flat tensors that hold the values of all `tensors`, one after another; the tensors themselves on devices that do not
+ * pack. The tensors move into the packed arrays, so that packing them again costs nothing.
  */
-export function joined(tensors: readonly Tensor[]): Tensor[] {
-  return joinable(tensors, (t) => t).map((group) => {
+export function pack(tensors: readonly Tensor[]): Tensor[] {
+  return packable(tensors, (t) => t).map((group) => {
     if (group.length === 1) return group[0];
     const { device } = group[0];
     const length = group.reduce((sum, t) => sum + t.size, 0);
-    const handle = device.join!(group.map(refOf));
-    for (const [i, piece] of device.cut!(
-      handle,
-      group.map((t) => t.shape),
-    ).entries())
-      group[i].replaceHandle(piece);
+    const handle = device.pack!(group.map(refOf));
+    const shapes = group.map((t) => t.shape);
+    for (const [i, piece] of device.unpack!(handle, shapes).entries()) group[i].replaceHandle(piece);
     return new Tensor({ device, handle, length, views: 0 }, [length], 'float32');
   });
 }

@@ -1,4 +1,4 @@
-/** An op's gpu.js passes as plain JavaScript: all that `reference` runs, and what `cpu` runs where it has no kernel. */
+/** Runs an op's gpu.js passes as plain JavaScript: on `reference` always, on `cpu` where it has no kernel. */
 import { isRef, type KernelCall, type Pass, type Ref } from './device.ts';
 import { numel } from './shape.ts';
 import { erf } from './special.ts';
@@ -9,7 +9,7 @@ type Compiled = (out: Values, sizes: readonly number[], ...inputs: (Values | num
 const helpers: Readonly<Record<string, (x: number) => number>> = { erf, tanh: Math.tanh };
 const compiled = new Map<string, Compiled>();
 
-/** One loop around the pass's body, which V8 inlines; the same source is compiled once. */
+/** A loop around the pass's body, which V8 inlines. Equal sources are compiled once. */
 function compile(pass: Pass): Compiled {
   const names = Object.keys(pass.inputs);
   const key = `${names}|${pass.body}`;
@@ -31,10 +31,10 @@ function compile(pass: Pass): Compiled {
 }
 
 /**
- * Runs the passes of a call in float64; the last one writes the result.
+ * Runs the passes of a call in float64. The last pass writes the result.
  *
- * @param result  as many values as the call's shape has
- * @param read    the values behind a tensor
+ * @param result  receives the values of the call's result
+ * @param read    returns the values behind a tensor
  */
 export function runPasses(call: KernelCall, result: Values, read: (tensor: Ref) => Values): void {
   const passes = call.passes();

@@ -1,9 +1,9 @@
-/** Seeded random numbers with serializable state. Nothing in the library calls Math.random. */
+/** Random numbers from a seed, with serializable state. Nothing in the library calls Math.random. */
 
-/** A position in a generator's stream: four 32-bit words. */
+/** The state of a generator: four 32-bit words. */
 export type RngState = readonly [number, number, number, number];
 
-/** xoshiro128** (Blackman and Vigna 2018), seeded by splitmix32. */
+/** A generator of random numbers: xoshiro128** (Blackman and Vigna 2018), seeded by splitmix32. */
 export class Rng {
   #s: Int32Array;
 
@@ -31,7 +31,7 @@ export class Rng {
     this.#s = Int32Array.from(state);
   }
 
-  /** An independent stream: one for weights, one for data, one for dropout. */
+  /** A new generator with an independent stream: one for weights, one for data, one for dropout. */
   fork(): Rng {
     return new Rng(this.#next());
   }
@@ -63,6 +63,7 @@ export class Rng {
     const u = 1 - this.uniform();
     return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * this.uniform());
   }
+  /** n uniform values in [low, high). */
   uniforms(n: number, low = 0, high = 1): Float32Array {
     const out = new Float32Array(n);
     const scale = (high - low) / 16777216;
@@ -81,12 +82,13 @@ export class Rng {
     this.state = [a, b, c, d];
     return out;
   }
+  /** n values of N(0, 1). */
   normals(n: number): Float32Array {
     const out = new Float32Array(n);
     for (let i = 0; i < n; i++) out[i] = this.normal();
     return out;
   }
-  /** n numbers: 0 with probability p, else `value`. Draws the gaps between zeros, so that a small p needs few draws. */
+  /** n values: 0 with probability p, else `value`. Draws the gaps between zeros, so a small p takes few draws. */
   zeroed(n: number, p: number, value = 1): Float32Array {
     const out = new Float32Array(n).fill(value);
     const gap = () => Math.floor(Math.log(1 - this.uniform()) / Math.log(1 - p)); // geometric

@@ -1,8 +1,9 @@
 /**
- * The reference device: each op's gpu.js source, run as plain JavaScript in float64. Slow and obvious; every other
- * device is measured against it.
+ * The `reference` device: runs each op's gpu.js source as plain JavaScript in float64. Slow and obvious; tests compare
+ * every other device with it.
  */
 import type { Device, KernelCall } from './device.ts';
+import { registerDevice } from './devices.ts';
 import { DeviceError } from './errors.ts';
 import { runPasses } from './passes.ts';
 import { numel } from './shape.ts';
@@ -29,3 +30,5 @@ export class ReferenceDevice implements Device {
   async sync(): Promise<void> {}
   async close(): Promise<void> {}
 }
+
+registerDevice('reference', () => new ReferenceDevice());

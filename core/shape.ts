@@ -1,13 +1,17 @@
 /** Shapes: axis lengths, outermost first, `[]` for a scalar. Values are stored in row-major order. */
 import { ShapeError } from './errors.ts';
 
+/** Axis lengths, outermost first; `[]` for a scalar. */
 export type Shape = readonly number[];
 
+/** Number of values in a tensor of this shape. */
 export const numel = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
+/** A shape as text: '[2, 3]'. */
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`;
+/** True when both shapes have the same axes. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
 
-/** Elements between neighbors along each axis. */
+/** Distance in memory between neighbors along each axis, counted in values. */
 export function strides(shape: Shape): number[] {
   const out = new Array<number>(shape.length);
   let step = 1;
@@ -18,7 +22,11 @@ export function strides(shape: Shape): number[] {
   return out;
 }
 
-/** Axis as 0..rank−1; negative axes count from the end, as in PyTorch. */
+/**
+ * An axis as 0..rank−1. Negative axes count from the end, as in PyTorch.
+ *
+ * @throws ShapeError naming `op` when there is no such axis
+ */
 export function normalizeAxis(op: string, axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || positive < 0 || positive >= rank) {
@@ -27,7 +35,11 @@ export function normalizeAxis(op: string, axis: number, rank: number): number {
   return positive;
 }
 
-/** Shape that a and b broadcast to (NumPy rules: right-aligned, axes of length 1 stretch). */
+/**
+ * The shape that a and b broadcast to, by NumPy's rules: shapes are aligned at the right, and axes of length 1 stretch.
+ *
+ * @throws ShapeError naming `op` when they do not broadcast
+ */
 export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {

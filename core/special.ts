@@ -1,4 +1,4 @@
-/** The error function in float64, which JavaScript lacks. */
+/** The error function in float64: JavaScript has none. */
 
 /** erf(x) = 2/√π ∫₀ˣ e^(−t²) dt, to about 1e-15: a series near zero, a continued fraction in the tail. */
 export function erf(x: number): number {

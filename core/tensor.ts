@@ -1,13 +1,13 @@
 /** Tensors: immutable values on a device, with a shape and the op that made them. Scopes that free a step's tensors. */
-import type { Device, Handle, KernelCall } from './device.ts';
+import type { Attributes, Device, Handle, KernelCall } from './device.ts';
 import { DeviceError, ShapeError } from './errors.ts';
 import { formula } from './formula.ts';
-import type { Node } from './op.ts';
+import { printValues } from './print.ts';
 import { numel, type Shape, show } from './shape.ts';
 
 /** int32 tensors hold ids: whole numbers within ±2²⁴, which every device stores exactly as float32. */
 export type DType = 'float32' | 'int32';
-/** float64 comes from the `reference` device only. */
+/** Values of a tensor; float64 comes from the `reference` device only. */
 export type TensorData = Float32Array | Float64Array | Int32Array;
 
 /** Values on a device, shared by a tensor and its reshaped views. */
@@ -18,19 +18,53 @@ export interface Storage {
   views: number;
 }
 
+/** An argument of an op: a tensor, a run-time number, options, or null for an optional tensor that is left out. */
+export type Arg = Tensor | number | Attributes | null;
+/** The gradient of one argument: a tensor, null for none, or a function that is called only if it is needed. */
+export type Gradient = Tensor | null | (() => Tensor | null);
+
+/** What a vjp knows besides the arguments of its op. */
+export interface VjpContext {
+  /** Gradient of the loss with respect to y. */
+  g: Tensor;
+  /** The op's result. */
+  y: Tensor;
+  /** Gradients of ⟨g, f(…xs)⟩: for an op whose derivative is easiest to state as that of other ops. */
+  through(f: (...xs: Tensor[]) => Tensor, ...xs: Tensor[]): Gradient[];
+}
+
+/** The op that made a tensor, and its arguments: what the gradient engine walks. */
+export interface Node {
+  readonly op: {
+    readonly name: string;
+    vjp(context: VjpContext, ...args: Arg[]): readonly Gradient[] | null;
+  };
+  readonly args: readonly Arg[];
+}
+
 const live = { tensors: 0, bytes: 0 };
-/** Tensors not yet freed, and the bytes of their values (a view adds none). */
+/** Tensors not yet freed, and the bytes of their values. A view adds none, nor does a tensor on `meta`. */
 export const memory = (): Readonly<{ tensors: number; bytes: number }> => ({ ...live });
+const bytesOf = ({ device, length }: Storage): number => (device.shapesOnly ? 0 : 4 * length);
+
+/** `console.log` and `util.inspect` of Node call a method of this name. */
+const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 let created = 0;
 
+/**
+ * An n-dimensional array of numbers on a device. Make one with `tensor`, `zeros`, `randn` …; compute with ops, as
+ * functions (`add(a, b)`) or methods (`a.add(b)`), which return new tensors; read values with `await t.data()`.
+ */
 export class Tensor {
+  /** Axis lengths, outermost first; `[]` for a scalar. */
   readonly shape: Shape;
   readonly dtype: DType;
-  /** Op and arguments, where gradients are recorded. */
+  /** The op that made the tensor and its arguments, where gradients are recorded. */
   readonly node: Node | undefined;
   /** Order of creation: arguments always come before results. */
   readonly id: number = created++;
+  /** Not for users: the values on the device. */
   readonly storage: Storage;
   #disposed = false;
 
@@ -40,29 +74,33 @@ export class Tensor {
     this.shape = shape;
     this.dtype = dtype;
     this.node = node;
-    if (storage.views++ === 0) live.bytes += 4 * storage.length;
+    if (storage.views++ === 0) live.bytes += bytesOf(storage);
     live.tensors++;
     currentScope?.add(this);
   }
 
+  /** The device that holds the values. */
   get device(): Device {
     return this.storage.device;
   }
+  /** Number of values: the product of the axis lengths. */
   get size(): number {
     return this.storage.length;
   }
+  /** Number of axes. */
   get rank(): number {
     return this.shape.length;
   }
+  /** True once the values were given back to the device. */
   get disposed(): boolean {
     return this.#disposed;
   }
 
-  /** Row-major values. Ops return at once; reading is what waits. */
+  /** Values in row-major order. Ops return at once; reading waits for them. @throws DeviceError when it was disposed */
   async data(): Promise<TensorData> {
     return this.#typed(await this.device.read(this.#handle('data'), this.size));
   }
-  /** Values now; on the synchronous devices (`cpu`, `reference`) only. */
+  /** Values at once, on synchronous devices (`cpu`, `reference`). @throws DeviceError on others */
   dataSync(): TensorData {
     const values = this.device.read(this.#handle('dataSync'), this.size);
     if (values instanceof Promise) {
@@ -73,12 +111,12 @@ export class Tensor {
     }
     return this.#typed(values);
   }
-  /** The value of a tensor with one element. */
+  /** The value of a tensor with one element. @throws ShapeError when it has more or none */
   async item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError(`item: expected a tensor with one element, got ${show(this.shape)}.`);
     return (await this.data())[0];
   }
-  /** Nested rows, as for `JSON.stringify`. */
+  /** Values as nested arrays, for `JSON.stringify`. */
   async tolist(): Promise<unknown> {
     const values = await this.data();
     const build = (axis: number, from: number): unknown => {
@@ -89,27 +127,31 @@ export class Tensor {
     return build(0, 0);
   }
 
-  /** Gives the values back to the device. Safe to call twice; views of the same values stay usable. */
+  /** Gives the values back to the device. Safe to call twice. Views of the same values stay usable. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     live.tensors--;
     if (--this.storage.views > 0) return;
-    live.bytes -= 4 * this.storage.length;
+    live.bytes -= bytesOf(this.storage);
     this.device.free(this.storage.handle, this.storage.length);
   }
 
-  /** Another tensor over the same values; used by reshape, stopGradient and the gradient engine. */
+  /** Another tensor over the same values, for reshape, stopGradient and the gradient engine. */
   view(shape: Shape = this.shape, node?: Node, dtype: DType = this.dtype): Tensor {
     this.#handle('view');
     return new Tensor(this.storage, shape, dtype, node);
   }
 
   /**
-   * Overwrites the values of a parameter with those of a tensor or array of the same size. The tensor keeps its
-   * identity, so a model and its optimizer go on seeing it.
+   * Overwrites a parameter with the values of a tensor or array of the same size. The tensor stays the same object, so
+   * models and optimizers that hold it see the new values.
+   *
+   * @param values  a function is called for them, except on `meta`, which stores none
+   * @throws ShapeError when sizes differ
    */
-  assign(values: Tensor | ArrayLike<number>): this {
+  assign(values: Tensor | ArrayLike<number> | (() => ArrayLike<number>)): this {
+    if (typeof values === 'function') return this.device.shapesOnly ? this : this.assign(values());
     const length = values instanceof Tensor ? values.size : values.length;
     if (length !== this.size) {
       throw new ShapeError(`assign: expected ${this.size} values for ${show(this.shape)}, got ${length}.`);
@@ -129,8 +171,24 @@ export class Tensor {
     this.storage.handle = handle;
   }
 
+  /**
+   * Shape, dtype, device, op and values; long axes are abbreviated. `console.log(t)` prints the same.
+   *
+   *   Tensor([2, 3], float32, cpu, matmul)
+   *   [[ 1, -2,  3],
+   *    [ 4,  5,  6]]
+   */
   toString(): string {
-    return `Tensor(${show(this.shape)}, ${this.dtype}, ${this.device.name}${this.node ? `, ${this.node.op.name}` : ''})`;
+    const { synchronous, shapesOnly } = this.device;
+    if (this.disposed) return summary(this, 'disposed');
+    if (shapesOnly) return summary(this);
+    if (!synchronous) return `${summary(this)} with values to await: 'await t.data()'`;
+    return `${summary(this)}${this.rank > 1 ? '\n' : ' '}${printValues(this.dataSync(), this.shape)}`;
+  }
+  /** Inside of arrays and objects, values that do not fit on the line are left out. */
+  [inspect](depth: number, options: { readonly depth: number | null }): string {
+    const text = this.toString();
+    return depth !== options.depth && text.includes('\n') ? summary(this) : text;
   }
 
   #handle(what: string): Handle {
@@ -152,13 +210,16 @@ const copyCall = (x: Tensor): KernelCall => ({
   passes: () => [{ out: [x.size], inputs: { x: 0 }, body: 'return x[this.thread.x];' }],
 });
 
+const summary = ({ shape, dtype, device, node }: Tensor, ...notes: readonly string[]): string =>
+  `Tensor(${[show(shape), dtype, device.name, ...(node ? [node.op.name] : []), ...notes].join(', ')})`;
+
 export function disposedError(what: string, t: Tensor): Error {
   return new DeviceError(
-    `${what}: expected a live tensor, got ${t} that was freed with its scope. keep() what leaves a scope, or return it from the function.`,
+    `${what}: expected a live tensor, got ${summary(t)} that was freed with its scope. keep() what leaves a scope, or return it from the function.`,
   );
 }
 
-/** Tensors made while the scope is open are freed when it closes, except those kept. */
+/** Owns the tensors made while it is open, and frees them when it closes, except those kept. */
 export class Scope implements Disposable {
   readonly #parent: Scope | undefined = currentScope;
   readonly #tensors = new Set<Tensor>();
@@ -186,7 +247,7 @@ export class Scope implements Disposable {
 
 let currentScope: Scope | undefined;
 
-/** `using scope = tensorScope();` frees every tensor made until the block ends, except `scope.keep(t)`. */
+/** Opens a scope: `using scope = tensorScope();` frees every tensor made until the block ends, except `scope.keep(t)`. */
 export function tensorScope(): Scope {
   const scope = new Scope();
   currentScope = scope;
@@ -196,7 +257,7 @@ export function tensorScope(): Scope {
 /** Keeps a tensor beyond the innermost open scope. */
 export const keep = <T extends Tensor>(t: T): T => currentScope?.keep(t) ?? t;
 
-/** Runs f outside every scope: what it makes (parameters, optimizer state) lives until it is disposed. */
+/** Runs f outside of every scope: the tensors it makes (parameters, optimizer state) live until they are disposed. */
 export function outsideScopes<T>(f: () => T): T {
   const scope = currentScope;
   currentScope = undefined;
@@ -207,7 +268,7 @@ export function outsideScopes<T>(f: () => T): T {
   }
 }
 
-/** Runs f and frees what it made, except the tensors it returns (alone, in an array or in an object). */
+/** Runs f and frees the tensors it made, except those it returns (alone, in an array or in a plain object). */
 export function tidy<T>(f: () => T): T {
   const scope = tensorScope();
   try {

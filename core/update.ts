@@ -1,19 +1,20 @@
-/** In-place elementwise updates, for optimizers and averages: the only mutation of tensors besides `assign`. */
+/** In-place elementwise updates, for optimizers and averages. Besides `assign`, nothing else changes a tensor. */
 import type { Device, Handle, Ref } from './device.ts';
 import { DeviceError, ShapeError } from './errors.ts';
 import { type Expr, type Formula, formula, formulaSource } from './formula.ts';
-import { joinable, refOf } from './packing.ts';
+import { packable, refOf } from './packing.ts';
 import { numel, sameShape, show } from './shape.ts';
 import { disposedError, Tensor } from './tensor.ts';
 
 type Scalars<S extends string> = Readonly<Record<S, number>>;
 
+/** An update that `defineUpdate` declared. */
 export interface Update<T extends string, I extends string, S extends string> {
-  /** Overwrites the targets. @throws ShapeError when sizes differ */
+  /** Overwrites the targets. @throws ShapeError when shapes differ; DeviceError when tensors are on several devices */
   (tensors: Readonly<Record<T | I, Tensor>>, scalars: Scalars<S>): void;
   /**
-   * The same for lists of tensors, entry by entry, with one set of scalars; an input that is no list serves all. Where
-   * launches cost, the tensors are joined and the whole list takes one launch per target.
+   * The same for lists of tensors, entry by entry. Scalars, and inputs that are no list, are shared by all entries. On
+   * GPUs the tensors are packed, so that the whole list takes one launch per target.
    */
   all(
     tensors: Readonly<Record<T, readonly Tensor[]> & Record<I, readonly Tensor[] | Tensor>>,
@@ -28,9 +29,11 @@ export interface Update<T extends string, I extends string, S extends string> {
  *   ema({ shadow, p }, { rate: 0.001 });
  *   ema.all({ shadow: shadows, p: params }, { rate: 0.001 });
  *
+ * @param name      for error messages and profiles
  * @param targets   tensors to overwrite, in this order; later formulas see the new values of earlier ones
- * @param inputs    tensors to read; one with a single element serves every place
+ * @param inputs    tensors to read, shaped like the targets or with a single element
  * @param scalars   run-time numbers
+ * @param formulas  the new value of each target, in the language of `elementwise`
  */
 export function defineUpdate<T extends string, I extends string, S extends string>(
   name: string,
@@ -43,7 +46,7 @@ export function defineUpdate<T extends string, I extends string, S extends strin
   const params = [...names, ...scalars];
   const parsed = targets.map((t) => formula(`(${params.join(', ')}) => ${formulas[t]}`));
 
-  /** The tensors in the order of `names`, once they are known to fit. */
+  /** The tensors in the order of `names`, checked. */
   const checked = (tensors: Readonly<Record<T | I, Tensor>>): Tensor[] => {
     const list = names.map((n) => tensors[n]);
     const first = list[0]!;
@@ -89,25 +92,25 @@ export function defineUpdate<T extends string, I extends string, S extends strin
       return checked(Object.fromEntries(row) as Record<T | I, Tensor>);
     });
     const shared = columns.map((column) => column instanceof Tensor);
-    for (const group of joinable(rows, ([target]) => target)) {
+    for (const group of packable(rows, ([target]) => target)) {
       if (group.length === 1) run(group[0], values);
-      else runJoined(group, shared, values);
+      else runPacked(group, shared, values);
     }
   };
-  /** Each column as one array: the update is that of a single, long tensor, whose pieces replace the targets. */
-  const runJoined = (rows: readonly (readonly Tensor[])[], shared: readonly boolean[], values: Scalars<S>): void => {
+  /** Packs each column into one array, updates them as a single long tensor, and hands its pieces to the targets. */
+  const runPacked = (rows: readonly (readonly Tensor[])[], shared: readonly boolean[], values: Scalars<S>): void => {
     const [{ device }] = rows[0] as [Tensor];
     const shapes = rows.map(([target]) => target.shape);
     const length = shapes.reduce((sum, shape) => sum + numel(shape), 0);
     const owned: Handle[] = [];
     const refs = names.map((_, k): Ref => {
       if (shared[k]) return refOf(rows[0][k]);
-      const handle = device.join!(rows.map((row) => refOf(row[k])));
+      const handle = device.pack!(rows.map((row) => refOf(row[k])));
       owned.push(handle);
       return { handle, shape: [length] };
     });
     oneByOne(device, name, names, parsed, refs, values).forEach((handle, k) => {
-      for (const [i, piece] of device.cut!(handle, shapes).entries()) rows[i][k].replaceHandle(piece);
+      for (const [i, piece] of device.unpack!(handle, shapes).entries()) rows[i][k].replaceHandle(piece);
       owned.push(handle);
     });
     for (const handle of owned) device.free(handle, length);
@@ -116,7 +119,7 @@ export function defineUpdate<T extends string, I extends string, S extends strin
   return Object.assign(update, { all });
 }
 
-/** For devices whose kernels write one result: a kernel per formula. Returns the handles that take the targets' places. */
+/** Runs a kernel per formula, for devices without `update`. Returns the handles that replace those of the targets. */
 function oneByOne(
   device: Device,
   name: string,

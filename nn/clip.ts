@@ -1,9 +1,9 @@
 /** Clipping gradients by their global norm. */
-import { div, full, joined, minimum, mul, noGrad, sumOfSquares, type Tensor, tidy } from '../core/index.ts';
+import { div, full, minimum, mul, noGrad, pack, sumOfSquares, type Tensor, tidy } from '../core/index.ts';
 
 /** √(Σ g²) over all values of all gradients, as one element on their device. */
 export const globalNorm = (grads: readonly Tensor[]): Tensor =>
-  noGrad(() => tidy(() => sumOfSquares(joined(grads)).sqrt()));
+  noGrad(() => tidy(() => sumOfSquares(pack(grads)).sqrt()));
 
 /**
  * The factor that brings gradients of this norm down to `maxNorm`; 1 for smaller norms and for maxNorm = Infinity.

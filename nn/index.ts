@@ -23,6 +23,7 @@ export {
   type UpdateState,
   zerosFor,
 } from './optimizer.ts';
+export { countParameters, parameterShapes } from './parameter-shapes.ts';
 export { type Quantized, VectorQuantizer, type VectorQuantizerOptions } from './quantizer.ts';
 export { type CosineOptions, constantSchedule, cosineSchedule, type LearningRateSchedule } from './schedule.ts';
 export { type Layer, Sequential } from './sequential.ts';

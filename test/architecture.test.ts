@@ -73,7 +73,7 @@ test('the scan sees what is there', () => {
   for (const one of imports) assert.ok(existsSync(join(root, one.to)), `${show(one)}, which is not there`);
   const of = (file: string) => imports.filter(({ from }) => from === file);
   assert.ok(of('nn/transformer.ts').some(({ to, typeOnly }) => to === 'core/index.ts' && !typeOnly));
-  assert.ok(of('core/tensor.ts').some(({ to, typeOnly }) => to === 'core/op.ts' && typeOnly));
+  assert.ok(of('core/op.ts').some(({ to, typeOnly }) => to === 'core/formula.ts' && typeOnly));
   assert.ok(imports.some(({ to, late }) => to === 'core/gpu/device.ts' && late));
 });
 

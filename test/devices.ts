@@ -1,4 +1,4 @@
-/** Devices that the op tables run on; one that the machine lacks is a skipped test that names its reason. */
+/** Opens the devices that the op tables run on. For a device that the machine lacks, adds a skipped test with the reason. */
 import test from 'node:test';
 import { type Device, DeviceError, openDevice } from '../core/index.ts';
 
@@ -7,7 +7,7 @@ export interface DeviceUnderTest {
   device: Device;
 }
 
-/** Names in TITOK_TEST_DEVICES, or all that Node can have; webgpu runs on a driver in software where there is no GPU. */
+/** The devices named in TITOK_TEST_DEVICES, by default all of Node. Without a GPU, webgpu runs on a driver in software. */
 export async function devicesUnderTest(): Promise<DeviceUnderTest[]> {
   const names = (process.env['TITOK_TEST_DEVICES'] ?? 'reference,cpu,webasm,webgpu').split(',');
   const found: DeviceUnderTest[] = [];
@@ -18,7 +18,7 @@ export async function devicesUnderTest(): Promise<DeviceUnderTest[]> {
   return found;
 }
 
-/** The device, or a skipped test in its place. An unknown name is an error. */
+/** Opens a device, or adds a skipped test in its place. @throws DeviceError when the name is unknown */
 export async function openOrSkip(name: string): Promise<Device | undefined> {
   try {
     return await openDevice(name);

@@ -1,6 +1,7 @@
 /** `npm run docs:operations`: writes docs/operations.md, a table of every op and its gradient on every device of this machine. */
 import { writeFileSync } from 'node:fs';
-import { DeviceError, openDevice, registry } from '../core/index.ts';
+import { DeviceError, openDevice } from '../core/index.ts';
+import { opTable } from '../core/op.ts';
 import * as everyOp from '../core/ops/index.ts';
 import { bundle } from '../tools/browser/bundle.ts';
 import { callPage, missingChromium, scriptPage, withPage } from '../tools/browser/chromium.ts';
@@ -10,7 +11,7 @@ import { checkOp, type OpReport } from './parity.ts';
 const NODE = ['cpu', 'gpujs-cpu', 'webasm', 'webgpu', 'headlessgl'];
 const BROWSER = ['cpu', 'webgpu', 'webgl2', 'webgl', 'webasm'];
 
-const ops = [...registry.keys()].sort();
+const ops = [...opTable.keys()].sort();
 const columns: { title: string; ops: Record<string, OpReport> }[] = [];
 const unavailable: string[] = [];
 
@@ -54,7 +55,7 @@ const failures = columns.flatMap((c) =>
 /** Exports that are no ops: they take a formula, or lengths. */
 const HELPERS = new Set(['elementwise', 'samePadding']);
 const composites = Object.entries(everyOp)
-  .filter(([name, f]) => typeof f === 'function' && !registry.has(name) && !HELPERS.has(name))
+  .filter(([name, f]) => typeof f === 'function' && !opTable.has(name) && !HELPERS.has(name))
   .map(([name]) => `\`${name}\``)
   .sort();
 

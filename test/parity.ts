@@ -1,5 +1,6 @@
-/** Compares an op on a device with `reference`, which computes in float64. Runs in Node and in browsers. */
-import { type Device, grad, openDevice, Rng, registry, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
+/** Compares ops on a device with `reference`, which computes in float64. Runs in Node and in browsers. */
+import { type Device, grad, openDevice, Rng, show, type Tensor, tensor, tensorScope } from '../core/index.ts';
+import { opTable } from '../core/op.ts';
 import { draw, rows } from './op-rows.ts';
 
 /** Axis lengths m, k, n of the table's rows: smallest, odd, and more than one work group. */
@@ -10,18 +11,18 @@ const SIZES = [
 ] as const;
 type Size = readonly [number, number, number];
 
-/** GPU modes use the driver's own sin, cos and acos, which err by up to 6e-5 (SwiftShader). */
+/** On GPU modes these functions are the driver's, with errors of up to 6e-5 (SwiftShader). */
 const DRIVERS_OWN = new Set(['sin', 'cos', 'acos']);
 const GPU_MODES = new Set(['webgpu', 'webgl2', 'webgl', 'headlessgl']);
-/** Relative to the larger of the value and the root mean square of all values; sums of products lose more than formulas. */
+/** Relative to the larger of the value and the root mean square of all values. Sums of products are less exact. */
 function tolerance(op: string, device: string): number {
   if (DRIVERS_OWN.has(op) && GPU_MODES.has(device)) return 1e-3;
-  return registry.get(op)!.formula ? 1e-5 : 1e-4;
+  return opTable.get(op)!.formula ? 1e-5 : 1e-4;
 }
-/** What float32 leaves of values near 1 that cancel. */
+/** Absolute error allowed, for values near 1 that cancel. */
 const ROUNDING = 1e-6;
 
-/** 'ok', what differs, or 'none' where there is no gradient. */
+/** 'ok', or a message that says what differs; gradient: 'none' where there is none. */
 export interface OpReport {
   forward: string;
   gradient: string;
@@ -43,10 +44,10 @@ export async function checkOp(op: string, device: Device): Promise<OpReport> {
 }
 
 const SPECIAL = [Number.NaN, Infinity, -Infinity, 0, -1.5, 2];
-/** GPUs may lose NaN and infinity, gpu.js's own modes too: only the cpu device, like `reference`, carries them through. */
+/** Only the cpu device computes with NaN and infinity as `reference` does; GPUs and gpu.js's other modes may lose them. */
 export const keepsSpecialValues = (device: Device): boolean => device.name === 'cpu';
 
-/** NaN and infinities through an elementwise op. @throws Error naming the arguments where the result is another one */
+/** Checks an elementwise op at NaN and infinities. @throws Error naming the arguments with a wrong result */
 export async function checkSpecialValues(op: string, device: Device): Promise<void> {
   using _ = tensorScope();
   const pairs = SPECIAL.flatMap((a) => SPECIAL.map((b) => [a, b] as const));

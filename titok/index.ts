@@ -13,7 +13,6 @@ export * from './patches.ts';
 export * from './pca.ts';
 export * from './perceptual/index.ts';
 export * from './posterior.ts';
-export * from './shapes.ts';
 export * from './teacher.ts';
 export * from './teachers.ts';
 export * from './vqgan.ts';

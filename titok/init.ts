@@ -15,14 +15,14 @@ export function initializeTransformers(params: StateDict, config: TiTokConfig, r
   const wide = config.init === 'width';
   for (const [name, p] of Object.entries(params)) {
     const { width } = name.startsWith('decoder.') ? config.decoder : config.encoder;
-    const normal = (std: number) => p.assign(rng.normals(p.size).map((v) => v * std));
+    const normal = (std: number) => p.assign(() => rng.normals(p.size).map((v) => v * std));
     if (name.endsWith('bias')) p.assign(new Float32Array(p.size));
     else if (/\bln_\w+\.weight$/.test(name)) p.assign(new Float32Array(p.size).fill(1));
     else if (/(class_embedding|positional_embedding|latent_tokens|mask_token)$/.test(name))
       normal(wide ? 0.3 : width ** -0.5);
     else if (name.endsWith('in_proj_weight') && !wide) {
       const bound = Math.sqrt(6 / (width + 3 * width));
-      p.assign(rng.uniforms(p.size, -bound, bound));
+      p.assign(() => rng.uniforms(p.size, -bound, bound));
     } else normal(wide ? width ** -0.5 : 0.02);
   }
 }

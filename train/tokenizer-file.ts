@@ -1,8 +1,8 @@
 /** A tokenizer from a checkpoint file: one of ours, or published weights. */
 import { CheckpointError, OptionError, Rng } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
-import { loadStateDict } from '../nn/index.ts';
-import { presets as models, parameterShapes, TiTok, type TiTokConfig } from '../titok/index.ts';
+import { loadStateDict, parameterShapes } from '../nn/index.ts';
+import { presets as models, TiTok, type TiTokConfig } from '../titok/index.ts';
 import { savedModel } from './run-folder.ts';
 import { loadTiTok } from './titok-stage.ts';
 
@@ -30,7 +30,9 @@ function publishedTiTok(path: string, tensors: Tensors, preset: string | undefin
     );
   }
   const misfit = (other: TiTokConfig) =>
-    Object.entries(parameterShapes(other)).find(([name, shape]) => `${tensors[name]?.shape}` !== `${shape}`);
+    Object.entries(parameterShapes(() => new TiTok(other, new Rng(0)))).find(
+      ([name, shape]) => `${tensors[name]?.shape}` !== `${shape}`,
+    );
   const wrong = misfit(config);
   if (wrong) {
     const [name, shape] = wrong;

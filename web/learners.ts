@@ -1,6 +1,6 @@
 /** What the page can train, sized for two cores and drawn shapes. */
 import { noGrad, type Rng, type Tensor } from '../core/index.ts';
-import { stateDict } from '../nn/index.ts';
+import { countParameters } from '../nn/index.ts';
 import { leanTeacher, presets } from '../titok/index.ts';
 import {
   type ImageSource,
@@ -47,7 +47,7 @@ async function titok(steps: number, data: ImageSource, rng: Rng): Promise<Learne
   const { model, state } = training;
   return {
     training,
-    parameters: count(model),
+    parameters: countParameters(model),
     look: (images) =>
       noGrad(() => {
         const z = model.encodeLatents(images);
@@ -76,7 +76,7 @@ async function grid(steps: number, data: ImageSource, rng: Rng): Promise<Learner
   const { model, state } = training;
   return {
     training,
-    parameters: count(model),
+    parameters: countParameters(model),
     look: (images) =>
       noGrad(() => {
         const { encoder, decoder } = model;
@@ -87,5 +87,3 @@ async function grid(steps: number, data: ImageSource, rng: Rng): Promise<Learner
       }),
   };
 }
-
-const count = (model: object): number => Object.values(stateDict(model)).reduce((sum, p) => sum + p.size, 0);

@@ -1,8 +1,8 @@
 /** A transformer block, [8, 97, 192], three heads: a forward pass, or a whole update; and a matrix product of 512³. */
 import { matmul, noGrad, Rng, tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
-import { AdamW, mse, stateDict, TransformerBlock } from '../../nn/index.ts';
+import { AdamW, countParameters, mse, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { serve, type Workload } from '../serve.ts';
-import { countParameters, filled, signals } from '../values.ts';
+import { filled, signals } from '../values.ts';
 
 const shape = [8, 97, 192];
 const build = () => ({

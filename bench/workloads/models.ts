@@ -1,10 +1,10 @@
 /** Whole models: s128 encodes and decodes one 256 × 256 image with TiTok-S-128; lean and vqgan are training steps of teachers. */
 import { noGrad, Rng, tidy } from '../../core/index.ts';
-import { stateDict } from '../../nn/index.ts';
+import { countParameters, stateDict } from '../../nn/index.ts';
 import { createTeacher, presets, publishedVqgan, TiTok } from '../../titok/index.ts';
 import { type ChangesOf, parseSettings, teacher, trainTeacher } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
-import { countParameters, filled, images } from '../values.ts';
+import { filled, images } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';
 
 function s128(): Workload {

@@ -1,9 +1,10 @@
 /** Sampling with preset tiny: eight guided MaskGIT steps from class to tokens, then tokens to pixels. Cases b1 and b16. */
 import { noGrad, Rng, tensor, tidy } from '../../core/index.ts';
 import { createGenerator, drawsFrom, laptopGenerators, type SamplingOptions, sample } from '../../maskgit/index.ts';
+import { countParameters } from '../../nn/index.ts';
 import { leanTeacher, presets, TiTok } from '../../titok/index.ts';
 import { serve, type Workload } from '../serve.ts';
-import { countParameters, filled } from '../values.ts';
+import { filled } from '../values.ts';
 
 /** The same numbers as in bench/pytorch/sample.py, so not the library's defaults. */
 const sampling: SamplingOptions = {
@@ -27,7 +28,7 @@ const batchOf = (batch: number) => async (): Promise<Workload> => {
   return {
     run: async () => (await draw()).dispose(),
     check: await draw({ randomizeTemperature: 0 }), // without noise, both sides choose the same tokens
-    parameters: countParameters(generator, tokenizer),
+    parameters: countParameters({ generator, tokenizer }),
   };
 };
 

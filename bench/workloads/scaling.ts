@@ -1,8 +1,8 @@
 /** Forward and backward pass of a transformer block. The case is its size, `BATCHxTOKENSxWIDTH`. */
 import { noGrad, Rng, tensor, tensorScope, valueAndGrad } from '../../core/index.ts';
-import { mse, stateDict, TransformerBlock } from '../../nn/index.ts';
+import { countParameters, mse, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { parseCommandLine, serve } from '../serve.ts';
-import { countParameters, filled, signals } from '../values.ts';
+import { filled, signals } from '../values.ts';
 
 const { name } = parseCommandLine();
 

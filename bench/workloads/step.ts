@@ -1,10 +1,10 @@
 /** Training steps of TiTok: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up with its frozen teacher. */
 import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
-import { AdamW, clipCoefficient, globalNorm, mse, stateDict } from '../../nn/index.ts';
+import { AdamW, clipCoefficient, countParameters, globalNorm, mse, stateDict } from '../../nn/index.ts';
 import { LeanTeacher, leanTeacher, presets, TiTok, type TiTokConfig } from '../../titok/index.ts';
 import { parseSettings, trainWarmup, warmup } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
-import { countParameters, filled, images } from '../values.ts';
+import { filled, images } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';
 
 const half = { width: 192, layers: 6, heads: 3, patchSize: 4 };

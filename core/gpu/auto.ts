@@ -1,4 +1,4 @@
-/** `auto`: the device that multiplies matrices fastest on this machine. */
+/** `auto`: picks the device that multiplies matrices fastest on this machine. */
 import { uniform } from '../create.ts';
 import type { Device } from '../device.ts';
 import { DeviceError } from '../errors.ts';
@@ -6,11 +6,11 @@ import { matmul } from '../ops/matmul.ts';
 import { Rng } from '../random.ts';
 import { tidy } from '../tensor.ts';
 
-/** Devices worth a try; the other gpu.js modes are never faster than cpu. */
+/** Devices to try. The other gpu.js modes are never faster than cpu. */
 const CANDIDATES = ['cpu', 'webgpu', ...(typeof OffscreenCanvas === 'undefined' ? [] : ['webgl2'])];
 const SMALL = 128;
 const LARGE = 512;
-/** A device this many times slower than the best at the small size is not tried at the large one. */
+/** A device this many times slower than the best at the small size is not measured at the large one. */
 const HOPELESS = 20;
 
 export interface Choice {
@@ -19,7 +19,7 @@ export interface Choice {
   readonly why: string;
 }
 
-/** Opens what is there, measures products of square matrices, and picks the fastest. */
+/** Opens the candidates, times products of square matrices, and picks the fastest. @throws DeviceError when none opens */
 export async function pickDevice(open: (name: string) => Promise<Device>): Promise<Choice> {
   const there: { device: Device; ms: number }[] = [];
   const absent: string[] = [];
@@ -49,7 +49,7 @@ export async function pickDevice(open: (name: string) => Promise<Device>): Promi
 const list = (found: readonly { device: Device; ms: number }[]): string =>
   found.map(({ device, ms }) => `${device.name} ${ms.toFixed(1)}`).join(', ');
 
-/** Milliseconds for eight products of n × n matrices in a row and one read: the better of two runs. */
+/** Milliseconds for a chain of eight products of n × n matrices and one read: the better of two runs. */
 async function matmulMs(device: Device, n: number): Promise<number> {
   const a = uniform([n, n], -1 / n, 1 / n, new Rng(1), { device });
   const once = async (): Promise<number> => {

@@ -1,4 +1,4 @@
-/** What differs between the gpu.js modes: how one opens, its limits, and how it tells that something went wrong. */
+/** The differences between gpu.js modes: how each opens, its limits, and how it reports errors. */
 import { DeviceError } from '../errors.ts';
 import { type BuiltKernel, type GpuJs, type GpuJsModule, loadGpuJs, type Mode, type WebGpuContext } from './gpujs.ts';
 import { provideWebGpu } from './node-webgpu.ts';
@@ -6,28 +6,30 @@ import { provideWebGpu } from './node-webgpu.ts';
 /** The device has no room left. */
 export class OutOfMemory extends Error {}
 
+/** An open gpu.js mode. */
 export interface Backend {
   readonly gpu: GpuJs;
-  /** WebGPU has to be told what is an array; the other modes find out. */
+  /** WebGPU needs the types of a kernel's arguments; the other modes infer them. */
   readonly declaresArguments: boolean;
-  /** A GL kernel takes textures of the rank it was compiled for. */
+  /** A GL kernel only takes textures of the rank that it was compiled for. */
   readonly fixesRanks: boolean;
-  /** Gains by computing four columns per thread (about 2× on WebGPU at 64³ and above), and lets results be reshaped. */
+  /** Computes four columns per thread: about 2× as fast on WebGPU at 64³ and above. Needs results that can be reshaped. */
   readonly fours: boolean;
   /** Largest number of threads along [x, y, z]. */
   readonly maxThreads: readonly [number, number, number];
-  /** The most values that one tensor can hold, and the limit that says so. */
+  /** Largest number of values in one array. */
   readonly maxValues: number;
+  /** The limit behind `maxValues`, for error messages. */
   readonly limit: string;
-  /** Kernels to keep compiled. */
+  /** Size of the kernel cache. */
   readonly maxKernels: number;
-  /** Runs a launch that makes a large result. @throws OutOfMemory */
+  /** Runs a launch with a large result and waits for it. @throws OutOfMemory */
   careful<T>(launch: () => Promise<T>): Promise<T>;
-  /** Gives up a kernel's own hold on its last result. */
+  /** Drops the reference that a kernel keeps to its last result. */
   release(kernel: BuiltKernel): void;
-  /** Why the device can no longer be used, if so. */
+  /** Why the device can no longer be used; undefined while it can. */
   fault(): string | undefined;
-  /** Resolves when the device has done what it was given. */
+  /** Resolves when the device has finished all launches. */
   drain(): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -88,7 +90,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
       if (launched.status === 'rejected') throw launched.reason;
       return launched.value;
     },
-    // gpu.js keeps a reference to each kernel's last result, which would pin one more copy of all activations
+    // gpu.js keeps a reference to each kernel's last result, which would hold a second copy of all activations
     release({ kernel }) {
       const buffer = kernel.outputBuffer;
       if (!buffer) return;
@@ -116,7 +118,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
     );
   }
   const gpu = new GPU({ mode });
-  const gl = () => gpu.context; // made with the first kernel
+  const gl = () => gpu.context; // null until the first kernel is built
   const size = probeTextureSize(mode);
   return {
     gpu,
@@ -161,7 +163,7 @@ function openPlain(module: GpuJsModule, mode: 'webasm' | 'cpu'): Backend {
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: 2 ** 28,
     limit: 'the 4 GiB of a WebAssembly memory',
-    // each webasm kernel reserves 10 GB of address space, of which a browser tab has about 1 TB
+    // each webasm kernel reserves 10 GB of address space; a browser tab has about 1 TB
     maxKernels: mode === 'webasm' && typeof process === 'undefined' ? 64 : 2048,
     careful: (launch) => launch(),
     release() {},

@@ -1,90 +1,74 @@
-/** The gpu.js devices: every op as gpu.js kernels, values resident on the device from op to op. */
-import { type Device, isRef, type KernelCall, type Pass, type Ref } from '../device.ts';
+/** The gpu.js devices. Every op runs as gpu.js kernels, and values stay on the device between ops. */
+import { type Device, isRef, type KernelCall, type Ref } from '../device.ts';
 import { DeviceError } from '../errors.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, OutOfMemory, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
-import { follows, joinPasses } from './join.ts';
-import { type Earlier, origin } from './kept.ts';
-import { KernelCache } from './kernel-cache.ts';
-import { debugsKernels, type KernelProfile, Profile } from './profile.ts';
+import { identity, Launcher, MAX_ARRAYS } from './launcher.ts';
+import { areContiguous, packPasses } from './pack.ts';
+import { type Earlier, origin } from './pass-cache.ts';
+import type { KernelProfile } from './profile.ts';
 import { isSlot, type Slot, slotOn, type Values, type Window, windowOf } from './slot.ts';
-import { kernelSource, linearThreads, withOffsets } from './source.ts';
 
-/** Launches between two waits: WebGPU keeps destroyed buffers until its queue has drained. */
-const LAUNCHES_IN_FLIGHT = 256;
-/** Arrays that one kernel may read: with its result they fill WebGPU's default of 8 storage buffers. */
-const MAX_ARRAYS = 7;
-/** Milliseconds. A browser whose GPU process has died fails at once, and says why a little later. */
-const NEWS_OF_LOSS = 100;
-/** From this many values on, a result waits for the answer whether memory sufficed. */
+/** Milliseconds to wait for the reason of an error: when a browser's GPU process dies, the message comes a little later. */
+const REASON_DELAY = 100;
+/** A launch with at least this many values waits to hear whether it ran out of memory. */
 const LARGE = 1 << 22;
-/** From this many values on, kernels compute four per thread where they can; below, threads would be too few. */
-const FOURS = 4096;
-const SETTINGS = {
-  pipeline: true,
-  immutable: true,
-  dynamicArguments: true,
-  precision: 'single',
-  loopMaxIterations: 1 << 24, // gpu.js ends loops silently after 1000 rounds otherwise
-};
 
+/** Counts of a gpu.js device, for tests and debugging. */
 export interface DeviceStats {
-  /** Values that were made and not yet freed. */
+  /** Handles not yet freed. */
   live: number;
   /** Bytes of all arrays on the device. */
   bytes: number;
   /** Compiled kernels in the cache. */
   kernels: number;
+  /** Kernel launches since the device was opened. */
   launches: number;
 }
 
-/** Opens `name`: a gpu.js mode, or 'gpujs-cpu' for gpu.js's own JavaScript path. @throws DeviceError when it is missing */
+/** Opens a gpu.js mode, or 'gpujs-cpu': gpu.js's own JavaScript. @throws DeviceError when this machine lacks it */
 export async function openGpuJs(name: string): Promise<GpuJsDevice> {
   return new GpuJsDevice(name, await openBackend(name === 'gpujs-cpu' ? 'cpu' : (name as Mode)));
 }
 
 /**
- * Launches go to gpu.js one by one. Replaying a recorded training step through its `createPipeline` was measured (284
- * launches, webgpu in Node on SwiftShader: a quarter of the processor time), and left out: it keeps no state between
- * calls, so that all parameters and moments go in and come back as arrays at every step; it wants the same launches and
- * scalars every time; and on GL and webasm it gains little or nothing.
+ * A device that runs kernels through gpu.js, one launch at a time, in the order of the program.
+ *
+ * gpu.js could also replay a recorded step through `createPipeline` (284 launches, webgpu in Node on SwiftShader: a
+ * quarter of the processor time). It is not used: it caches no state between calls, so all parameters and moments would go
+ * in and come back as arrays at every step; it needs the same launches and scalars each time; and on GL and webasm it
+ * gains little or nothing.
  */
 export class GpuJsDevice implements Device {
   readonly name: string;
   readonly synchronous = false;
   readonly threads = 1;
   readonly #backend: Backend;
-  readonly #kernels: KernelCache;
-  readonly #profile = new Profile();
-  /** Launches, reads and frees run one after another, in the order the program asked for them. */
+  readonly #launcher: Launcher;
+  /** The last job of the queue. Launches, reads and frees run one after another, in the order of the program. */
   #tail: Promise<unknown> = Promise.resolve();
-  /** Stands for arrays without values, which gpu.js cannot hold. */
-  #nothing: Raw | undefined;
   #live = 0;
   #bytes = 0;
-  #launches = 0;
-  #inFlight = 0;
   #closed = false;
 
   /** Not for users: see `openDevice`. */
   constructor(name: string, backend: Backend) {
     this.name = name;
     this.#backend = backend;
-    this.#kernels = new KernelCache(backend.maxKernels);
-    if (debugsKernels()) process.once('exit', () => console.error(this.#profile.table(name)));
+    this.#launcher = new Launcher(name, backend);
   }
 
-  /** False once it was closed or lost; `openDevice` then opens a new one. */
+  /** False once the device was closed or lost; `openDevice` then opens a new one. */
   get usable(): boolean {
     return !this.#closed && this.#backend.fault() === undefined;
   }
 
   upload(values: ArrayLike<number>): Slot {
-    const copy = Float32Array.from(values); // the caller may go on writing to its own
-    // an identity kernel, so that every argument of every kernel is a handle
+    const copy = Float32Array.from(values); // the caller may change its own array before the launch
+    // copied by a kernel, so that every argument of every kernel is a handle
     return this.#make('upload', [copy.length], [], () =>
-      this.#launch('upload', [copy.length], identity(copy.length), [{ raw: copy }]),
+      this.#launcher.launch('upload', [copy.length], identity(copy.length), [{ raw: copy }]),
     );
   }
 
@@ -103,15 +87,15 @@ export class GpuJsDevice implements Device {
           const arg = typeof from === 'string' ? earlier.get(from) : args[from];
           inputs.push(isSlot(arg) ? windowOf(arg, await this.#raw(arg)) : (arg as Window | number));
         }
-        if (pass === passes.at(-1)) return await this.#launch(call.op, call.shape, pass, inputs);
+        if (pass === passes.at(-1)) return await this.#launcher.launch(call.op, call.shape, pass, inputs);
         const { owner, key } = origin(pass, args, earlier);
-        let raw = owner?.kept?.get(key);
+        let raw = owner?.cached?.get(key);
         if (!raw) {
-          raw = await this.#launch(call.op, call.shape, pass, inputs);
+          raw = await this.#launcher.launch(call.op, call.shape, pass, inputs);
           if (owner) {
-            owner.kept ??= new Map();
-            owner.kept.set(key, raw);
-            owner.keptLength += numel(pass.out);
+            owner.cached ??= new Map();
+            owner.cached.set(key, raw);
+            owner.cachedLength += numel(pass.out);
             this.#bytes += 4 * numel(pass.out);
           }
         }
@@ -119,28 +103,29 @@ export class GpuJsDevice implements Device {
       }
       throw new Error('an op without passes');
     } finally {
-      for (const { raw, owner } of earlier.values()) if (!owner) this.#delete(raw);
+      for (const { raw, owner } of earlier.values()) if (!owner) this.#launcher.delete(raw);
     }
   }
 
-  join(parts: readonly Ref[]): Slot {
+  pack(parts: readonly Ref[]): Slot {
     const slots = parts.map((p) => p.handle as Slot);
-    for (const slot of slots) this.#alive(slot, 'join');
+    for (const slot of slots) this.#alive(slot, 'pack');
     const arrays = [...new Set(slots.map((s) => s.values))];
     const [whole] = arrays as [Values];
     const pieces = slots.map((s) => ({ of: arrays.indexOf(s.values), from: s.from, length: s.length }));
     const shape = [pieces.reduce((n, p) => n + p.length, 0)];
-    if (arrays.length === 1 && shape[0] === whole.length && follows(pieces)) return this.#share(whole, 'join', shape);
+    if (arrays.length === 1 && shape[0] === whole.length && areContiguous(pieces))
+      return this.#share(whole, 'pack', shape);
     const args = arrays.map((values) => ({
-      handle: { op: 'join', shape: [], length: values.length, values, from: 0, freed: false } satisfies Slot,
+      handle: { op: 'pack', shape: [], length: values.length, values, from: 0, freed: false } satisfies Slot,
       shape: [values.length],
     }));
-    return this.run({ op: 'join', shape, args, passes: () => joinPasses(pieces, MAX_ARRAYS) });
+    return this.run({ op: 'pack', shape, args, passes: () => packPasses(pieces, MAX_ARRAYS) });
   }
 
-  cut(whole: unknown, shapes: readonly Shape[]): Slot[] {
+  unpack(whole: unknown, shapes: readonly Shape[]): Slot[] {
     const { op, values, from } = whole as Slot;
-    this.#alive(whole as Slot, 'cut');
+    this.#alive(whole as Slot, 'unpack');
     let at = from;
     return shapes.map((shape) => {
       const piece = this.#share(values, op, shape, at);
@@ -158,7 +143,7 @@ export class GpuJsDevice implements Device {
     await this.#enqueue(async () => {
       const { raw, error } = slot.values;
       if (error) throw error;
-      // started in order and awaited outside the queue: what comes later does not wait for it
+      // started in order, but awaited outside the queue, so that later launches do not wait for it
       reading = { rows: isResident(raw!) ? raw.toArray() : raw!.slice() };
       if (reading.rows instanceof Promise) reading.rows.catch(() => {});
     }).catch((error) => {
@@ -180,10 +165,10 @@ export class GpuJsDevice implements Device {
     if (--values.slots > 0) return;
     this.#bytes -= 4 * values.length;
     void this.#enqueue(async () => {
-      for (const raw of [values.raw, ...(values.kept?.values() ?? [])]) if (raw) this.#delete(raw);
-      this.#bytes -= 4 * values.keptLength;
+      for (const raw of [values.raw, ...(values.cached?.values() ?? [])]) if (raw) this.#launcher.delete(raw);
+      this.#bytes -= 4 * values.cachedLength;
       values.raw = undefined;
-      values.kept = undefined;
+      values.cached = undefined;
     });
   }
 
@@ -197,39 +182,38 @@ export class GpuJsDevice implements Device {
     if (this.#closed) return;
     this.#closed = true;
     await this.#tail;
-    const nothing = this.#nothing;
-    this.#nothing = undefined;
-    if (nothing) this.#delete(nothing);
-    this.#kernels.trim(0);
+    this.#launcher.close();
     await this.#backend.close();
   }
 
   stats(): DeviceStats {
-    return { live: this.#live, bytes: this.#bytes, kernels: this.#kernels.size, launches: this.#launches };
+    const { kernels, launches } = this.#launcher;
+    return { live: this.#live, bytes: this.#bytes, kernels: kernels.size, launches };
   }
-  /** Launches and host time per op and shape, most expensive first. */
+  /** Launches and host time by op and shape, most expensive first. */
   profile(): KernelProfile[] {
-    return this.#profile.rows();
+    return this.#launcher.profile.rows();
   }
+  /** Starts the profile anew. */
   resetProfile(): void {
-    this.#profile.reset();
+    this.#launcher.profile.reset();
   }
-  /** Drops compiled kernels, the longest unused first, until at most `keep` are left. */
+  /** Drops compiled kernels, least recently used first, until at most `keep` are left. */
   evict(keep = 0): void {
-    void this.#enqueue(async () => this.#kernels.trim(keep));
+    void this.#enqueue(async () => this.#launcher.kernels.trim(keep));
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(work);
-    this.#tail = result.catch(() => {}); // an error belongs to the tensor that it made, not to the queue
+    this.#tail = result.catch(() => {}); // an error belongs to the tensor that was to be made, not to the queue
     return result;
   }
 
-  /** A slot that `work` will fill. An error, its own or that of a tensor it reads, stays with it. */
+  /** A slot that `work` will fill. If `work` or an input failed, the slot holds the error, and reading it throws. */
   #make(op: string, shape: Shape, reads: readonly Slot[], work: () => Promise<Raw>): Slot {
     if (this.#closed) throw new DeviceError(`${this.name}: ${op} on a device that was closed. Open it again.`);
     for (const read of reads) this.#alive(read, op);
-    const values: Values = { length: numel(shape), slots: 0, keptLength: 0 };
+    const values: Values = { length: numel(shape), slots: 0, cachedLength: 0 };
     const slot = this.#share(values, op, shape);
     this.#bytes += 4 * values.length;
     if (values.length === 0) return slot;
@@ -239,7 +223,7 @@ export class GpuJsDevice implements Device {
         this.#checkFault(op, shape);
         values.raw = await (values.length < LARGE ? work() : this.#backend.careful(work));
       } catch (error) {
-        if (!(error instanceof DeviceError)) await pause(NEWS_OF_LOSS);
+        if (!(error instanceof DeviceError)) await pause(REASON_DELAY);
         values.error = this.#error(op, shape, error);
       }
     });
@@ -250,7 +234,7 @@ export class GpuJsDevice implements Device {
     return slotOn(values, op, shape, from);
   }
 
-  /** What is read is a whole array, so a piece is copied into one. */
+  /** Copies a piece into an array of its own, because gpu.js reads whole arrays only. */
   async #readPiece(piece: Slot): Promise<Float32Array> {
     const shape = [piece.length];
     const copy = this.run({
@@ -264,73 +248,11 @@ export class GpuJsDevice implements Device {
     return values;
   }
 
-  async #launch(op: string, shape: Shape, pass: Pass, args: (Window | number)[]): Promise<Raw> {
-    const { gpu, declaresArguments, fixesRanks, fours, maxThreads, maxValues, limit } = this.#backend;
-    const count = numel(pass.out);
-    if (count === 0) return this.#empty();
-    if (count > maxValues) {
-      throw new DeviceError(
-        `${this.name}: ${op} ${show(shape)}: expected at most ${maxValues} values in one array (${limit}), got ${count}. Use a smaller batch, or the cpu device.`,
-      );
-    }
-    const arrays = args.filter((a) => typeof a !== 'number');
-    if (arrays.length > MAX_ARRAYS)
-      throw new Error(`expected at most ${MAX_ARRAYS} arrays in a kernel, got ${arrays.length}`);
-    const four = fours && count >= FOURS ? pass.four : undefined;
-    const kinds: string[] = [];
-    const values: (Raw | number)[] = [];
-    for (const a of args) {
-      if (typeof a === 'number') values.push(a);
-      else values.push(a.raw, ...(a.at === undefined ? [] : [a.at]));
-      kinds.push(...(typeof a === 'number' ? ['Number'] : a.at === undefined ? ['Array'] : ['Array', 'Integer']));
-    }
-    const started = performance.now();
-    const ranks = fixesRanks ? arrays.map(({ raw }) => (isResident(raw) ? raw.output.length : 0)) : '';
-    const key = `${pass.out}|${Object.keys(pass.inputs)}|${kinds}|${ranks}|${pass.body}`;
-    let kernel = this.#kernels.get(key);
-    const fresh = !kernel;
-    if (!kernel) {
-      const wanted = four ? { ...pass, out: [pass.out[0] / 4, ...pass.out.slice(1)], body: four } : pass;
-      const tooWide = wanted.out.length > 1 && wanted.out.some((n, i) => n > maxThreads[i]);
-      const { out, body } = tooWide ? linearThreads(wanted) : wanted;
-      const offset = Object.keys(pass.inputs).filter((_, i) => (args[i] as Window).at !== undefined);
-      kernel = gpu.createKernel(kernelSource(withOffsets({ ...pass, body }, offset)), {
-        ...SETTINGS,
-        output: [...out],
-        ...(declaresArguments && { argumentTypes: kinds }),
-      });
-      this.#kernels.add(key, kernel);
-    }
-    const result = await kernel(...values);
-    if (fresh && kernel.kernel.constructor !== gpu.Kernel) {
-      throw new Error(
-        `expected gpu.js to run it on ${this.name}, got a silent fallback to ${kernel.kernel.constructor.mode} (${kernel.fallbackReason ?? 'no reason given'})`,
-      );
-    }
-    this.#backend.release(kernel);
-    this.#launches++;
-    this.#profile.add(op, show(shape), performance.now() - started);
-    if (++this.#inFlight >= LAUNCHES_IN_FLIGHT) {
-      this.#inFlight = 0;
-      await this.#backend.drain();
-    }
-    if (!('toArray' in result)) return flatten(result, count);
-    if (four) Object.assign(result, { output: pass.out, componentCount: 1 }); // the fours lie side by side already
-    return result;
-  }
-
-  async #empty(): Promise<Raw> {
-    this.#nothing ??= await this.#launch('upload', [1], identity(1), [{ raw: new Float32Array(1) }]);
-    return this.#nothing;
-  }
   async #raw(slot: Slot): Promise<Raw> {
-    if (slot.length === 0) return this.#empty();
+    if (slot.length === 0) return this.#launcher.empty();
     const { raw } = slot.values;
     if (!raw) throw new Error(`the values of ${slot.op} ${show(slot.shape)} were freed before they were read`);
     return raw;
-  }
-  #delete(raw: Raw): void {
-    if (isResident(raw) && raw !== this.#nothing) raw.delete();
   }
   #alive(slot: Slot, op: string): void {
     if (slot.freed)
@@ -341,7 +263,7 @@ export class GpuJsDevice implements Device {
   }
   #error(op: string, shape: Shape, error: unknown): DeviceError {
     if (error instanceof DeviceError) return error;
-    const fault = this.#backend.fault(); // a lost device fails in many words, of which this is the cause
+    const fault = this.#backend.fault(); // after a loss, every later failure has its own message; this is the cause
     let message =
       fault === undefined
         ? (error as Error).message
@@ -355,4 +277,3 @@ export class GpuJsDevice implements Device {
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const identity = (n: number): Pass => ({ out: [n], inputs: { a: 0 }, body: 'return a[this.thread.x];' });

@@ -1,14 +1,15 @@
-/** The part of gpu.js that the devices use. */
+/** Types of the part of gpu.js that the devices use, and loading it. */
 
 /** A gpu.js mode; 'cpu' is gpu.js's own JavaScript path, our device 'gpujs-cpu'. */
 export type Mode = 'webgpu' | 'webgl2' | 'webgl' | 'headlessgl' | 'webasm' | 'cpu';
 
-/** What a kernel returns: rows of numbers on webasm and cpu, a texture or buffer elsewhere. */
+/** A kernel's result on webasm and cpu: nested rows of numbers. */
 export type Rows = Float32Array | readonly Rows[];
+/** A kernel's result on other modes: a texture or buffer that stays on the device. */
 export interface Resident {
   /** Threads of the kernel that made it. */
   output: readonly number[];
-  /** Values per thread: 4 where the kernel returned an Array(4). On WebGPU only. */
+  /** Values per thread: 4 if the kernel returned an Array(4). On WebGPU only. */
   componentCount?: number;
   toArray(): Rows | Promise<Rows>;
   delete(): void;
@@ -16,14 +17,14 @@ export interface Resident {
 export type Raw = Resident | Float32Array;
 export const isResident = (raw: Raw): raw is Resident => !(raw instanceof Float32Array);
 
-/** A compiled kernel. `kernel` is replaced when gpu.js falls back to another mode. */
+/** A compiled kernel. gpu.js replaces `kernel` when it falls back to another mode. */
 export interface BuiltKernel {
   (...args: (Raw | number)[]): Resident | Rows | Promise<Resident | Rows>;
   readonly kernel: { readonly constructor: { readonly mode: string }; outputBuffer?: SharedBuffer | null };
   readonly fallbackReason?: string;
   destroy(): void;
 }
-/** A WebGPU buffer with gpu.js's count of its users. */
+/** A WebGPU buffer and gpu.js's reference count. */
 export interface SharedBuffer {
   _refs: number;
   destroy(): void;
@@ -36,7 +37,7 @@ export interface GpuJs {
   readonly context: WebGL2RenderingContext | null;
   destroy(): Promise<void>;
 }
-/** The WebGPU device that all of gpu.js shares. */
+/** The WebGPU device, which all of gpu.js shares. */
 export interface WebGpuContext {
   readonly device: {
     readonly limits: Readonly<Record<string, number>>;
@@ -59,7 +60,7 @@ export interface GpuJsModule {
   WebGPUContext: { acquire(): Promise<WebGpuContext>; destroy(): Promise<void> };
 }
 
-/** Loads gpu.js, which is large and therefore imported only when asked for. */
+/** Loads gpu.js. It is large, so nothing imports it earlier. */
 export async function loadGpuJs(): Promise<GpuJsModule> {
   const loaded = (await import('gpu.js')) as unknown as GpuJsModule & { default?: GpuJsModule };
   return loaded.default ?? loaded;

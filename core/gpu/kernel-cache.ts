@@ -1,4 +1,4 @@
-/** Compiled kernels by source and size; the longest unused leave first. */
+/** A cache of compiled kernels by source and size, which drops the least recently used. */
 import type { BuiltKernel } from './gpujs.ts';
 
 export class KernelCache {

@@ -1,9 +1,9 @@
 /** WebGPU in Node, from Dawn: the optional package `webgpu`. */
 
-/** SwiftShader, a Vulkan driver in software that Debian's Chromium brings: for machines without a GPU. */
+/** SwiftShader: a Vulkan driver in software, for machines without a GPU. It comes with Debian's Chromium. */
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
-/** Makes `navigator.gpu` in Node; does nothing where it exists already. Without the package, nothing changes. */
+/** Defines `navigator.gpu` in Node, unless it exists or the package is not installed. */
 export async function provideWebGpu(): Promise<void> {
   if (globalThis.navigator && 'gpu' in globalThis.navigator) return;
   if (typeof process === 'undefined' || !process.versions?.node) return;

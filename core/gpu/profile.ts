@@ -1,16 +1,17 @@
-/** Which kernels ran, how often, and what they cost the host. */
+/** Counts kernel launches and the host time they cost. */
 
+/** Launches of one op at one shape. */
 export interface KernelProfile {
   readonly op: string;
   /** Shape of the op's result. */
   readonly shape: string;
-  /** gpu.js launches: an op has one per pass. */
+  /** gpu.js launches, one for each pass of the op. */
   launches: number;
-  /** Time of the host to launch; includes the work itself on webasm and gpujs-cpu, and the build of new kernels. */
+  /** Host time of the launches in milliseconds, including the build of new kernels; on webasm and gpujs-cpu also the work. */
   hostMs: number;
 }
 
-/** Counts launches by op and shape. TITOK_DEBUG=kernels prints the table when the process ends. */
+/** Launches by op and shape. TITOK_DEBUG=kernels prints the table when the process ends. */
 export class Profile {
   readonly #rows = new Map<string, KernelProfile>();
 
@@ -50,6 +51,6 @@ export class Profile {
   }
 }
 
-/** True when TITOK_DEBUG names kernels. */
+/** True when the environment variable TITOK_DEBUG lists 'kernels'. */
 export const debugsKernels = (): boolean =>
   typeof process !== 'undefined' && (process.env?.['TITOK_DEBUG'] ?? '').split(',').includes('kernels');

@@ -1,11 +1,11 @@
-/** How a pass becomes the source of a gpu.js kernel. */
+/** Turns a pass into the source of a gpu.js kernel. */
 import type { Pass } from '../device.ts';
 import { literal } from '../formula.ts';
 import { quotient, remainder } from '../kernel-source.ts';
 
 /**
- * Functions that bodies call. Rational approximations (Eigen's), because the built-in tanh is NaN above 45 and off by
- * 1e-4 near 0 on GPUs, and none has erf: both within 3e-7 of float64, relative.
+ * Functions that bodies may call, as rational approximations (Eigen's) with a relative error of 3e-7. On GPUs the
+ * built-in tanh is NaN above 45 and off by 1e-4 near 0, and there is no erf.
  */
 const HELPERS: Readonly<Record<string, string>> = {
   erf: rational(
@@ -32,10 +32,10 @@ function rational(name: string, limit: number, p: readonly number[], q: readonly
   );
 }
 
-/** The source of a pass: one self-contained function, as a string so that no compiler or minifier can touch it. */
+/** The source of a pass: one self-contained function, as a string, so that no compiler or minifier changes it. */
 export function kernelSource(pass: Pass): string {
   const used = pass.helpers ?? [];
-  // shading languages have a tanh of their own, so ours are called otherwise
+  // shading languages have their own tanh, so ours get other names
   const body = used.reduce(
     (text, name) => text.replace(new RegExp(`(?<![.\\w])${name}\\(`, 'g'), `${name}Of(`),
     pass.body,
@@ -43,7 +43,7 @@ export function kernelSource(pass: Pass): string {
   return `function (${Object.keys(pass.inputs).join(', ')}) { ${used.map((name) => HELPERS[name]).join(' ')} ${body} }`;
 }
 
-/** The same pass where these arrays begin at a run-time place of a larger one: x[i] becomes x[xAt + i]. */
+/** The same pass, with arrays that begin at a run-time offset in a larger one: x[i] becomes x[xAt + i]. */
 export function withOffsets(pass: Pass, names: readonly string[]): Pass {
   let { body } = pass;
   for (const name of names) body = body.replace(new RegExp(`\\b${name}\\[`, 'g'), `${name}[${name}At + `);
@@ -58,7 +58,7 @@ export function withOffsets(pass: Pass, names: readonly string[]): Pass {
   return { ...pass, body, inputs: Object.fromEntries(inputs) };
 }
 
-/** The same pass over one axis of threads, for outputs with more rows than a mode can launch along y or z. */
+/** The same pass over a single axis of threads, for results with more rows than a mode can launch along y or z. */
 export function linearThreads(pass: Pass): Pass {
   const [X, Y = 1, Z = 1] = pass.out as [number, number?, number?];
   const row = quotient('this.thread.x', X);

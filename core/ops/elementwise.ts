@@ -13,9 +13,9 @@ import {
   topological,
   variable,
 } from '../formula.ts';
-import { defineOp, type Gradient, lazily, makeOp, type Op, type OpSpec, type VjpContext } from '../op.ts';
+import { defineOp, lazily, makeOp, type Op, type OpSpec } from '../op.ts';
 import { broadcastShapes, numel, type Shape, sameShape } from '../shape.ts';
-import { Tensor } from '../tensor.ts';
+import { type Gradient, Tensor, type VjpContext } from '../tensor.ts';
 import { reshape } from './movement.ts';
 import { expand, sum } from './reduce.ts';
 
@@ -28,7 +28,7 @@ type MapVjp<Args extends readonly Operand[]> = (context: VjpContext, ...args: Ar
  *
  *   const softplus = elementwise<[x: Operand]>('softplus', '(x) => log(1 + exp(x))');
  *
- * @param name    a new name; errors, profiles and `registry` use it
+ * @param name    a new name; errors and profiles use it
  * @param source  `(x, y) => expression`, parameters in the order of the arguments: + − * /, comparisons (1 or 0),
  *   `where(c, a, b)`, `max min pow exp log sqrt abs tanh erf sin cos acos floor sigmoid gelu`, `PI`
  * @param vjp     a cheaper gradient than the derived one, as for exp, whose derivative is its own result

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
-import { Rng, registry, type Shape } from '../../core/index.ts';
+import { Rng, type Shape } from '../../core/index.ts';
+import { opTable } from '../../core/op.ts';
 import { ReferenceDevice } from '../../core/reference.ts';
 import { numel } from '../../core/shape.ts';
 
@@ -26,7 +27,7 @@ await devices[1].sync();
 
 /** @param tolerance  per unit of the result, and of 1 */
 function check(op: string, args: readonly Arg[], tolerance = 0): void {
-  const spec = registry.get(op)!;
+  const spec = opTable.get(op)!;
   const shapes = args.map((a) => (hasValues(a) ? a.shape : a)) as never[];
   const shape = spec.shape(...shapes);
   const call = (device: ReferenceDevice | CpuDevice) => ({

@@ -1,4 +1,4 @@
-/** A device that is lost in the middle of a training: what was saved stays whole, and goes on on a new device. */
+/** A device that is lost during a training: the last checkpoint stays intact, and continues on a new device. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

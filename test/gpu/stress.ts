@@ -1,4 +1,4 @@
-/** Ops on tensors that live for random times: no value is freed before its use, and nothing piles up. */
+/** Ops on tensors with random lifetimes: no value is freed before its last use, and nothing leaks. */
 
 import type { GpuJsDevice } from '../../core/gpu/device.ts';
 import * as T from '../../core/index.ts';
@@ -14,7 +14,7 @@ const ops: [run: (a: T.Tensor, b: T.Tensor) => T.Tensor, plain: (a: number, b: n
   [(a, b) => T.where(T.less(a, b), a, T.neg(b)), (a, b) => (a < b ? a : -b)],
 ];
 
-/** Runs `count` ops and compares with plain numbers. @throws Error for a wrong value, or handles or kernels that pile up */
+/** Runs `count` ops and compares with plain numbers. @throws Error for a wrong value, or handles or kernels that leak */
 export async function stress(device: GpuJsDevice, count: number): Promise<void> {
   const rng = new T.Rng(7);
   const before = device.stats();

@@ -1,49 +1,50 @@
 /** Names, shapes and counts against the official state dicts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Rng } from '../../core/index.ts';
-import { stateDict } from '../../nn/index.ts';
+import { memory, metaDevice, Rng, withDevice } from '../../core/index.ts';
+import { countParameters, parameterShapes, stateDict } from '../../nn/index.ts';
 import {
-  countShapes,
   MaskGitVqgan,
-  type ParameterShapes,
   PatchDiscriminator,
-  parameterShapes,
   presets,
   publishedDiscriminator,
   publishedVqgan,
   TiTok,
-  vqganShapes,
+  type TiTokConfig,
   warmupConfig,
 } from '../../titok/index.ts';
-import { forms, vqgan } from './configs.ts';
+import { forms } from './configs.ts';
 import { officialShapes } from './official-shapes.ts';
 
 const official = officialShapes();
-const shapesOf = (model: object): ParameterShapes =>
-  Object.fromEntries(Object.entries(stateDict(model)).map(([name, t]) => [name, t.shape]));
+const titok = (config: TiTokConfig) => () => new TiTok(config, new Rng(0));
 
 test('published configurations have the official names and shapes, in the official order', () => {
   for (const preset of ['s128', 'l32', 'bl64', 'll32vae'] as const) {
-    assert.deepEqual(Object.entries(parameterShapes(presets[preset])), official.get(preset), preset);
+    assert.deepEqual(Object.entries(parameterShapes(titok(presets[preset]))), official.get(preset), preset);
   }
-  assert.deepEqual(Object.entries(vqganShapes(publishedVqgan)), official.get('vqgan'));
-  const discriminator = new PatchDiscriminator(publishedDiscriminator, new Rng(0));
-  assert.deepEqual(Object.entries(shapesOf(discriminator)), official.get('discriminator'));
+  const vqgan = () => new MaskGitVqgan(publishedVqgan, new Rng(0));
+  assert.deepEqual(Object.entries(parameterShapes(vqgan)), official.get('vqgan'));
+  const discriminator = () => new PatchDiscriminator(publishedDiscriminator, new Rng(0));
+  assert.deepEqual(Object.entries(parameterShapes(discriminator)), official.get('discriminator'));
 });
 
-test('models have the parameters that their shapes promise', () => {
+test('parameterShapes gives the shapes of a model that has values, and leaves nothing behind', () => {
   for (const [form, config] of Object.entries(forms)) {
+    const before = memory();
+    const shapes = parameterShapes(titok(config));
+    assert.deepEqual(memory(), before);
+    const params = Object.entries(stateDict(titok(config)()));
     assert.deepEqual(
-      Object.entries(shapesOf(new TiTok(config, new Rng(0)))),
-      Object.entries(parameterShapes(config)),
+      Object.entries(shapes),
+      params.map(([name, p]) => [name, p.shape]),
       form,
     );
   }
-  assert.deepEqual(Object.entries(shapesOf(new MaskGitVqgan(vqgan, new Rng(0)))), Object.entries(vqganShapes(vqgan)));
 });
 
 test('parameter counts are the published ones', () => {
+  const count = (make: () => object): number => countParameters(withDevice(metaDevice, make));
   const published = {
     s128: 83_674_639,
     b64: 204_814_095,
@@ -55,10 +56,13 @@ test('parameter counts are the published ones', () => {
     bl64vae: 389_418_100,
     bl128vae: 389_581_940,
   };
-  for (const [preset, count] of Object.entries(published)) {
-    assert.equal(countShapes(parameterShapes(presets[preset as keyof typeof published])), count, preset);
+  for (const [preset, parameters] of Object.entries(published)) {
+    assert.equal(count(titok(presets[preset as keyof typeof published])), parameters, preset);
   }
-  const warmup = (['s128', 'b64', 'l32'] as const).map((p) => countShapes(parameterShapes(warmupConfig(presets[p]))));
+  const warmup = (['s128', 'b64', 'l32'] as const).map((p) => count(titok(warmupConfig(presets[p]))));
   assert.deepEqual(warmup, [52_934_156, 174_073_612, 610_314_252]);
-  assert.equal(countShapes(vqganShapes(publishedVqgan)), 54_515_587);
+  assert.equal(
+    count(() => new MaskGitVqgan(publishedVqgan, new Rng(0))),
+    54_515_587,
+  );
 });

@@ -1,7 +1,7 @@
-/** Many arrays made one, in few launches: how parameters, gradients and moments get into one array each. */
+/** Passes that copy many arrays into one, in few launches: how parameters, gradients and moments are packed. */
 import type { Pass } from '../device.ts';
 
-/** A piece of an array: an argument of the op by number, or the result of an earlier pass by name. */
+/** A piece of an array: `of` is the index of an argument of the op, or the name of an earlier pass. */
 export interface Piece {
   readonly of: number | string;
   readonly from: number;
@@ -9,28 +9,28 @@ export interface Piece {
 }
 
 /**
- * Passes that write the pieces one after another. A launch reads at most `maxArrays` arrays, so n of them take about
- * n / (maxArrays − 1) launches; pieces of few arrays, in whatever order, take one.
+ * Passes that write the pieces one after another. A launch reads at most `maxArrays` arrays: n arrays take about
+ * n / (maxArrays − 1) launches, pieces of few arrays, in any order, take one.
  */
-export function joinPasses(pieces: readonly Piece[], maxArrays: number, level = 0): Pass[] {
+export function packPasses(pieces: readonly Piece[], maxArrays: number, level = 0): Pass[] {
   const groups = groupByArrays(mergeNeighbors(pieces), maxArrays);
-  if (groups.length === 1) return [joinPass(groups[0])];
-  const parts = groups.map((group, i) => ({ ...joinPass(group), name: `join${level}_${i}` }));
-  const joined = parts.map(({ name, out }): Piece => ({ of: name, from: 0, length: out[0] }));
-  return [...parts, ...joinPasses(joined, maxArrays, level + 1)];
+  if (groups.length === 1) return [packPass(groups[0])];
+  const parts = groups.map((group, i) => ({ ...packPass(group), name: `pack${level}_${i}` }));
+  const packed = parts.map(({ name, out }): Piece => ({ of: name, from: 0, length: out[0] }));
+  return [...parts, ...packPasses(packed, maxArrays, level + 1)];
 }
 
 /** True when each piece begins where the one before it ends. */
-export const follows = (pieces: readonly Piece[]): boolean => {
+export const areContiguous = (pieces: readonly Piece[]): boolean => {
   let end = 0;
   return pieces.every(({ from, length }) => {
-    const right = from === end;
+    const begins = from === end;
     end += length;
-    return right;
+    return begins;
   });
 };
 
-function joinPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
+function packPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
   const arrays = [...new Set(pieces.map((p) => p.of))];
   const names = new Map(arrays.map((of, i) => [of, `a${i}`]));
   let start = 0;
@@ -39,7 +39,7 @@ function joinPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
     start += length;
     return { end: start, read: `v = ${names.get(of)}[this.thread.x ${shift < 0 ? '-' : '+'} ${Math.abs(shift)}];` };
   });
-  /** Halves the pieces until one is left, so that n of them cost log n comparisons. */
+  /** Nested ifs that halve the pieces until one is left: n pieces cost log n comparisons. */
   const choose = (low: number, high: number): string => {
     if (high - low === 1) return reads[low].read;
     const middle = (low + high) >> 1;
@@ -52,7 +52,7 @@ function joinPass(pieces: readonly Piece[]): Pass & { out: readonly number[] } {
   };
 }
 
-/** Pieces that follow each other in one array are one piece. */
+/** Merges pieces that follow each other in the same array. */
 function mergeNeighbors(pieces: readonly Piece[]): Piece[] {
   const merged: Piece[] = [];
   for (const piece of pieces) {
@@ -64,7 +64,7 @@ function mergeNeighbors(pieces: readonly Piece[]): Piece[] {
   return merged;
 }
 
-/** Runs of pieces that come from at most `max` arrays. */
+/** Runs of consecutive pieces that come from at most `max` arrays. */
 function groupByArrays(pieces: readonly Piece[], max: number): Piece[][] {
   const groups: Piece[][] = [];
   let arrays = new Set<Piece['of']>();

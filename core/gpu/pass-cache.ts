@@ -1,23 +1,23 @@
 /**
- * Row statistics that stay with their array: layer norm, softmax and cross-entropy want the same ones forward and
- * backward, and an array never changes, so they are worked out once.
+ * Caches row statistics with the array they come from: layer norm, softmax and cross-entropy need the same ones forward
+ * and backward, and arrays never change.
  */
 import type { Pass } from '../device.ts';
 import { numel } from '../shape.ts';
 import type { Raw } from './gpujs.ts';
 import { isSlot, type Values } from './slot.ts';
 
-/** The result of a pass that is not the last: of one array alone, its owner, with which it stays if it is small. */
+/** The result of a pass before the last. It is cached with its owner, the only array it depends on, if it is small. */
 export interface Earlier {
   readonly raw: Raw;
   readonly owner: Values | undefined;
-  /** What was computed: the source of the pass and of those it builds on. */
+  /** Identifies the computation: the source of the pass and of those before it. */
   readonly key: string;
 }
-/** Results up to this share of their array are kept. */
-const KEPT_SHARE = 1 / 8;
+/** Results up to this fraction of their array are cached. */
+const CACHED_FRACTION = 1 / 8;
 
-/** What a pass computes, and the array that its result stays with: the only one it comes from, and much larger. */
+/** The cache key of a pass, and the array to cache its result with: the only one it reads, and much larger. */
 export function origin(
   pass: Pass,
   args: readonly unknown[],
@@ -33,6 +33,6 @@ export function origin(
     } else owners.add(isSlot(arg) && arg.length === arg.values.length ? arg.values : undefined);
   }
   const [owner] = owners;
-  const keeps = owners.size === 1 && owner && numel(pass.out) <= KEPT_SHARE * owner.length;
-  return { owner: keeps ? owner : undefined, key };
+  const caches = owners.size === 1 && owner && numel(pass.out) <= CACHED_FRACTION * owner.length;
+  return { owner: caches ? owner : undefined, key };
 }

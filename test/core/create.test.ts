@@ -1,0 +1,36 @@
+/** Tensors from numbers. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { eye, full, onesLike, openDevice, type Tensor, tensor, tensorScope, zerosLike } from '../../core/index.ts';
+
+const shown = (t: Tensor): unknown[] => [t.shape, t.dtype, t.device.name, Array.from(t.dataSync())];
+
+test('tensor reads the shape off nested arrays, and the dtype off an Int32Array', () => {
+  using _ = tensorScope();
+  assert.deepEqual(shown(tensor(3)), [[], 'float32', 'cpu', [3]]);
+  assert.deepEqual(shown(tensor([[[1], [2]]])), [[1, 2, 1], 'float32', 'cpu', [1, 2]]);
+  assert.deepEqual(shown(tensor([1, 2], [2, 1])), [[2, 1], 'float32', 'cpu', [1, 2]]);
+  assert.deepEqual(shown(tensor(Int32Array.of(7))), [[1], 'int32', 'cpu', [7]]);
+  assert.deepEqual(shown(tensor([])), [[0], 'float32', 'cpu', []]);
+});
+
+test('zerosLike and onesLike take shape, dtype and device of their source', async () => {
+  using _ = tensorScope();
+  const device = await openDevice('reference');
+  const ids = tensor([1, 2], [2], { dtype: 'int32', device });
+  assert.deepEqual(shown(zerosLike(ids)), [[2], 'int32', 'reference', [0, 0]]);
+  assert.deepEqual(shown(onesLike(ids)), [[2], 'int32', 'reference', [1, 1]]);
+  assert.deepEqual(shown(onesLike(full([1, 2], 5))), [[1, 2], 'float32', 'cpu', [1, 1]]);
+});
+
+test('eye is the identity', () => {
+  using _ = tensorScope();
+  assert.deepEqual(shown(eye(3)), [[3, 3], 'float32', 'cpu', [1, 0, 0, 0, 1, 0, 0, 0, 1]]);
+  assert.deepEqual(shown(eye(0))[0], [0, 0]);
+});
+
+test('assign calls a function for its values', () => {
+  using _ = tensorScope();
+  assert.deepEqual(shown(eye(1).assign(() => [4]))[3], [4]);
+  assert.throws(() => eye(1).assign(() => [4, 5]), /assign: expected 1 values for \[1, 1\], got 2/);
+});
