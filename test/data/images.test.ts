@@ -41,7 +41,7 @@ test('resizing, cropping and rounding equal the reference, bit for bit', () => {
     const reconstruction = value('in/reconstruction').data;
     const int32 = (bytes: Uint8Array) => Int32Array.from(bytes);
     assert.deepEqual(int32(toUint8Truncated(reconstruction)), value('out/reconstruction_uint8_truncated').data);
-    assert.deepEqual(int32(toUint8ForMetrics(reconstruction)), value('out/eval_quantized_uint8').data);
+    assert.deepEqual(int32(toUint8ForMetrics(reconstruction)), value('out/eval_quantised_uint8').data);
   }
 });
 
