@@ -2,11 +2,13 @@
 import {
   attention,
   linear,
+  mergeHeads,
   narrow,
   type Rng,
   ShapeError,
   selfAttention,
   split,
+  splitHeads,
   type Tensor,
   zeros,
 } from '../core/index.ts';
@@ -18,11 +20,11 @@ export interface MultiheadAttentionOptions {
   readonly keyValue?: Tensor | undefined;
   /**
    * 1 where a query may attend to a key, 0 where it may not; broadcastable to [batch, heads, queries, keys]. Default: all
-   * ones. A causal mask is [tokens, tokens], padding [batch, 1, 1, keys]. PyTorch's `scaled_dot_product_attention` reads
-   * masks in the same way; its `MultiheadAttention` reads them the other way round. Leave every query at least one key.
+   * ones. `tril(ones([tokens, tokens]))` is causal; padding is [batch, 1, 1, keys]. Masks mean the same in PyTorch's
+   * `scaled_dot_product_attention`, and the opposite in its `MultiheadAttention`.
    */
   readonly mask?: Tensor | undefined;
-  /** Computes the result of these tokens only. Default: all tokens of x. */
+  /** Returns the result of these tokens only. Default: all tokens of x. */
   readonly rows?: TokenRange | undefined;
 }
 
@@ -65,26 +67,21 @@ export class MultiheadAttention {
    * @throws ShapeError when shapes do not fit
    */
   forward(x: Tensor, { keyValue, mask, rows }: MultiheadAttentionOptions = {}): Tensor {
-    if (!keyValue && !mask) {
-      const qkv = linear(x, this.in_proj_weight, this.in_proj_bias); // [batch, tokens, 3·dim]
-      return this.out_proj.forward(tokens(selfAttention(qkv, this.heads), rows));
-    }
-    const q = this.#project(tokens(x, rows), 0, 1)[0];
-    const [k, v] = this.#project(keyValue ?? x, 1, 2);
-    const wanted = mask && rows && mask.rank > 1 && mask.shape.at(-2) !== 1; // the mask has a row for each query
-    const allowed = wanted ? narrow(mask, mask.rank - 2, rows.start, rows.count) : mask;
-    const mixed = attention(q, k, v, { mask: allowed }); // [batch, heads, queries, headDim]
-    return this.out_proj.forward(mixed.permute([0, 2, 1, 3]).reshape(tokens(x, rows).shape));
+    const mixed = keyValue ? this.#cross(x, keyValue, mask) : this.#self(x, mask); // [batch, tokens, dim]
+    return this.out_proj.forward(tokens(mixed, rows));
   }
 
-  /** `count` of the projections W_q, W_k, W_v, from number `first` on: each [batch, heads, tokens, headDim]. */
-  #project(x: Tensor, first: number, count: number): Tensor[] {
-    const dim = this.in_proj_weight.shape[1];
-    const weight = narrow(this.in_proj_weight, 0, first * dim, count * dim);
-    const bias = narrow(this.in_proj_bias, 0, first * dim, count * dim);
-    return split(linear(x, weight, bias), count, -1).map((part) =>
-      part.reshape([x.shape[0], x.shape[1], this.heads, dim / this.heads]).permute([0, 2, 1, 3]),
+  #self(x: Tensor, mask: Tensor | undefined): Tensor {
+    return selfAttention(linear(x, this.in_proj_weight, this.in_proj_bias), this.heads, { mask });
+  }
+
+  #cross(x: Tensor, keyValue: Tensor, mask: Tensor | undefined): Tensor {
+    const weights = split(this.in_proj_weight, 3);
+    const biases = split(this.in_proj_bias, 3);
+    const [q, k, v] = [x, keyValue, keyValue].map(
+      (source, i) => splitHeads(linear(source, weights[i], biases[i]), this.heads), // [batch, heads, tokens, headDim]
     );
+    return mergeHeads(attention(q, k, v, { mask }));
   }
 }
 

@@ -1,7 +1,7 @@
 /** Self-attention, cross-attention and masks, against PyTorch. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grad, noGrad, Rng, randn, ShapeError, tensor, tensorScope } from '../../core/index.ts';
+import { grad, noGrad, ones, Rng, randn, ShapeError, tensor, tensorScope, tril } from '../../core/index.ts';
 import { loadStateDict, MultiheadAttention, type StateDict, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { close } from './golden.ts';
 import { pytorch, tensorOf } from './pytorch.ts';
@@ -56,10 +56,7 @@ test('a causal block: a token does not see those behind it', async () => {
   using _ = tensorScope();
   const rng = new Rng(3);
   const block = new TransformerBlock(8, 2, rng);
-  const mask = tensor(
-    [0, 1, 2, 3].flatMap((i) => [0, 1, 2, 3].map((j) => (j <= i ? 1 : 0))),
-    [4, 4],
-  );
+  const mask = tril(ones([4, 4]));
   const x = randn([1, 4, 8], rng);
   const changed = x.add(tensor([0, 0, 0, 1], [1, 4, 1])); // the last token only
   const [a, b] = [x, changed].map((x) => noGrad(() => block.forward(x, { mask })));
