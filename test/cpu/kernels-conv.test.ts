@@ -1,15 +1,9 @@
 /** Convolution and its gradients against float64 loops, over strides, paddings, groups and odd sizes. */
 import { test } from 'node:test';
-import * as conv from '../../core/cpu/kernels/conv.ts';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as parts from '../../core/cpu/kernels/parts.ts';
-import * as strassen from '../../core/cpu/kernels/strassen.ts';
-import * as winograd from '../../core/cpu/kernels/winograd.ts';
-import * as winogradTransforms from '../../core/cpu/kernels/winograd-transforms.ts';
 import { assertClose, harness, randomValues } from './harness.ts';
 
 const random = randomValues(6);
-const { run } = harness([gemm, strassen, parts, winogradTransforms, winograd, conv], { threads: 5 });
+const { run } = harness({ threads: 5 });
 
 interface Case {
   N?: number; C: number; H: number; W: number; O: number; kernel: [number, number]; stride?: [number, number];

@@ -2,12 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as int16 from '../../core/cpu/kernels/int16.ts';
-import * as matmul from '../../core/cpu/kernels/matmul.ts';
-import * as parts from '../../core/cpu/kernels/parts.ts';
-import * as rounding from '../../core/cpu/kernels/rounding.ts';
-import * as strassen from '../../core/cpu/kernels/strassen.ts';
 import { onX86 } from '../../core/cpu/platform.ts';
 import {
   type Device,
@@ -26,7 +20,6 @@ import {
 } from '../../core/index.ts';
 import { harness, randomValues, type Values } from './harness.ts';
 
-const files = [gemm, strassen, rounding, int16, parts, matmul];
 const random = randomValues(1);
 
 interface Product {
@@ -64,9 +57,9 @@ const SIZES: readonly [m: number, depth: number, n: number][] = [
   [128, 128, 128], [129, 131, 133], [70, 513, 90], [300, 100, 67], [97, 257, 129], [65, 1100, 150], [258, 63, 201], [29, 300, 310], [310, 290, 27],
 ]; // biome-ignore format: a table
 
-for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [2, true, undefined]] as const) {
-  test(`all transposes, ${threads} shares${keeps ? ', rounded before' : ''}${fma === false ? ', no fused multiply-add' : ''}`, () => {
-    const { run } = harness(files, { threads, keeps, matmulPrecision: 'high', ...(fma !== undefined && { fma }) });
+for (const [threads, caches, fma] of [[1, false, false], [3, false, undefined], [2, true, undefined]] as const) {
+  test(`all transposes, ${threads} shares${caches ? ', rounded before' : ''}${fma === false ? ', no fused multiply-add' : ''}`, () => {
+    const { run } = harness({ threads, caches, matmulPrecision: 'high', ...(fma !== undefined && { fma }) });
     for (const [m, depth, n] of SIZES)
       for (const transposeA of [false, true])
         for (const transposeB of [false, true]) {
@@ -82,8 +75,8 @@ for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [
 
 test('linear and linears add their biases', () => {
   const [m, depth, n] = [131, 130, 132];
-  for (const keeps of [false, true]) {
-    const { run } = harness(files, { keeps, matmulPrecision: 'high' });
+  for (const caches of [false, true]) {
+    const { run } = harness({ caches, matmulPrecision: 'high' });
     const [x, v, w, c, d] = [random([m, depth]), random([n, depth]), random([n, depth]), random([n]), random([n])];
     const without = (y: Float32Array, bias: Values) => y.map((value, i) => value - bias.data[i % n]);
     const product = { m, depth, n, transposeB: true };
@@ -102,7 +95,7 @@ const LAYOUTS = [
 ];
 
 test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
-  const { run } = harness(files, { matmulPrecision: 'high' });
+  const { run } = harness({ matmulPrecision: 'high' });
   const [m, depth, n] = [64, 1200, 64];
   const patterns: ((k: number) => number)[] = [() => 1, () => -3e4, (k) => (k % 7 === 0 ? 1e9 : 1e-9), (k) => (k % 2 ? 1 : -1)];
   for (const layout of LAYOUTS)
@@ -118,7 +111,7 @@ test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
 }); // biome-ignore format: a table
 
 test('a row keeps its digits beside larger ones, zeros stay, NaN and infinity spoil their row, and the tiniest values are 0', () => {
-  const { run } = harness(files, { matmulPrecision: 'high' });
+  const { run } = harness({ matmulPrecision: 'high' });
   const [m, depth, n] = [128, 128, 130];
   const [zeros, nan, infinite, small, tiny] = [2, 3, 5, 7, 11];
   const scales = new Map([[zeros, 0], [small, 1e-6], [tiny, 1e-22]]); // biome-ignore format: one line

@@ -1,13 +1,12 @@
 /** Nearest codebook entries against a search in float64. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as nearest from '../../core/cpu/kernels/nearest.ts';
-import { SCRATCH_FLOATS } from '../../core/cpu/routine.ts';
+import { SCRATCH_FLOATS } from '../../core/cpu/kernel.ts';
+import { scratchFloats } from '../../core/cpu/kernels/nearest.ts';
 import { harness, randomValues } from './harness.ts';
 
 const random = randomValues(5);
-const { run } = harness([gemm, nearest], { threads: 2 });
+const { run } = harness({ threads: 2 });
 
 test('the id of the least distance', () => {
   for (const [rows, dim, entries] of [
@@ -42,5 +41,5 @@ test('the first of equal entries', () => {
 });
 
 test('its memory fits the scratch', () => {
-  assert.ok(nearest.scratchFloats <= SCRATCH_FLOATS);
+  assert.ok(scratchFloats <= SCRATCH_FLOATS);
 });
