@@ -1,9 +1,9 @@
 /**
  * Caches values computed from tensors: packed or rounded weights, row statistics that a gradient needs again.
  *
- * An entry lives until one of its tensors changes or is freed. Packing pays only for weights that are used again unchanged;
- * weights in training change after each use. With `keepFrom: 2` the first use therefore leaves a note only, and the second,
- * if the tensors are still the same, fills and keeps.
+ * An entry lives until one of its tensors changes or is freed. Packing pays only for weights that are used again
+ * unchanged; weights in training change after each use. With `keepFrom: 2` the first use therefore leaves a note only,
+ * and the second, if the tensors are still the same, fills and keeps.
  */
 import { DeviceError } from '../errors.ts';
 import type { CpuMemory } from './memory.ts';

@@ -1,7 +1,6 @@
 /**
- * The default device: WebAssembly SIMD kernels on all cores, over one shared memory that values never leave between
- * ops. A handle is a byte address. An op runs as a compiled formula, as a hand-written routine, or, where neither
- * exists, as plain JavaScript.
+ * The default device: WebAssembly SIMD kernels on all cores. Values stay in one shared memory between ops; a handle is
+ * a byte address. An op runs as a compiled formula, as a hand-written routine, or, without either, as plain JavaScript.
  */
 import {
   type Device,
@@ -44,7 +43,7 @@ interface Compiled {
   /** Scalar operations per element. */
   readonly cost: number;
 }
-/** One letter per argument: a tensor of the result's size, a tensor with one element, a number. */
+/** Kinds of arguments, one letter each. */
 const KIND: Readonly<Record<string, Variable['kind']>> = { f: 'full', o: 'one', s: 'scalar' };
 
 /** Threads' ranges of elementwise loops begin at cache lines, so that no two threads write the same one. */
@@ -61,7 +60,7 @@ export class CpuDevice implements Device, Cpu {
   readonly #threads: Threads;
   readonly #cache: TensorCache;
   #closed = false;
-  /** By formula object and kinds, so that a call finds its kernel fast; and by what the formula says. */
+  /** By formula object and kinds of arguments, which is fast; and by the formula's text. */
   readonly #byFormula = new WeakMap<object, Map<string, Compiled>>();
   readonly #byText = new Map<string, Compiled>();
 

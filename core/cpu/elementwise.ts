@@ -1,20 +1,23 @@
-/** Scalar formulas as SIMD loops: every subexpression is computed once, four floats at a time, and stays in registers. */
+/**
+ * Scalar formulas as SIMD loops: each subexpression is computed once, four floats at a time, and stays in registers.
+ */
 import { type Expr, type FormulaFunction, topological } from '../formula.ts';
 import type { Kernel, Params } from './kernel.ts';
 import { add, bytes, type Fn, f32, i32, kernel, type Local, sub, type V128, v } from './kernels/dsl.ts';
 import { vectorMath } from './kernels/vector-math.ts';
 
-/** How a variable arrives: as many values as the result, one value in memory for all places, or a number. */
+/** The values of a variable: one per element in memory, one in memory for all elements, or a number. */
 export type VariableKind = 'full' | 'one' | 'scalar';
 export interface Variable {
   readonly name: string;
   readonly kind: VariableKind;
 }
 
-/** Rough scalar operations per element; 1 where nothing is said, Infinity where there is no SIMD form. */
+/** Rough scalar operations per element. Default: 1. Infinity: there is no SIMD form. */
 // biome-ignore format: a table
 const COST: Partial<Record<FormulaFunction, number>> = {
-  div: 3, sqrt: 3, exp: 20, log: 30, tanh: 40, erf: 20, sigmoid: 25, gelu: 20, geluSlope: 20, sin: Infinity, cos: Infinity, acos: Infinity, pow: Infinity,
+  div: 3, sqrt: 3, exp: 20, log: 30, tanh: 40, erf: 20, sigmoid: 25, gelu: 20, geluSlope: 20,
+  sin: Infinity, cos: Infinity, acos: Infinity, pow: Infinity,
 };
 
 /** Operations per element of formulas computed together; Infinity when a function has no SIMD form. */
@@ -26,9 +29,10 @@ export function formulaCost(bodies: readonly Expr[]): number {
 }
 
 /**
- * The kernel of formulas that are computed together. Its parameters are addresses of the outputs, one for each formula, then
- * the variables: addresses of tensors, or floats. Items are elements; ranges begin at multiples of 4. Whole vectors are written,
- * so the last one may reach into the padding behind the outputs. An output may also be a variable: reads come before writes.
+ * The kernel of formulas that are computed together. Its parameters are addresses of the outputs, one for each formula,
+ * then the variables: addresses of tensors, or floats. Items are elements; ranges begin at multiples of 4. Whole
+ * vectors are written, so the last one may reach into the padding behind the outputs. An output may also be a variable:
+ * reads come before writes.
  */
 export function elementwiseKernel(name: string, bodies: readonly Expr[], variables: readonly Variable[]): Kernel {
   const outputs = bodies.map((_, i) => [`y${i}`, i32] as const);

@@ -22,7 +22,7 @@ import type { Params, WasmFunction } from './kernel.ts';
 /** A parameter or local variable: an expression for its value, and `set`, which emits an assignment. */
 export type Local<T extends ValueType> = Expr<T> & { set(x: Operand<T>): void };
 
-/** What a function needs from the module that it becomes part of. */
+/** The module that a function becomes part of. */
 export interface FunctionModule {
   readonly fma: boolean;
   /** The constant x in four lanes. */
@@ -96,7 +96,7 @@ export class Fn {
     return Object.assign([0x20, ...uleb(index)], { set }) as unknown as Local<T>;
   }
 
-  // ---- what depends on the module ----
+  // ---- values that depend on the module ----
 
   /** The engine multiplies and adds in one instruction. */
   get fma(): boolean {
@@ -137,7 +137,7 @@ export class Fn {
   do(...statements: Statement[]): void {
     this.#emit(...statements);
   }
-  /** Calls another function, which becomes part of the module if it is not yet. */
+  /** Calls another function and adds it to the module if it is not part of it yet. */
   call<P extends Params>(callee: WasmFunction<P>, args: { readonly [N in keyof P]: Operand<P[N]> }): void {
     const values = Object.entries(callee.params).map(([name, type]) => operand(type, args[name]));
     this.do(statement(...values, [0x10, ...uleb(this.#module.indexOf(callee))]));
@@ -165,8 +165,8 @@ export class Fn {
     this.#emit([0x0c, 0, 0x0b, 0x0b]);
   }
   /**
-   * Repeats body while the expression that it returns is not 0: V8's fastest loop form. `leaveIf`, outside of inner loops and
-   * branches, ends the loop early where its condition is not 0.
+   * Repeats the body while the expression that it returns is not 0: V8's fastest loop form. `leaveIf`, outside of inner
+   * loops and branches, ends the loop early where its condition is not 0.
    */
   doWhile(body: (leaveIf: (condition: I32) => void) => I32): void {
     this.#emit([0x02, 0x40, 0x03, 0x40]);

@@ -1,5 +1,6 @@
 /**
- * The WebAssembly instructions of kernels. An expression is an array of bytes in post-order, so calls nest like the math:
+ * The WebAssembly instructions of kernels. An expression is an array of bytes in post-order, so calls nest like the
+ * math:
  *
  *   acc.set(v.add(acc, v.mul(x, y)))
  *
@@ -50,7 +51,7 @@ function sleb(n: number): number[] {
     out.push(b | 128);
   }
 }
-/** Not `push(...bytes)`: bodies are longer than an argument list may be. */
+/** Appends bytes in place. Bodies are longer than an argument list may be, so there is no push(...bytes). */
 export function append(to: number[], bytes: Bytes): number[] {
   for (const b of bytes) to.push(b);
   return to;

@@ -4,19 +4,19 @@
  *   const scale = kernel('scale', { x: i32, y: i32, factor: f32 }, (f, a) => { … });
  *   cpu.parallel(scale, { items: n, work: n, unit: 16 }, { x: x.at, y: y.at, factor: 2 });
  *
- * A *kernel* is what threads run, each on its own range of items. An item is a row, a tile, a picture: whatever the kernel
- * says. Three parameters come before the declared ones:
+ * A *kernel* is what threads run, each on its own range of items. An item is a row, a tile, an image: each kernel's
+ * docstring says what. Three parameters come before the declared ones:
  *
  *   begin, end   the thread's items, begin … end − 1
  *   scratch      address of SCRATCH_FLOATS floats that are the thread's own, with unspecified values
  *
  * A *function* (`wasmFunction`) is called by kernels and other functions, and has the declared parameters only.
  *
- * i32 parameters named after tensors are byte addresses. Strides are in bytes, lengths in values.
+ * i32 parameters named after tensors are byte addresses. Strides and offsets are in bytes, lengths in values.
  */
 import type { Fn, Local } from './function.ts';
 
-/** Scratch floats per thread. The largest users: seven sums of a large product; a packed panel and scores of attention. */
+/** Scratch floats per thread. The largest user is Strassen's algorithm, with the panels of seven products. */
 export const SCRATCH_FLOATS = 160_000;
 
 /** Parameters and their types, in the order in which they are passed. */
@@ -31,12 +31,14 @@ type Body<P extends Params> = (f: Fn, a: Variables<P>) => void;
 type Share = { readonly begin: 'i32'; readonly end: 'i32'; readonly scratch: 'i32' };
 const SHARE: Share = { begin: 'i32', end: 'i32', scratch: 'i32' };
 
+/** A declared function; see the top of this file. */
 export interface WasmFunction<P extends Params = Params> {
   readonly name: string;
   readonly params: P;
   /** Emits the body. */
   emit(f: Fn): void;
 }
+/** A declared kernel. */
 export interface Kernel<P extends Params = Params> extends WasmFunction {
   /** The declared parameters: those after begin, end and scratch. */
   readonly declared: P;
@@ -77,7 +79,7 @@ function define<P extends Params>(name: string, params: P, body: Body<P>): WasmF
   return { name, params, emit: (f) => body(f, variables(f)) };
 }
 
-/** Compiled where possible: V8 then reads each argument as a field, without looking up its name (−0.1 µs per launch). */
+/** Compiled where possible: V8 then reads each argument as a field, without a lookup by name (0.1 µs per launch). */
 function inOrder(names: readonly string[]): Kernel['inOrder'] {
   try {
     return new Function('a', `return [${names.map((name) => `a.${name}`)}]`) as Kernel['inOrder'];

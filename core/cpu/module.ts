@@ -63,7 +63,9 @@ export function buildModule(wanted: readonly WasmFunction[], { fma, constants, s
   return { bytes: encode(emitted, functions, shared), functions };
 }
 
-/** True where relaxed SIMD is on: Node 22 and later, current browsers, Node 20 with --experimental-wasm-relaxed-simd. */
+/**
+ * True where relaxed SIMD is on: Node 22 and later, current browsers, Node 20 with --experimental-wasm-relaxed-simd.
+ */
 export function supportsRelaxedMadd(): boolean {
   const probe = wasmFunction('probe', {}, (f) => f.do(drop(v.madd(v.const(0), v.const(0), v.const(0)))));
   const options = { fma: true, constants: new ConstantTable(0, 0), shared: false };

@@ -12,7 +12,7 @@ export interface CpuRef {
 }
 export type CpuArg = CpuRef | number | Attributes | null;
 
-/** What a routine sees of the device. */
+/** The part of the device that routines use. */
 export interface Cpu {
   readonly threads: number;
   /** 'high': large products go through kernels/int16.ts. */
@@ -23,9 +23,9 @@ export interface Cpu {
   alloc(floats: number): number;
   free(at: number, floats: number): void;
   /**
-   * The address of values computed from tensors, from the cache. On a miss `fill` computes them to the address that it gets.
+   * Returns the address of cached values. On a miss, calls `fill` to compute them into new memory and keeps them.
    *
-   * @returns undefined where the values are not kept: at the first use with keepFrom = 2, or when the cache is full
+   * @returns undefined, without a call of `fill`, on the first use with keepFrom = 2, or when the cache is full
    */
   cached(key: CacheKey, fill: (at: number) => void): number | undefined;
 }
@@ -33,9 +33,9 @@ export interface Cpu {
 /** Computes an op into y from the op's arguments. */
 export type Routine = (cpu: Cpu, y: CpuRef, ...args: CpuArg[]) => void;
 
-/** What a file of kernels exports. */
+/** The exports of a file of kernels. */
 export interface KernelFile {
-  /** All kernels of the file. The functions that they call come along by themselves. */
+  /** All kernels of the file. The functions that they call need not be listed. */
   readonly kernels?: readonly Kernel[];
   /** By name of the op. */
   readonly routines?: Readonly<Record<string, Routine>>;

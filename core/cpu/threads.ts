@@ -2,9 +2,9 @@
  * Worker threads that run slices of kernels and meet at a barrier.
  *
  * A worker knows the shared memory only: it waits for the sequence word to change, reads the index of a kernel and its
- * arguments, runs its range, and counts itself done. Modules form a linked list in memory, and before each kernel a worker
- * loads those that are new. Waiting means spinning for a moment and then sleeping, so that a stream of ops costs no system
- * calls and an idle process no time. Sleeping workers are woken once, ahead of their next kernel.
+ * arguments, runs its range, and counts itself done. Modules form a linked list in memory, and before each kernel a
+ * worker loads those that are new. Waiting means spinning for a moment and then sleeping, so that a stream of ops costs
+ * no system calls and an idle process no time. Sleeping workers are woken once, ahead of their next kernel.
  */
 import { DeviceError } from '../errors.ts';
 import { type Kernel, type Launch, SCRATCH_FLOATS, type WasmFunction } from './kernel.ts';
@@ -45,9 +45,10 @@ export class Threads {
   readonly #workers: WorkerHandle[] = [];
   readonly #maySleep = typeof document === 'undefined'; // a browser's page must not
   #sequence = 0;
+  #functionCount = 0;
   #lastModule = 0;
   #ready = false;
-  /** Sleeping workers were woken since the last kernel that all threads ran. */
+  /** Workers were woken since the last kernel that all threads ran. */
   #awake = false;
   readonly #awaitDone: Compiled;
   #startError: Error | undefined;
@@ -68,7 +69,7 @@ export class Threads {
   load({ bytes, functions }: WasmModule): void {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: this.#memory.memory } });
     for (const declared of functions) {
-      this.#functions.set(declared, { index: this.#functions.size, run: exports[declared.name] as Compiled });
+      this.#functions.set(declared, { index: this.#functionCount++, run: exports[declared.name] as Compiled });
     }
     if (this.count === 1) return;
     const at = this.#memory.alloc(2 + Math.ceil(bytes.length / 4));
@@ -89,7 +90,8 @@ export class Threads {
     const found = this.#functions.get(kernel);
     if (!found)
       throw new DeviceError(
-        `cpu: expected a kernel of the device, got '${kernel.name}'. Add it to 'kernels' of its file, and the file to kernels/index.ts.`,
+        `cpu: expected a kernel of the device, got '${kernel.name}'. ` +
+          `List it in 'kernels' of its file, and the file in kernels/index.ts.`,
       );
     if (items === 0) return;
     if (work < WORK_PER_BARRIER || this.count === 1 || items <= unit || !this.#allReady()) {
@@ -137,7 +139,7 @@ export class Threads {
     this.#wake();
     this.#awake = false;
   }
-  /** Sleeping workers go on spinning. */
+  /** Wakes sleeping workers; they spin until the next kernel. */
   #wake(): void {
     if (Atomics.load(this.#control, WORD.sleepers) === 0) return;
     this.#awake = true;

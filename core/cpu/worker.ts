@@ -22,15 +22,15 @@ const FAILURE_BYTES = 1024;
 export const STOP = -1;
 
 /**
- * Iterations of a waiting loop before sleeping, half a nanosecond each or more. Workers spin through the JavaScript between ops:
- * at 100,000 they sleep sixty times in a step of the preset tiny, and sampling one image takes a tenth longer. The caller
- * gains less by spinning, and takes the core from its workers where another program wants one.
+ * Iterations of a waiting loop before sleeping, half a nanosecond each or more. Workers spin through the JavaScript
+ * between ops: at 100,000 they sleep sixty times in a step of the preset tiny, and sampling one image takes a tenth
+ * longer. The caller gains less by spinning, and takes the core from its workers where another program wants one.
  */
 const WORKER_SPIN = 400_000;
 export const CALLER_SPIN = 50_000;
 
 const wordAt = (word: number) => LAYOUT.control + 4 * word;
-/** Waits until the word compares to `value`: spins `spin` times, then sleeps if `sleep` is not 0, counted in `sleepers`. */
+/** Waits until the word compares to `value`: spins `spin` times, then sleeps (`sleep` ≠ 0), counted in `sleepers`. */
 const waiting = (name: string, word: number, sleepers: number, compare: (now: Int, value: Int) => I32) =>
   wasmFunction(name, { value: i32, spin: i32, sleep: i32 }, (f, a) => {
     const { now, spins } = f.ints('now spins');
@@ -88,12 +88,14 @@ const run = ({ memory, id, threads, scratch }) => {
       if (begin < end) kernels[I[${WORD.kernel}]](begin, end, scratch, ...args.subarray(0, I[${WORD.argCount}]));
     } catch (error) {
       if (Atomics.compareExchange(I, ${WORD.failed}, 0, 1) === 0) {
-        const text = Array.from(String(error?.message ?? error).slice(0, ${FAILURE_BYTES}), (c) => c.charCodeAt(0) & 127);
+        const message = String(error?.message ?? error).slice(0, ${FAILURE_BYTES});
+        const text = Array.from(message, (c) => c.charCodeAt(0) & 127);
         new Uint8Array(memory.buffer, ${LAYOUT.control + FAILURE}, ${FAILURE_BYTES}).set(text);
         I[${WORD.failureLength}] = text.length;
       }
     }
-    if (Atomics.add(I, ${WORD.done}, 1) === threads - 2 && Atomics.load(I, ${WORD.callerSleeps})) Atomics.notify(I, ${WORD.done});
+    const last = Atomics.add(I, ${WORD.done}, 1) === threads - 2;
+    if (last && Atomics.load(I, ${WORD.callerSleeps})) Atomics.notify(I, ${WORD.done});
   }
 };
 `;

@@ -25,7 +25,8 @@ test('the id of the least distance', () => {
     ids.forEach((id, i) => {
       let least = Infinity;
       for (let j = 0; j < entries; j++) least = Math.min(least, distance(i, j));
-      assert.ok(distance(i, id) <= least + 1e-4, `row ${i} of ${[rows, dim, entries]}: got ${id}`); // rounding may swap ties
+      // rounding may swap ties
+      assert.ok(distance(i, id) <= least + 1e-4, `row ${i} of ${[rows, dim, entries]}: got ${id}`);
     });
   }
 });
@@ -40,6 +41,6 @@ test('the first of equal entries', () => {
   assert.deepEqual(Array.from(ids.subarray(0, 2)), [33, 66]);
 });
 
-test('its memory fits the scratch', () => {
+test('its memory fits scratch', () => {
   assert.ok(scratchFloats <= SCRATCH_FLOATS);
 });

@@ -122,7 +122,9 @@ test('one and two threads give the same values, also with formulas compiled late
 
 test('open workers do not keep a process alive', () => {
   const device = new URL('../../core/cpu/device.ts', import.meta.url).href;
-  const program = `import { CpuDevice } from '${device}'; const d = new CpuDevice({ threads: 2 }); d.sync().then(() => console.log('ready'));`;
+  const program = `
+    import { CpuDevice } from '${device}';
+    new CpuDevice({ threads: 2 }).sync().then(() => console.log('ready'));`;
   const run = spawnSync(process.execPath, [...process.execArgv, '--input-type=module', '--eval', program], {
     encoding: 'utf8',
     timeout: 30_000,

@@ -123,7 +123,7 @@ export const kernels = [attention, attentionGrad];
 const headOffset = (i: I32, heads: I32, T: I32, stride: I32, d: I32): I32 =>
   floatAt(mul(mul(i32.divu(i, heads), T), stride), mul(i32.remu(i, heads), d));
 
-/** As many query rows at a time as fit scratch, for a kernel with `matrices` of scores, beside the products' own part. */
+/** The block of query rows that fits scratch, with `matrices` of scores, beside the products' own part. */
 function blocking(T: number, D: number, heads: number, matrices: number) {
   const d = D / heads;
   const ld = (T + 3) & ~3;

@@ -1,8 +1,8 @@
 /**
  * The gradient of a convolution with respect to its input: itself a convolution, of g with the filters rotated by 180°.
  *
- * With a stride s the pixels of the input fall into s · s phases, each of which meets only every s-th tap of the filter. Each
- * phase is a convolution of stride 1, and its result is spread over every s-th pixel.
+ * With a stride s the pixels of the input fall into s · s phases, each of which meets only every s-th tap of the
+ * filter. Each phase is a convolution of stride 1, and its result is spread over every s-th pixel.
  *
  *      stride 2, three taps:   x  a b a b a b a      a = g · w₁ (one tap)      b = g · w₀ + g' · w₂ (two taps)
  */

@@ -1,12 +1,12 @@
 /**
  * Convolution as matrix products, over images that already have their border of zeros:
  *
- *   conv         y[n] = W · columns(x[n]):            [O, K] · [K, P]     K = channels · kh · kw, P = pixels of the result
- *   convWeights  dW   = Σ_n g[n] · columns(x[n])ᵀ:    [O, P] · [P, K]
+ *   conv         y[n] = W · columns(x[n]):            [O, K] · [K, P]     K = channels · kh · kw
+ *   convWeights  dW   = Σ_n g[n] · columns(x[n])ᵀ:    [O, P] · [P, K]     P = pixels of the result
  *
- * `columns` is never stored. The address of one of its values is the sum of two offsets, one for the tap (channel, ky, kx) and
- * one for the pixel (oy, ox), so `packGather` copies straight from the image into the panels that gemm.ts multiplies. The
- * columns of the panels are pixels in the first product, taps in the second.
+ * `columns` is never stored. The address of one of its values is the sum of two offsets, one for the tap (channel, ky,
+ * kx) and one for the pixel (oy, ox), so `packGather` copies straight from the image into the panels that gemm.ts
+ * multiplies. The columns of the panels are pixels in the first product, taps in the second.
  */
 import { add, bytes, floatAt, i32, kernel, mul, sub } from './dsl.ts';
 import { ADDEND, block, EDGE_BYTES, KC } from './gemm.ts';

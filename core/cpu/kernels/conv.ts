@@ -1,6 +1,6 @@
 /**
- * Two-dimensional convolution and its gradients. Images get their border of zeros in a copy, or none where there is nothing to
- * add. What is multiplied then is in correlate.ts, conv-products.ts, depthwise.ts and winograd.ts.
+ * Two-dimensional convolution and its gradients. Images are copied to get a border of zeros, unless they need none. The
+ * products are in correlate.ts, conv-products.ts, depthwise.ts and winograd.ts.
  */
 import { options, type Routine, ref } from '../routine.ts';
 import { gradInput } from './conv-grad-input.ts';

@@ -73,8 +73,8 @@ export const copySteps = kernel('copySteps', rowParams, (f, a) => {
 });
 
 /**
- * A transpose, TILE columns per item: x has n rows, `from` bytes apart, with neighboring columns; in y the rows are neighbors
- * and the columns `to` bytes apart.
+ * A transpose, TILE columns per item: x has n rows, `from` bytes apart, with neighboring columns; in y the rows are
+ * neighbors and the columns `to` bytes apart.
  */
 export const copyColumns = kernel(
   'copyColumns',

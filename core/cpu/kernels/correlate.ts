@@ -1,4 +1,7 @@
-/** Correlation of images with filters, y = x ∗ w + bias: the convolution of neural networks, by the fastest of three methods. */
+/**
+ * Correlation of images with filters, y = x ∗ w + bias: the convolution of neural networks, by the fastest of three
+ * methods.
+ */
 import type { Cpu } from '../routine.ts';
 import { conv } from './conv-products.ts';
 import { convDepthwise } from './depthwise.ts';

@@ -84,7 +84,9 @@ const range = (from: number, to: number, { offset, stride }: AxisMap) => {
   return { first, count: Math.max(0, last - first), target: first * stride + offset };
 };
 
-/** Copies planes into larger or smaller ones and leaves out what falls outside; `zero`: fills the target with zeros first. */
+/**
+ * Copies planes into larger or smaller ones, without the values that fall outside. `zero`: fills y with zeros first.
+ */
 export function place(cpu: Cpu, x: Images, y: Images, down: AxisMap, right: AxisMap, zero: boolean): void {
   const rows = range(x.H, y.H, down);
   const columns = range(x.W, y.W, right);

@@ -8,8 +8,8 @@
  *   │ A: 6 │ │ C: 6 × 8    │  one tile = 12 accumulators; for each k: 2 vectors of B, 6 splatted values of A, 12 madd
  *   └──────┘ └──────┴──────┘
  *
- * A is read in place. Edge tiles compute a full 6 × 8 block into scratch (rows and columns past the end repeat the last valid
- * one); only the valid part is copied to C.
+ * A is read in place. Edge tiles compute a full 6 × 8 block into scratch (rows and columns past the end repeat the last
+ * valid one); only the valid part is copied to C.
  */
 
 import { storeTransposed } from './copy.ts';
@@ -34,7 +34,7 @@ import { COLUMNS, eachTile, type Mode, sumTile, tileOf } from './tile.ts';
 export const KC = 256;
 /** Columns of a block: a packed KC × NC block is 256 KB and stays in the L2 cache. */
 export const NC = 256;
-/** Rows of A that meet one panel while they stay in the cache. */
+/** Rows of A that meet one panel after the other while they stay in the cache. */
 const MC = 128;
 /** Size of the scratch tile, which comes before the packed block. */
 export const EDGE_BYTES = 192;
@@ -46,7 +46,7 @@ export const packedFloats = (n: number, depth: number): number => Math.ceil(n / 
 export const gemmScratch = (n: number, depth: number): number =>
   EDGE_BYTES / 4 + packedFloats(Math.min(NC, n), Math.min(KC, depth));
 
-/** What is added to the product: nothing, what C holds, or a bias for each column or row. */
+/** The addend of a product: nothing, the values of C, or a bias for each column or row. */
 export const ADDEND = { nothing: 0, c: 1, columnBias: 2, rowBias: 3 } as const;
 
 /** In place of the bytes between columns of B: B is packed already. */
@@ -216,7 +216,9 @@ export const productParams = {
   /** Bytes between rows of A ('row'), or from k to k where A is stored transposed ('col'). */
   lda: i32,
   B: i32,
-  /** Bytes between rows of B, and between columns; one of them is 4. Or cs is PACKED, and B is panels, [n/8][depth][8]. */
+  /**
+   * Bytes between rows of B, and between columns; one of them is 4. Or cs is PACKED, and B is panels, [n/8][depth][8].
+   */
   rs: i32,
   cs: i32,
   C: i32,

@@ -1,6 +1,6 @@
 /**
- * Group norm: layer norm's formulas over the channels and pixels of a group, which are neighbors in memory, with a gain and a
- * bias for each channel. Gradients compute the moments again.
+ * Group norm: layer norm's formulas over the channels and pixels of a group, which are neighbors in memory, with a gain
+ * and a bias for each channel. Gradients compute the moments again.
  */
 import { numel } from '../../shape.ts';
 import { type CpuRef, options, type Routine, ref } from '../routine.ts';
@@ -11,7 +11,7 @@ import { eachFour, eachFourUnrolled, rowSum, UNROLL } from './rows.ts';
 
 /** Items: groups of all images. A group has `channels` rows of n values; `groups` is their number in an image. */
 const groupParams = { channels: i32, groups: i32, n: i32, eps: f32 };
-/** Byte offset in scratch of what `channelSums` writes, after the moments. */
+/** Byte offset of the result of `channelSums` in scratch, after the moments. */
 const SUMS = 12;
 
 const groupNorm = kernel('groupNorm', { x: i32, gain: i32, bias: i32, y: i32, ...groupParams }, (f, a) => {

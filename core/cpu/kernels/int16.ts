@@ -1,13 +1,13 @@
 /**
- * Products of factors rounded to 16-bit integers, for `matmulPrecision: 'high'`. Their products are exact, and one instruction
- * multiplies eight, where one of float32 multiplies four.
+ * Products of factors rounded to 16-bit integers, for `matmulPrecision: 'high'`. Their products are exact, and one
+ * instruction multiplies eight, where one of float32 multiplies four.
  *
  *   C[i, j] = step of row i · step of column j · Σ_k A16[i, k] B16[k, j]
  *
- * The sum over a block of 512 k fits an int32: by Cauchy–Schwarz it is at most the product of the norms of its row and its
- * column, BOUND² < 2³¹. Blocks are added in float32. The error comes from rounding: about 1.2 · 10⁻⁵ ‖row‖ ‖column‖ per block,
- * 1 to 3 · 10⁻⁴ of a typical value of C. TensorFloat-32, which keeps 11 bits of each factor, has 3 · 10⁻⁴, also where one value
- * is far larger than the rest of its row.
+ * The sum over a block of 512 k fits an int32: by Cauchy–Schwarz it is at most the product of the norms of its row and
+ * its column, BOUND² < 2³¹. Blocks are added in float32. The error comes from rounding: about 1.2 · 10⁻⁵ ‖row‖ ‖column‖
+ * per block, 1 to 3 · 10⁻⁴ of a typical value of C. TensorFloat-32, which keeps 11 bits of each factor, has 3 · 10⁻⁴,
+ * also where one value is far larger than the rest of its row.
  *
  * A tile of 4 × 8 is 8 accumulators; for each pair of k it reads two vectors of B and 4 splatted pairs of A.
  */
@@ -82,7 +82,7 @@ const productInt16 = kernel('productInt16', params, (f, a) => {
       from.set(add(from, fromStride));
     }
   };
-  /** Points at what the tile is added to: zeros or the bias, and in later blocks of the sum what the earlier ones wrote. */
+  /** Points at the addend of the tile: zeros or the bias; in later blocks of the sum, the result so far. */
   const setFrom = () => {
     from.set(i32.select(cp, i32.select(floatAt(a.bias, j), zeros, a.bias), kc));
     fromStride.set(i32.select(a.ldc, 0, kc));
@@ -140,8 +140,8 @@ export const kernels = [productInt16];
  *
  *   m n depth > 16 m depth + 21 m n + 270,000      multiplications; rounding A, scaling sums back, calls
  *
- * in units of what one multiplication saves. Rounding B does not count, so that the first use of a B that is cached later
- * is computed the same way; at m ≤ 16 rounding B would cost all that is saved.
+ * in units of what one multiplication saves. Rounding B does not count, so that the first use of a B that is cached
+ * later is computed the same way; at m ≤ 16 rounding B would cost all that is saved.
  *
  * @param tensors  the tensors that B comes from: the rounded B is cached
  */

@@ -39,9 +39,9 @@ const layerNorm = kernel(
 );
 
 /**
- * Two passes over a row, with t = x − m: the sums of u and u t; then dx = u / std + A t + B. Two rows at once would need more
- * registers than there are. Items: parts of `part` rows each; the first pass also leaves sums[p][2][n], Σ g · xhat and Σ g
- * over part p.
+ * Two passes over a row, with t = x − m: the first sums u and u t, the second writes dx = u / std + A t + B. Two rows
+ * at once would need more registers than there are. The first pass also leaves sums[p][2][n], Σ g · xhat and Σ g over
+ * part p. Items: parts of `part` rows each.
  */
 const layerNormGrad = kernel(
   'layerNormGrad',
@@ -111,7 +111,7 @@ export const routines: Readonly<Record<string, Routine>> = {
     const size = numel(x.shape);
     if (size === 0) return;
     let moments = 0;
-    // the kernel below fills the cache; 0 where the moments are cached already, or cannot be
+    // the kernel fills the entry; moments stays 0 if they are cached already, or cannot be
     cpu.cached(momentsKey(x, eps), (at) => {
       moments = at;
     });

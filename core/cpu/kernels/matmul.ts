@@ -9,20 +9,21 @@ import { copyValues } from './parts.ts';
 import { UNIT } from './strassen.ts';
 import type { Mode } from './tile.ts';
 
-/** What the items of a product are. */
+/** The items of a product: its batches, or rows or columns of C. */
 const SPLIT = { batches: 0, rows: 1, columns: 2 } as const;
 
-/** Some of a product's batches, rows or columns. Parameters as in `productParams`; batchA …: bytes between batches. */
+/** A share of a product. Parameters as in `productParams`; batchA, …: bytes between batches. */
 const productOf = (mode: Mode) =>
   kernel(
     `product.${mode}`,
+    // biome-ignore format: one line per operand
     {
       split: i32, m: i32, n: i32, depth: i32,
       A: i32, lda: i32, batchA: i32,
       B: i32, rs: i32, cs: i32, batchB: i32,
       C: i32, ldc: i32, batchC: i32,
       addend: i32, bias: i32,
-    }, // biome-ignore format: one line per operand
+    },
     (f, a) => {
       const { i } = f.ints('i');
       const part = (m: Int, n: Int, A: Int, B: Int, C: Int, bias: Int) => {
@@ -87,7 +88,7 @@ interface Product {
   /** `copyOf`: the tensors that B is a copy of, if it is one. */
   readonly b: Matrices & { readonly copyOf?: readonly number[] };
   readonly c: number;
-  /** Columns of C from row to row. Default: n. Larger where the product is a part of something wider. */
+  /** Columns of C from row to row. Default: n. Larger if the product is a part of a wider matrix. */
   readonly ldc?: number;
   readonly bias: number | null;
 }
@@ -95,7 +96,7 @@ interface Product {
 /** With fewer rows of A than this, packing B takes a tenth of the product or more. */
 const FEW_ROWS = 64;
 
-/** Panels of B from the cache: of frozen weights that few rows at a time are multiplied with. */
+/** Panels of B from the cache, for products of few rows with frozen weights. */
 function cachedPanels(cpu: Cpu, { batches, m, n, depth, b }: Product, rs: number, cs: number): number | undefined {
   if (batches > 1 || m >= FEW_ROWS) return undefined;
   const key = {

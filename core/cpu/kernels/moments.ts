@@ -1,8 +1,8 @@
 /**
  * Mean and deviation of rows, for layer norm and group norm.
  *
- * Two passes: m ≈ mean, then d = mean(x − m) and variance = mean((x − m)²) − d². The differences are nearly exact, so this
- * holds where the mean is far larger than the deviation. The mean is m + d.
+ * Two passes: m ≈ mean, then d = mean(x − m) and variance = mean((x − m)²) − d². The differences are nearly exact, so
+ * this holds where the mean is far larger than the deviation. The mean is m + d.
  */
 import { numel } from '../../shape.ts';
 import type { Cpu, CpuRef } from '../routine.ts';

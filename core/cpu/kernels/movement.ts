@@ -21,7 +21,7 @@ const PIECE = 4096;
  *
  * @param y  byte address, as is x
  */
-export function stridedCopy(cpu: Cpu, y: number, x: number, axes: readonly Axis[]): void {
+function stridedCopy(cpu: Cpu, y: number, x: number, axes: readonly Axis[]): void {
   if (axes.some((a) => a.n === 0)) return;
   const outer = merge(axes);
   if (outer.length >= OUTER) {
@@ -49,33 +49,33 @@ function copyBlock(cpu: Cpu, y: number, x: number, outer: readonly Axis[], row: 
   if (!contiguous && column && row.to === 1 && n >= 4) {
     const tiles = { n: Math.ceil(column.n / TILE), from: TILE, to: TILE * column.to };
     const items = [...outer.filter((a) => a !== column), tiles];
-    const [a, b, c] = [outerAxis(items, 0), outerAxis(items, 1), outerAxis(items, 2)];
-    const [d, e, f] = [outerAxis(items, 3), outerAxis(items, 4), outerAxis(items, 5)];
+    const o = outerAxes(items);
     cpu.parallel(
       copyColumns,
       { items: length(items), work: 2 * length(outer) * n },
       // biome-ignore format: a row, lengths, steps in x, steps in y
       {
         x, y, n, from: 4 * row.from, columns: column.n, to: 4 * column.to,
-        n1: b.n, n2: c.n, n3: d.n, n4: e.n, n5: f.n,
-        from0: 4 * a.from, from1: 4 * b.from, from2: 4 * c.from, from3: 4 * d.from, from4: 4 * e.from, from5: 4 * f.from,
-        to0: 4 * a.to, to1: 4 * b.to, to2: 4 * c.to, to3: 4 * d.to, to4: 4 * e.to, to5: 4 * f.to,
+        n1: o[1].n, n2: o[2].n, n3: o[3].n, n4: o[4].n, n5: o[5].n,
+        from0: 4 * o[0].from, from1: 4 * o[1].from, from2: 4 * o[2].from,
+        from3: 4 * o[3].from, from4: 4 * o[4].from, from5: 4 * o[5].from,
+        to0: 4 * o[0].to, to1: 4 * o[1].to, to2: 4 * o[2].to, to3: 4 * o[3].to, to4: 4 * o[4].to, to5: 4 * o[5].to,
       },
     );
     return;
   }
   const kernel = !contiguous ? copySteps : row.from === 0 ? copyFill : copyRows;
-  const [a, b, c] = [outerAxis(outer, 0), outerAxis(outer, 1), outerAxis(outer, 2)];
-  const [d, e, f] = [outerAxis(outer, 3), outerAxis(outer, 4), outerAxis(outer, 5)];
+  const o = outerAxes(outer);
   cpu.parallel(
     kernel,
     { items: length(outer), work: length(outer) * (8 + n * (contiguous ? 1 : 4)) },
     // biome-ignore format: a row, lengths, steps in x, steps in y
     {
       x, y, n, from: 4 * row.from, to: 4 * row.to,
-      n1: b.n, n2: c.n, n3: d.n, n4: e.n, n5: f.n,
-      from0: 4 * a.from, from1: 4 * b.from, from2: 4 * c.from, from3: 4 * d.from, from4: 4 * e.from, from5: 4 * f.from,
-      to0: 4 * a.to, to1: 4 * b.to, to2: 4 * c.to, to3: 4 * d.to, to4: 4 * e.to, to5: 4 * f.to,
+      n1: o[1].n, n2: o[2].n, n3: o[3].n, n4: o[4].n, n5: o[5].n,
+      from0: 4 * o[0].from, from1: 4 * o[1].from, from2: 4 * o[2].from,
+      from3: 4 * o[3].from, from4: 4 * o[4].from, from5: 4 * o[5].from,
+      to0: 4 * o[0].to, to1: 4 * o[1].to, to2: 4 * o[2].to, to3: 4 * o[3].to, to4: 4 * o[4].to, to5: 4 * o[5].to,
     },
   );
 }
@@ -95,12 +95,9 @@ function merge(axes: readonly Axis[]): Axis[] {
   return merged;
 }
 
-const ONE: Axis = { n: 1, from: 0, to: 0 };
-/** Outer axis i of OUTER: those that there are come last, after axes of length 1. */
-const outerAxis = (axes: readonly Axis[], i: number): Axis => {
-  const index = i - OUTER + axes.length;
-  return index < 0 ? ONE : axes[index];
-};
+const ONES: readonly Axis[] = Array.from({ length: OUTER }, () => ({ n: 1, from: 0, to: 0 }));
+/** The outer axes that a kernel needs: axes of length 1, then those that there are. */
+const outerAxes = (axes: readonly Axis[]): readonly Axis[] => [...ONES.slice(axes.length), ...axes];
 
 /** The block of y with the lengths of `shape` that begins at `starts`, filled from x with the given steps. */
 const block = (shape: Shape, from: readonly number[], to: readonly number[]): Axis[] =>

@@ -7,7 +7,7 @@ import type { Mode } from './tile.ts';
 /** Below these a product has too little to save (`bench gemm`). */
 const LEAST = { m: 64, n: 64, depth: 64 };
 
-/** What differs between the products of parts. */
+/** The arguments that differ from part to part. */
 interface Part {
   readonly m: Int;
   readonly n: Int;
@@ -19,7 +19,7 @@ interface Part {
   readonly bias: Int;
 }
 
-/** `buffer` has SCRATCH_FLOATS floats. */
+/** `buffer` has SCRATCH_FLOATS floats. Strassen's algorithm needs even halves; gemm adds the odd k and the edges. */
 const multiplyOf = (mode: Mode): ProductFunction =>
   wasmFunction(`multiply.${mode}`, productParams, (f, a) => {
     const { m, n, depth } = f.ints('m n depth');
@@ -37,7 +37,7 @@ const multiplyOf = (mode: Mode): ProductFunction =>
         n.set(roundedDown(a.n, UNIT.columns));
         depth.set(i32.and(a.depth, -2));
         call(strassen[mode], { m, n, depth });
-        // an odd k is added to C, then columns and rows past multiples of UNIT are computed
+        // the odd k, then the columns and rows past multiples of UNIT
         f.if(i32.ne(depth, a.depth), () => {
           const B = add(a.B, mul(depth, a.rs));
           call(gemm[mode], { m, n, depth: 1, A: inA(0, depth), B, addend: ADDEND.c, bias: 0 });

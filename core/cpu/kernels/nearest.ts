@@ -1,9 +1,9 @@
 /**
- * Nearest codebook entry of each row: argmin_j |z|² + |e_j|² − 2 z·e_j, the first of equals. |z|² is the same for all j and
- * left out. Products of 128 rows and 128 entries at a time go to scratch, so rows × entries are never stored:
+ * Nearest codebook entry of each row: argmin_j |z|² + |e_j|² − 2 z·e_j, the first of equals. |z|² is the same for all j
+ * and left out. Products of 128 rows and 128 entries at a time go to scratch, so rows × entries are never stored:
  *
- *        │ entries 0–127 │ 128–255 │ …        per row: the least distance and its id in four lanes, carried from block to
- *   rows │ z · e in scratch         …         block; each lane keeps the first minimum, and so does the choice among lanes
+ *        │ entries 0–127 │ 128–255 │ …        per row: the least distance and its id in four lanes, carried from
+ *   rows │ z · e in scratch         …         block to block; each lane keeps its first minimum, and so does the row
  */
 import { type Routine, ref } from '../routine.ts';
 import { add, bytes, f32, floatAt, i32, kernel, mul, sub, sum4, v } from './dsl.ts';

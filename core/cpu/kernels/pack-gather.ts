@@ -2,9 +2,9 @@
 import { add, type I32, i32, type Local, mul, sub, v, wasmFunction } from './dsl.ts';
 
 /**
- * The values at src + offset of k + offset of j. Each of the two indices, k and j, stands for three: (channel, ky, kx) of a
- * tap, or (image, y, x) of a pixel. `size1` and `size2` are the lengths of the last two, and the offset of an index is
- * Σ part · stride.
+ * The values at src + offset of k + offset of j. Each of the two indices, k and j, stands for three: (channel, ky, kx)
+ * of a tap, or (image, y, x) of a pixel. `size1` and `size2` are the lengths of the last two, and the offset of an
+ * index is Σ part · stride.
  */
 const params = {
   src: i32,

@@ -1,6 +1,6 @@
 /**
- * Sums that threads share along the summed axis. Each part sums its share into memory of its own, then the parts are added
- * in order. The number of parts depends on the shapes alone, so results do not depend on the number of threads.
+ * Sums that threads share along the summed axis. Each part sums its share into memory of its own, then the parts are
+ * added in order. The number of parts depends on the shapes alone, so results do not depend on the number of threads.
  */
 import type { Cpu } from '../routine.ts';
 import { add, floatAt, i32, kernel, sub, v } from './dsl.ts';

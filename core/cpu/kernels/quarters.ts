@@ -66,8 +66,8 @@ export const sumQuarters = wasmFunction(
 );
 
 /**
- * The factors of B of all products as panels, PANEL_STRIDE floats apart. kb, nb, rs, cs as in `pack`; nb is a multiple of a
- * panel's columns.
+ * The factors of B of all products as panels, PANEL_STRIDE floats apart. kb, nb, rs, cs as in `pack`; nb is a multiple
+ * of a panel's columns.
  */
 export const packQuarters = wasmFunction(
   'packQuarters',

@@ -92,7 +92,10 @@ const rowsOf = (op: Reduction) =>
   });
 export const reduceRows = { sum: rowsOf('sum'), squares: rowsOf('squares'), max: rowsOf('max') };
 
-/** Emits `each` for the vectors of `count` floats at p, four at a time, then one; then `rest` for each of the last floats. */
+/**
+ * Emits `each` for the vectors of `count` floats at p, four at a time, then one; then `rest` for each of the last
+ * floats.
+ */
 function eachVector(
   f: Fn,
   p: I32,

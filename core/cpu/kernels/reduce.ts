@@ -4,9 +4,9 @@ import { type Cpu, type CpuRef, options, type Routine, ref } from '../routine.ts
 import { argmax, COLUMNS, type Reduction, reduceColumns, reduceRows } from './reduce-kernels.ts';
 
 /**
- * Longer n are reduced in chunks, and then the chunks' results: rounding errors stay those of one chunk, and threads share one
- * long sum. (A row is summed in 16 lanes, a column in one.) Chunks depend on the shape alone, so results do not depend on the
- * number of threads.
+ * Longer n are reduced in chunks, and then the chunks' results: rounding errors stay those of one chunk, and threads
+ * share one long sum. (A row is summed in 16 lanes, a column in one.) Chunks depend on the shape alone, so results do
+ * not depend on the number of threads.
  */
 const CHUNK = { rows: 512, columns: 64 };
 

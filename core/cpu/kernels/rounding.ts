@@ -1,13 +1,13 @@
 /**
- * Rounds factors of matrix products to 16-bit integers, for int16.ts. A line – a row of A or a column of B – has a step, and
- * each value becomes the nearest multiple of it:
+ * Rounds factors of matrix products to 16-bit integers, for int16.ts. A line – a row of A or a column of B – has a
+ * step, and each value becomes the nearest multiple of it:
  *
  *   step = ‖line‖ / BOUND      x ≈ step · round(x / step)
  *
- * ‖line‖ is the largest norm among the line's blocks of 512 values. The error of a value is at most half a step, and step / √12
- * on average: 1 to 2 · 10⁻⁴ of a typical value, but more than the value itself where it is small beside a far larger one of its
- * block. A value that is not finite spoils its whole line. Squares are float32: norms beyond 10¹⁹ count as infinite, those
- * below 10⁻¹⁸ as 0.
+ * ‖line‖ is the largest norm among the line's blocks of 512 values. The error of a value is at most half a step, and
+ * step / √12 on average: 1 to 2 · 10⁻⁴ of a typical value, but more than the value itself where it is small beside a
+ * far larger one of its block. A value that is not finite spoils its whole line. Squares are float32: norms beyond 10¹⁹
+ * count as infinite, those below 10⁻¹⁸ as 0.
  *
  * Lines are stored in panels of 8, in pairs of neighbors, [lines / 8][depth / 2][8][2]; the steps follow all panels.
  */
@@ -40,7 +40,7 @@ const params = {
   steps: i32,
 };
 
-/** Stores the steps of four lines; returns what to multiply their values with, 0 where the norm is too small. */
+/** Stores the steps of four lines; returns the factors for their values, 0 where the norm is too small. */
 function scaleOf(f: Fn, norm: V128, step: Int): V128 {
   f.do(v.store(step, v.mul(norm, v.const(1 / BOUND))));
   return v.and(v.div(v.const(BOUND), norm), v.gt(norm, v.const(LEAST_NORM)));

@@ -22,7 +22,9 @@ import {
 import { eachFour, eachFourUnrolled, rowSum, type Step, UNROLL } from './rows.ts';
 import { vectorMath } from './vector-math.ts';
 
-/** Sets all lanes of `top` to the largest of a row's n values. Ignores NaN: the exponentials that follow bring it in. */
+/**
+ * Sets all lanes of `top` to the largest of a row's n values. Ignores NaN: the exponentials that follow bring it in.
+ */
 export function rowMaximum(f: Fn, j: Local<'i32'>, row: Int, n: Int, top: Local<'v128'>): void {
   const tops = [top, ...f.vectorArray('another top', UNROLL - 1)];
   for (const t of tops) t.set(v.const(-Infinity));

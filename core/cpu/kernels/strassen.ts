@@ -4,15 +4,15 @@
  *   A, B and C are cut into quarters        A = │A₀ A₁│      seven products of sums of quarters, such as
  *   of half the height and width:               │A₂ A₃│      (A₀ + A₃)(B₀ + B₃), give all of C: see PRODUCTS
  *
- * The sums need no pass of their own. Those of B are computed while its panels are packed, those of A for 64 rows at a time,
- * which then stay in the cache, and a finished tile is added to each quarter of C that it belongs to. (The idea of Huang et
- * al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of the plain product at the shapes of
- * `bench gemm`. A second level would save as much again and lose most of it in sums.
+ * The sums need no pass of their own. Those of B are computed while its panels are packed, those of A for 64 rows at a
+ * time, which then stay in the cache, and a finished tile is added to each quarter of C that it belongs to. (The idea
+ * of Huang et al. 2016, "Strassen's algorithm reloaded".) Measured: 1.06–1.10 × the rate of the plain product at the
+ * shapes of `bench gemm`. A second level would save as much again and lose most of it in sums.
  *
- * Errors grow by half: at 512 × 768 × 512 the largest is 4.9e-7 of C's largest value, 3.6e-7 with the plain product. They are
- * relative to the largest values of A and B, not to those of each row and column. NaN or infinity in a row of A spoils that
- * row of C and the one half the height away, and columns likewise. Each thread quarters its own share, so the last bits
- * depend on the number of threads.
+ * Errors grow by half: at 512 × 768 × 512 the largest is 4.9e-7 of C's largest value, 3.6e-7 with the plain product.
+ * They are relative to the largest values of A and B, not to those of each row and column. NaN or infinity in a row of
+ * A spoils that row of C and the one half the height away, and columns likewise. Each thread quarters its own share, so
+ * the last bits depend on the number of threads.
  */
 import {
   add,
@@ -152,7 +152,8 @@ const strassenOf = (mode: Mode): ProductFunction =>
     sums.set(panels(PRODUCTS.length));
     zeros.set(add(sums, 4 * SUMS.length * ROWS * DEPTH));
     f.for(kc, 0, PANEL_COLUMNS, 4, () => f.do(v.store(floatAt(zeros, kc), v.const(0))));
-    // the first product of a quarter is added to `fresh`: the bias, which moves with the column, or zeros; to C where it is 0
+    // the first product of a quarter is added to `fresh`: the bias, which moves with the column, or zeros; to C where
+    // it is 0
     moves.set(i32.eq(a.addend, ADDEND.columnBias));
     fresh.set(i32.select(a.bias, zeros, moves));
     f.if(i32.eq(a.addend, ADDEND.c), () => fresh.set(0));

@@ -1,9 +1,9 @@
 /**
  * The innermost loop of matrix products: a tile of C in registers, 6 × 8 or 4 × 8, summed over k.
  *
- * The 6 × 8 tile uses the 15 vector registers that V8 hands out: 12 accumulators, 2 vectors of B, one of A. The 4 × 8 tile
- * has 8 accumulators, too few to hide the four cycles of a multiply-add, and runs at 0.91 × the rate. It serves the lower
- * edge, and engines without a fused multiply-add.
+ * The 6 × 8 tile uses the 15 vector registers that V8 hands out: 12 accumulators, 2 vectors of B, one of A. The 4 × 8
+ * tile has 8 accumulators, too few to hide the four cycles of a multiply-add, and runs at 0.91 × the rate. It serves
+ * the lower edge, and engines without a fused multiply-add.
  */
 import { add, type Fn, type Int, i32, type Local, sub, v } from './dsl.ts';
 
@@ -29,10 +29,11 @@ export const tileOf = (f: Fn, mode: Mode, rows: number): Tile => ({
 });
 
 /**
- * tile.sums = Σ over kb values of k of A, from tile.a on, times a panel of B. `lda`: bytes from k to k where mode is 'col'.
+ * tile.sums = Σ over kb values of k of A, from tile.a on, times a panel of B. `lda`: bytes from k to k where mode is
+ * 'col'.
  *
- * V8 hoists the loads of a basic block above its multiply-adds and then runs out of registers. A never-taken branch after
- * each row of the tall tile ends the block, so one register can hold all values of A.
+ * V8 hoists the loads of a basic block above its multiply-adds and then runs out of registers. A never-taken branch
+ * after each row of the tall tile ends the block, so one register can hold all values of A.
  */
 export function sumTile(f: Fn, tile: Tile, mode: Mode, panel: Int, kb: Int, lda: Int): void {
   const { count, pb } = f.ints('count pb');
@@ -57,14 +58,14 @@ export function sumTile(f: Fn, tile: Tile, mode: Mode, panel: Int, kb: Int, lda:
 }
 
 /**
- * Emits `body` for the tiles that cover the rows from … to − 1, with the first row of each in i: tall tiles, then up to two
- * short ones where that leaves fewer rows empty. Full tiles cover every even number of rows from 4 on.
+ * Emits `body` for the tiles that cover the rows from … to − 1, with the first row of each in i: tall tiles, then up to
+ * two short ones where that leaves fewer rows empty. Full tiles cover every even number of rows from 4 on.
  */
 export function eachTile(f: Fn, i: Local<'i32'>, from: Int, to: Int, body: (rows: number) => void): void {
   i.set(from);
   if (f.fma) {
     const { pairs, tall } = f.ints('pairs tall');
-    // in pairs of rows a tall tile has 3 and two short ones 4: as many short ones as make the rest divisible by 3
+    // a tall tile has 3 pairs of rows, a short one 2: (2 · pairs) mod 3 short ones leave a multiple of 3
     pairs.set(i32.shru(add(sub(to, i), 1), 1));
     tall.set(add(i, i32.shl(sub(pairs, i32.shl(i32.remu(i32.shl(pairs, 1), 3), 1)), 1)));
     f.for(i, i, tall, TALL, () => body(TALL));

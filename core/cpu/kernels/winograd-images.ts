@@ -1,12 +1,15 @@
 /**
- * The transforms of images for winograd.ts, on groups of four neighboring tiles, one in each lane of a vector. Framed images
- * become 16 planes, one for each place of a 4×4 tile, and planes become images.
+ * The transforms of images for winograd.ts, on groups of four neighboring tiles, one in each lane of a vector. Framed
+ * images become 16 planes, one for each place of a 4×4 tile, and planes become images.
  */
 import { everySecond } from './copy.ts';
 import { add, bytes, floatAt, type I32, i32, type Local, mul, sub, v, type WasmFunction, wasmFunction } from './dsl.ts';
 import { type Four, square } from './winograd-tiles.ts';
 
-/** Where a group is: its image, row of tiles, and place in that row. wide: groups per row; high: rows of tiles per image. */
+/**
+ * Where a group is: its image, row of tiles, and place in that row. wide: groups per row; high: rows of tiles per
+ * image.
+ */
 const positionOf = (group: Local<'i32'>, wide: I32, high: I32) => ({
   image: i32.divu(i32.divu(group, wide), high),
   row: i32.remu(i32.divu(group, wide), high),
@@ -35,8 +38,8 @@ const fromImagesParams = {
 type FromImages = WasmFunction<{ readonly [N in keyof typeof fromImagesParams]: 'i32' }>;
 
 /**
- * Transforms some groups of all channels of framed images. `load` reads a row of four tiles, of which the first `size` rows
- * count; `transform` makes four values of `size`.
+ * Transforms some groups of all channels of framed images. `load` reads a row of four tiles, of which the first `size`
+ * rows count; `transform` makes four values of `size`.
  */
 const fromImages = (
   name: string,

@@ -1,6 +1,6 @@
 /**
- * 3×3 convolutions of stride 1 in 16 multiplications for each 2×2 results where the plain sum has 36: F(2×2, 3×3) of Lavin
- * and Gray 2016, "Fast algorithms for convolutional neural networks", arXiv:1509.09308, eq. 8–12.
+ * 3×3 convolutions of stride 1 in 16 multiplications for each 2×2 results where the plain sum has 36: F(2×2, 3×3) of
+ * Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", arXiv:1509.09308, eq. 8–12.
  *
  *      y = Aᵀ [ (G w Gᵀ) ∘ (Bᵀ x B) ] A          x: tiles of 4×4 that overlap by two, y: tiles of 2×2
  *
@@ -9,8 +9,8 @@
  *      results, plane k:       M_k = U_k V_k       [outs, ins] · [ins, tiles]        U = G w Gᵀ    V = Bᵀ x B
  *      gradient of w:         dU_k = D_k V_kᵀ      [outs, tiles] · [tiles, ins]      D = A g Aᵀ   dw = Gᵀ dU G
  *
- * Four neighboring tiles, a *group*, are transformed at once, one in each lane; images come framed to whole groups. Errors
- * grow by a factor of two or three; an infinity makes NaN of all the tiles that it meets.
+ * Four neighboring tiles, a *group*, are transformed at once, one in each lane; images come framed to whole groups.
+ * Errors grow by a factor of two or three; an infinity makes NaN of all the tiles that it meets.
  */
 import { SCRATCH_FLOATS } from '../kernel.ts';
 import type { Cpu } from '../routine.ts';
@@ -30,8 +30,8 @@ const blockOf = (ins: number, outs: number): number =>
   Math.floor((SCRATCH_FLOATS - EDGE_BYTES / 4 - 2 * PLANES * GAP) / (PLANES * 4 * (ins + outs))) & ~1;
 
 /**
- * True where the 16 products and the transforms cost less than the plain sum. Counted in vector operations: of a group of four
- * tiles per channel, and of the weights (`bench models`).
+ * True where the 16 products and the transforms cost less than the plain sum. Counted in vector operations: of a group
+ * of four tiles per channel, and of the weights (`bench models`).
  */
 export function winogradPays(ins: number, outs: number, N: number, oh: number, ow: number): boolean {
   if (blockOf(ins, outs) < 2) return false;
@@ -49,7 +49,9 @@ export interface Frames {
   readonly row: number;
 }
 
-/** y [N, outs, oh, ow] = w ∗ x + bias; w [outs, ins, 3, 3], or `flipped`: [ins, outs, 3, 3], each filter read backwards. */
+/**
+ * y [N, outs, oh, ow] = w ∗ x + bias; w [outs, ins, 3, 3], or `flipped`: [ins, outs, 3, 3], each filter read backwards.
+ */
 export function convolve(
   cpu: Cpu,
   x: Frames,
