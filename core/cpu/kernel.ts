@@ -21,7 +21,7 @@ export const SCRATCH_FLOATS = 160_000;
 
 /** Parameters and their types, in the order in which they are passed. */
 export type Params = Readonly<Record<string, 'i32' | 'f32'>>;
-/** Arguments of a launch. */
+/** Arguments of a launch, by name. */
 export type Numbers<P extends Params> = { readonly [N in keyof P]: number };
 /** Parameters as declared: `{ x: i32, factor: f32 }`. */
 type Declared<P extends Params> = { readonly [N in keyof P]: { readonly type: P[N] } };
@@ -40,10 +40,8 @@ export interface WasmFunction<P extends Params = Params> {
 }
 /** A declared kernel. */
 export interface Kernel<P extends Params = Params> extends WasmFunction {
-  /** The declared parameters: those after begin, end and scratch. */
-  readonly declared: P;
-  /** The values of named arguments in the order of the declaration. */
-  readonly inOrder: (args: Readonly<Record<string, number>>) => readonly number[];
+  /** Named arguments in the order of the declaration. */
+  inOrder(args: Numbers<P>): readonly number[];
 }
 
 /** How the items of a kernel are cut into one contiguous range per thread. */
@@ -63,11 +61,7 @@ export function wasmFunction<P extends Params>(name: string, params: Declared<P>
 /** Declares a function that threads run. */
 export function kernel<P extends Params>(name: string, params: Declared<P>, body: Body<Share & P>): Kernel<P> {
   const declared = types(params);
-  return {
-    ...define<Share & P>(name, { ...SHARE, ...declared }, body),
-    declared,
-    inOrder: inOrder(Object.keys(declared)),
-  };
+  return { ...define<Share & P>(name, { ...SHARE, ...declared }, body), inOrder: inOrder(Object.keys(declared)) };
 }
 
 const types = <P extends Params>(params: Declared<P>): P =>
@@ -80,9 +74,9 @@ function define<P extends Params>(name: string, params: P, body: Body<P>): WasmF
 }
 
 /** Compiled where possible: V8 then reads each argument as a field, without a lookup by name (0.1 µs per launch). */
-function inOrder(names: readonly string[]): Kernel['inOrder'] {
+function inOrder(names: readonly string[]): (args: Readonly<Record<string, number>>) => readonly number[] {
   try {
-    return new Function('a', `return [${names.map((name) => `a.${name}`)}]`) as Kernel['inOrder'];
+    return new Function('a', `return [${names.map((name) => `a.${name}`)}]`) as ReturnType<typeof inOrder>;
   } catch {
     return (args) => names.map((name) => args[name]); // the page's content security policy forbids it
   }

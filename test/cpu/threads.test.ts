@@ -81,6 +81,13 @@ test('a kernel that stops on a worker throws here, and the next launch runs', as
   await threads.close();
 });
 
+test('a kernel that is not listed says where to list it', async () => {
+  const { threads } = start(1);
+  const unlisted = kernel('unlisted', {}, () => {});
+  assert.throws(() => threads.parallel(unlisted, { items: 1, work: 1 }, []), /got 'unlisted'. List it in 'kernels'/);
+  await threads.close();
+});
+
 test('a kernel that stops on the calling thread throws after the others are done', async () => {
   const { threads } = start(2);
   await threads.started();
