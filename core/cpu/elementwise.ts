@@ -2,7 +2,8 @@
  * Scalar formulas as SIMD loops: each subexpression is computed once, four floats at a time, and stays in registers.
  */
 import { type Expr, type FormulaFunction, topological } from '../formula.ts';
-import type { Kernel, Params } from './kernel.ts';
+import type { Params } from './function.ts';
+import type { Kernel } from './kernel.ts';
 import { add, bytes, type Fn, f32, i32, kernel, type Local, sub, type V128, v } from './kernels/dsl.ts';
 import { vectorMath } from './kernels/vector-math.ts';
 

@@ -17,10 +17,19 @@ import {
   type ValueType,
   v,
 } from './instructions.ts';
-import type { Params, WasmFunction } from './kernel.ts';
 
 /** A parameter or local variable: an expression for its value, and `set`, which emits an assignment. */
 export type Local<T extends ValueType> = Expr<T> & { set(x: Operand<T>): void };
+
+/** Parameters and their types, in the order in which they are passed. */
+export type Params = Readonly<Record<string, 'i32' | 'f32'>>;
+/** A declared function; see kernel.ts. */
+export interface WasmFunction<P extends Params = Params> {
+  readonly name: string;
+  readonly params: P;
+  /** Emits the body. */
+  emit(f: Fn): void;
+}
 
 /** The module that a function becomes part of. */
 export interface FunctionModule {

@@ -14,13 +14,11 @@
  *
  * i32 parameters named after tensors are byte addresses. Strides and offsets are in bytes, lengths in values.
  */
-import type { Fn, Local } from './function.ts';
+import type { Fn, Local, Params, WasmFunction } from './function.ts';
 
 /** Scratch floats per thread. The largest user is Strassen's algorithm, with the panels of seven products. */
 export const SCRATCH_FLOATS = 160_000;
 
-/** Parameters and their types, in the order in which they are passed. */
-export type Params = Readonly<Record<string, 'i32' | 'f32'>>;
 /** Arguments of a launch, by name. */
 export type Numbers<P extends Params> = { readonly [N in keyof P]: number };
 /** Parameters as declared: `{ x: i32, factor: f32 }`. */
@@ -31,13 +29,6 @@ type Body<P extends Params> = (f: Fn, a: Variables<P>) => void;
 type Share = { readonly begin: 'i32'; readonly end: 'i32'; readonly scratch: 'i32' };
 const SHARE: Share = { begin: 'i32', end: 'i32', scratch: 'i32' };
 
-/** A declared function; see the top of this file. */
-export interface WasmFunction<P extends Params = Params> {
-  readonly name: string;
-  readonly params: P;
-  /** Emits the body. */
-  emit(f: Fn): void;
-}
 /** A declared kernel. */
 export interface Kernel<P extends Params = Params> extends WasmFunction {
   /** Named arguments in the order of the declaration. */

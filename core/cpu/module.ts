@@ -1,7 +1,7 @@
 /** Makes WebAssembly modules of declared functions. */
-import { Fn } from './function.ts';
+import { Fn, type WasmFunction } from './function.ts';
 import { append, type Bytes, drop, uleb, type V128, v } from './instructions.ts';
-import { type WasmFunction, wasmFunction } from './kernel.ts';
+import { wasmFunction } from './kernel.ts';
 
 /** A module: memory is imported as e.m, every function is exported under its name. */
 export interface WasmModule {

@@ -2,7 +2,8 @@
 import type { Attributes, MatmulPrecision } from '../device.ts';
 import type { Shape } from '../shape.ts';
 import type { CacheKey } from './cache.ts';
-import type { Kernel, Launch, Numbers, Params } from './kernel.ts';
+import type { Params } from './function.ts';
+import type { Kernel, Launch, Numbers } from './kernel.ts';
 
 /** A tensor in the device's memory. Buffers start on 64 bytes; at least 16 readable bytes follow the last value. */
 export interface CpuRef {

@@ -7,7 +7,8 @@
  * no system calls and an idle process no time. Sleeping workers are woken once, ahead of their next kernel.
  */
 import { DeviceError } from '../errors.ts';
-import { type Kernel, type Launch, SCRATCH_FLOATS, type WasmFunction } from './kernel.ts';
+import type { WasmFunction } from './function.ts';
+import { type Kernel, type Launch, SCRATCH_FLOATS } from './kernel.ts';
 import { type CpuMemory, LAYOUT } from './memory.ts';
 import type { WasmModule } from './module.ts';
 import { builtin } from './platform.ts';

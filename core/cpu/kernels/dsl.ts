@@ -11,9 +11,9 @@
  */
 import { type I32, type Int, i32 } from '../instructions.ts';
 
-export { type Fn, type Local, max4, sum4 } from '../function.ts';
+export { type Fn, type Local, max4, sum4, type WasmFunction } from '../function.ts';
 export { type F32, type Float, f32, type I32, type Int, i32, type Statement, type V128, v } from '../instructions.ts';
-export { kernel, type WasmFunction, wasmFunction } from '../kernel.ts';
+export { kernel, wasmFunction } from '../kernel.ts';
 
 export const { add, sub, mul } = i32;
 export const bytes = (floats: Int): I32 => i32.shl(floats, 2);
