@@ -1,7 +1,7 @@
 /** Every op's gradient against finite differences, on every device; second derivatives in float64. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { kernelFiles } from '../core/cpu/kernels/index.ts';
+import { routines } from '../core/cpu/kernels/index.ts';
 import { openDevice } from '../core/index.ts';
 import { opTable } from '../core/op.ts';
 import { devicesUnderTest } from './devices.ts';
@@ -9,9 +9,8 @@ import { checkGradient, checkSecondDerivative } from './gradients.ts';
 import { rows } from './op-rows.ts';
 
 test('every routine of the cpu device belongs to an op', () => {
-  const names = kernelFiles.flatMap(({ routines }) => Object.keys(routines));
   assert.deepEqual(
-    names.filter((name) => !opTable.has(name)),
+    Object.keys(routines).filter((name) => !opTable.has(name)),
     [],
   );
 });

@@ -1,7 +1,6 @@
 /**
- * The default device: WebAssembly SIMD kernels on all cores, over one shared memory that values never leave between
- * ops. A handle is a byte address. An op runs as a compiled formula, as a hand-written routine, or, where neither
- * exists, as plain JavaScript.
+ * The default device: WebAssembly SIMD kernels on all cores. Values stay in one shared memory between ops; a handle is
+ * a byte address. An op runs as a compiled formula, as a hand-written routine, or, without either, as plain JavaScript.
  */
 import {
   type Device,
@@ -17,15 +16,17 @@ import { DeviceError } from '../errors.ts';
 import { type Expr, type Formula, substitute } from '../formula.ts';
 import { runPasses } from '../passes.ts';
 import { numel } from '../shape.ts';
-import { DerivedMemory } from './derived.ts';
-import { defineElementwise, formulaCost, type Variable } from './elementwise.ts';
-import { supportsRelaxedMadd } from './emitter.ts';
-import { ConstantTable, KernelBuilder } from './kernel-builder.ts';
-import { kernelFiles } from './kernels/index.ts';
+import { type CacheKey, TensorCache } from './cache.ts';
+import { elementwiseKernel, formulaCost, type Variable } from './elementwise.ts';
+import type { Params, WasmFunction } from './function.ts';
+import type { Kernel, Launch, Numbers } from './kernel.ts';
+import { kernels, routines } from './kernels/index.ts';
 import { CpuMemory, LAYOUT } from './memory.ts';
+import { buildModule, ConstantTable, supportsRelaxedMadd, type WasmModule } from './module.ts';
 import { availableThreads, canShare, onX86, setEngineFlags } from './platform.ts';
-import type { Cpu, CpuArg, Routine } from './routine.ts';
-import { defineWaiting, Threads } from './threads.ts';
+import type { Cpu, CpuArg } from './routine.ts';
+import { Threads } from './threads.ts';
+import { waitingFunctions } from './worker.ts';
 
 export interface CpuOptions {
   /** Default: one per core. One where workers or shared memory are missing. */
@@ -38,15 +39,15 @@ export interface CpuOptions {
 
 /** Formulas compiled for certain kinds of arguments. */
 interface Compiled {
-  readonly kernel: string;
-  /** Scalar operations per element; Infinity when a function has no SIMD form, and then there is no kernel. */
+  /** Absent when a function has no SIMD form. */
+  readonly kernel?: Kernel;
+  /** Scalar operations per element. */
   readonly cost: number;
 }
-/** One letter per argument: a tensor of the result's size, a tensor with one element, a number. */
+/** Kinds of arguments, one letter each. */
 const KIND: Readonly<Record<string, Variable['kind']>> = { f: 'full', o: 'one', s: 'scalar' };
 
-const routines: Readonly<Record<string, Routine>> = Object.assign({}, ...kernelFiles.map((file) => file.routines));
-/** Threads' ranges of elementwise loops: a cache line, so that no two threads write the same one. */
+/** Threads' ranges of elementwise loops begin at cache lines, so that no two threads write the same one. */
 const UNIT = 16;
 
 export class CpuDevice implements Device, Cpu {
@@ -58,9 +59,9 @@ export class CpuDevice implements Device, Cpu {
   readonly memory: CpuMemory;
   readonly #constants = new ConstantTable(LAYOUT.constants, LAYOUT.constantCapacity);
   readonly #threads: Threads;
-  readonly #derived: DerivedMemory;
+  readonly #cache: TensorCache;
   #closed = false;
-  /** By formula object and kinds, so that a call finds its kernel fast; and by what the formula says. */
+  /** By formula object and kinds of arguments, which is fast; and by the formula's text. */
   readonly #byFormula = new WeakMap<object, Map<string, Compiled>>();
   readonly #byText = new Map<string, Compiled>();
 
@@ -78,15 +79,8 @@ export class CpuDevice implements Device, Cpu {
     this.fma = supportsRelaxedMadd();
     this.matmulPrecision = onX86() ? matmulPrecision : 'highest';
     this.memory = new CpuMemory({ shared: this.threads > 1, maximumMiB });
-    this.#derived = new DerivedMemory(this.memory);
-    this.#threads = new Threads(
-      this.memory,
-      this.threads,
-      this.#build((k) => {
-        defineWaiting(k);
-        for (const file of kernelFiles) file.define(k);
-      }),
-    );
+    this.#cache = new TensorCache(this.memory);
+    this.#threads = new Threads(this.memory, this.threads, this.#build([...waitingFunctions, ...kernels]));
   }
 
   upload(values: ArrayLike<number>): number {
@@ -118,7 +112,7 @@ export class CpuDevice implements Device, Cpu {
     refs: readonly Ref[],
     scalars: Readonly<Record<string, number>>,
   ): void {
-    for (const { handle } of targets) this.#derived.drop(handle as number);
+    for (const { handle } of targets) this.#cache.drop(handle as number);
     const length = numel(targets[0].shape);
     const args = [...targets, ...refs].map((r) => r.handle as number);
     const params = formulas[0].params; // the names of refs, then those of scalars
@@ -132,22 +126,21 @@ export class CpuDevice implements Device, Cpu {
         return body;
       });
     });
-    if (cost === Infinity)
-      throw new DeviceError('update: expected functions with a SIMD form, got sin, cos, acos or pow.');
-    this.parallel(kernel, length, length * cost, args, UNIT);
+    if (!kernel) throw new DeviceError('update: expected functions with a SIMD form, got sin, cos, acos or pow.');
+    this.#threads.parallel(kernel, { items: length, work: length * cost, unit: UNIT }, args);
   }
   free(at: Handle, length: number): void {
-    this.#derived.drop(at as number);
+    this.#cache.drop(at as number);
     this.memory.free(at as number, length);
   }
   alloc(floats: number): number {
     return this.memory.alloc(floats);
   }
-  derived(...args: Parameters<Cpu['derived']>): number | undefined {
-    return this.#derived.get(...args);
+  cached(key: CacheKey, fill: (at: number) => void): number | undefined {
+    return this.#cache.get(key, fill);
   }
-  parallel(kernel: string, items: number, work: number, args: readonly number[], unit = 1): void {
-    this.#threads.parallel(kernel, items, work, args, unit);
+  parallel<P extends Params>(kernel: Kernel<P>, launch: Launch, args: Numbers<P>): void {
+    this.#threads.parallel(kernel, launch, kernel.inOrder(args));
   }
   /** Ops have run when they return; this waits for the worker threads to start, which first timings should do. */
   async sync(): Promise<void> {
@@ -175,8 +168,8 @@ export class CpuDevice implements Device, Cpu {
       values.push((tensor ? arg.handle : arg) as number);
     }
     const { kernel, cost } = this.#compiled(f, f.params, kinds, () => [f.body]);
-    if (cost === Infinity) return false;
-    this.parallel(kernel, length, length * cost, values, UNIT);
+    if (!kernel) return false;
+    this.#threads.parallel(kernel, { items: length, work: length * cost, unit: UNIT }, values);
     return true;
   }
 
@@ -197,21 +190,24 @@ export class CpuDevice implements Device, Cpu {
     const text = `${bodies.map((b) => b.id)} ${params} ${kinds}`;
     let compiled = this.#byText.get(text);
     if (!compiled) {
-      compiled = { kernel: `formula ${text}`, cost: formulaCost(bodies) };
-      this.#byText.set(text, compiled);
-      const variables = params.map((name, i) => ({ name, kind: KIND[kinds[i]] }));
-      if (compiled.cost < Infinity) {
-        this.#threads.load(this.#build((k) => defineElementwise(k, compiled!.kernel, bodies, variables)));
+      const cost = formulaCost(bodies);
+      compiled = { cost };
+      if (cost < Infinity) {
+        const variables = params.map((name, i) => ({ name, kind: KIND[kinds[i]] }));
+        const kernel = elementwiseKernel(`formula ${text}`, bodies, variables);
+        this.#threads.load(this.#build([kernel]));
+        compiled = { kernel, cost };
       }
+      this.#byText.set(text, compiled);
     }
     return compiled;
   }
-  /** Module bytes of what `define` adds; the constants that it reads are in memory afterwards. */
-  #build(define: (k: KernelBuilder) => void): Uint8Array<ArrayBuffer> {
-    const k = new KernelBuilder(this.fma, this.#constants);
-    define(k);
+  /** The module of these functions; the constants that they read are in memory afterwards. */
+  #build(functions: readonly WasmFunction[]): WasmModule {
+    const options = { fma: this.fma, constants: this.#constants, shared: this.threads > 1 };
+    const module = buildModule(functions, options);
     this.#constants.store(this.memory.floats);
-    return k.build(this.threads > 1);
+    return module;
   }
 }
 

@@ -1,15 +1,15 @@
 /**
- * The cpu device's memory: one WebAssembly.Memory, and a pool that hands out pieces of it.
+ * The cpu device's memory: one WebAssembly.Memory, and a pool of blocks in it.
  *
- * A training step asks for the same sizes again and again, so freed blocks wait in a list of their size and are reused
- * as they are. Only when memory would have to grow are waiting blocks joined with their neighbors into regions, from
- * which any size is cut.
+ * A training step allocates the same sizes again and again, so a freed block waits in a list of its size and is reused
+ * as it is. Only before memory would grow are waiting blocks merged with their neighbors into regions, from which any
+ * size is cut.
  */
 import { DeviceError } from '../errors.ts';
 
 const PAGE = 65536;
 const MiB = 2 ** 20;
-/** Fixed places below HEAP. */
+/** Fixed addresses below the heap. */
 export const LAYOUT = {
   /** Words through which threads meet. */
   control: 1024,
@@ -19,7 +19,7 @@ export const LAYOUT = {
   heap: PAGE,
 } as const;
 
-/** A free piece that no size list owns. */
+/** A free block outside the lists by size. */
 interface Region {
   at: number;
   bytes: number;
@@ -54,27 +54,30 @@ export class CpuMemory {
     this.#floats = new Float32Array(this.memory.buffer);
   }
 
-  /** All of memory as floats: value i of the tensor at byte address p is floats[p / 4 + i]. Do not keep: it grows. */
+  /**
+   * All of memory as floats: value i of the tensor at byte address p is floats[p / 4 + i]. Do not keep it: memory
+   * grows.
+   */
   get floats(): Float32Array<ArrayBufferLike> {
     return this.#floats;
   }
-  /** Bytes handed out, and the most there ever were at once. */
+  /** Bytes in use, and their peak. */
   get bytesInUse(): number {
     return this.#inUse;
   }
   get peak(): number {
     return this.#peak;
   }
-  /** Present size of the memory. */
+  /** Current size of the memory. */
   get capacity(): number {
     return this.#capacity;
   }
 
   /**
-   * Memory for a number of floats, on a 64-byte border and with 16 bytes or more behind it.
+   * Memory for a number of floats, aligned to 64 bytes, with 16 bytes or more after it.
    *
    * @returns byte address
-   * @throws DeviceError when 4 GiB (or what the machine gives) are not enough
+   * @throws DeviceError when memory is full
    */
   alloc(floats: number): number {
     const bytes = blockBytes(floats);
@@ -88,7 +91,7 @@ export class CpuMemory {
     return this.#cut(bytes) ?? this.#unused(bytes) ?? this.#afterJoining(bytes) ?? this.#afterGrowing(bytes);
   }
 
-  /** Gives back what `alloc` gave for the same number of floats. */
+  /** Frees what `alloc` returned for the same number of floats. */
   free(at: number, floats: number): void {
     const bytes = blockBytes(floats);
     this.#inUse -= bytes;
@@ -128,7 +131,8 @@ export class CpuMemory {
     if (last !== undefined) return last;
     this.#inUse -= bytes;
     throw new DeviceError(
-      `cpu: expected room for ${mebibytes(bytes)}, got ${mebibytes(this.#inUse)} in use of at most ${mebibytes(this.maximum)}. ` +
+      `cpu: expected room for ${mebibytes(bytes)}, ` +
+        `got ${mebibytes(this.#inUse)} in use of at most ${mebibytes(this.maximum)}. ` +
         'Free tensors with tensorScope(), or make the batch smaller.',
     );
   }
@@ -146,7 +150,7 @@ export class CpuMemory {
     return true;
   }
 
-  /** Joins all free blocks that touch, and gives back to the unused part what touches it. */
+  /** Merges neighboring free blocks, and returns those at the top to the unused part. */
   #join(): void {
     const free = [...this.#regions];
     for (const [bytes, list] of this.#waiting) for (const at of list) free.push({ at, bytes });

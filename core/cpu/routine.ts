@@ -1,12 +1,9 @@
-/** What a kernel file of the cpu device is made of: WASM functions (`define`) and the routines that call them. */
+/** Routines: what computes an op on the cpu device by launching kernels. */
 import type { Attributes, MatmulPrecision } from '../device.ts';
 import type { Shape } from '../shape.ts';
-import type { KernelBuilder } from './kernel-builder.ts';
-
-export type { KernelBuilder } from './kernel-builder.ts';
-
-/** Scratch floats of each thread: the seven sums of a large product, or a packed 256 × 256 panel and scores of attention. */
-export const SCRATCH_FLOATS = 160_000;
+import type { CacheKey } from './cache.ts';
+import type { Params } from './function.ts';
+import type { Kernel, Launch, Numbers } from './kernel.ts';
 
 /** A tensor in the device's memory. Buffers start on 64 bytes; at least 16 readable bytes follow the last value. */
 export interface CpuRef {
@@ -16,50 +13,36 @@ export interface CpuRef {
 }
 export type CpuArg = CpuRef | number | Attributes | null;
 
-/** What a routine sees of the device. */
+/** The part of the device that routines use. */
 export interface Cpu {
   readonly threads: number;
-  /** True where madd is one fused instruction. */
-  readonly fma: boolean;
   /** 'high': large products go through kernels/int16.ts. */
   readonly matmulPrecision: MatmulPrecision;
-  /**
-   * Cuts items 0..items−1 into one contiguous range per thread and calls the WASM function `kernel(begin, end, scratch,
-   * ...args)` on each; returns when all are done.
-   *
-   * @param work  estimated scalar operations in all; small work stays on the calling thread
-   * @param unit  ranges begin at multiples of this
-   */
-  parallel(kernel: string, items: number, work: number, args: readonly number[], unit?: number): void;
+  /** Runs a kernel on all items, each thread on its range; returns when all are done. */
+  parallel<P extends Params>(kernel: Kernel<P>, launch: Launch, args: Numbers<NoInfer<P>>): void;
   /** Temporary memory of a routine, in floats; returns a byte address. */
   alloc(floats: number): number;
   free(at: number, floats: number): void;
   /**
-   * Memory that `make` fills from the values of the tensors at `sources`, kept until one of them changes. Undefined where it
-   * is not kept: at a first use, if the second was asked for, or for want of memory.
+   * Returns the address of cached values. On a miss, calls `fill` to compute them into new memory and keeps them.
    *
-   * @param name     tells apart what is kept for the same tensors
-   * @param fromUse  1 to keep it at once, 2 to see first whether the values are used again
+   * @returns undefined, without a call of `fill`, on the first use with keepFrom = 2, or when the cache is full
    */
-  derived(
-    sources: readonly number[],
-    name: string,
-    floats: number,
-    make: (at: number) => void,
-    fromUse: 1 | 2,
-  ): number | undefined;
+  cached(key: CacheKey, fill: (at: number) => void): number | undefined;
 }
 
 /** Computes an op into y from the op's arguments. */
 export type Routine = (cpu: Cpu, y: CpuRef, ...args: CpuArg[]) => void;
 
-/** A file of kernels. */
+/** The exports of a file of kernels. */
 export interface KernelFile {
-  readonly routines: Readonly<Record<string, Routine>>;
-  define(kernels: KernelBuilder): void;
+  /** All kernels of the file. The functions that they call need not be listed. */
+  readonly kernels?: readonly Kernel[];
+  /** By name of the op. */
+  readonly routines?: Readonly<Record<string, Routine>>;
 }
 
-/** The tensor arguments of an op in order, for routines that know their op's signature. */
+/** A tensor argument, for routines that know their op's signature. */
 export const ref = (arg: CpuArg | undefined): CpuRef => arg as CpuRef;
 /** The options of an op. */
 export const options = <T extends Attributes>(arg: CpuArg | undefined): T => arg as T;

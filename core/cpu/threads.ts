@@ -1,115 +1,36 @@
 /**
  * Worker threads that run slices of kernels and meet at a barrier.
  *
- * A worker is a function of the shared memory alone: it waits for the sequence word to change, reads a kernel number
- * and arguments, runs its range, and counts itself done. Modules stand in memory as a linked list, which a worker reads
- * on before each kernel. Waiting means spinning for a moment and then sleeping, so that a stream of ops
- * costs no system calls and an idle process no time. Workers that sleep are woken ahead of their next kernel, once.
+ * A worker knows the shared memory only: it waits for the sequence word to change, reads the index of a kernel and its
+ * arguments, runs its range, and counts itself done. Modules form a linked list in memory, and before each kernel a
+ * worker loads those that are new. Waiting means spinning for a moment and then sleeping, so that a stream of ops costs
+ * no system calls and an idle process no time. Sleeping workers are woken once, ahead of their next kernel.
  */
 import { DeviceError } from '../errors.ts';
-import { drop, type I32, i32 } from './emitter.ts';
-import type { KernelBuilder } from './kernel-builder.ts';
-import { ints } from './kernels/locals.ts';
+import type { WasmFunction } from './function.ts';
+import { type Kernel, type Launch, SCRATCH_FLOATS } from './kernel.ts';
 import { type CpuMemory, LAYOUT } from './memory.ts';
+import type { WasmModule } from './module.ts';
 import { builtin } from './platform.ts';
-import { SCRATCH_FLOATS } from './routine.ts';
-
-/** Words of the control block (index of an int32), on cache lines of their own where several threads write. */
-const WORD = {
-  sequence: 0, sleepers: 1, // workers wait for the sequence to change
-  done: 16, callerSleeps: 17, // the caller waits for all workers to be done
-  ready: 32, failed: 33, failureLength: 34,
-  kernel: 48, argCount: 49, items: 50, unit: 51, modules: 52,
-} as const; // biome-ignore format: one line per cache line
-const ARGS = 256; // byte offset of up to 64 float64 arguments
-const MAX_ARGS = 64;
-const FAILURE = 1024; // byte offset of the message of a kernel that trapped
-const FAILURE_BYTES = 1024;
-const STOP = -1;
+import {
+  ARGS,
+  BROWSER_WORKER,
+  CALLER_SPIN,
+  FAILURE,
+  MAX_ARGS,
+  NODE_WORKER,
+  STOP,
+  WORD,
+  WORDS,
+  waitingFunctions,
+} from './worker.ts';
 
 /** Below this many scalar operations a barrier costs more than it gains. */
 const WORK_PER_BARRIER = 131072;
 /** An op of this size wakes sleeping workers ahead of the next: waking takes tens of microseconds (sampling: 3 %). */
 const WORK_PER_WAKE = 4096;
-/**
- * Turns of a waiting loop before sleeping, half a nanosecond each or more. Workers spin through the JavaScript between ops: at 100,000
- * they sleep sixty times in a step of the preset tiny, and sampling one picture takes a tenth longer. The caller has less to gain, and
- * turns that it spins are taken from its workers where another program wants a core.
- */
-const WORKER_SPIN = 400_000;
-const CALLER_SPIN = 50_000;
 
-/** The functions in which threads wait. The constant place of each word is baked in. */
-export function defineWaiting(k: KernelBuilder): void {
-  const at = (word: number) => i32.const(LAYOUT.control + 4 * word);
-  /** Until the word at `place` is (or is not) `value`. */
-  const waiting = (name: string, place: number, sleepers: number, until: (now: I32, value: I32) => I32) =>
-    k.def(name, 'value spin sleep', (f, a, L) => {
-      const { now, turns } = ints(L, 'now turns');
-      turns.set(a.spin);
-      now.set(i32.atomicLoad(at(place)));
-      f.while(i32.eqz(until(now, a.value)), () => {
-        a.spin.set(i32.sub(a.spin, i32.const(1)));
-        f.if(i32.and(a.sleep, i32.le(a.spin, i32.const(0))), () => {
-          f.do(drop(i32.atomicAdd(at(sleepers), i32.const(1))));
-          f.do(drop(i32.wait(at(place), now)));
-          f.do(drop(i32.atomicAdd(at(sleepers), i32.const(-1))));
-          a.spin.set(turns);
-        });
-        now.set(i32.atomicLoad(at(place)));
-      });
-    });
-  waiting('awaitSequence', WORD.sequence, WORD.sleepers, i32.ne);
-  waiting('awaitDone', WORD.done, WORD.callerSleeps, i32.eq);
-}
-
-/** Plain JavaScript, because a worker starts without TypeScript; the same source runs in Node and in browsers. */
-const WORKER = /* js */ `
-const run = ({ memory, id, threads, scratch }) => {
-  const I = new Int32Array(memory.buffer, ${LAYOUT.control}, 64);
-  const args = new Float64Array(memory.buffer, ${LAYOUT.control + ARGS}, ${MAX_ARGS});
-  const kernels = [];
-  let tail = 0, wait;
-  const load = () => {
-    for (;;) {
-      const at = (tail ? new Int32Array(memory.buffer, tail, 1)[0] : I[${WORD.modules}]) >>> 0;
-      if (!at) return;
-      memory.grow(0); // lets memory.buffer reach its present length
-      const length = new Int32Array(memory.buffer, at, 2)[1];
-      const bytes = new Uint8Array(memory.buffer, at + 8, length).slice();
-      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: memory } });
-      kernels.push(...Object.values(exports));
-      wait ??= exports.awaitSequence;
-      tail = at;
-    }
-  };
-  load();
-  Atomics.add(I, ${WORD.ready}, 1);
-  for (let seen = 0; ; ) {
-    wait(seen, ${WORKER_SPIN}, 1);
-    seen = Atomics.load(I, ${WORD.sequence});
-    if (I[${WORD.kernel}] === ${STOP}) return;
-    try {
-      load();
-      const items = I[${WORD.items}], unit = I[${WORD.unit}];
-      const share = Math.ceil(Math.ceil(items / unit) / threads) * unit;
-      const begin = Math.min(items, id * share), end = Math.min(items, begin + share);
-      if (begin < end) kernels[I[${WORD.kernel}]](begin, end, scratch, ...args.subarray(0, I[${WORD.argCount}]));
-    } catch (error) {
-      if (Atomics.compareExchange(I, ${WORD.failed}, 0, 1) === 0) {
-        const text = Array.from(String(error?.message ?? error).slice(0, ${FAILURE_BYTES}), (c) => c.charCodeAt(0) & 127);
-        new Uint8Array(memory.buffer, ${LAYOUT.control + FAILURE}, ${FAILURE_BYTES}).set(text);
-        I[${WORD.failureLength}] = text.length;
-      }
-    }
-    if (Atomics.add(I, ${WORD.done}, 1) === threads - 2 && Atomics.load(I, ${WORD.callerSleeps})) Atomics.notify(I, ${WORD.done});
-  }
-};
-`;
-const NODE_START = `run(require('node:worker_threads').workerData);`;
-const BROWSER_START = `onmessage = (event) => run(event.data);`;
-
-type KernelFunction = (begin: number, end: number, scratch: number, ...args: readonly number[]) => void;
+type Compiled = (...args: number[]) => void;
 interface WorkerHandle {
   terminate(): unknown;
 }
@@ -118,39 +39,39 @@ export class Threads {
   /** Threads that take part, the calling one included. */
   readonly count: number;
   readonly #memory: CpuMemory;
-  readonly #kernels = new Map<string, { index: number; run: KernelFunction }>();
+  readonly #functions = new Map<WasmFunction, { index: number; run: Compiled }>();
   readonly #control: Int32Array;
   readonly #args: Float64Array;
   readonly #scratch: number;
   readonly #workers: WorkerHandle[] = [];
   readonly #maySleep = typeof document === 'undefined'; // a browser's page must not
   #sequence = 0;
-  #kernelCount = 0;
+  #functionCount = 0;
   #lastModule = 0;
   #ready = false;
-  /** Sleeping workers were woken since the last kernel that all threads ran. */
+  /** Workers were woken since the last kernel that all threads ran. */
   #awake = false;
-  #awaitDone: (value: number, spin: number, sleep: number) => void = () => {};
+  readonly #awaitDone: Compiled;
   #startError: Error | undefined;
 
-  /** @param module  the static kernels, among them those of defineWaiting */
-  constructor(memory: CpuMemory, count: number, module: Uint8Array<ArrayBuffer>) {
+  /** @param module  contains waitingFunctions */
+  constructor(memory: CpuMemory, count: number, module: WasmModule) {
     this.#memory = memory;
     this.count = count;
-    this.#control = new Int32Array(memory.memory.buffer, LAYOUT.control, 64);
+    this.#control = new Int32Array(memory.memory.buffer, LAYOUT.control, WORDS);
     this.#args = new Float64Array(memory.memory.buffer, LAYOUT.control + ARGS, MAX_ARGS);
     this.#scratch = memory.alloc(SCRATCH_FLOATS * count);
     this.load(module);
+    this.#awaitDone = this.#functions.get(waitingFunctions[1])!.run;
     for (let id = 1; id < count; id++) this.#workers.push(this.#start(id));
   }
 
   /** Adds the functions of a module; every thread has them from the next `parallel` on. */
-  load(bytes: Uint8Array<ArrayBuffer>): void {
+  load({ bytes, functions }: WasmModule): void {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: this.#memory.memory } });
-    for (const [name, run] of Object.entries(exports)) {
-      this.#kernels.set(name, { index: this.#kernelCount++, run: run as KernelFunction });
+    for (const declared of functions) {
+      this.#functions.set(declared, { index: this.#functionCount++, run: exports[declared.name] as Compiled });
     }
-    this.#awaitDone = this.#kernels.get('awaitDone')!.run;
     if (this.count === 1) return;
     const at = this.#memory.alloc(2 + Math.ceil(bytes.length / 4));
     const buffer = this.#memory.memory.buffer;
@@ -160,14 +81,19 @@ export class Threads {
     else this.#control[WORD.modules] = at;
     this.#lastModule = at;
   }
-  has(kernel: string): boolean {
-    return this.#kernels.has(kernel);
-  }
 
-  /** See Cpu.parallel. Until every worker has started, all ranges run on the calling thread. */
-  parallel(kernel: string, items: number, work: number, args: readonly number[], unit = 1): void {
-    const found = this.#kernels.get(kernel);
-    if (!found) throw new DeviceError(`cpu: expected a kernel that exists, got '${kernel}'.`);
+  /**
+   * See Cpu.parallel. Until every worker has started, all ranges run on the calling thread.
+   *
+   * @param args  in the order of the kernel's declaration
+   */
+  parallel(kernel: Kernel, { items, work, unit = 1 }: Launch, args: readonly number[]): void {
+    const found = this.#functions.get(kernel);
+    if (!found)
+      throw new DeviceError(
+        `cpu: expected a kernel of the device, got '${kernel.name}'. ` +
+          `List it in 'kernels' of its file, and the file in kernels/index.ts.`,
+      );
     if (items === 0) return;
     if (work < WORK_PER_BARRIER || this.count === 1 || items <= unit || !this.#allReady()) {
       if (work >= WORK_PER_WAKE && this.count > 1 && !this.#awake) this.#wake(); // a larger op may follow
@@ -175,7 +101,7 @@ export class Threads {
       return;
     }
     if (args.length > MAX_ARGS)
-      throw new DeviceError(`cpu: expected at most ${MAX_ARGS} arguments for '${kernel}', got ${args.length}.`);
+      throw new DeviceError(`cpu: expected at most ${MAX_ARGS} arguments of '${kernel.name}', got ${args.length}.`);
     const control = this.#control;
     for (let i = 0; i < args.length; i++) this.#args[i] = args[i];
     control[WORD.kernel] = found.index;
@@ -189,7 +115,7 @@ export class Threads {
     } finally {
       this.#awaitDone(this.count - 1, CALLER_SPIN, this.#maySleep ? 1 : 0);
     }
-    if (control[WORD.failed]) throw this.#failure(kernel);
+    if (control[WORD.failed]) throw this.#failure(kernel.name);
   }
 
   /** Resolves when every worker takes part. */
@@ -214,7 +140,7 @@ export class Threads {
     this.#wake();
     this.#awake = false;
   }
-  /** Sleeping workers go on spinning. */
+  /** Wakes sleeping workers; they spin until the next kernel. */
   #wake(): void {
     if (Atomics.load(this.#control, WORD.sleepers) === 0) return;
     this.#awake = true;
@@ -249,12 +175,12 @@ export class Threads {
     };
     const node = builtin<typeof import('node:worker_threads')>('node:worker_threads');
     if (node) {
-      const worker = new node.Worker(WORKER + NODE_START, { eval: true, workerData: start, execArgv: [] });
+      const worker = new node.Worker(NODE_WORKER, { eval: true, workerData: start, execArgv: [] });
       worker.unref();
       worker.on('error', failed);
       return worker;
     }
-    const worker = new Worker(URL.createObjectURL(new Blob([WORKER + BROWSER_START], { type: 'text/javascript' })));
+    const worker = new Worker(URL.createObjectURL(new Blob([BROWSER_WORKER], { type: 'text/javascript' })));
     worker.onerror = (event) => failed(event.message);
     worker.postMessage(start);
     return worker;

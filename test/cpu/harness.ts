@@ -1,8 +1,9 @@
 /** Runs single routines of the cpu device on one thread, without the device: for tests of kernels. */
 import assert from 'node:assert/strict';
-import { supportsRelaxedMadd } from '../../core/cpu/emitter.ts';
-import { ConstantTable, KernelBuilder } from '../../core/cpu/kernel-builder.ts';
-import { type Cpu, type CpuArg, type CpuRef, type KernelFile, SCRATCH_FLOATS } from '../../core/cpu/routine.ts';
+import { SCRATCH_FLOATS } from '../../core/cpu/kernel.ts';
+import { kernels, routines } from '../../core/cpu/kernels/index.ts';
+import { buildModule, ConstantTable, supportsRelaxedMadd } from '../../core/cpu/module.ts';
+import type { Cpu, CpuArg, CpuRef } from '../../core/cpu/routine.ts';
 import type { MatmulPrecision } from '../../core/device.ts';
 
 export interface Values {
@@ -18,25 +19,22 @@ const GUARD = 64; // floats of a known value before and after each result
 const MARK = 12345.678;
 
 /**
- * @param keeps    what is worked out from weights is kept, as for frozen ones
+ * @param caches   values computed from weights are cached from the first use on
  * @param threads  shares per op, run one after the other: what a thread must not touch shows as a wrong value
  */
-export function harness(
-  files: readonly KernelFile[],
-  { threads = 1, fma = supportsRelaxedMadd(), keeps = false, matmulPrecision = 'highest' as MatmulPrecision } = {},
-): Harness {
+export function harness({
+  threads = 1,
+  fma = supportsRelaxedMadd(),
+  caches = false,
+  matmulPrecision = 'highest' as MatmulPrecision,
+} = {}): Harness {
   const constants = new ConstantTable(256, 256);
-  const builder = new KernelBuilder(fma, constants);
-  for (const file of files) file.define(builder);
+  const { bytes } = buildModule(kernels, { fma, constants, shared: false });
   const memory = new WebAssembly.Memory({ initial: 600, maximum: 65536 });
-  const module = new WebAssembly.Module(builder.build(false));
-  const kernels = new WebAssembly.Instance(module, { e: { m: memory } }).exports as unknown as Record<
-    string,
-    (...a: number[]) => void
-  >;
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: memory } });
+  const compiled = exports as Readonly<Record<string, (...args: number[]) => void>>;
   const floats = new Float32Array(memory.buffer);
   constants.store(floats);
-  const routines = Object.assign({}, ...files.map((f) => f.routines)) as KernelFile['routines'];
   const scratch = 8192;
   const start = scratch / 4 + SCRATCH_FLOATS;
   let top = start;
@@ -48,13 +46,12 @@ export function harness(
   };
   const cpu: Cpu = {
     threads,
-    fma,
     matmulPrecision,
-    parallel(kernel, items, _work, args, unit = 1) {
+    parallel(kernel, { items, unit = 1 }, args) {
       const share = Math.ceil(items / unit / threads) * unit;
       for (let begin = 0; begin < items; begin += share) {
         floats.fill(NaN, scratch / 4, start); // scratch promises nothing
-        kernels[kernel](begin, Math.min(items, begin + share), scratch, ...args);
+        compiled[kernel.name](begin, Math.min(items, begin + share), scratch, ...kernel.inOrder(args));
       }
     },
     alloc: (n) => {
@@ -63,10 +60,10 @@ export function harness(
       return at;
     },
     free() {},
-    derived(_sources, _name, floats, make) {
-      if (!keeps) return undefined;
+    cached({ floats }, fill) {
+      if (!caches) return undefined;
       const at = this.alloc(floats);
-      make(at);
+      fill(at);
       return at;
     },
   };

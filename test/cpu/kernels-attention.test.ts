@@ -1,12 +1,9 @@
 /** Attention and its gradient against float64, at sizes that need one block of query rows and several. */
 import { test } from 'node:test';
-import * as attention from '../../core/cpu/kernels/attention.ts';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as softmax from '../../core/cpu/kernels/softmax.ts';
 import { assertClose, harness, randomValues } from './harness.ts';
 
 const random = randomValues(4);
-const { run } = harness([gemm, softmax, attention], { threads: 2 });
+const { run } = harness({ threads: 2 });
 
 function oracle(qkv: Float32Array, g: Float32Array, B: number, T: number, D: number, heads: number) {
   const d = D / heads;

@@ -1,15 +1,9 @@
 /** Convolution and its gradients against float64 loops, over strides, paddings, groups and odd sizes. */
 import { test } from 'node:test';
-import * as conv from '../../core/cpu/kernels/conv.ts';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as parts from '../../core/cpu/kernels/parts.ts';
-import * as strassen from '../../core/cpu/kernels/strassen.ts';
-import * as winograd from '../../core/cpu/kernels/winograd.ts';
-import * as winogradTransforms from '../../core/cpu/kernels/winograd-transforms.ts';
 import { assertClose, harness, randomValues } from './harness.ts';
 
 const random = randomValues(6);
-const { run } = harness([gemm, strassen, parts, winogradTransforms, winograd, conv], { threads: 5 });
+const { run } = harness({ threads: 5 });
 
 interface Case {
   N?: number; C: number; H: number; W: number; O: number; kernel: [number, number]; stride?: [number, number];
@@ -20,14 +14,16 @@ const CASES: Record<string, Case> = {
   '1x1': { N: 2, C: 5, H: 7, W: 6, O: 9, kernel: [1, 1] },
   '1x1, stride 2': { N: 2, C: 3, H: 7, W: 8, O: 4, kernel: [1, 1], stride: [2, 2] },
   '3x3, padding 1': { N: 2, C: 4, H: 9, W: 17, O: 6, kernel: [3, 3], padding: [1, 1, 1, 1] },
-  '3x3, stride 2, padding on one side': { N: 3, C: 3, H: 8, W: 8, O: 5, kernel: [3, 3], stride: [2, 2], padding: [0, 1, 0, 1] },
+  '3x3, stride 2, padding on one side': {
+    N: 3, C: 3, H: 8, W: 8, O: 5, kernel: [3, 3], stride: [2, 2], padding: [0, 1, 0, 1],
+  },
   '4x4, stride 2, padding 1': { C: 5, H: 10, W: 12, O: 3, kernel: [4, 4], stride: [2, 2], padding: [1, 1, 1, 1] },
   'patches of 4': { N: 2, C: 3, H: 12, W: 8, O: 10, kernel: [4, 4], stride: [4, 4] },
-  'stride 3 leaves places unread': { C: 2, H: 11, W: 10, O: 3, kernel: [2, 2], stride: [3, 3] },
+  'stride 3 leaves pixels unread': { C: 2, H: 11, W: 10, O: 3, kernel: [2, 2], stride: [3, 3] },
   'padding beyond the kernel': { C: 2, H: 4, W: 5, O: 3, kernel: [2, 3], padding: [3, 2, 4, 1] },
   'uneven strides': { C: 2, H: 9, W: 10, O: 3, kernel: [3, 2], stride: [1, 2], padding: [1, 0, 0, 2] },
-  'many taps, many pictures': { N: 10, C: 31, H: 5, W: 5, O: 7, kernel: [3, 3], padding: [1, 1, 1, 1] },
-  'a small picture of many channels': { C: 40, H: 4, W: 4, O: 33, kernel: [3, 3], padding: [1, 1, 1, 1] },
+  'many taps, many images': { N: 10, C: 31, H: 5, W: 5, O: 7, kernel: [3, 3], padding: [1, 1, 1, 1] },
+  'a small image of many channels': { C: 40, H: 4, W: 4, O: 33, kernel: [3, 3], padding: [1, 1, 1, 1] },
   'a small picture, two groups': { C: 4, H: 4, W: 4, O: 34, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 2 },
   'many places': { C: 2, H: 21, W: 40, O: 5, kernel: [3, 3], padding: [1, 1, 1, 1] },
   'two rows of three end seven places on': { C: 2, H: 3, W: 5, O: 3, kernel: [2, 3] },

@@ -1,9 +1,8 @@
 /** Products at border sizes against float64 sums. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as matmul from '../../core/cpu/kernels/matmul.ts';
-import * as strassen from '../../core/cpu/kernels/strassen.ts';
+import { SCRATCH_FLOATS } from '../../core/cpu/kernel.ts';
+import { strassenScratch } from '../../core/cpu/kernels/strassen.ts';
 import { assertClose, harness, randomValues, type Values } from './harness.ts';
 
 const random = randomValues(1);
@@ -33,16 +32,17 @@ function product(
 const SIZES = [
   [1, 1, 1, 1, 1], [1, 1, 4, 3, 8], [1, 1, 5, 9, 7], [3, 3, 97, 16, 97], [9, 1, 6, 5, 11], [1, 9, 3, 8, 13],
   [1, 1, 131, 260, 12], [1, 1, 13, 300, 270], [2, 2, 2, 257, 264], [1, 1, 2, 600, 1], [2, 1, 4, 0, 3],
-  [1, 1, 143, 131, 196], [1, 1, 71, 260, 529], [1, 1, 64, 64, 64], [1, 1, 203, 131, 167], [1, 1, 341, 67, 70], [2, 1, 70, 420, 259], [1, 1, 65, 401, 450],
+  [1, 1, 143, 131, 196], [1, 1, 71, 260, 529], [1, 1, 64, 64, 64], [1, 1, 203, 131, 167], [1, 1, 341, 67, 70],
+  [2, 1, 70, 420, 259], [1, 1, 65, 401, 450],
 ] as const; // biome-ignore format: a table
 
-for (const [threads, keeps, fma] of [
+for (const [threads, caches, fma] of [
   [1, false, false],
   [3, false, undefined],
   [2, true, undefined],
 ] as const) {
-  const { run } = harness([gemm, strassen, matmul], { threads, keeps, ...(fma !== undefined && { fma }) });
-  test(`matmul, all transposes, ${threads} shares, ${keeps ? 'packed before' : 'not packed'}`, () => {
+  const { run } = harness({ threads, caches, fma });
+  test(`matmul, all transposes, ${threads} shares, ${caches ? 'packed before' : 'not packed'}`, () => {
     for (const [ba, bb, m, k, n] of SIZES)
       for (const transposeA of [false, true])
         for (const transposeB of [false, true]) {
@@ -55,7 +55,7 @@ for (const [threads, keeps, fma] of [
         }
   });
 
-  test(`linear, ${threads} shares, ${keeps ? 'packed before' : 'not packed'}`, () => {
+  test(`linear, ${threads} shares, ${caches ? 'packed before' : 'not packed'}`, () => {
     for (const [m, k, n] of [
       [1, 1, 1],
       [10, 33, 17],
@@ -78,7 +78,7 @@ for (const [threads, keeps, fma] of [
 }
 
 test('NaN and Inf reach exactly the values that depend on them', () => {
-  const { run } = harness([gemm, strassen, matmul]);
+  const { run } = harness();
   const a = random([1, 6, 5], (x, i) => (i === 7 ? NaN : i === 14 ? Infinity : x)); // in rows 1 and 2
   const b = random([1, 5, 9], Math.abs);
   const y = run('matmul', [1, 6, 9], a, b, { transposeA: false, transposeB: false });
@@ -92,7 +92,7 @@ test('NaN and Inf reach exactly the values that depend on them', () => {
 });
 
 test('in large products NaN spoils its row and the one half the height away, and no other', () => {
-  const { run } = harness([gemm, strassen, matmul]);
+  const { run } = harness();
   const [m, depth, n] = [96, 96, 96];
   const a = random([1, m, depth], (x, i) => (i === 10 * depth + 3 ? NaN : x)); // in row 10
   const y = run('matmul', [1, m, n], a, random([1, depth, n]), { transposeA: false, transposeB: false });
@@ -102,4 +102,8 @@ test('in large products NaN spoils its row and the one half the height away, and
     [...spoilt].every((row) => row % (m / 2) === 10),
     `rows ${[...spoilt]}`,
   );
+});
+
+test('the memory of large products fits scratch', () => {
+  assert.ok(strassenScratch <= SCRATCH_FLOATS);
 });

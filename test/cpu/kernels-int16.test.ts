@@ -1,13 +1,7 @@
-/** Products with matmulPrecision 'high' against float64 sums, within the bound that follows from half a step for each value. */
+/** Products with matmulPrecision 'high' against float64 sums, within the bound for errors of half a step per value. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as int16 from '../../core/cpu/kernels/int16.ts';
-import * as matmul from '../../core/cpu/kernels/matmul.ts';
-import * as parts from '../../core/cpu/kernels/parts.ts';
-import * as rounding from '../../core/cpu/kernels/rounding.ts';
-import * as strassen from '../../core/cpu/kernels/strassen.ts';
 import { onX86 } from '../../core/cpu/platform.ts';
 import {
   type Device,
@@ -26,7 +20,6 @@ import {
 } from '../../core/index.ts';
 import { harness, randomValues, type Values } from './harness.ts';
 
-const files = [gemm, strassen, rounding, int16, parts, matmul];
 const random = randomValues(1);
 
 interface Product {
@@ -59,14 +52,19 @@ function errors(a: Values, b: Values, y: Float32Array, { m, depth, n, transposeA
 /** Rounding moves each value by half a unit at most, and 32,700 units are the norm of a block of 512. */
 const bound = (depth: number) => Math.sqrt(depth) / 32_000;
 
-/** Large enough not to be left to float32, with lines and depths that fill no panel. */
+/** Large enough that float32 is not faster, with lines and depths that fill no panel. */
 const SIZES: readonly [m: number, depth: number, n: number][] = [
-  [128, 128, 128], [129, 131, 133], [70, 513, 90], [300, 100, 67], [97, 257, 129], [65, 1100, 150], [258, 63, 201], [29, 300, 310], [310, 290, 27],
+  [128, 128, 128], [129, 131, 133], [70, 513, 90], [300, 100, 67], [97, 257, 129], [65, 1100, 150], [258, 63, 201],
+  [29, 300, 310], [310, 290, 27],
 ]; // biome-ignore format: a table
 
-for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [2, true, undefined]] as const) {
-  test(`all transposes, ${threads} shares${keeps ? ', rounded before' : ''}${fma === false ? ', no fused multiply-add' : ''}`, () => {
-    const { run } = harness(files, { threads, keeps, matmulPrecision: 'high', ...(fma !== undefined && { fma }) });
+for (const { how, ...options } of [
+  { how: 'no fused multiply-add', fma: false },
+  { how: 'three shares', threads: 3 },
+  { how: 'two shares, rounded before', threads: 2, caches: true },
+]) {
+  test(`all transposes: ${how}`, () => {
+    const { run } = harness({ ...options, matmulPrecision: 'high' });
     for (const [m, depth, n] of SIZES)
       for (const transposeA of [false, true])
         for (const transposeB of [false, true]) {
@@ -74,16 +72,17 @@ for (const [threads, keeps, fma] of [[1, false, false], [3, false, undefined], [
           const b = random(transposeB ? [1, n, depth] : [1, depth, n]);
           const y = run('matmul', [1, m, n], a, b, { transposeA, transposeB });
           const { largest, rms } = errors(a, b, y, { m, depth, n, transposeA, transposeB });
-          assert.ok(largest < bound(depth) && rms < 1.5e-5, `${[m, depth, n, transposeA, transposeB]}: ${largest}, ${rms}`);
+          const what = `${[m, depth, n, transposeA, transposeB]}`;
+          assert.ok(largest < bound(depth) && rms < 1.5e-5, `${what}: ${largest}, ${rms}`);
           assert.ok(rms > 1e-6, `${[m, depth, n]}: float32 was used`);
         }
   });
-} // biome-ignore format: a table
+}
 
 test('linear and linears add their biases', () => {
   const [m, depth, n] = [131, 130, 132];
-  for (const keeps of [false, true]) {
-    const { run } = harness(files, { keeps, matmulPrecision: 'high' });
+  for (const caches of [false, true]) {
+    const { run } = harness({ caches, matmulPrecision: 'high' });
     const [x, v, w, c, d] = [random([m, depth]), random([n, depth]), random([n, depth]), random([n]), random([n])];
     const without = (y: Float32Array, bias: Values) => y.map((value, i) => value - bias.data[i % n]);
     const product = { m, depth, n, transposeB: true };
@@ -102,26 +101,40 @@ const LAYOUTS = [
 ];
 
 test('sums that Cauchy and Schwarz allow to be largest do not overflow', () => {
-  const { run } = harness(files, { matmulPrecision: 'high' });
+  const { run } = harness({ matmulPrecision: 'high' });
   const [m, depth, n] = [64, 1200, 64];
-  const patterns: ((k: number) => number)[] = [() => 1, () => -3e4, (k) => (k % 7 === 0 ? 1e9 : 1e-9), (k) => (k % 2 ? 1 : -1)];
+  const patterns: ((k: number) => number)[] = [
+    () => 1,
+    () => -3e4,
+    (k) => (k % 7 === 0 ? 1e9 : 1e-9),
+    (k) => (k % 2 ? 1 : -1),
+  ];
   for (const layout of LAYOUTS)
     for (const pattern of patterns)
       for (const sign of [1, -1]) {
         const { transposeA, transposeB } = layout;
-        const a = random(transposeA ? [1, depth, m] : [1, m, depth], (_, i) => pattern(transposeA ? Math.floor(i / m) : i % depth));
-        const b = random(transposeB ? [1, n, depth] : [1, depth, n], (_, i) => sign * pattern(transposeB ? i % depth : Math.floor(i / n)));
+        const a = random(transposeA ? [1, depth, m] : [1, m, depth], (_, i) =>
+          pattern(transposeA ? Math.floor(i / m) : i % depth),
+        );
+        const b = random(
+          transposeB ? [1, n, depth] : [1, depth, n],
+          (_, i) => sign * pattern(transposeB ? i % depth : Math.floor(i / n)),
+        );
         const { largest } = errors(a, b, run('matmul', [1, m, n], a, b, layout), { m, depth, n, ...layout });
         assert.ok(largest < bound(512), `${pattern} ${sign} ${transposeA}: ${largest}`);
         assert.ok(largest > 1e-6, `${pattern}: float32 was used`);
       }
-}); // biome-ignore format: a table
+});
 
-test('a row keeps its digits beside larger ones, zeros stay, NaN and infinity spoil their row, and the tiniest values are 0', () => {
-  const { run } = harness(files, { matmulPrecision: 'high' });
+test('small rows keep their digits, zeros stay, NaN and infinity spoil their row, the tiniest values are 0', () => {
+  const { run } = harness({ matmulPrecision: 'high' });
   const [m, depth, n] = [128, 128, 130];
   const [zeros, nan, infinite, small, tiny] = [2, 3, 5, 7, 11];
-  const scales = new Map([[zeros, 0], [small, 1e-6], [tiny, 1e-22]]); // biome-ignore format: one line
+  const scales = new Map([
+    [zeros, 0],
+    [small, 1e-6],
+    [tiny, 1e-22],
+  ]);
   for (const layout of LAYOUTS) {
     const { transposeA } = layout;
     const place = (i: number) => (transposeA ? [i % m, Math.floor(i / m)] : [Math.floor(i / depth), i % depth]);
@@ -134,8 +147,16 @@ test('a row keeps its digits beside larger ones, zeros stay, NaN and infinity sp
     const y = run('matmul', [1, m, n], a, b, layout);
     for (let row = 0; row < m; row++) {
       const values = y.slice(row * n, (row + 1) * n);
-      if (row === nan || row === infinite) assert.ok(values.every((value) => !Number.isFinite(value)), `row ${row}`);
-      else if (row === zeros || row === tiny) assert.ok(values.every((value) => value === 0), `row ${row}`);
+      if (row === nan || row === infinite)
+        assert.ok(
+          values.every((value) => !Number.isFinite(value)),
+          `row ${row}`,
+        );
+      else if (row === zeros || row === tiny)
+        assert.ok(
+          values.every((value) => value === 0),
+          `row ${row}`,
+        );
       else {
         const line = { shape: [1, depth], data: a.data.filter((_, i) => place(i)[0] === row) };
         const { largest } = errors(line, b, values, { m: 1, depth, n, transposeB: layout.transposeB });
@@ -143,7 +164,7 @@ test('a row keeps its digits beside larger ones, zeros stay, NaN and infinity sp
       }
     }
   }
-}); // biome-ignore format: one line for each kind of row
+});
 
 const open = async (threads: number, matmulPrecision: MatmulPrecision): Promise<Device> => {
   const device = new CpuDevice({ threads, matmulPrecision });
@@ -160,7 +181,7 @@ const on = <T>(device: Device, body: () => T): T => {
   }
 };
 
-test('x86 is told by its NaN', () => assert.equal(onX86(), ['x64', 'ia32'].includes(process.arch)));
+test('x86 is detected', () => assert.equal(onX86(), ['x64', 'ia32'].includes(process.arch)));
 
 test('the device of a precision is opened once, and float32 is the default', async () => {
   const [plain, highest, high] = [{}, { matmulPrecision: 'highest' }, { matmulPrecision: 'high' }] as const;
@@ -175,15 +196,18 @@ test('the device of a precision is opened once, and float32 is the default', asy
   await reopened.close();
 });
 
-test('a precision that is not one is answered', () => {
-  assert.throws(() => new CpuDevice({ matmulPrecision: 'medium' as MatmulPrecision }), (error) => {
-    assert.ok(error instanceof DeviceError);
-    assert.match(error.message, /expected matmulPrecision highest or high, got 'medium'/);
-    return true;
-  }); // biome-ignore format: one error
+test('an unknown precision throws', () => {
+  assert.throws(
+    () => new CpuDevice({ matmulPrecision: 'medium' as MatmulPrecision }),
+    (error) => {
+      assert.ok(error instanceof DeviceError);
+      assert.match(error.message, /expected matmulPrecision highest or high, got 'medium'/);
+      return true;
+    },
+  );
 });
 
-test("values and gradients: close to float32's, the same on any number of threads, and of the present weights", async () => {
+test("values and gradients: close to float32's, the same with any threads, and of the current weights", async () => {
   const grow = defineUpdate('grow', ['w'], [], ['amount'], { w: 'w + amount' });
   const run = () => {
     const rng = new Rng(1);

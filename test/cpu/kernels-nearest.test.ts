@@ -1,13 +1,12 @@
 /** Nearest codebook entries against a search in float64. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as gemm from '../../core/cpu/kernels/gemm.ts';
-import * as nearest from '../../core/cpu/kernels/nearest.ts';
-import { SCRATCH_FLOATS } from '../../core/cpu/routine.ts';
+import { SCRATCH_FLOATS } from '../../core/cpu/kernel.ts';
+import { scratchFloats } from '../../core/cpu/kernels/nearest.ts';
 import { harness, randomValues } from './harness.ts';
 
 const random = randomValues(5);
-const { run } = harness([gemm, nearest], { threads: 2 });
+const { run } = harness({ threads: 2 });
 
 test('the id of the least distance', () => {
   for (const [rows, dim, entries] of [
@@ -26,7 +25,8 @@ test('the id of the least distance', () => {
     ids.forEach((id, i) => {
       let least = Infinity;
       for (let j = 0; j < entries; j++) least = Math.min(least, distance(i, j));
-      assert.ok(distance(i, id) <= least + 1e-4, `row ${i} of ${[rows, dim, entries]}: got ${id}`); // rounding may swap ties
+      // rounding may swap ties
+      assert.ok(distance(i, id) <= least + 1e-4, `row ${i} of ${[rows, dim, entries]}: got ${id}`);
     });
   }
 });
@@ -41,6 +41,6 @@ test('the first of equal entries', () => {
   assert.deepEqual(Array.from(ids.subarray(0, 2)), [33, 66]);
 });
 
-test('its memory fits the scratch', () => {
-  assert.ok(nearest.scratchFloats <= SCRATCH_FLOATS);
+test('its memory fits scratch', () => {
+  assert.ok(scratchFloats <= SCRATCH_FLOATS);
 });

@@ -1,12 +1,9 @@
 /** Layer norm, group norm and their gradients against float64. */
 import { test } from 'node:test';
-import * as groupNorm from '../../core/cpu/kernels/group-norm.ts';
-import * as norm from '../../core/cpu/kernels/norm.ts';
-import * as parts from '../../core/cpu/kernels/parts.ts';
 import { assertClose, harness, randomValues } from './harness.ts';
 
 const random = randomValues(3);
-const { run } = harness([parts, norm, groupNorm], { threads: 2 });
+const { run } = harness({ threads: 2 });
 
 /** xhat and 1/std of each group of n values. */
 function standardize(x: Float32Array, n: number, eps: number) {

@@ -1,12 +1,10 @@
 /** Softmax, log-softmax, cross-entropy and their gradients against float64. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as loss from '../../core/cpu/kernels/loss.ts';
-import * as softmaxKernels from '../../core/cpu/kernels/softmax.ts';
 import { assertClose, harness, randomValues } from './harness.ts';
 
 const random = randomValues(2);
-const { run } = harness([softmaxKernels, loss], { threads: 2 });
+const { run } = harness({ threads: 2 });
 const SIZES = [[1, 1], [3, 2], [5, 7], [4, 8], [2, 97], [3, 1027]] as const; // biome-ignore format: a table
 
 const logSoftmax = (x: ArrayLike<number>): number[] => {

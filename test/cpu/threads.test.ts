@@ -2,25 +2,28 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
-import { f32, i32, trap } from '../../core/cpu/emitter.ts';
-import { ConstantTable, KernelBuilder } from '../../core/cpu/kernel-builder.ts';
-import { CpuMemory, LAYOUT } from '../../core/cpu/memory.ts';
-import { defineWaiting, Threads } from '../../core/cpu/threads.ts';
+import { trap } from '../../core/cpu/instructions.ts';
+import { f32, floatAt, i32, kernel } from '../../core/cpu/kernels/dsl.ts';
+import { CpuMemory } from '../../core/cpu/memory.ts';
+import { buildModule, ConstantTable } from '../../core/cpu/module.ts';
+import { Threads } from '../../core/cpu/threads.ts';
+import { waitingFunctions } from '../../core/cpu/worker.ts';
 import { formula } from '../../core/formula.ts';
 import { DeviceError } from '../../core/index.ts';
 
 const LARGE = 1e9; // work that is worth a barrier
 
+const mark = kernel('mark', { y: i32, value: f32 }, (f, a) => {
+  const i = f.int('i');
+  f.for(i, a.begin, a.end, 1, () => f.do(f32.store(floatAt(a.y, i), a.value)));
+});
+const failBeyond = kernel('failBeyond', { limit: i32 }, (f, a) => f.if(i32.gt(a.end, a.limit), () => f.do(trap)));
+
 function start(count: number): { memory: CpuMemory; threads: Threads } {
-  const k = new KernelBuilder(false, new ConstantTable(LAYOUT.constants, 10));
-  defineWaiting(k);
-  k.def('mark', 'begin end scratch y value:f32', (f, a, L) => {
-    const i = L('i', 'i32');
-    f.for(i, a.begin, a.end, i32.const(1), () => f.do(f32.store(i32.add(a.y, i32.shl(i, i32.const(2))), a.value)));
-  });
-  k.def('failBeyond', 'begin end scratch limit', (f, a) => f.if(i32.gt(a.end, a.limit), () => f.do(trap)));
   const memory = new CpuMemory({ shared: count > 1 });
-  return { memory, threads: new Threads(memory, count, k.build(count > 1)) };
+  const options = { fma: false, constants: new ConstantTable(0, 0), shared: count > 1 };
+  const module = buildModule([...waitingFunctions, mark, failBeyond], options);
+  return { memory, threads: new Threads(memory, count, module) };
 }
 
 test('one thread closes after its memory has grown', async () => {
@@ -43,7 +46,7 @@ for (const count of [1, 2, 3]) {
       [0, 1],
     ] as const) {
       memory.floats.fill(0, y / 4, y / 4 + 100);
-      threads.parallel('mark', items, LARGE, [y, 7], unit);
+      threads.parallel(mark, { items, work: LARGE, unit }, [y, 7]);
       assert.deepEqual(
         [...memory.floats.subarray(y / 4, y / 4 + 98)],
         Array.from({ length: 98 }, (_, i) => (i < items ? 7 : 0)),
@@ -58,7 +61,7 @@ test('many small launches do not lose a thread', async () => {
   await threads.started();
   const y = memory.alloc(2);
   for (let i = 1; i <= 3000; i++) {
-    threads.parallel('mark', 2, LARGE, [y, i]);
+    threads.parallel(mark, { items: 2, work: LARGE }, [y, i]);
     assert.equal(memory.floats[y / 4 + 1], i);
     if (i % 1000 === 0) await new Promise((resolve) => setTimeout(resolve, 5)); // long enough to sleep
   }
@@ -69,19 +72,26 @@ test('a kernel that stops on a worker throws here, and the next launch runs', as
   const { memory, threads } = start(2);
   await threads.started();
   assert.throws(
-    () => threads.parallel('failBeyond', 2, LARGE, [1]),
+    () => threads.parallel(failBeyond, { items: 2, work: LARGE }, [1]),
     (e) => e instanceof DeviceError && /failBeyond.*unreachable/.test(e.message),
   );
   const y = memory.alloc(2);
-  threads.parallel('mark', 2, LARGE, [y, 5]);
+  threads.parallel(mark, { items: 2, work: LARGE }, [y, 5]);
   assert.equal(memory.floats[y / 4 + 1], 5);
+  await threads.close();
+});
+
+test('a kernel that is not listed says where to list it', async () => {
+  const { threads } = start(1);
+  const unlisted = kernel('unlisted', {}, () => {});
+  assert.throws(() => threads.parallel(unlisted, { items: 1, work: 1 }, []), /got 'unlisted'. List it in 'kernels'/);
   await threads.close();
 });
 
 test('a kernel that stops on the calling thread throws after the others are done', async () => {
   const { threads } = start(2);
   await threads.started();
-  assert.throws(() => threads.parallel('failBeyond', 2, LARGE, [0]), /unreachable/);
+  assert.throws(() => threads.parallel(failBeyond, { items: 2, work: LARGE }, [0]), /unreachable/);
   await threads.close();
 });
 
@@ -119,7 +129,9 @@ test('one and two threads give the same values, also with formulas compiled late
 
 test('open workers do not keep a process alive', () => {
   const device = new URL('../../core/cpu/device.ts', import.meta.url).href;
-  const program = `import { CpuDevice } from '${device}'; const d = new CpuDevice({ threads: 2 }); d.sync().then(() => console.log('ready'));`;
+  const program = `
+    import { CpuDevice } from '${device}';
+    new CpuDevice({ threads: 2 }).sync().then(() => console.log('ready'));`;
   const run = spawnSync(process.execPath, [...process.execArgv, '--input-type=module', '--eval', program], {
     encoding: 'utf8',
     timeout: 30_000,

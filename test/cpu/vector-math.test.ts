@@ -1,9 +1,9 @@
 /** exp, log, tanh, erf, sigmoid and GELU of four floats against JavaScript's float64. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { i32, supportsRelaxedMadd, v } from '../../core/cpu/emitter.ts';
-import { ConstantTable, KernelBuilder } from '../../core/cpu/kernel-builder.ts';
+import { add, i32, v, wasmFunction } from '../../core/cpu/kernels/dsl.ts';
 import { vectorMath } from '../../core/cpu/kernels/vector-math.ts';
+import { buildModule, ConstantTable, supportsRelaxedMadd } from '../../core/cpu/module.ts';
 import { setEngineFlags } from '../../core/cpu/platform.ts';
 import { erf } from '../../core/special.ts';
 
@@ -17,19 +17,19 @@ const geluSlope = (x: number): number => cdf(x) + (x * Math.exp(-0.5 * x * x)) /
 
 function compile(fma: boolean): (name: string, x: readonly number[]) => Float32Array {
   const constants = new ConstantTable(256, 1000);
-  const k = new KernelBuilder(fma, constants);
-  for (const name of names) {
-    k.def(name, 'end x y', (f, a, L) => {
-      const i = L('i', 'i32');
-      f.loop(i, a.end, 16, () => {
-        f.do(v.store(i32.add(a.y, i), vectorMath(k, L)[name](v.load(i32.add(a.x, i)))));
+  const functions = names.map((name) =>
+    wasmFunction(name, { end: i32, x: i32, y: i32 }, (f, a) => {
+      const i = f.int('i');
+      f.for(i, 0, a.end, 16, () => {
+        f.do(v.store(add(a.y, i), vectorMath(f)[name](v.load(add(a.x, i)))));
       });
-    });
-  }
+    }),
+  );
+  const { bytes } = buildModule(functions, { fma, constants, shared: false });
   const memory = new WebAssembly.Memory({ initial: 8, maximum: 65536 });
   const floats = new Float32Array(memory.buffer);
   constants.store(floats);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(k.build(false)), { e: { m: memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: memory } });
   const [x, y] = [65536, 262144];
   return (name, values) => {
     floats.set(values, x / 4);

@@ -1,106 +1,107 @@
-/** Reading and adding by ids: embedding, takeAlong and their gradients. Ids are whole numbers stored as floats. */
+/** embedding, takeAlong and their gradients. Ids are integers stored as floats. */
 import { numel } from '../../shape.ts';
-import { f32, type I32, i32, v } from '../emitter.ts';
-import type { KernelBuilder } from '../kernel-builder.ts';
 import { options, type Routine, ref } from '../routine.ts';
 import { copyFloats, fillFloats, storeFirst } from './copy.ts';
-import { ints } from './locals.ts';
+import { add, bytes, f32, floatAt, type I32, i32, kernel, mul, sub, v } from './dsl.ts';
+
+/** The id at an address, clamped to 0..count−1 so that a wrong one cannot reach other memory. */
+const clampedId = (address: I32, count: I32): I32 =>
+  i32.max(0, i32.min(i32.fromFloat(f32.load(address)), sub(count, 1)));
+
+/** Items: ids. */
+const embedding = kernel('embedding', { table: i32, ids: i32, y: i32, width: i32, rows: i32 }, (f, a) => {
+  const { item, id, from, to } = f.ints('item id from to');
+  f.for(item, a.begin, a.end, 1, () => {
+    id.set(clampedId(floatAt(a.ids, item), a.rows));
+    from.set(floatAt(a.table, mul(id, a.width)));
+    to.set(floatAt(a.y, mul(item, a.width)));
+    copyFloats(f, to, from, a.width);
+  });
+});
+
+/** Items: rows of the table. Each thread reads all ids and adds those of its own rows, in their order. */
+const embeddingGrad = kernel('embeddingGrad', { g: i32, ids: i32, y: i32, width: i32, n: i32 }, (f, a) => {
+  const { i, id, from, to, left } = f.ints('i id from to left');
+  const sum = f.vector('sum');
+  const addRow = () => {
+    from.set(floatAt(a.g, mul(i, a.width)));
+    to.set(floatAt(a.y, mul(id, a.width)));
+    left.set(a.width);
+    f.while(i32.gt(left, 0), () => {
+      sum.set(v.add(v.load(to), v.load(from)));
+      f.if(
+        i32.ge(left, 4),
+        () => f.do(v.store(to, sum)),
+        () => storeFirst(f, to, sum, left),
+      );
+      from.set(add(from, 16));
+      to.set(add(to, 16));
+      left.set(sub(left, 4));
+    });
+  };
+  fillFloats(f, floatAt(a.y, mul(a.begin, a.width)), f.constant(0), mul(sub(a.end, a.begin), a.width));
+  f.for(i, 0, a.n, 1, () => {
+    id.set(i32.fromFloat(f32.load(floatAt(a.ids, i))));
+    f.if(i32.and(i32.ge(id, a.begin), i32.lt(id, a.end)), addRow);
+  });
+});
+
+/** Items: rows of x. */
+const takeAlong = kernel('takeAlong', { x: i32, ids: i32, y: i32, size: i32, k: i32 }, (f, a) => {
+  const { item, i, id, row, offset } = f.ints('item i id row offset');
+  f.for(item, a.begin, a.end, 1, () => {
+    row.set(floatAt(a.x, mul(item, a.size)));
+    offset.set(bytes(mul(item, a.k)));
+    f.for(i, 0, a.k, 1, () => {
+      id.set(clampedId(add(a.ids, offset), a.size));
+      f.do(f32.store(add(a.y, offset), f32.load(floatAt(row, id))));
+      offset.set(add(offset, 4));
+    });
+  });
+});
+
+/** Items: rows of y. */
+const takeAlongGrad = kernel('takeAlongGrad', { g: i32, ids: i32, y: i32, size: i32, k: i32 }, (f, a) => {
+  const { item, i, id, row, offset, cell } = f.ints('item i id row offset cell');
+  f.for(item, a.begin, a.end, 1, () => {
+    row.set(floatAt(a.y, mul(item, a.size)));
+    fillFloats(f, row, f.constant(0), a.size);
+    offset.set(bytes(mul(item, a.k)));
+    f.for(i, 0, a.k, 1, () => {
+      id.set(clampedId(add(a.ids, offset), a.size));
+      cell.set(floatAt(row, id));
+      f.do(f32.store(cell, f32.add(f32.load(cell), f32.load(add(a.g, offset)))));
+      offset.set(add(offset, 4));
+    });
+  });
+});
+
+export const kernels = [embedding, embeddingGrad, takeAlong, takeAlongGrad];
 
 export const routines: Readonly<Record<string, Routine>> = {
   embedding(cpu, y, table, ids) {
     const [rows, width] = ref(table).shape as [number, number];
     const n = numel(ref(ids).shape);
-    cpu.parallel('embedding', n, n * (8 + width), [ref(table).at, ref(ids).at, y.at, width, rows]);
+    const launch = { items: n, work: n * (8 + width) };
+    cpu.parallel(embedding, launch, { table: ref(table).at, ids: ref(ids).at, y: y.at, width, rows });
   },
   embeddingGrad(cpu, y, g, ids) {
     const [rows, width] = y.shape as [number, number];
     const n = numel(ref(ids).shape);
-    cpu.parallel('embeddingGrad', rows, (rows + n) * width, [ref(g).at, ref(ids).at, y.at, width, n]);
+    const launch = { items: rows, work: (rows + n) * width };
+    cpu.parallel(embeddingGrad, launch, { g: ref(g).at, ids: ref(ids).at, y: y.at, width, n });
   },
   takeAlong(cpu, y, x, ids) {
     const [size, k] = [ref(x).shape.at(-1)!, y.shape.at(-1)!];
     const rows = numel(y.shape) / k;
-    cpu.parallel('takeAlong', rows, 8 * rows * k, [ref(x).at, ref(ids).at, y.at, size, k]);
+    const launch = { items: rows, work: 8 * rows * k };
+    cpu.parallel(takeAlong, launch, { x: ref(x).at, ids: ref(ids).at, y: y.at, size, k });
   },
   takeAlongGrad(cpu, y, g, ids, opts) {
     const { size } = options<{ size: number }>(opts);
     const k = ref(g).shape.at(-1)!;
     const rows = numel(y.shape) / size;
-    cpu.parallel('takeAlongGrad', rows, rows * (size + 8 * k), [ref(g).at, ref(ids).at, y.at, size, k]);
+    const launch = { items: rows, work: rows * (size + 8 * k) };
+    cpu.parallel(takeAlongGrad, launch, { g: ref(g).at, ids: ref(ids).at, y: y.at, size, k });
   },
 };
-
-/** The id at an address, held inside 0..count−1 so that a wrong one cannot reach other memory. */
-const idAt = (at: I32, count: I32): I32 =>
-  i32.max(i32.const(0), i32.min(i32.fromFloat(f32.load(at)), i32.sub(count, i32.const(1))));
-
-export function define(k: KernelBuilder): void {
-  const bytes = (floats: I32) => i32.shl(floats, i32.const(2));
-
-  // item = id
-  k.def('embedding', 'begin end scratch table ids y width rows', (f, a, L) => {
-    const { item, id, from, to } = ints(L, 'item id from to');
-    f.for(item, a.begin, a.end, i32.const(1), () => {
-      id.set(idAt(i32.add(a.ids, bytes(item)), a.rows));
-      from.set(i32.add(a.table, bytes(i32.mul(id, a.width))));
-      to.set(i32.add(a.y, bytes(i32.mul(item, a.width))));
-      copyFloats(f, L, to, from, a.width);
-    });
-  });
-
-  // item = row of the table; each thread reads all ids and adds those of its own rows, in their order
-  k.def('embeddingGrad', 'begin end scratch g ids y width n', (f, a, L) => {
-    const { i, id, from, to, left } = ints(L, 'i id from to left');
-    const sum = L('sum');
-    fillFloats(f, L, i32.add(a.y, bytes(i32.mul(a.begin, a.width))), k.c(0), i32.mul(i32.sub(a.end, a.begin), a.width));
-    f.loop(i, a.n, 1, () => {
-      id.set(i32.fromFloat(f32.load(i32.add(a.ids, bytes(i)))));
-      f.if(i32.and(i32.ge(id, a.begin), i32.lt(id, a.end)), () => {
-        from.set(i32.add(a.g, bytes(i32.mul(i, a.width))));
-        to.set(i32.add(a.y, bytes(i32.mul(id, a.width))));
-        left.set(a.width);
-        f.while(i32.gt(left, i32.const(0)), () => {
-          sum.set(v.add(v.load(to), v.load(from)));
-          f.if(
-            i32.ge(left, i32.const(4)),
-            () => f.do(v.store(to, sum)),
-            () => storeFirst(f, to, sum, left),
-          );
-          from.set(i32.add(from, i32.const(16)));
-          to.set(i32.add(to, i32.const(16)));
-          left.set(i32.sub(left, i32.const(4)));
-        });
-      });
-    });
-  });
-
-  // item = row of x
-  k.def('takeAlong', 'begin end scratch x ids y size k', (f, a, L) => {
-    const { item, i, id, row, at } = ints(L, 'item i id row at');
-    f.for(item, a.begin, a.end, i32.const(1), () => {
-      row.set(i32.add(a.x, bytes(i32.mul(item, a.size))));
-      at.set(bytes(i32.mul(item, a.k)));
-      f.loop(i, a.k, 1, () => {
-        id.set(idAt(i32.add(a.ids, at), a.size));
-        f.do(f32.store(i32.add(a.y, at), f32.load(i32.add(row, bytes(id)))));
-        at.set(i32.add(at, i32.const(4)));
-      });
-    });
-  });
-
-  // item = row of y
-  k.def('takeAlongGrad', 'begin end scratch g ids y size k', (f, a, L) => {
-    const { item, i, id, row, at, cell } = ints(L, 'item i id row at cell');
-    f.for(item, a.begin, a.end, i32.const(1), () => {
-      row.set(i32.add(a.y, bytes(i32.mul(item, a.size))));
-      fillFloats(f, L, row, k.c(0), a.size);
-      at.set(bytes(i32.mul(item, a.k)));
-      f.loop(i, a.k, 1, () => {
-        id.set(idAt(i32.add(a.ids, at), a.size));
-        cell.set(i32.add(row, bytes(id)));
-        f.do(f32.store(cell, f32.add(f32.load(cell), f32.load(i32.add(a.g, at)))));
-        at.set(i32.add(at, i32.const(4)));
-      });
-    });
-  });
-}

@@ -1,36 +1,34 @@
 /**
- * Sums that are cut over threads along the summed axis: each part adds up its share in its own memory, then the parts are
- * added in order. The number of parts comes from the shapes, so results do not depend on the number of threads.
+ * Sums that threads share along the summed axis. Each part sums its share into memory of its own, then the parts are
+ * added in order. The number of parts depends on the shapes alone, so results do not depend on the number of threads.
  */
-import { i32, v } from '../emitter.ts';
-import type { KernelBuilder } from '../kernel-builder.ts';
 import type { Cpu } from '../routine.ts';
-import { eachFour, ints, vectors } from './locals.ts';
+import { add, floatAt, i32, kernel, sub, v } from './dsl.ts';
+import { eachFour } from './rows.ts';
 
-const at = i32.add;
-const c = i32.const;
-
-export const routines = {};
-export function define(k: KernelBuilder): void {
-  // y[j] = Σ_p parts[p][j]; items: columns j
-  k.def('sum_parts', 'begin end scratch parts y count n', (f, a, L) => {
-    const { p, j, part, columns } = ints(L, 'p j part columns');
-    const { s } = vectors(L, 's');
-    columns.set(i32.sub(a.end, a.begin));
-    for (const q of [a.parts, a.y]) q.set(at(q, i32.shl(a.begin, c(2))));
-    eachFour(f, L, j, columns, ({ store }) => {
-      part.set(at(a.parts, j));
-      s.set(v.load(part));
-      f.for(p, c(1), a.count, c(1), () => {
-        part.set(at(part, i32.shl(a.n, c(2))));
-        s.set(v.add(s, v.load(part)));
-      });
-      store(a.y, s);
+/** y[j] = Σ_p parts[p][j] of `count` parts of n values. Items: j. */
+const sumParts = kernel('sumParts', { parts: i32, y: i32, count: i32, n: i32 }, (f, a) => {
+  const { p, j, part, columns } = f.ints('p j part columns');
+  const { s } = f.vectors('s');
+  columns.set(sub(a.end, a.begin));
+  for (const q of [a.parts, a.y]) q.set(floatAt(q, a.begin));
+  eachFour(f, j, columns, ({ store }) => {
+    part.set(add(a.parts, j));
+    s.set(v.load(part));
+    f.for(p, 1, a.count, 1, () => {
+      part.set(floatAt(part, a.n));
+      s.set(v.add(s, v.load(part)));
     });
+    store(a.y, s);
   });
-}
+});
 
-/** `fill` writes `count` parts of n values, one after another; y becomes their sum. */
+export const kernels = [sumParts];
+
+/** Cache lines, so that no two threads write the same one. */
+const UNIT = 16;
+
+/** y[n] = the sum of `count` parts of n values, which `fill` writes one after another at the address it gets. */
 export function reduceParts(cpu: Cpu, y: number, count: number, n: number, fill: (parts: number) => void): void {
   if (count === 1) {
     fill(y);
@@ -38,10 +36,10 @@ export function reduceParts(cpu: Cpu, y: number, count: number, n: number, fill:
   }
   const parts = cpu.alloc(count * n);
   fill(parts);
-  cpu.parallel('sum_parts', n, count * n, [parts, y, count, n], 16);
+  cpu.parallel(sumParts, { items: n, work: count * n, unit: UNIT }, { parts, y, count, n });
   cpu.free(parts, count * n);
 }
 
 /** Copies n values: the sum of one part. */
 export const copyValues = (cpu: Cpu, from: number, to: number, n: number): void =>
-  cpu.parallel('sum_parts', n, n, [from, to, 1, n], 16);
+  cpu.parallel(sumParts, { items: n, work: n, unit: UNIT }, { parts: from, y: to, count: 1, n });

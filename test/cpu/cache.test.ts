@@ -1,4 +1,4 @@
-/** What is worked out from values and kept: it follows them, and is given back with them. */
+/** Cached values follow the tensors that they come from, and are freed with them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CpuDevice } from '../../core/cpu/device.ts';
@@ -150,12 +150,13 @@ test('the sums that come along with layer norm’s gradient follow what they are
     });
   }));
 
-test('what could not be worked out keeps no memory', () =>
+test('a fill that throws leaves no memory behind', () =>
   onOwnDevice((device) => {
     const used = device.memory.bytesInUse;
     const fail = () => {
       throw new Error('no');
     };
-    assert.throws(() => device.derived([0], 'values', 100, fail, 1), /^Error: no$/);
+    const key = { tensors: [0], name: 'values', floats: 100, keepFrom: 1 } as const;
+    assert.throws(() => device.cached(key, fail), /^Error: no$/);
     assert.equal(device.memory.bytesInUse, used);
   }));
