@@ -1,63 +1,16 @@
-/**
- * The examples of README.md and docs/ print what is written under them: a ```ts block that a ```text block follows is a
- * whole program, and the text is its output.
- */
+/** What README.md and docs/ name is there. Their programs: doc-examples.test.ts. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { markers, resultsTable, withResults } from '../docs/results.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pages = ['README.md', ...readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`)]; // biome-ignore format: one thought
 
-interface Example {
-  readonly page: string;
-  readonly code: string;
-  readonly output: string;
-}
-
-const examples = pages.flatMap((page): Example[] =>
-  [...read(page).matchAll(/^```ts\n((?:(?!^```)[\s\S])*)^```\n+```text\n((?:(?!^```)[\s\S])*)^```$/gm)].map(
-    ([, code, output]) => ({
-      page,
-      code: code,
-      output: output,
-    }),
-  ),
-);
-
 function read(page: string): string {
   return readFileSync(join(root, page), 'utf8');
-}
-
-/** Runs a program whose imports of the package lead to these sources. */
-function run(code: string): string {
-  const sources = code.replace(
-    /'titok-ts(\/\w+)?'/g,
-    (_, door = '') => `'${pathToFileURL(root).href}${door}/index.ts'`,
-  );
-  const folder = mkdtempSync(join(tmpdir(), 'titok-example-'));
-  try {
-    const file = join(folder, 'example.mts');
-    writeFileSync(file, sources);
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', file], {
-      cwd: root,
-      encoding: 'utf8',
-    });
-    assert.equal(status, 0, stderr);
-    return stdout;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-test('README.md has an example', () => assert.ok(examples.some(({ page }) => page === 'README.md')));
-for (const [i, { page, code, output }] of examples.entries()) {
-  test(`${page}: example ${i + 1} prints what is written under it`, () => assert.equal(run(code), output));
 }
 
 test('links lead to files that are there', () => {
