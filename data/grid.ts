@@ -1,10 +1,10 @@
 /** Pictures for people: PNG files and grids of small images, enlarged so that pixels can be seen. */
-import { Resvg } from '@resvg/resvg-js';
-import sharp from 'sharp';
 import { DataError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { reason } from './errors.ts';
+import { decodeImage } from './images.ts';
 import type { RgbImage } from './resize.ts';
+import { loadSharp } from './sharp.ts';
 
 export interface GridOptions {
   /** White pixels around the tiles. */
@@ -22,6 +22,7 @@ const headerHeight = 22;
 
 /** Writes an image as PNG; a reader never sees half of it. */
 export async function writePng(path: string, { width, height, data }: RgbImage): Promise<void> {
+  const sharp = await loadSharp();
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
@@ -35,9 +36,14 @@ export async function writePng(path: string, { width, height, data }: RgbImage):
 /**
  * Images of one size, `columns` in a row, on white.
  *
- *   await writePng('out.png', imageGrid([input0, output0, input1, output1], 2, { columnLabels: ['input', 'output'] }))
+ *   const grid = await imageGrid([input0, output0, input1, output1], 2, { columnLabels: ['input', 'output'] });
+ *   await writePng('out.png', grid);
  */
-export function imageGrid(images: readonly RgbImage[], columns: number, options: GridOptions = {}): RgbImage {
+export async function imageGrid(
+  images: readonly RgbImage[],
+  columns: number,
+  options: GridOptions = {},
+): Promise<RgbImage> {
   const first = images[0];
   if (!first || !(columns >= 1)) {
     throw new DataError(`imageGrid: expected images in 1 or more columns, got ${images.length} in ${columns}.`);
@@ -56,7 +62,7 @@ export function imageGrid(images: readonly RgbImage[], columns: number, options:
     y: top + gap + row * (tile.height + gap),
   });
   const { x: width, y: height } = corner(columns, Math.ceil(images.length / columns));
-  const canvas = drawTexts(width, height, [
+  const canvas = await drawTexts(width, height, [
     ...columnLabels.map((text, i) => ({ text, x: corner(i, 0).x, y: headerHeight - 4 })),
     ...rowLabels.map((text, i) => ({ text, x: gap, y: corner(0, i).y + (tile.height + fontSize) / 2 })),
   ]);
@@ -84,16 +90,13 @@ interface Text {
 }
 
 /** A white canvas with the texts on it. */
-function drawTexts(width: number, height: number, texts: readonly Text[]): RgbImage {
-  const data = new Uint8Array(width * height * 3).fill(255);
-  if (texts.length === 0) return { width, height, data };
+async function drawTexts(width: number, height: number, texts: readonly Text[]): Promise<RgbImage> {
+  if (texts.length === 0) return { width, height, data: new Uint8Array(width * height * 3).fill(255) };
   const elements = texts.map(({ text, x, y }) => `<text x="${x}" y="${y}">${escapeXml(text)}</text>`);
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
-    `font-family="sans-serif" font-size="${fontSize}" fill="#444">${elements.join('')}</svg>`;
-  const { pixels } = new Resvg(svg, { font: { loadSystemFonts: true }, background: 'white' }).render(); // RGBA
-  for (let p = 0; p < width * height; p++) data.set(pixels.subarray(4 * p, 4 * p + 3), 3 * p);
-  return { width, height, data };
+    `font-family="Arial, sans-serif" font-size="${fontSize}" fill="#444">${elements.join('')}</svg>`;
+  return decodeImage(new TextEncoder().encode(svg));
 }
 
 /** An estimate: a letter of a sans-serif font is some 0.6 of its size wide. */

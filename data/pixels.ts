@@ -23,12 +23,15 @@ export function fromPlanes(planes: Float32Array | Uint8Array, width: number, hei
   return { width, height, data };
 }
 
-/** The images of a batch [n, 3, height, width]. */
-export function imagesOf(batch: Float32Array | Uint8Array, shape: readonly number[]): RgbImage[] {
+/**
+ * The images of a batch [n, 3, height, width], bytes or numbers in 0..1 (clamped).
+ * @throws DataError when the shape is another, or not that of the values
+ */
+export function toImages(batch: Float32Array | Uint8Array, shape: readonly number[]): RgbImage[] {
   const [count = 0, channels, height = 0, width = 0] = shape;
   const each = 3 * height * width;
   if (shape.length !== 4 || channels !== 3 || batch.length !== count * each) {
-    throw new DataError(`imagesOf: expected [n, 3, height, width], got [${shape.join(', ')}], ${batch.length} values.`);
+    throw new DataError(`toImages: expected [n, 3, height, width], got [${shape.join(', ')}], ${batch.length} values.`);
   }
   return Array.from({ length: count }, (_, i) => fromPlanes(batch.subarray(i * each, (i + 1) * each), width, height));
 }

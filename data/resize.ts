@@ -79,27 +79,44 @@ function resizePass(image: RgbImage, size: number, direction: 'horizontal' | 've
   // Value (position along the direction, line, channel) lies at along·position + across·line + channel.
   const [alongIn, acrossIn] = horizontal ? [3, width * 3] : [width * 3, 3];
   const [alongOut, acrossOut] = horizontal ? [3, size * 3] : [width * 3, 3];
-  const out = new Uint8Array(lines * size * 3);
+  const out = new Uint8ClampedArray(lines * size * 3);
   for (let line = 0; line < lines; line++) {
     for (let i = 0; i < size; i++) {
       const { first, weights } = windows[i];
-      for (let c = 0; c < 3; c++) {
-        let sum = 2 ** (fractionBits - 1); // so that the shift rounds
-        let at = first * alongIn + line * acrossIn + c;
-        for (let k = 0; k < weights.length; k++, at += alongIn) sum += data[at] * weights[k];
-        out[i * alongOut + line * acrossOut + c] = Math.min(255, Math.max(0, sum >> fractionBits));
+      let red = 2 ** (fractionBits - 1); // so that the shift rounds
+      let green = red;
+      let blue = red;
+      let from = first * alongIn + line * acrossIn;
+      for (let k = 0; k < weights.length; k++, from += alongIn) {
+        red += data[from] * weights[k];
+        green += data[from + 1] * weights[k];
+        blue += data[from + 2] * weights[k];
       }
+      const to = i * alongOut + line * acrossOut;
+      out[to] = red >> fractionBits;
+      out[to + 1] = green >> fractionBits;
+      out[to + 2] = blue >> fractionBits;
     }
   }
-  return horizontal ? { width: size, height, data: out } : { width, height: size, data: out };
+  const rows = new Uint8Array(out.buffer);
+  return horizontal ? { width: size, height, data: rows } : { width, height: size, data: rows };
 }
 
-/** For each output position the first input position and the fixed-point weights from there on. */
-function resizeWindows(inSize: number, outSize: number): { first: number; weights: Int32Array }[] {
+/** The input positions that one output position sees: from `first` on, with fixed-point weights. */
+interface Window {
+  readonly first: number;
+  readonly weights: Int32Array;
+}
+
+/** Kept because datasets resize thousands of images of one size. */
+let latest: { readonly inSize: number; readonly outSize: number; readonly windows: readonly Window[] } | undefined;
+
+function resizeWindows(inSize: number, outSize: number): readonly Window[] {
+  if (latest?.inSize === inSize && latest.outSize === outSize) return latest.windows;
   const scale = inSize / outSize;
   const spread = Math.max(1, scale);
   const radius = cubicRadius * spread;
-  return Array.from({ length: outSize }, (_, i) => {
+  const windows = Array.from({ length: outSize }, (_, i) => {
     const center = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - radius + 0.5));
     const end = Math.min(inSize, Math.trunc(center + radius + 0.5));
@@ -111,6 +128,8 @@ function resizeWindows(inSize: number, outSize: number): { first: number; weight
     });
     return { first, weights };
   });
+  latest = { inSize, outSize, windows };
+  return windows;
 }
 
 /** Keys' cubic: 1 at 0, 0 at ±1 and ±2. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
 
 /** What the library imports only where it finds itself in Node. */
-const nodeOnly = ['node:fs', 'webgpu'];
+const nodeOnly = ['node:fs'];
 
 export const browserBuild = {
   bundle: true,

@@ -1,0 +1,39 @@
+/** The emoji over HTTP, in a browser. */
+import { DataError } from '../core/index.ts';
+import type { ImageDataset } from './dataset.ts';
+import { assembleEmoji } from './emoji.ts';
+import { reason } from './errors.ts';
+import { decodeImage } from './images-browser.ts';
+
+/**
+ * The emoji that come with the package, with the same bytes as in Node: 3 MB are fetched for 32 pixels, 6 MB for any
+ * other size.
+ *
+ *   const emoji = await loadEmoji(32, '/assets/emoji/')   // a copy of node_modules/titok-ts/dist/data/assets/emoji
+ *
+ * Browsers that add noise to what a page reads from a canvas, against fingerprinting, add it to these pictures too.
+ * @param size    pixels, 8 to 512
+ * @param folder  URL of the sheets and their index.json; by default where the package has them, seen from this module,
+ *                which is right without a bundler
+ * @throws DataError for another size, or when the sheets cannot be fetched
+ */
+export function loadEmoji(
+  size: number,
+  folder: string | URL = new URL('../data/assets/emoji/', import.meta.url),
+): Promise<ImageDataset> {
+  const base = `${folder}`.replace(/\/?$/, '/');
+  return assembleEmoji(size, { read: (file) => fetchBytes(base + file), decode: decodeImage });
+}
+
+async function fetchBytes(url: string): Promise<Uint8Array> {
+  const response = await fetch(url).catch((error) => {
+    throw new DataError(`emoji: expected ${url}, got ${reason(error)}.`, { cause: error });
+  });
+  if (!response.ok) {
+    throw new DataError(
+      `emoji: expected ${url}, got HTTP ${response.status}. Serve a copy of the package's folder dist/data/assets/emoji ` +
+        'and name its URL: loadEmoji(size, url).',
+    );
+  }
+  return new Uint8Array(await response.arrayBuffer());
+}
