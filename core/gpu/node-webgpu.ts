@@ -6,8 +6,9 @@ const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 /** Defines `navigator.gpu` in Node, unless it exists or the package is not installed. */
 export async function provideWebGpu(): Promise<void> {
   if (globalThis.navigator && 'gpu' in globalThis.navigator) return;
-  if (typeof process === 'undefined' || !process.versions?.node) return;
-  const { existsSync } = await import('node:fs');
+  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
+  if (!fs) return;
+  const { existsSync } = fs;
   const configured = process.env['VK_ICD_FILENAMES'] ?? process.env['VK_DRIVER_FILES'];
   const hasGpu = ['/dev/dri', '/dev/nvidia0', '/dev/dxg'].some(existsSync);
   const software = !configured && !hasGpu && existsSync(SWIFTSHADER);

@@ -3,14 +3,10 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
 
-/** What the library imports only where it finds itself in Node. */
-const nodeOnly = ['node:fs'];
-
 export const browserBuild = {
   bundle: true,
   format: 'esm',
   target: 'es2022',
-  external: nodeOnly,
   legalComments: 'eof', // licenses of what is bundled
   logLevel: 'error',
 } satisfies BuildOptions;
