@@ -6,15 +6,15 @@ import { reason } from './errors.ts';
 import { decodeImage } from './images-browser.ts';
 
 /**
- * The emoji that come with the package, with the same bytes as in Node: 3 MB are fetched for 32 pixels, 6 MB for any
+ * Loads the emoji that come with the package, with the same bytes as in Node. Fetches 3 MB for 32 pixels, 6.5 MB for any
  * other size.
  *
  *   const emoji = await loadEmoji(32, '/assets/emoji/')   // a copy of node_modules/titok-ts/dist/data/assets/emoji
  *
- * Browsers that add noise to what a page reads from a canvas, against fingerprinting, add it to these pictures too.
+ * Browsers that add noise to canvases against fingerprinting change these images, too.
  * @param size    pixels, 8 to 512
- * @param folder  URL of the sheets and their index.json; by default where the package has them, seen from this module,
- *                which is right without a bundler
+ * @param folder  URL of the sheets and their index.json; default: their place in the package relative to this module,
+ *                which a bundler would change
  * @throws DataError for another size, or when the sheets cannot be fetched
  */
 export function loadEmoji(

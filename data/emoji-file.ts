@@ -9,9 +9,9 @@ import { reason } from './errors.ts';
 import { decodeImage } from './images.ts';
 
 /**
- * The emoji that come with the package, `size` × `size` pixels on white: 6,499 to train on and 739 held out, 8 classes.
- * At 32 and 64 pixels they are drawn for that size; other sizes are resized from 64 (bicubic, as the Python Imaging
- * Library does it), so beyond 64 they are enlarged and show no more detail.
+ * Loads the emoji that come with the package, `size` × `size` pixels on white: 6,499 to train on and 739 held out, in 8
+ * classes. 32 and 64 pixels are drawn at that size. Other sizes are resized from 64 pixels with `resizeBicubic`: sizes
+ * beyond 64 are enlarged and show no more detail.
  * @param size    pixels, 8 to 512
  * @param folder  of the sheets and their index.json; the package's `data/assets/emoji` by default
  * @throws DataError for another size, or when the sheets cannot be read

@@ -8,9 +8,9 @@ import { type ImageDataset, imageSet, isHeldOut, type LabeledImage } from './dat
 import { toPlanes } from './pixels.ts';
 import { crop, type RgbImage, resizeBicubic } from './resize.ts';
 
-/** What `assets/emoji/index.json` says about the sheets. */
+/** Content of `assets/emoji/index.json`, the description of the sheets. */
 export interface EmojiIndex {
-  /** What was changed, which the licenses ask to be told. */
+  /** How the icons were changed, as the licenses require. */
   readonly about: string;
   readonly classes: readonly string[];
   /** Side of the tiles in each sheet of a set, in pixels. */
@@ -44,8 +44,8 @@ export interface EmojiSource {
 const heldOutFraction = 0.1; // of the concepts
 
 /**
- * The emoji at `size` × `size` pixels on white, set by set. A concept ('red-heart') is in the validation set in all five
- * styles or in none, so that no picture is judged whose twin was trained on.
+ * Cuts the sheets into a dataset. A concept ('red-heart') is held out in all five styles or in none, so that no image is
+ * evaluated whose twin was trained on.
  * @throws DataError when `size` is not a whole number from 8 to 512
  */
 export async function assembleEmoji(size: number, { read, decode }: EmojiSource): Promise<ImageDataset> {

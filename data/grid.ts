@@ -1,4 +1,4 @@
-/** Pictures for people: PNG files and grids of small images, enlarged so that pixels can be seen. */
+/** PNG files, and grids of small images, enlarged so that pixels can be seen. */
 import { DataError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { reason } from './errors.ts';
@@ -6,12 +6,13 @@ import { decodeImage } from './images.ts';
 import type { RgbImage } from './resize.ts';
 import { loadSharp } from './sharp.ts';
 
+/** Options of `imageGrid`. */
 export interface GridOptions {
-  /** White pixels around the tiles. */
+  /** White pixels around the tiles; default: 4. */
   readonly gap?: number;
-  /** Whole number by which pixels are enlarged; by default what makes tiles at least 96 pixels wide. */
+  /** Whole number by which pixels are enlarged; default: the smallest that makes tiles at least 96 pixels wide. */
   readonly scale?: number;
-  /** One text above each column. Texts need a font on the system; without one only the pictures are drawn. */
+  /** One text above each column. Texts need a font on the system. */
   readonly columnLabels?: readonly string[];
   /** One text to the left of each row. */
   readonly rowLabels?: readonly string[];
@@ -20,7 +21,10 @@ export interface GridOptions {
 const fontSize = 13; // pixels
 const headerHeight = 22;
 
-/** Writes an image as PNG; a reader never sees half of it. */
+/**
+ * Writes an image as PNG, atomically.
+ * @throws DataError when the file cannot be written, or when sharp is not installed
+ */
 export async function writePng(path: string, { width, height, data }: RgbImage): Promise<void> {
   const sharp = await loadSharp();
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
@@ -34,10 +38,12 @@ export async function writePng(path: string, { width, height, data }: RgbImage):
 }
 
 /**
- * Images of one size, `columns` in a row, on white.
+ * Arranges images of one size in a grid on white, `columns` in a row.
  *
  *   const grid = await imageGrid([input0, output0, input1, output1], 2, { columnLabels: ['input', 'output'] });
  *   await writePng('out.png', grid);
+ *
+ * @throws DataError when there are no images, or of several sizes
  */
 export async function imageGrid(
   images: readonly RgbImage[],
@@ -73,7 +79,7 @@ export async function imageGrid(
   return canvas;
 }
 
-/** Every pixel becomes a `scale` × `scale` square. */
+/** Draws every pixel as a `scale` × `scale` square. */
 function drawEnlarged(canvas: RgbImage, image: RgbImage, left: number, top: number, scale: number): void {
   for (let y = 0; y < image.height * scale; y++) {
     for (let x = 0; x < image.width * scale; x++) {
@@ -89,7 +95,7 @@ interface Text {
   readonly y: number; // of the baseline
 }
 
-/** A white canvas with the texts on it. */
+/** A white image with the texts on it. */
 async function drawTexts(width: number, height: number, texts: readonly Text[]): Promise<RgbImage> {
   if (texts.length === 0) return { width, height, data: new Uint8Array(width * height * 3).fill(255) };
   const elements = texts.map(({ text, x, y }) => `<text x="${x}" y="${y}">${escapeXml(text)}</text>`);

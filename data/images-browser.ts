@@ -4,10 +4,10 @@ import { reason } from './errors.ts';
 import type { RgbImage } from './resize.ts';
 
 /**
- * Decodes what the browser can show to 8-bit RGB; transparent pixels lie on white, and the EXIF orientation is applied.
- * Opaque lossless files without a color profile keep their exact values.
+ * Decodes the image formats of the browser to 8-bit RGB. Transparent pixels are blended with white, and the EXIF
+ * orientation is applied. Opaque lossless files without a color profile keep their exact values.
  * @param source  a file's bytes, or a File or Blob
- * @throws DataError naming the file when it cannot be decoded
+ * @throws DataError when the file cannot be decoded
  */
 export async function decodeImage(source: Uint8Array | Blob): Promise<RgbImage> {
   const blob = source instanceof Blob ? source : new Blob([source as Uint8Array<ArrayBuffer>]);

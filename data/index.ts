@@ -1,9 +1,8 @@
 /**
- * What comes from outside: images, datasets, checkpoints. Reading order: errors, safetensors (values, json-keys,
- * safetensors-file, atomic-write), checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
+ * Images, datasets and checkpoints. Reading order: errors, safetensors (values, json-keys, safetensors-file,
+ * atomic-write), checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
  *
- * This is the door in Node; in a browser it is `browser.ts`. Neither loads a native module before an image file is decoded
- * or written.
+ * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  */
 export { mobilenetTrunkPath } from './assets.ts';
 export { writeFileAtomic } from './atomic-write.ts';

@@ -9,7 +9,7 @@
  */
 import { DataError } from '../core/index.ts';
 
-/** Rows of interleaved 8-bit RGB. */
+/** An image of 8-bit RGB, in interleaved rows. */
 export interface RgbImage {
   readonly width: number;
   readonly height: number;
@@ -25,14 +25,17 @@ export function resizeBicubic(image: RgbImage, width: number, height: number): R
   return wide.height === height ? wide : resizePass(wide, height, 'vertical');
 }
 
-/** Resizes so that the shorter edge is `size`; the longer one is rounded down. */
+/** Resizes so that the shorter edge is `size`; the longer one keeps the aspect ratio, rounded down. */
 export function resizeShorterEdge(image: RgbImage, size: number): RgbImage {
   const { width, height } = image;
   const long = Math.floor((size * Math.max(width, height)) / Math.min(width, height));
   return width <= height ? resizeBicubic(image, size, long) : resizeBicubic(image, long, size);
 }
 
-/** A `width` × `height` window whose upper left corner is (`left`, `top`). */
+/**
+ * The `width` × `height` window whose upper left corner is (`left`, `top`).
+ * @throws DataError when it is not inside the image
+ */
 export function crop(image: RgbImage, left: number, top: number, width: number, height: number): RgbImage {
   if (left < 0 || top < 0 || left + width > image.width || top + height > image.height) {
     throw new DataError(
@@ -47,18 +50,18 @@ export function crop(image: RgbImage, left: number, top: number, width: number, 
   return { width, height, data };
 }
 
-/** The middle `size` × `size` window; halves are rounded to even, as Python does. */
+/** The middle `size` × `size` window; halves are rounded to even, as Python does. @throws DataError for smaller images */
 export function centerCrop(image: RgbImage, size: number): RgbImage {
   const middle = (space: number) => (space % 4 === 1 ? (space - 1) / 2 : Math.round(space / 2));
   return crop(image, middle(image.width - size), middle(image.height - size), size, size);
 }
 
-/** A `size` × `size` window anywhere. */
+/** A random `size` × `size` window. */
 export function randomCrop(image: RgbImage, size: number, rng: { int(n: number): number }): RgbImage {
   return crop(image, rng.int(image.width - size + 1), rng.int(image.height - size + 1), size, size);
 }
 
-/** Left and right exchanged. */
+/** The mirror image: left and right exchanged. */
 export function flip(image: RgbImage): RgbImage {
   const { width, height } = image;
   const data = new Uint8Array(image.data.length);
@@ -108,7 +111,7 @@ interface Window {
   readonly weights: Int32Array;
 }
 
-/** Kept because datasets resize thousands of images of one size. */
+/** Cached, because datasets resize thousands of images of one size. */
 let latest: { readonly inSize: number; readonly outSize: number; readonly windows: readonly Window[] } | undefined;
 
 function resizeWindows(inSize: number, outSize: number): readonly Window[] {

@@ -1,4 +1,4 @@
-/** sharp decodes and writes image files. It is a native module, so it is loaded with the first file that needs it. */
+/** sharp decodes and writes image files. It is a native module, so it loads with the first file that needs it. */
 import { DataError } from '../core/index.ts';
 import { reason } from './errors.ts';
 

@@ -14,7 +14,10 @@ export async function provideWebGpu(): Promise<void> {
   const software = !configured && !hasGpu && existsSync(SWIFTSHADER);
   if (software) process.env['VK_ICD_FILENAMES'] = SWIFTSHADER;
   try {
-    const dawn = (await import('webgpu')) as { create(flags: string[]): unknown; globals: object };
+    const dawn = (await import(/* webpackIgnore: true */ 'webgpu')) as {
+      create(flags: string[]): unknown;
+      globals: object;
+    };
     Object.assign(globalThis, dawn.globals);
     if (!globalThis.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
     Object.defineProperty(globalThis.navigator, 'gpu', {

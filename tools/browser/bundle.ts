@@ -7,6 +7,7 @@ export const browserBuild = {
   bundle: true,
   format: 'esm',
   target: 'es2022',
+  external: ['webgpu'], // installed here, where its import is only for Node
   legalComments: 'eof', // licenses of what is bundled
   logLevel: 'error',
 } satisfies BuildOptions;
