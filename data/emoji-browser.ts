@@ -5,6 +5,8 @@ import { assembleEmoji } from './emoji.ts';
 import { reason } from './errors.ts';
 import { decodeImage } from './images-browser.ts';
 
+const here = import.meta.url; // apart, or bundlers would take the folder below for a file to bundle
+
 /**
  * Loads the emoji that come with the package, with the same bytes as in Node. Fetches 3 MB for 32 pixels, 6.5 MB for any
  * other size.
@@ -19,7 +21,7 @@ import { decodeImage } from './images-browser.ts';
  */
 export function loadEmoji(
   size: number,
-  folder: string | URL = new URL('../data/assets/emoji/', import.meta.url),
+  folder: string | URL = new URL('../data/assets/emoji/', here),
 ): Promise<ImageDataset> {
   const base = `${folder}`.replace(/\/?$/, '/');
   return assembleEmoji(size, { read: (file) => fetchBytes(base + file), decode: decodeImage });

@@ -21,6 +21,7 @@ export {
   isHeldOut,
   type LabeledImage,
 } from './dataset.ts';
+export type { EmojiIndex, EmojiSetEntry } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { type GridOptions, imageGrid, writePng } from './grid.ts';

@@ -57,7 +57,7 @@ async function bundleGpuJs(): Promise<void> {
   });
   const importer = join(dist, 'core/gpu/gpujs.js');
   const text = readFileSync(importer, 'utf8');
-  const changed = text.replace("import('gpu.js')", "import('./gpu.js')");
+  const changed = text.replace("'gpu.js'", "'./gpu.js'");
   if (changed === text) throw new Error(`build: expected ${importer} to import gpu.js, got no such import.`);
   writeFileSync(importer, changed);
 }

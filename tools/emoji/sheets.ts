@@ -5,8 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import type { RgbImage } from '../../data/browser.ts';
-import type { EmojiIndex, EmojiSetEntry } from '../../data/emoji.ts';
+import type { EmojiIndex, EmojiSetEntry, RgbImage } from '../../data/index.ts';
 import { drawIcon, isBlank } from './draw.ts';
 import { emojiClasses, emojiIcons, readPackageFile, vendors } from './icons.ts';
 
