@@ -59,7 +59,7 @@ export function openGivenRun(given: TrainingGiven, announce: (dataset: ImageData
     saveEvery: count('--save-every', given.saveEvery),
     notify,
     async dataset(imageSize) {
-      const dataset = withHeldOut(await loadDataset(given.data, imageSize, notify), heldOut);
+      const dataset = withHeldOut(await loadDataset(given.data, imageSize), heldOut);
       announce(dataset);
       return dataset;
     },

@@ -1,12 +1,12 @@
-/** Files that are either whole or not there: a crash, a kill or a full disk leaves the previous version. */
+/** Atomic writes: after a crash, a kill or a full disk, the file is either the new version or the previous one. */
 import fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 let counter = 0;
 
 /**
- * Writes the pieces to a temporary file beside `path`, flushes it to the disk, and renames it over `path`.
- * The folder is created if needed. On failure the temporary file is removed and the system's error is thrown.
+ * Writes the pieces one after the other to a temporary file beside `path`, flushes it to disk, and renames it to `path`.
+ * Creates the folder if needed. On failure it removes the temporary file and throws the system's error.
  */
 export function writeFileAtomic(path: string, pieces: Iterable<Uint8Array>): void {
   const folder = dirname(path);
@@ -31,7 +31,7 @@ export function writeFileAtomic(path: string, pieces: Iterable<Uint8Array>): voi
   flushFolder(folder);
 }
 
-/** A rename is durable once its folder is. */
+/** Makes the rename durable. */
 function flushFolder(folder: string): void {
   if (process.platform === 'win32') return; // folders cannot be opened there
   const handle = fs.openSync(folder, 'r');
@@ -42,7 +42,7 @@ function flushFolder(folder: string): void {
   }
 }
 
-/** Temporary files of killed processes; an hour is longer than any save takes. */
+/** Removes the temporary files of killed processes: those older than an hour, which is longer than any save takes. */
 function removeLeftovers(path: string): void {
   const hourAgo = Date.now() - 3600_000;
   for (const name of fs.readdirSync(dirname(path))) {

@@ -1,12 +1,29 @@
 /**
- * The part of this folder that needs no Node: `titok-ts/data` in a browser. Files come as bytes (`parseSafetensors`),
- * pictures as pixels (`RgbImage`).
+ * `titok-ts/data` in a browser: what needs no Node. Files come as bytes (`parseSafetensors`, `decodeImage`), the emoji over
+ * HTTP (`loadEmoji`); the rest is as in `index.ts`.
  */
-export { classCounts, type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
-
-export * from './loader.ts';
-export * from './pixels.ts';
-export * from './resize.ts';
+export {
+  classCounts,
+  type ImageDataset,
+  type ImageSet,
+  imageSet,
+  isHeldOut,
+  type LabeledImage,
+} from './dataset.ts';
+export { loadEmoji } from './emoji-browser.ts';
+export { decodeImage } from './images-browser.ts';
+export {
+  type Batch,
+  type Batches,
+  type BatchOptions,
+  type BatchState,
+  batches,
+  batchOf,
+  inOrder,
+  type View,
+} from './loader.ts';
+export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
+export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
 export {
   parseSafetensors,
   type RawTensor,

@@ -1,10 +1,10 @@
 /**
- * Checkpoints: one safetensors file with everything a training needs to go on.
+ * Checkpoints: one safetensors file with everything that a training needs to resume.
  *
- *   model/encoder.ln_pre.weight, ema/…, optimizer/m/…      groups of tensors, the names inside a group as published
+ *   model/encoder.ln_pre.weight, ema/…, optimizer/m/…      groups of tensors; names inside a group are the published ones
  *   metadata: format, version, meta                        step, generator states, data position, settings as JSON
  *
- * A published file has plain names and no such metadata; it loads as the single group `model`.
+ * A published file has plain names and no such metadata. It loads as a single group, `model`.
  */
 import { CheckpointError } from '../core/index.ts';
 import type { RawTensor, WritableTensor } from './safetensors.ts';
@@ -20,26 +20,29 @@ export interface Saveable {
   readonly data: RawData | (() => Promise<RawData | Float64Array>);
 }
 
+/** What `saveCheckpoint` writes. */
 export interface CheckpointContent {
   /** Group → name → tensor: `model`, `ema`, `optimizer`, … ; a group's name has no slash. */
   readonly groups: Record<string, Record<string, Saveable>>;
-  /** What JSON can hold: step, preset, settings, generator states. */
+  /** Anything that JSON can hold: step, preset, settings, generator states. */
   readonly meta: Record<string, unknown>;
 }
 
+/** What `loadCheckpoint` reads. */
 export interface Checkpoint {
+  /** Group → name → tensor. */
   readonly groups: Record<string, Record<string, RawTensor>>;
   readonly meta: Record<string, unknown>;
-  /** A file with plain published names, not one of our trainings. */
+  /** True for a file with plain names, as models are published; false for a checkpoint of a training. */
   readonly published: boolean;
 }
 
 /**
- * Saves atomically: whoever reads `path` finds the previous checkpoint or this one, never a part.
+ * Saves a checkpoint atomically: `path` holds the previous checkpoint or this one, never a part.
  *
  *   await saveCheckpoint('runs/a/last.safetensors', { groups: { model: stateDict(model) }, meta: { preset, step } })
  *
- * @throws CheckpointError when it cannot be written, or when `meta` holds NaN or infinity, which JSON would lose
+ * @throws CheckpointError when the file cannot be written, or when `meta` holds NaN or infinity, which JSON would lose
  */
 export async function saveCheckpoint(path: string, { groups, meta }: CheckpointContent): Promise<void> {
   const tensors: Record<string, WritableTensor> = {};
@@ -63,12 +66,12 @@ export async function saveCheckpoint(path: string, { groups, meta }: CheckpointC
 }
 
 /**
- * Loads a checkpoint of ours or a published file.
+ * Loads a checkpoint or a published safetensors file.
  *
  *   const { groups, meta } = loadCheckpoint(path, { preset: 'tiny' })
  *
  * @param expected  entries that `meta` must have; ignored for published files, which have no meta
- * @throws CheckpointError when the file is damaged, newer than this program, or of another preset
+ * @throws CheckpointError when the file is missing or damaged, of another format version, or differs from `expected`
  */
 export function loadCheckpoint(path: string, expected: Record<string, string | number> = {}): Checkpoint {
   const { tensors, metadata } = readSafetensors(path);
@@ -103,7 +106,7 @@ function parseMeta(path: string, json: string | undefined): Record<string, unkno
     const meta: unknown = JSON.parse(json ?? '');
     if (typeof meta === 'object' && meta !== null && !Array.isArray(meta)) return meta as Record<string, unknown>;
   } catch {
-    // told below
+    // reported below
   }
   throw new CheckpointError(`checkpoint ${path}: expected meta as a JSON object, got ${json?.slice(0, 40) ?? 'none'}.`);
 }

@@ -1,14 +1,15 @@
-/** What every dataset of this library is: 8-bit images of one size in memory, with a class each. */
+/** Datasets: 8-bit images of one size in memory, each with a class. */
 
-/** `images` holds count × [3, size, size] bytes. */
+/** Images of one size with their labels. */
 export interface ImageSet {
   readonly count: number;
   readonly size: number; // pixels, width and height
-  readonly images: Uint8Array;
+  readonly images: Uint8Array; // [count, 3, size, size], 0..255
   readonly labels: Int32Array; // indices into the dataset's classes
   readonly names: readonly string[];
 }
 
+/** Images to train on and images held out, which share their classes. */
 export interface ImageDataset {
   readonly name: string;
   readonly size: number; // pixels, width and height
@@ -17,13 +18,14 @@ export interface ImageDataset {
   readonly validation: ImageSet;
 }
 
-/** One picture on its way into a set. */
+/** One image, as `imageSet` takes it. */
 export interface LabeledImage {
   readonly planes: Uint8Array; // [3, size, size]
   readonly label: number;
   readonly name: string;
 }
 
+/** Packs images of `size` × `size` pixels into a set. */
 export function imageSet(items: readonly LabeledImage[], size: number): ImageSet {
   const each = 3 * size * size;
   const images = new Uint8Array(items.length * each);
@@ -46,14 +48,14 @@ export function classCounts(set: ImageSet, classes: number): number[] {
   return counts;
 }
 
-/** FNV-1a, 32 bits: a fixed, even spread of names, to split a set the same way everywhere. */
+/** FNV-1a, 32 bits. */
 export function hashName(name: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 }
 
-/** True for about `fraction` of all names, always for the same ones. */
+/** Decides by name whether an image is held out: true for about `fraction` of all names, always for the same ones. */
 export function isHeldOut(name: string, fraction: number): boolean {
   return hashName(name) % 1000 < fraction * 1000;
 }

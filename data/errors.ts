@@ -1,6 +1,6 @@
-/** Wording of file errors. */
+/** Parts of the messages of file errors. */
 
-/** The system's own words for a failed file operation: 'ENOENT: no such file or directory'. */
+/** The first line of an error's message, such as 'ENOENT: no such file or directory'. */
 export function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0].trim();
 }

@@ -1,5 +1,5 @@
 /**
- * Your own pictures: a folder with one folder per class.
+ * Your own images: a folder with one folder per class.
  *
  *   pets/cat/1.jpg  pets/dog/7.png …                  10 % are held out, by file name
  *   pets/train/cat/1.jpg …  pets/val/cat/2.jpg …      or split by you
@@ -15,11 +15,13 @@ import { decodeImage } from './images.ts';
 import { toPlanes } from './pixels.ts';
 import { centerCrop, resizeShorterEdge } from './resize.ts';
 
+/** Options of `loadImageFolder`. */
 export interface FolderOptions {
-  /** Part of the images held out where there is no `val` folder. */
+  /** Fraction of the images to hold out if there is no `val` folder; default: 0.1. */
   readonly heldOutFraction?: number;
-  /** The images may take this much memory. */
+  /** Memory limit for the images; default: 2e9. */
   readonly maxBytes?: number;
+  /** Called after each image. */
   readonly onProgress?: (decoded: number, total: number) => void;
 }
 
@@ -32,9 +34,10 @@ const imageName = /\.(png|jpe?g|webp)$/i;
 const inFlight = 8; // decodings at once, on sharp's threads
 
 /**
- * Reads the folder: shorter edge to `size` (antialiased bicubic), center square. For random crops load somewhat larger
- * and let the loader crop.
- * @throws DataError for no classes, a class without images, an unreadable image, or more images than memory is meant for
+ * Loads a folder of images: resizes the shorter edge to `size` (antialiased bicubic) and crops the center square. For
+ * random crops, load a larger size and let `batches` crop.
+ * @param size  pixels
+ * @throws DataError for a folder without classes, a class without images, an unreadable image, or images beyond `maxBytes`
  */
 export async function loadImageFolder(
   folder: string,
@@ -101,7 +104,7 @@ function listClasses(folder: string, known?: readonly string[]): { classes: read
   return { classes, files };
 }
 
-/** Names in the same order everywhere; hidden ones are none of ours. */
+/** The names in a folder, sorted, without hidden ones. */
 function list(folder: string): string[] {
   try {
     return readdirSync(folder)

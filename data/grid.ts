@@ -1,17 +1,18 @@
-/** Pictures for people: PNG files and grids of small images, enlarged so that pixels can be seen. */
-import { Resvg } from '@resvg/resvg-js';
-import sharp from 'sharp';
+/** PNG files, and grids of small images, enlarged so that pixels can be seen. */
 import { DataError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { reason } from './errors.ts';
+import { decodeImage } from './images.ts';
 import type { RgbImage } from './resize.ts';
+import { loadSharp } from './sharp.ts';
 
+/** Options of `imageGrid`. */
 export interface GridOptions {
-  /** White pixels around the tiles. */
+  /** White pixels around the tiles; default: 4. */
   readonly gap?: number;
-  /** Whole number by which pixels are enlarged; by default what makes tiles at least 96 pixels wide. */
+  /** Whole number by which pixels are enlarged; default: the smallest that makes tiles at least 96 pixels wide. */
   readonly scale?: number;
-  /** One text above each column. Texts need a font on the system; without one only the pictures are drawn. */
+  /** One text above each column. Texts need a font on the system. */
   readonly columnLabels?: readonly string[];
   /** One text to the left of each row. */
   readonly rowLabels?: readonly string[];
@@ -20,8 +21,12 @@ export interface GridOptions {
 const fontSize = 13; // pixels
 const headerHeight = 22;
 
-/** Writes an image as PNG; a reader never sees half of it. */
+/**
+ * Writes an image as PNG, atomically.
+ * @throws DataError when the file cannot be written, or when sharp is not installed
+ */
 export async function writePng(path: string, { width, height, data }: RgbImage): Promise<void> {
+  const sharp = await loadSharp();
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
@@ -33,11 +38,18 @@ export async function writePng(path: string, { width, height, data }: RgbImage):
 }
 
 /**
- * Images of one size, `columns` in a row, on white.
+ * Arranges images of one size in a grid on white, `columns` in a row.
  *
- *   await writePng('out.png', imageGrid([input0, output0, input1, output1], 2, { columnLabels: ['input', 'output'] }))
+ *   const grid = await imageGrid([input0, output0, input1, output1], 2, { columnLabels: ['input', 'output'] });
+ *   await writePng('out.png', grid);
+ *
+ * @throws DataError when there are no images, or of several sizes
  */
-export function imageGrid(images: readonly RgbImage[], columns: number, options: GridOptions = {}): RgbImage {
+export async function imageGrid(
+  images: readonly RgbImage[],
+  columns: number,
+  options: GridOptions = {},
+): Promise<RgbImage> {
   const first = images[0];
   if (!first || !(columns >= 1)) {
     throw new DataError(`imageGrid: expected images in 1 or more columns, got ${images.length} in ${columns}.`);
@@ -56,7 +68,7 @@ export function imageGrid(images: readonly RgbImage[], columns: number, options:
     y: top + gap + row * (tile.height + gap),
   });
   const { x: width, y: height } = corner(columns, Math.ceil(images.length / columns));
-  const canvas = drawTexts(width, height, [
+  const canvas = await drawTexts(width, height, [
     ...columnLabels.map((text, i) => ({ text, x: corner(i, 0).x, y: headerHeight - 4 })),
     ...rowLabels.map((text, i) => ({ text, x: gap, y: corner(0, i).y + (tile.height + fontSize) / 2 })),
   ]);
@@ -67,7 +79,7 @@ export function imageGrid(images: readonly RgbImage[], columns: number, options:
   return canvas;
 }
 
-/** Every pixel becomes a `scale` × `scale` square. */
+/** Draws every pixel as a `scale` × `scale` square. */
 function drawEnlarged(canvas: RgbImage, image: RgbImage, left: number, top: number, scale: number): void {
   for (let y = 0; y < image.height * scale; y++) {
     for (let x = 0; x < image.width * scale; x++) {
@@ -83,17 +95,14 @@ interface Text {
   readonly y: number; // of the baseline
 }
 
-/** A white canvas with the texts on it. */
-function drawTexts(width: number, height: number, texts: readonly Text[]): RgbImage {
-  const data = new Uint8Array(width * height * 3).fill(255);
-  if (texts.length === 0) return { width, height, data };
+/** A white image with the texts on it. */
+async function drawTexts(width: number, height: number, texts: readonly Text[]): Promise<RgbImage> {
+  if (texts.length === 0) return { width, height, data: new Uint8Array(width * height * 3).fill(255) };
   const elements = texts.map(({ text, x, y }) => `<text x="${x}" y="${y}">${escapeXml(text)}</text>`);
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
-    `font-family="sans-serif" font-size="${fontSize}" fill="#444">${elements.join('')}</svg>`;
-  const { pixels } = new Resvg(svg, { font: { loadSystemFonts: true }, background: 'white' }).render(); // RGBA
-  for (let p = 0; p < width * height; p++) data.set(pixels.subarray(4 * p, 4 * p + 3), 3 * p);
-  return { width, height, data };
+    `font-family="Arial, sans-serif" font-size="${fontSize}" fill="#444">${elements.join('')}</svg>`;
+  return decodeImage(new TextEncoder().encode(svg));
 }
 
 /** An estimate: a letter of a sans-serif font is some 0.6 of its size wide. */

@@ -1,16 +1,17 @@
-/** Image files: decoding to 8-bit RGB. */
-import sharp from 'sharp';
+/** Image files in Node: decoding to 8-bit RGB. */
 import { DataError } from '../core/index.ts';
 import { reason } from './errors.ts';
 import type { RgbImage } from './resize.ts';
+import { loadSharp } from './sharp.ts';
 
 /**
- * Decodes PNG, JPEG, WebP and whatever else sharp reads to 8-bit RGB: gray is repeated, CMYK and 16-bit are converted,
- * transparent pixels lie on white, and the EXIF orientation is applied.
+ * Decodes PNG, JPEG, WebP and the other formats of sharp to 8-bit RGB. Gray is repeated, CMYK and 16-bit values are
+ * converted, transparent pixels are blended with white, and the EXIF orientation is applied.
  * @param source  a path, or a file's bytes
- * @throws DataError naming the file when it is missing or cannot be decoded
+ * @throws DataError when the file is missing or cannot be decoded, or when sharp is not installed
  */
 export async function decodeImage(source: string | Uint8Array): Promise<RgbImage> {
+  const sharp = await loadSharp();
   try {
     const { data, info } = await sharp(source, { failOn: 'error' })
       .rotate() // upright, by EXIF

@@ -1,16 +1,50 @@
 /**
- * What comes from outside. Reading order: errors, safetensors (values, json-keys, safetensors-file, atomic-write),
- * checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
+ * Images, datasets and checkpoints. Reading order: errors, safetensors (values, json-keys, safetensors-file,
+ * atomic-write), checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
  *
- * What also runs in a browser has its own door, `browser.ts`; the rest needs Node's file system.
+ * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  */
 export { mobilenetTrunkPath } from './assets.ts';
 export { writeFileAtomic } from './atomic-write.ts';
-export * from './browser.ts';
-export * from './checkpoint.ts';
-export { conceptOf, type EmojiOptions, loadEmoji } from './emoji.ts';
-export { emojiClasses } from './emoji-icons.ts';
-export * from './folder.ts';
-export * from './grid.ts';
-export * from './images.ts';
-export * from './safetensors-file.ts';
+export {
+  type Checkpoint,
+  type CheckpointContent,
+  loadCheckpoint,
+  type Saveable,
+  saveCheckpoint,
+} from './checkpoint.ts';
+export {
+  classCounts,
+  type ImageDataset,
+  type ImageSet,
+  imageSet,
+  isHeldOut,
+  type LabeledImage,
+} from './dataset.ts';
+export type { EmojiIndex, EmojiSetEntry } from './emoji.ts';
+export { loadEmoji } from './emoji-file.ts';
+export { type FolderOptions, loadImageFolder } from './folder.ts';
+export { type GridOptions, imageGrid, writePng } from './grid.ts';
+export { decodeImage } from './images.ts';
+export {
+  type Batch,
+  type Batches,
+  type BatchOptions,
+  type BatchState,
+  batches,
+  batchOf,
+  inOrder,
+  type View,
+} from './loader.ts';
+export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
+export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
+export {
+  parseSafetensors,
+  type RawTensor,
+  type SafetensorsContent,
+  serializeSafetensors,
+  type TensorEntry,
+  type WritableTensor,
+} from './safetensors.ts';
+export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors-file.ts';
+export type { FileDType, RawData } from './values.ts';

@@ -1,6 +1,6 @@
-/** JSON.parse keeps the last of two equal keys and says nothing; a hostile header may count on that. */
+/** Repeated keys in JSON: `JSON.parse` silently keeps the last one, which a hostile header may exploit. */
 
-/** The first key that stands twice in one object of a valid JSON text, or undefined. */
+/** The first key that occurs twice in one object of a valid JSON text, or undefined. */
 export function duplicateKey(json: string): string | undefined {
   const open: (Set<string> | null)[] = []; // the keys seen in each open object; null for an array
   for (const [token, quoted, colon] of json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]/g)) {

@@ -1,49 +1,60 @@
-/** Batches from a set of images, in a random order that can be stopped, saved and continued. */
+/** Batches of images: shuffled without end, in an order that can be saved and resumed; or each image once. */
 import { DataError, Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
 import type { ImageSet } from './dataset.ts';
 import { toUnit } from './pixels.ts';
 
-/** An image of a set, or its mirror image. */
+/** An image of a set, possibly mirrored. */
 export interface View {
   readonly index: number;
   readonly mirrored: boolean;
 }
+
+/** Images as tensors, with their labels. */
 export interface Batch {
   readonly images: Tensor; // [batch, 3, size, size] in 0..1
   readonly labels: Tensor; // [batch] int32
-  /** What the images show, whole or a square of it. */
+  /** Where each image comes from; crops are not recorded. */
   readonly views: readonly View[];
 }
 
+/** Options of `batches`. */
 export interface BatchOptions {
   readonly batchSize: number;
   readonly seed: number;
-  /** Mirror half of the images; a function says which classes may be mirrored (not those with text). */
+  /** Mirrors half of the images; a function decides by class (not those with text). Default: false. */
   readonly flip?: boolean | ((label: number) => boolean);
-  /** Cut a random square of this many pixels from each image. */
+  /** Crops a random square of this many pixels from each image; default: the whole image. */
   readonly crop?: number;
-  /** 0 draws images as often as they are, 1 all classes equally often; P(class) ∝ count^(1 − classBalance). */
+  /**
+   * 0 (default): every image once per epoch. 1: all classes equally often, with replacement. Between them
+   * P(class) ∝ count^(1 − classBalance).
+   */
   readonly classBalance?: number;
 }
 
-/** A position in the endless row of batches; plain JSON. */
+/** A position in the endless sequence of batches; plain JSON. */
 export interface BatchState {
-  readonly count: number; // images in the set, to notice another one
+  readonly count: number; // images in the set, so that another set is noticed
   readonly epoch: number;
   readonly position: number; // images of this epoch already used
-  readonly order: RngState; // before this epoch's order was drawn
+  readonly order: RngState; // before this epoch's order is drawn
   readonly draws: RngState; // flips, crops and balanced draws
 }
 
+/** An endless sequence of batches. */
 export interface Batches {
-  /** The next batch. Epochs follow each other without a seam: a batch may hold the end of one and the start of the next. */
+  /** The next batch. A batch may contain the end of one epoch and the start of the next. */
   next(): Batch;
-  /** Assign a saved state to continue from it with exactly the batches that would have come. */
+  /** Assign a saved state to resume with exactly the batches that followed it. */
   state: BatchState;
 }
 
 /**
- * Shuffled batches without end.
+ * An endless sequence of shuffled batches, each epoch in a new order.
+ *
+ *   const train = batches(dataset.train, { batchSize: 16, seed: 0, flip: true });
+ *   const { images, labels } = train.next();   // [16, 3, size, size] in 0..1, [16] int32
+ *
  * @throws DataError for an empty set, a batch size below 1, or a crop larger than the images
  */
 export function batches(set: ImageSet, options: BatchOptions): Batches {
@@ -106,7 +117,7 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
   };
 }
 
-/** Every image once, in the set's order, for evaluation; the last batch may be smaller. `limit` stops earlier. */
+/** Every image once, in the set's order. The last batch may be smaller. `limit` ends after that many images. */
 export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): Generator<Batch> {
   const each = 3 * set.size * set.size;
   const count = Math.min(limit, set.count);
@@ -117,7 +128,7 @@ export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): G
   }
 }
 
-/** These views of a set, at full size. */
+/** One batch of given views of a set, at full size. */
 export function batchOf(set: ImageSet, views: readonly View[]): Batch {
   const { size } = set;
   const pixels = new Uint8Array(views.length * 3 * size * size);
@@ -144,7 +155,7 @@ function balancedDraw(set: ImageSet, balance: number, rng: Rng): () => number {
   let total = 0;
   const ends = groups.map((group) => {
     total += group.length ** (1 - balance);
-    return total; // the class takes the part of 0..total up to here
+    return total; // end of the class's interval in 0..total
   });
   return () => {
     const at = rng.uniform() * total;

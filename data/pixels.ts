@@ -1,8 +1,8 @@
-/** Pixels in memory: 8-bit interleaved rows, planes of numbers in 0..1, and the ways between them. Runs in browsers. */
+/** Conversions between 8-bit interleaved rows (images) and planes of bytes or of numbers in 0..1 (tensors). */
 import { DataError } from '../core/index.ts';
 import type { RgbImage } from './resize.ts';
 
-/** Interleaved rows [height, width, 3] → planes [3, height, width]. */
+/** Image, [height, width, 3] → planes [3, height, width]. */
 export function toPlanes({ width, height, data }: RgbImage): Uint8Array {
   const pixels = width * height;
   const planes = new Uint8Array(3 * pixels);
@@ -12,7 +12,7 @@ export function toPlanes({ width, height, data }: RgbImage): Uint8Array {
   return planes;
 }
 
-/** Planes [3, height, width], bytes or numbers in 0..1 (clamped), → an image. */
+/** Planes [3, height, width], bytes or numbers in 0..1 (clamped) → image. */
 export function fromPlanes(planes: Float32Array | Uint8Array, width: number, height: number): RgbImage {
   const pixels = width * height;
   const bytes = planes instanceof Uint8Array ? planes : toUint8Truncated(planes);
@@ -23,12 +23,15 @@ export function fromPlanes(planes: Float32Array | Uint8Array, width: number, hei
   return { width, height, data };
 }
 
-/** The images of a batch [n, 3, height, width]. */
-export function imagesOf(batch: Float32Array | Uint8Array, shape: readonly number[]): RgbImage[] {
+/**
+ * The images of a batch [n, 3, height, width], bytes or numbers in 0..1 (clamped).
+ * @throws DataError when the shape is another, or not that of the values
+ */
+export function toImages(batch: Float32Array | Uint8Array, shape: readonly number[]): RgbImage[] {
   const [count = 0, channels, height = 0, width = 0] = shape;
   const each = 3 * height * width;
   if (shape.length !== 4 || channels !== 3 || batch.length !== count * each) {
-    throw new DataError(`imagesOf: expected [n, 3, height, width], got [${shape.join(', ')}], ${batch.length} values.`);
+    throw new DataError(`toImages: expected [n, 3, height, width], got [${shape.join(', ')}], ${batch.length} values.`);
   }
   return Array.from({ length: count }, (_, i) => fromPlanes(batch.subarray(i * each, (i + 1) * each), width, height));
 }
@@ -36,11 +39,11 @@ export function imagesOf(batch: Float32Array | Uint8Array, shape: readonly numbe
 /** 8 bits → 0..1, as float32(v / 255). */
 export function toUnit(bytes: Uint8Array): Float32Array {
   const values = new Float32Array(bytes.length);
-  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 255; // from() with a function takes ten times as long
+  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 255; // ten times faster than Float32Array.from(bytes, f)
   return values;
 }
 
-/** 0..1 → 8 bits for a picture file: clamp, times 255, truncate (as published samples are written). */
+/** 0..1 → 8 bits for an image file: clamp, times 255, truncate, as published samples are written. */
 export function toUint8Truncated(values: ArrayLike<number>): Uint8Array {
   return Uint8Array.from(values, (v) => Math.fround(clamp01(v) * 255));
 }

@@ -9,7 +9,7 @@
  */
 import { DataError } from '../core/index.ts';
 
-/** Rows of interleaved 8-bit RGB. */
+/** An image of 8-bit RGB, in interleaved rows. */
 export interface RgbImage {
   readonly width: number;
   readonly height: number;
@@ -25,14 +25,17 @@ export function resizeBicubic(image: RgbImage, width: number, height: number): R
   return wide.height === height ? wide : resizePass(wide, height, 'vertical');
 }
 
-/** Resizes so that the shorter edge is `size`; the longer one is rounded down. */
+/** Resizes so that the shorter edge is `size`; the longer one keeps the aspect ratio, rounded down. */
 export function resizeShorterEdge(image: RgbImage, size: number): RgbImage {
   const { width, height } = image;
   const long = Math.floor((size * Math.max(width, height)) / Math.min(width, height));
   return width <= height ? resizeBicubic(image, size, long) : resizeBicubic(image, long, size);
 }
 
-/** A `width` × `height` window whose upper left corner is (`left`, `top`). */
+/**
+ * The `width` × `height` window whose upper left corner is (`left`, `top`).
+ * @throws DataError when it is not inside the image
+ */
 export function crop(image: RgbImage, left: number, top: number, width: number, height: number): RgbImage {
   if (left < 0 || top < 0 || left + width > image.width || top + height > image.height) {
     throw new DataError(
@@ -47,18 +50,18 @@ export function crop(image: RgbImage, left: number, top: number, width: number, 
   return { width, height, data };
 }
 
-/** The middle `size` × `size` window; halves are rounded to even, as Python does. */
+/** The middle `size` × `size` window; halves are rounded to even, as Python does. @throws DataError for smaller images */
 export function centerCrop(image: RgbImage, size: number): RgbImage {
   const middle = (space: number) => (space % 4 === 1 ? (space - 1) / 2 : Math.round(space / 2));
   return crop(image, middle(image.width - size), middle(image.height - size), size, size);
 }
 
-/** A `size` × `size` window anywhere. */
+/** A random `size` × `size` window. */
 export function randomCrop(image: RgbImage, size: number, rng: { int(n: number): number }): RgbImage {
   return crop(image, rng.int(image.width - size + 1), rng.int(image.height - size + 1), size, size);
 }
 
-/** Left and right exchanged. */
+/** The mirror image: left and right exchanged. */
 export function flip(image: RgbImage): RgbImage {
   const { width, height } = image;
   const data = new Uint8Array(image.data.length);
@@ -79,27 +82,44 @@ function resizePass(image: RgbImage, size: number, direction: 'horizontal' | 've
   // Value (position along the direction, line, channel) lies at along·position + across·line + channel.
   const [alongIn, acrossIn] = horizontal ? [3, width * 3] : [width * 3, 3];
   const [alongOut, acrossOut] = horizontal ? [3, size * 3] : [width * 3, 3];
-  const out = new Uint8Array(lines * size * 3);
+  const out = new Uint8ClampedArray(lines * size * 3);
   for (let line = 0; line < lines; line++) {
     for (let i = 0; i < size; i++) {
       const { first, weights } = windows[i];
-      for (let c = 0; c < 3; c++) {
-        let sum = 2 ** (fractionBits - 1); // so that the shift rounds
-        let at = first * alongIn + line * acrossIn + c;
-        for (let k = 0; k < weights.length; k++, at += alongIn) sum += data[at] * weights[k];
-        out[i * alongOut + line * acrossOut + c] = Math.min(255, Math.max(0, sum >> fractionBits));
+      let red = 2 ** (fractionBits - 1); // so that the shift rounds
+      let green = red;
+      let blue = red;
+      let from = first * alongIn + line * acrossIn;
+      for (let k = 0; k < weights.length; k++, from += alongIn) {
+        red += data[from] * weights[k];
+        green += data[from + 1] * weights[k];
+        blue += data[from + 2] * weights[k];
       }
+      const to = i * alongOut + line * acrossOut;
+      out[to] = red >> fractionBits;
+      out[to + 1] = green >> fractionBits;
+      out[to + 2] = blue >> fractionBits;
     }
   }
-  return horizontal ? { width: size, height, data: out } : { width, height: size, data: out };
+  const rows = new Uint8Array(out.buffer);
+  return horizontal ? { width: size, height, data: rows } : { width, height: size, data: rows };
 }
 
-/** For each output position the first input position and the fixed-point weights from there on. */
-function resizeWindows(inSize: number, outSize: number): { first: number; weights: Int32Array }[] {
+/** The input positions that one output position sees: from `first` on, with fixed-point weights. */
+interface Window {
+  readonly first: number;
+  readonly weights: Int32Array;
+}
+
+/** Cached, because datasets resize thousands of images of one size. */
+let latest: { readonly inSize: number; readonly outSize: number; readonly windows: readonly Window[] } | undefined;
+
+function resizeWindows(inSize: number, outSize: number): readonly Window[] {
+  if (latest?.inSize === inSize && latest.outSize === outSize) return latest.windows;
   const scale = inSize / outSize;
   const spread = Math.max(1, scale);
   const radius = cubicRadius * spread;
-  return Array.from({ length: outSize }, (_, i) => {
+  const windows = Array.from({ length: outSize }, (_, i) => {
     const center = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - radius + 0.5));
     const end = Math.min(inSize, Math.trunc(center + radius + 0.5));
@@ -111,6 +131,8 @@ function resizeWindows(inSize: number, outSize: number): { first: number; weight
     });
     return { first, weights };
   });
+  latest = { inSize, outSize, windows };
+  return windows;
 }
 
 /** Keys' cubic: 1 at 0, 0 at ±1 and ±2. */

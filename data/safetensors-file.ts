@@ -1,4 +1,4 @@
-/** Safetensors files on the disk: read whole, read one tensor at a time, written atomically. */
+/** Safetensors files on disk: read as a whole or one tensor at a time, written atomically. */
 import fs from 'node:fs';
 import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
@@ -16,8 +16,8 @@ import {
 } from './safetensors.ts';
 
 /**
- * Every tensor of a file, or of a file's bytes. F16, BF16 and F64 arrive as float32, I64 as int32.
- * @throws CheckpointError when the file is missing, cut short or not sound
+ * Reads every tensor of a file, or of a file's bytes. F16, BF16 and F64 become float32, I64 becomes int32.
+ * @throws CheckpointError when the file is missing, cut short or invalid
  */
 export function readSafetensors(pathOrBytes: string | Uint8Array): SafetensorsContent {
   if (typeof pathOrBytes !== 'string') return parseSafetensors(pathOrBytes);
@@ -30,12 +30,16 @@ export function readSafetensors(pathOrBytes: string | Uint8Array): SafetensorsCo
 export interface SafetensorsFile extends Disposable {
   readonly entries: ReadonlyMap<string, TensorEntry>;
   readonly metadata: Record<string, string>;
-  /** @throws CheckpointError when there is no such tensor */
+  /** Reads one tensor. @throws CheckpointError when the file has none of that name */
   read(name: string): RawTensor;
+  /** Closes the file; more than once does no harm. */
   close(): void;
 }
 
-/** Opens a file and reads its header only: `using file = openSafetensors(path)` closes it at the end of the block. */
+/**
+ * Opens a file and reads only its header. `using file = openSafetensors(path)` closes it at the end of the block.
+ * @throws CheckpointError when the file is missing, cut short or invalid
+ */
 export function openSafetensors(path: string): SafetensorsFile {
   const file = attempt(path, () => fs.openSync(path, 'r'));
   let open = true;
@@ -62,8 +66,8 @@ export function openSafetensors(path: string): SafetensorsFile {
 }
 
 /**
- * Writes a file that is either whole or not there; what stood at `path` before survives any failure.
- * @throws CheckpointError when the disk is full or the folder cannot be written
+ * Writes a file atomically: on any failure the previous file at `path` stays.
+ * @throws CheckpointError when the disk is full, the folder cannot be written to, or a shape does not fit its values
  */
 export function writeSafetensors(
   path: string,
@@ -85,7 +89,7 @@ export function writeSafetensors(
   }
 }
 
-/** A buffer of its own, so that typed arrays can look at it. */
+/** Reads into a buffer of its own, so that typed arrays can be views of it. */
 function readExactly(file: number, position: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {

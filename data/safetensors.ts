@@ -1,11 +1,11 @@
 /**
- * The safetensors format, on bytes in memory (the browser reads it too; files are in safetensors-file.ts).
+ * The safetensors format, on bytes in memory. Runs in browsers too; files are in safetensors-file.ts.
  *
  *   8 bytes   length n of the header, little endian
  *   n bytes   JSON: { "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end] }, …, "__metadata__": {…} }
- *   the rest  values, row-major, little endian; together the tensors cover it without holes or overlaps
+ *   the rest  values, row-major, little endian; the tensors cover it without holes or overlaps
  *
- * A header is a stranger's claim. Everything in it is checked against the real size of the file before memory is taken.
+ * A header may be hostile. Everything in it is checked against the real size of the file before memory is allocated.
  * @see https://github.com/huggingface/safetensors
  */
 import { CheckpointError } from '../core/index.ts';
@@ -13,26 +13,27 @@ import { megabytes } from './errors.ts';
 import { duplicateKey } from './json-keys.ts';
 import { decodeValues, encodeValues, type FileDType, isFileDType, itemSize, type RawData } from './values.ts';
 
-/** A tensor as files know it. `dtype` is the file's; 16- and 64-bit values are already float32 or int32 in `data`. */
+/** A tensor read from a file. `dtype` is the file's; in `data`, 16- and 64-bit values are already float32 or int32. */
 export interface RawTensor {
   readonly dtype: FileDType;
   readonly shape: readonly number[];
   readonly data: RawData;
 }
 
-/** What can be written: float32 as F32, int32 as I32 (or I64 when `dtype` asks for it), bytes as U8. */
+/** A tensor to write: float32 as F32, int32 as I32 (I64 if `dtype` is 'I64'), bytes as U8 (BOOL if `dtype` is 'BOOL'). */
 export interface WritableTensor {
   readonly shape: readonly number[];
   readonly data: RawData;
   readonly dtype?: string;
 }
 
+/** All tensors of a file by name, and its `__metadata__`. */
 export interface SafetensorsContent {
   readonly tensors: Record<string, RawTensor>;
   readonly metadata: Record<string, string>;
 }
 
-/** Where a tensor lies, counted from the first byte after the header. */
+/** A tensor's place in a file: `begin` and `end` count from the first byte after the header. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: FileDType;
@@ -50,9 +51,9 @@ const lengthBytes = 8;
 const maxHeaderBytes = 100_000_000; // the limit of the reference implementation
 
 /**
- * All tensors of a file's bytes.
- * @param where  how errors call the file
- * @throws CheckpointError when the bytes are not a sound safetensors file
+ * Reads all tensors from a file's bytes.
+ * @param where  name of the file in error messages
+ * @throws CheckpointError when the bytes are not a valid safetensors file
  */
 export function parseSafetensors(bytes: Uint8Array, where = 'safetensors'): SafetensorsContent {
   const headerBytes = headerLength(bytes.subarray(0, lengthBytes), bytes.length, where);
@@ -144,8 +145,9 @@ export function readEntry(entry: TensorEntry, bytes: Uint8Array, where: string):
 }
 
 /**
- * The pieces of a safetensors file, to be written one after the other. Largest items first, then by name, so that every
- * tensor is aligned; the header is padded to 8 bytes.
+ * The bytes of a safetensors file, in pieces to write one after the other. Tensors are sorted by item size (largest first),
+ * then by name, and the header is padded to 8 bytes, so that every tensor is aligned.
+ * @throws CheckpointError when a shape does not fit its values
  */
 export function serializeSafetensors(
   tensors: Record<string, WritableTensor>,

@@ -1,10 +1,12 @@
-/** The number formats of safetensors files. The library computes in float32 and int32; other formats are converted. */
+/** The number formats of safetensors files. Formats other than float32, int32 and bytes are converted. */
 import { CheckpointError } from '../core/index.ts';
 
+/** Values of a tensor in memory. */
 export type RawData = Float32Array | Int32Array | Uint8Array;
 
 /** Bytes per value. */
 export const itemSize = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, U8: 1, BOOL: 1 } as const;
+/** Number formats of safetensors files that can be read. */
 export type FileDType = keyof typeof itemSize;
 
 export function isFileDType(value: unknown): value is FileDType {
@@ -13,7 +15,7 @@ export function isFileDType(value: unknown): value is FileDType {
 
 /**
  * Little-endian bytes → values: F32, F16, BF16, F64 → Float32Array; I32, I64 → Int32Array; U8, BOOL → Uint8Array.
- * @param bytes  starting at the beginning of their buffer, so that typed arrays can look at them
+ * @param bytes  must start at the beginning of their buffer, because the result may be a view of it
  * @throws CheckpointError when an I64 value does not fit into 32 bits
  */
 export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string): RawData {
@@ -47,7 +49,7 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
   }
 }
 
-/** Values → little-endian bytes, without a copy where the format allows it. */
+/** Values → little-endian bytes, without a copy where possible. */
 export function encodeValues(data: RawData, dtype?: string): { dtype: FileDType; bytes: Uint8Array } {
   if (data instanceof Uint8Array) return { dtype: dtype === 'BOOL' ? 'BOOL' : 'U8', bytes: data };
   if (data instanceof Int32Array && dtype === 'I64') {

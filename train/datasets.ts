@@ -7,8 +7,8 @@ import { type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data
  *
  * @throws DataError when there is too little to train on or to measure with
  */
-export async function loadDataset(data: string, size: number, notify = (_: string) => {}): Promise<ImageDataset> {
-  const dataset = data === 'emoji' ? await emoji(size, notify) : await loadImageFolder(data, size);
+export async function loadDataset(data: string, size: number): Promise<ImageDataset> {
+  const dataset = data === 'emoji' ? await loadEmoji(size) : await loadImageFolder(data, size);
   const { train, validation } = dataset;
   if (train.count < 1 || validation.count < 2) {
     throw new DataError(
@@ -30,15 +30,4 @@ export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDatas
     return { planes, label: validation.labels[at], name: validation.names[at] };
   });
   return { ...dataset, validation: imageSet(items, size) };
-}
-
-function emoji(size: number, notify: (message: string) => void): Promise<ImageDataset> {
-  let shown = 0;
-  return loadEmoji(size, {
-    onProgress: (drawn, total) => {
-      if (drawn < total && drawn - shown < total / 10) return;
-      shown = drawn;
-      notify(`drawing emoji: ${drawn} of ${total}`);
-    },
-  });
 }

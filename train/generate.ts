@@ -22,7 +22,7 @@ export interface GenerateOptions {
  * New pictures by a run's generator.
  *
  *   const pictures = await generate(run, 'cats', { count: 12 });
- *   await writePng('cats.png', imageGrid(pictures, 4));
+ *   await writePng('cats.png', await imageGrid(pictures, 4));
  *
  * @param classes  a class, or several; by name or by what its name begins with, in any case
  * @returns        `count` pictures of the first class, then of the second, …

@@ -1,10 +1,10 @@
 /** Held-out images and what models make of them, as a picture. */
 import { concat, noGrad, type Tensor, tidy } from '../core/index.ts';
-import { batchOf, type ImageSet, imageGrid, imagesOf, type RgbImage, writePng } from '../data/index.ts';
+import { batchOf, type ImageSet, imageGrid, type RgbImage, toImages, writePng } from '../data/index.ts';
 
 /** Pictures of a batch [n, 3, height, width] in 0..1 (clamped), for grids and files. */
 export async function picturesOf(images: Tensor): Promise<RgbImage[]> {
-  return imagesOf(Float32Array.from(await images.data()), images.shape);
+  return toImages(Float32Array.from(await images.data()), images.shape);
 }
 
 /** Writes a PNG: images [n, 3, size, size] in rows of `columns`, each row with a label. */
@@ -14,7 +14,7 @@ export async function drawGrid(
   columns: number,
   rowLabels: readonly string[],
 ): Promise<void> {
-  await writePng(path, imageGrid(await picturesOf(images), columns, { rowLabels }));
+  await writePng(path, await imageGrid(await picturesOf(images), columns, { rowLabels }));
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The training behind the page, from the start message to the last report. Runs in a worker, and in Node. */
 import { openDevice, Rng, setDefaultDevice, tensorScope } from '../core/index.ts';
-import { batches, fromPlanes, type ImageSet, imageSet, imagesOf, inOrder, toPlanes } from '../data/browser.ts';
+import { batches, fromPlanes, type ImageSet, imageSet, inOrder, toImages, toPlanes } from '../data/browser.ts';
 import { psnr } from '../eval/index.ts';
 import { trainingLoop } from '../train/browser.ts';
 import { imageSize, type Learner, learners } from './learners.ts';
@@ -60,7 +60,7 @@ async function look({ look, training }: Learner, set: ImageSet): Promise<Picture
     originals: Array.from({ length: set.count }, (_, i) =>
       fromPlanes(set.images.subarray(i * each, (i + 1) * each), imageSize, imageSize),
     ),
-    reconstructions: imagesOf(pixels, output.shape),
+    reconstructions: toImages(pixels, output.shape),
     ids: ids && rows(Array.from(await ids.data()), set.count),
     psnr: psnr(await images.data(), pixels),
   };

@@ -19,7 +19,7 @@ export function addReconstruct(program: Command): void {
       mkdirSync(dirname(output), { recursive: true });
       const pairs = results.flatMap(({ input, output }) => [input, output]);
       const columnLabels = ['input', `${model.config.latentTokens} tokens`];
-      await writePng(output, imageGrid(pairs, 2, { columnLabels }));
+      await writePng(output, await imageGrid(pairs, 2, { columnLabels }));
       for (const [i, path] of paths.entries()) console.log(`${path}  ${results[i].psnr.toFixed(2)} dB`);
       console.log(output);
     });

@@ -29,7 +29,7 @@ export function addSample(program: Command): void {
       const pictures = await generate(run, wanted, { count: columns, seed, sampling });
       const output: string = given.output ?? join(run.folder, 'sampled.png');
       mkdirSync(dirname(output), { recursive: true });
-      await writePng(output, imageGrid(pictures, columns, { rowLabels: wanted }));
+      await writePng(output, await imageGrid(pictures, columns, { rowLabels: wanted }));
       console.log(output);
     });
   addDeviceOptions(command, 'high');

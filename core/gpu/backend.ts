@@ -113,7 +113,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
   if (!there[mode]) {
     throw new DeviceError(
       mode === 'headlessgl'
-        ? 'headlessgl: expected the compiled package gl, got none. Install libxi-dev libxext-dev libgl1-mesa-dev pkg-config xvfb, run npm rebuild gl (about 5 minutes), and start Node under xvfb-run.'
+        ? 'headlessgl: expected the compiled package gl, got none. Install libxi-dev libxext-dev libgl1-mesa-dev pkg-config xvfb, run npm install gl (it compiles for about 5 minutes), and start Node under xvfb-run.'
         : `${mode}: expected a browser with ${mode === 'webgl2' ? 'WebGL 2' : 'WebGL'}, got none. In Node use webgpu or headlessgl.`,
     );
   }

@@ -1,13 +1,60 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { classCounts, conceptOf, emojiClasses, loadEmoji } from '../../data/index.ts';
+import { conceptOf } from '../../data/emoji.ts';
+import { classCounts, type ImageDataset, loadEmoji, toPlanes } from '../../data/index.ts';
+import { drawIcon, isBlank } from '../../tools/emoji/draw.ts';
+import { emojiClasses, emojiIcons } from '../../tools/emoji/icons.ts';
+import { emojiSha256 } from './emoji-sha256.ts';
 import { temporaryFolder } from './temporary.ts';
 
+const sha256 = ({ train, validation }: ImageDataset): string => {
+  const hash = createHash('sha256');
+  for (const { images, labels, names } of [train, validation]) {
+    hash.update(images).update(labels).update(JSON.stringify(names));
+  }
+  return hash.digest('hex');
+};
+
+test('pictures, labels, names and split never change: trainings and their figures rest on them', async () => {
+  for (const size of [32, 64] as const) assert.equal(sha256(await loadEmoji(size)), emojiSha256[size]);
+});
+
+test('the sheets hold what the icon packages show, in their order', async () => {
+  const icons = emojiIcons();
+  for (const size of [32, 64]) {
+    const { classes, train, validation } = await loadEmoji(size);
+    assert.deepEqual(classes, emojiClasses);
+    const shown = new Map(
+      [train, validation].flatMap(({ names, labels, images }) =>
+        names.map((name, i) => {
+          const each = 3 * size * size;
+          return [name, { label: labels[i], planes: images.subarray(i * each, (i + 1) * each) }] as const;
+        }),
+      ),
+    );
+    const order = icons.map(({ name }) => name).filter((name) => shown.has(name));
+    assert.equal(order.length, shown.size);
+    for (const { names } of [train, validation]) {
+      const mine = new Set(names);
+      assert.deepEqual(
+        order.filter((name) => mine.has(name)),
+        names,
+      );
+    }
+    for (let i = 0; i < icons.length; i += 37) {
+      const image = await drawIcon(icons[i], size);
+      const { name, label } = icons[i];
+      if (!shown.has(name)) assert.ok(isBlank(image), name);
+      else assert.deepEqual(shown.get(name), { label, planes: toPlanes(image) }, name);
+    }
+    const absent = icons.filter(({ name }) => !shown.has(name));
+    for (const icon of absent) assert.ok(isBlank(await drawIcon(icon, size)), icon.name);
+  }
+});
+
 test('the set has the expected icons, and no concept on both sides', async () => {
-  const { classes, train, validation, size } = await loadEmoji(32); // kept in the project's cache
-  assert.deepEqual(classes, emojiClasses);
+  const { train, validation, size } = await loadEmoji(32);
   assert.equal(size, 32);
   const all = classCounts(train, 8).map((count, label) => count + classCounts(validation, 8)[label]);
   // The counts of the packages' groups, less 8 icons that the renderer cannot draw and 2 that are white on white.
@@ -28,40 +75,26 @@ test('the set has the expected icons, and no concept on both sides', async () =>
     [],
   );
   assert.equal(train.images.length, train.count * 3 * 32 * 32);
-
-  // A red heart is red in the middle and white in the corner.
-  const [set, index] = [train, validation].flatMap((set) => {
-    const at = set.names.indexOf('noto/red-heart');
-    return at < 0 ? [] : [[set, at] as const];
-  })[0];
-  const value = (c: number, y: number, x: number) => set.images[((index * 3 + c) * 32 + y) * 32 + x];
-  assert.deepEqual(
-    [0, 1, 2].map((c) => value(c, 31, 0)),
-    [255, 255, 255],
-  );
-  assert.ok(value(0, 16, 16) > 180 && value(1, 16, 16) < 90 && value(2, 16, 16) < 90);
 });
 
-test('the cache gives the same pictures, and a damaged one is drawn again', async (t) => {
-  const cacheFolder = temporaryFolder(t);
-  let drawn = 0;
-  const load = () => loadEmoji(8, { cacheFolder, onProgress: (done) => (drawn = done) });
-  const first = await load();
-  const total = drawn;
-  assert.ok(total > 7000);
-  drawn = 0;
-  assert.deepEqual(await load(), first);
-  assert.equal(drawn, 0);
-
-  const path = join(cacheFolder, readdirSync(cacheFolder)[0]);
-  const bytes = readFileSync(path);
-  bytes[bytes.length - 1] ^= 0xff; // a pixel
-  writeFileSync(path, bytes);
-  assert.deepEqual(await load(), first);
-  assert.equal(drawn, total);
-  assert.ok(statSync(path).size > 7000 * 3 * 64);
+test('other sizes are resized from 64 pixels', async () => {
+  for (const size of [8, 72]) {
+    const { train, validation } = await loadEmoji(size);
+    const [set, index] = [train, validation].flatMap((set) => {
+      const at = set.names.indexOf('noto/red-heart');
+      return at < 0 ? [] : [[set, at] as const];
+    })[0];
+    const value = (c: number, y: number, x: number) => set.images[((index * 3 + c) * size + y) * size + x];
+    assert.deepEqual(
+      [0, 1, 2].map((c) => value(c, size - 1, 0)),
+      [255, 255, 255],
+    );
+    const middle = size / 2;
+    assert.ok(value(0, middle, middle) > 180 && value(1, middle, middle) < 90 && value(2, middle, middle) < 90);
+  }
 });
 
-test('a size that makes no sense is refused', async () => {
+test('a size that makes no sense and a folder without sheets are refused', async (t) => {
   await assert.rejects(loadEmoji(0), { name: 'DataError', message: /size of 8 to 512 pixels, got 0/ });
+  await assert.rejects(loadEmoji(32, temporaryFolder(t)), { name: 'DataError', message: /index\.json, got ENOENT/ });
 });

@@ -10,12 +10,12 @@ import {
   flip,
   fromPlanes,
   imageGrid,
-  imagesOf,
   type RgbImage,
   randomCrop,
   readSafetensors,
   resizeBicubic,
   resizeShorterEdge,
+  toImages,
   toPlanes,
   toUint8ForMetrics,
   toUint8Truncated,
@@ -139,8 +139,8 @@ test('cropping and flipping move pixels, not values', () => {
 test('a grid enlarges by whole numbers, leaves gaps, and survives the file', async (t) => {
   const path = join(temporaryFolder(t), 'pictures', 'grid.png');
   const batch = new Float32Array(3 * 3 * 2 * 2).fill(1, 0, 12); // white, black, black; 2×2 each
-  const images = imagesOf(batch, [3, 3, 2, 2]);
-  const grid = imageGrid(images, 2, { scale: 5, gap: 3 });
+  const images = toImages(batch, [3, 3, 2, 2]);
+  const grid = await imageGrid(images, 2, { scale: 5, gap: 3 });
   assert.deepEqual([grid.width, grid.height], [3 + 2 * 13, 3 + 2 * 13]);
   await writePng(path, grid);
   const read = await decodeImage(path);
@@ -151,11 +151,11 @@ test('a grid enlarges by whole numbers, leaves gaps, and survives the file', asy
     [false, true, true, false, true],
   );
 
-  const labeled = imageGrid(images, 3, { columnLabels: ['input', 'a < b & "c"'], rowLabels: ['Symbols'] });
+  const labeled = await imageGrid(images, 3, { columnLabels: ['input', 'a < b & "c"'], rowLabels: ['Symbols'] });
   assert.ok(labeled.width > 3 * 96 && labeled.height > 96);
-  assert.throws(() => imageGrid([], 2), { name: 'DataError' });
-  assert.throws(() => imageGrid([images[0], { width: 1, height: 1, data: new Uint8Array(3) }], 2), /one size/);
-  assert.throws(() => imagesOf(batch, [3, 1, 2, 2]), /expected \[n, 3, height, width\], got \[3, 1, 2, 2\]/);
+  await assert.rejects(imageGrid([], 2), { name: 'DataError' });
+  await assert.rejects(imageGrid([images[0], { width: 1, height: 1, data: new Uint8Array(3) }], 2), /one size/);
+  assert.throws(() => toImages(batch, [3, 1, 2, 2]), /expected \[n, 3, height, width\], got \[3, 1, 2, 2\]/);
   writeFileSync(join(path, '../file'), '');
   await assert.rejects(writePng(join(path, '../file/x.png'), grid), { name: 'DataError', message: /x\.png/ });
   assert.ok(readFileSync(path).length > 0);

@@ -1,21 +1,12 @@
 /** The built package in a browser: through a bundler, and as it is, from a page with an import map and from a worker. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import test, { after } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { bundleAll } from '../../tools/browser/bundle.ts';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { missingChromium, scriptPage, withPage } from '../../tools/browser/chromium.ts';
 import type { Files } from '../../tools/browser/server.ts';
 
@@ -27,24 +18,10 @@ const installed = join(user, 'node_modules/titok-ts');
 if (!missingChromium) {
   mkdirSync(installed, { recursive: true });
   copyFileSync(join(root, 'package.json'), join(installed, 'package.json'));
-  symlinkSync(join(root, 'node_modules/gpu.js'), join(user, 'node_modules/gpu.js'));
-  const run = (...args: string[]): void => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
-    assert.equal(status, 0, stdout + stderr);
-  };
-  // as `npm run build`, but into another folder, and without the check of types, which is a command of its own
-  const dist = join(installed, 'dist');
-  run(
-    'node_modules/typescript/bin/tsc',
-    '-p',
-    'tsconfig.build.json',
-    '--noCheck',
-    '--declaration',
-    'false',
-    '--outDir',
-    dist,
-  );
-  run('--import', 'tsx', 'tools/browser/pack.ts', dist);
+  // as `npm run build`, but without the check of types, which is a command of its own
+  const args = ['--import', 'tsx', 'tools/build.ts', join(installed, 'dist'), '--fast'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
 }
 
 /** Trains a line for some steps on a device, with names from several doors of the package; JSON of what came out. */
@@ -84,7 +61,7 @@ const page = (worker: string): string => `
 `;
 const answering = `onmessage = async ({ data }) => postMessage(await train(data));`;
 
-async function check(files: Files): Promise<void> {
+async function check(files: Files, alsoTrue = 'true'): Promise<void> {
   await withPage(files, { isolated: true }, async (page) => {
     const requests: string[] = [];
     page.on('request', (request) => requests.push(new URL(request.url()).pathname));
@@ -104,16 +81,24 @@ async function check(files: Files): Promise<void> {
       requests.some((path) => /gpu/.test(path)),
       `gpu.js comes in a file of its own, got ${requests}`,
     );
+    assert.equal(await page.evaluate(alsoTrue), true, alsoTrue);
   });
 }
 
 test('through a bundler, which takes the doors and the browser condition of package.json', options, async () => {
-  const written = (name: string, source: string): URL => {
-    writeFileSync(join(user, name), source);
-    return pathToFileURL(join(user, name));
-  };
   const own = program('titok-ts/core', 'titok-ts', 'titok-ts/data'); // two doors, one library
-  const files = await bundleAll([written('page.js', own + page('/worker.js')), written('worker.js', own + answering)]);
+  writeFileSync(join(user, 'page.js'), own + page('/worker.js'));
+  writeFileSync(join(user, 'worker.js'), own + answering);
+  const { outputFiles, warnings } = await build({
+    entryPoints: [join(user, 'page.js'), join(user, 'worker.js')],
+    outdir: '/',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    write: false,
+  });
+  assert.deepEqual(warnings, []);
+  const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   await check(scriptPage(files.get('page.js')!, async (path) => files.get(path.slice(1))));
 });
 
@@ -127,12 +112,16 @@ test(
     };
     const html = `<!doctype html><title>plain</title>
     <script type="importmap">${JSON.stringify(importMap)}</script>
+    <script type="module">
+      import { loadEmoji } from 'titok-ts/data';
+      globalThis.emoji = () => loadEmoji(32); // from where the package has them
+    </script>
     <script type="module">${program('titok-ts/core', 'titok-ts', 'titok-ts/data')}${page('/worker.js')}</script>`;
     await check(async (path) => {
       if (path === '/index.html') return html;
       if (path === '/worker.js') return program(`${at}/core.js`, `${at}/index.js`, `${at}/data.js`) + answering;
       const file = join(user, path);
       return existsSync(file) ? readFileSync(file) : undefined;
-    });
+    }, 'emoji().then(({ train }) => train.count === 6499)');
   },
 );

@@ -3,14 +3,11 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
 
-/** What the library imports only where it finds itself in Node. */
-const nodeOnly = ['node:fs', 'webgpu'];
-
 export const browserBuild = {
   bundle: true,
   format: 'esm',
   target: 'es2022',
-  external: nodeOnly,
+  external: ['webgpu'], // installed here, where its import is only for Node
   legalComments: 'eof', // licenses of what is bundled
   logLevel: 'error',
 } satisfies BuildOptions;

@@ -1,8 +1,5 @@
-/** Which icons of the five emoji packages make the dataset, and their classes. */
-import { readFileSync } from 'node:fs';
+/** The icons of the five emoji packages that make the dataset, and their classes. */
 import { createRequire } from 'node:module';
-import { DataError } from '../core/index.ts';
-import { reason } from './errors.ts';
 
 /** An icon before drawing: `body` is the inside of an SVG with this view box. */
 export interface EmojiIcon {
@@ -24,8 +21,8 @@ export const emojiClasses = [
   'Symbols',
 ] as const;
 
-/** One drawing style each; the licenses are in NOTICE. */
-const vendors = ['noto', 'twemoji', 'fluent-emoji-flat', 'noto-v1', 'emojione'] as const;
+/** One drawing style each. */
+export const vendors = ['noto', 'twemoji', 'fluent-emoji-flat', 'noto-v1', 'emojione'] as const;
 /** Vendors whose packages say which group an icon belongs to; the others are labeled by these, through the name. */
 const grouped = ['noto', 'twemoji', 'fluent-emoji-flat'] as const;
 
@@ -69,14 +66,6 @@ export function emojiIcons(): EmojiIcon[] {
   });
 }
 
-/** Versions of everything that decides how the pictures look. */
-export function emojiPackageVersions(): Record<string, string> {
-  const names = [...vendors.map((vendor) => `@iconify-json/${vendor}`), '@resvg/resvg-js'];
-  return Object.fromEntries(
-    names.map((name) => [name, readJson<{ version: string }>(`${name}/package.json`, name).version]),
-  );
-}
-
 /** Icon name → class index, merged from all packages that have groups. */
 function labelsByName(): Map<string, number> {
   const labels = new Map<string, number>();
@@ -94,18 +83,9 @@ function boxOf({ left, top, width, height }: IconBox): IconBox {
   return Object.fromEntries(given);
 }
 
-function readPackageFile<T>(vendor: string, file: string): T {
-  return readJson<T>(`@iconify-json/${vendor}/${file}`, `@iconify-json/${vendor}`);
-}
+const require = createRequire(import.meta.url);
 
-const { resolve } = createRequire(import.meta.url);
-
-function readJson<T>(file: string, packageName: string): T {
-  try {
-    return JSON.parse(readFileSync(resolve(file), 'utf8'));
-  } catch (error) {
-    throw new DataError(`emoji: expected the package ${packageName}, got ${reason(error)}. Run npm ci.`, {
-      cause: error,
-    });
-  }
+/** A JSON file of the package @iconify-json/<vendor>. */
+export function readPackageFile<T>(vendor: string, file: string): T {
+  return require(`@iconify-json/${vendor}/${file}`);
 }
