@@ -1,5 +1,14 @@
 /** Ops as methods, so that algebra reads left to right: `x.matmul(w).add(b)`. The functions in `ops/` do the same. */
-import * as ops from './ops/index.ts';
+import * as elementwise from './ops/elementwise.ts';
+import * as extremes from './ops/extremes.ts';
+import * as indexing from './ops/indexing.ts';
+import * as matmul from './ops/matmul.ts';
+import * as movement from './ops/movement.ts';
+import * as reduce from './ops/reduce.ts';
+import * as softmax from './ops/softmax.ts';
+import * as sort from './ops/sort.ts';
+import * as statistics from './ops/statistics.ts';
+import * as triangle from './ops/triangle.ts';
 import { Tensor } from './tensor.ts';
 
 const names = [
@@ -10,10 +19,23 @@ const names = [
   'std', 'variance', 'prod', 'cumsum', 'round', 'sign', 'tril', 'triu', 'topk', 'gather',
 ] as const; // biome-ignore format: by kind
 
-/** Without its first argument, the tensor whose method it is. */
+// from their own files: behind the re-exports of ops/index.ts an editor finds no documentation
+const ops = {
+  ...elementwise,
+  ...extremes,
+  ...indexing,
+  ...matmul,
+  ...movement,
+  ...reduce,
+  ...softmax,
+  ...sort,
+  ...statistics,
+  ...triangle,
+};
+/** An op without its first argument, which is the tensor whose method it is. */
 type Method<Op> = Op extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...options: Rest) => Result : never;
 type Chained = Pick<typeof ops, (typeof names)[number]>;
-/** Mapped over the functions' own keys, each method shows its function's documentation in an editor. */
+/** Mapped over the ops' own keys, so that each method keeps the documentation of its op. */
 type Methods = { [Name in keyof Chained]: Method<Chained[Name]> };
 
 declare module './tensor.ts' {
@@ -21,7 +43,6 @@ declare module './tensor.ts' {
 }
 
 for (const name of names) {
-  // biome-ignore lint/performance/noDynamicNamespaceImportAccess: every op that is a method is wanted
   const op = ops[name] as (x: Tensor, ...rest: unknown[]) => Tensor;
   Object.defineProperty(Tensor.prototype, name, {
     value: function (this: Tensor, ...rest: unknown[]) {
