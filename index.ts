@@ -145,7 +145,7 @@ export {
   publishedGenerators,
   publishedSampling,
   type SamplingOptions,
-  type Schedule as MaskingSchedule,
+  type MaskingSchedule,
   sample,
 } from './maskgit/index.ts';
 export {

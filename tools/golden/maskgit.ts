@@ -93,7 +93,7 @@ async function logitsAndGradients(file: GoldenFile, check: Comparison, model: Ge
   await check.check('mask/out/masked_tokens', masked.tokens);
   await check.check('mask/out/masks', masked.masks);
 
-  const logits = model.forward(inputSequence(config, masked.tokens, labels), undefined, check.tap('mid/'));
+  const logits = model.forward(inputSequence(config, masked.tokens, labels), { tap: check.tap('mid/') });
   const noLabels = new Int32Array(labels.length).fill(nullLabel(config));
   const someLabels = dropLabels(config, labels, file.values('in/drop_rand'), 0.5);
   await check.checkTaps();
