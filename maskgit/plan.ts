@@ -14,51 +14,62 @@ export function predictedPositions({ config, device }: Generator, ids: Int32Arra
   if (!device.synchronous) return ids.map((_, i) => i);
   const { latentTokens: K } = config;
   const mask = maskId(config);
-  const rows = Array.from({ length: ids.length / K }, (_, row) => {
-    const all = Array.from({ length: K }, (_, i) => row * K + i);
-    return all.filter((i) => ids[i] === mask);
+  const rows = Array.from({ length: ids.length / K }, (): number[] => []);
+  ids.forEach((id, i) => {
+    if (id === mask) rows[Math.floor(i / K)].push(i);
   });
-  const count = Math.max(0, ...rows.map((row) => row.length));
-  return Int32Array.from(
-    rows.flatMap((row, r) => Array.from({ length: count }, (_, j) => row[j] ?? row.at(-1) ?? r * K)),
-  );
+  const count = rows.reduce((most, row) => Math.max(most, row.length), 0);
+  const padded = (row: number[], r: number) => Array.from({ length: count }, (_, j) => row[j] ?? row.at(-1) ?? r * K);
+  return Int32Array.from(rows.flatMap(padded));
 }
 
 /**
- * Hidden states of the tokens at `predictedPositions`: as `generator.hiddenStates` gives them, up to rounding, with less work.
+ * Hidden states of the tokens at some positions: as `generator.hiddenStates` gives them, up to rounding, with less work.
  *
  *   first step    rows of one class are equal, and all unconditional rows
- *   last layer    works for the predicted tokens only
  *   first layer   projects each kind of token once: most are the mask at one of K positions
+ *   last layer    works for the predicted tokens only
  *
- * @param ids     batch·K ids
- * @param labels  batch classes
- * @returns       [batch, count, width]
+ * @param ids        batch·K ids
+ * @param labels     classes of rows 0..batch−1, and, for guidance, of the same rows again
+ * @param positions  `predictedPositions(generator, ids)`
+ * @returns          [labels, count, width]
  */
-export function predictedStates(generator: Generator, ids: Int32Array, labels: readonly number[]): Tensor {
+export function predictedStates(
+  generator: Generator,
+  ids: Int32Array,
+  labels: readonly number[],
+  positions: Int32Array,
+): Tensor {
   const { config, device } = generator;
-  if (!device.synchronous) return generator.hiddenStates(inputSequence(config, ids, labels, device));
-  const int32 = (values: ArrayLike<number>, shape: number[]) =>
+  const { latentTokens: K } = config;
+  const tokens = new Int32Array(labels.length * K); // ids, as often as labels go through them
+  for (let at = 0; at < tokens.length; at += ids.length) tokens.set(ids, at);
+  if (!device.synchronous) return generator.hiddenStates(inputSequence(config, tokens, labels, device));
+  const int32 = (values: Int32Array | number[], shape: number[]) =>
     tensor(Int32Array.from(values), shape, { dtype: 'int32', device });
-  const batch = labels.length;
-  const length = 1 + config.latentTokens;
-  const sequences = sequenceIds(config, ids, labels); // [batch, length]
-  const row = distinctRows(sequences, length);
-  const different = row.first.length;
-  const sequence = row.first.flatMap((r) => Array.from(sequences.subarray(r * length, (r + 1) * length)));
-  const token = distinct(sequence.map((id, i) => id * length + (i % length)));
 
-  const predicted = predictedPositions(generator, ids);
-  const count = predicted.length / batch;
-  const positions = row.first.flatMap((r, i) =>
-    Array.from(predicted.subarray(r * count, (r + 1) * count), (p) => i * length + 1 + (p % config.latentTokens)),
-  );
+  const length = 1 + K;
+  const all = sequenceIds(config, tokens, labels); // [labels, length]
+  const row = distinctRows(all, length);
+  const different = row.first.length;
+  const batch = ids.length / K;
+  const count = positions.length / batch;
+  const sequence = new Int32Array(different * length);
+  const places = new Int32Array(different * count);
+  for (const [i, r] of row.first.entries()) {
+    sequence.set(all.subarray(r * length, (r + 1) * length), i * length);
+    const first = (r % batch) * count;
+    for (let j = 0; j < count; j++) places[i * count + j] = i * length + 1 + (positions[first + j] % K);
+  }
+  const token = distinct(Array.from(sequence, (id, i) => id * length + (i % length)));
   const hidden = generator.hiddenStates(int32(sequence, [different, length]), {
-    positions: int32(positions, [different, count]),
+    positions: int32(places, [different, count]),
     kinds: { first: int32(token.first, [token.first.length]), of: int32(token.of, [different, length]) },
   }); // [different, count, width]
-  if (different === batch) return hidden;
-  return reshape(embedding(reshape(hidden, [different, -1]), int32(row.of, [batch])), [batch, count, -1]);
+  if (different === labels.length) return hidden;
+  const again = embedding(reshape(hidden, [different, -1]), int32(row.of, [labels.length]));
+  return reshape(again, [labels.length, count, -1]);
 }
 
 /** Groups of equal items: the index of each group's first item, and the group of every item. */

@@ -65,7 +65,7 @@ export async function* samplingSteps(
     yield { step, ids };
     // 1. Predict the masked tokens.
     const positions = predictedPositions(generator, ids);
-    const predicted = guidedLogits(generator, ids, Array.from(labels), step, settings); // [batch, count, V]
+    const predicted = guidedLogits(generator, ids, Array.from(labels), positions, step, settings); // [batch, count, V]
     const logits = await predicted.data();
     predicted.dispose();
 
@@ -81,7 +81,7 @@ export async function* samplingSteps(
       confidence[i] = own[drawn[i]];
     }
     const keepNoise = new GumbelNoise(temperature, () => draws.confidence(step, ids.length));
-    for (const i of confidence.keys()) confidence[i] += keepNoise.at(i);
+    for (let i = 0; i < ids.length; i++) confidence[i] += keepNoise.at(i);
 
     // 3. Ask the schedule how many tokens stay masked, 4. and mask the least certain again.
     const masked = ids.subarray(0, K).filter((id) => id === mask).length; // of the first row, for all
@@ -92,19 +92,20 @@ export async function* samplingSteps(
   yield { step: steps, ids };
 }
 
-/** Logits of the tokens at `predictedPositions`; both halves of the guidance are one batch. */
+/** Logits of the tokens at `positions`. With guidance, rows with and without their class are one batch. */
 function guidedLogits(
   generator: Generator,
   ids: Int32Array,
   labels: readonly number[],
+  positions: Int32Array,
   step: number,
   { steps, guidance, guidanceScale, guidancePower, annealing }: Required<SamplingOptions>,
 ): Tensor {
   const factor = guidanceAt(guidance, guidanceScale, step, steps, guidancePower);
   const hidden = (): Tensor => {
-    if (isUnguided(guidance, factor)) return predictedStates(generator, ids, labels);
+    if (isUnguided(guidance, factor)) return predictedStates(generator, ids, labels, positions);
     const withoutClass = labels.map(() => nullLabel(generator.config));
-    const both = predictedStates(generator, Int32Array.from([...ids, ...ids]), [...labels, ...withoutClass]);
+    const both = predictedStates(generator, ids, [...labels, ...withoutClass], positions);
     return guide(both, guidance, factor); // ahead of the head, which has more numbers
   };
   return noGrad(() =>

@@ -36,8 +36,8 @@ for (const architecture of ['bert', 'uvit'] as const) {
         const labels = rows.map(({ label }) => label);
         const ids = Int32Array.from(rows.flatMap(({ ids }) => ids));
         const all = noGrad(() => generator.hiddenStates(inputSequence(config, ids, labels)));
-        const planned = noGrad(() => predictedStates(generator, ids, labels));
         const positions = predictedPositions(generator, ids);
+        const planned = noGrad(() => predictedStates(generator, ids, labels, positions));
         assert.deepEqual(planned.shape, [rows.length, positions.length / rows.length, config.width]);
         const [x, y] = [await all.data(), await planned.data()];
         for (const [n, i] of positions.entries())
@@ -79,6 +79,7 @@ test('the first step computes one row of each class and projects each kind of to
     },
   };
   const labels = [0, 1, 1, 0, 2, 2, 2, 2];
-  noGrad(() => predictedStates(spy, new Int32Array(labels.length * 4).fill(mask), labels));
+  const ids = new Int32Array(labels.length * 4).fill(mask);
+  noGrad(() => predictedStates(spy, ids, labels, predictedPositions(spy, ids)));
   assert.deepEqual(seen, [[3, 5], [3, 4], [3 + 4]]); // 3 classes, the mask at 4 positions
 });
