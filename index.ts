@@ -182,12 +182,11 @@ export {
   VectorQuantizer,
 } from './nn/index.ts';
 export {
-  createTeacher,
-  LeanTeacher,
   leanTeacher,
-  MaskGitVqgan,
   presets,
   publishedVqgan,
+  Teacher,
+  type TeacherConfig,
   TiTok,
   type TiTokConfig,
   warmupConfig,
