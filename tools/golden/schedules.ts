@@ -1,4 +1,4 @@
-/** maskgit_schedule, lr_schedule: numbers that follow from the step alone. */
+/** maskgit_schedule, lr_schedule: numbers that depend on the step alone. */
 import {
   guidanceAt,
   type MaskingSchedule,
