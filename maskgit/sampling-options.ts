@@ -1,14 +1,14 @@
-/** The settings of sampling, and what follows from them for each step. */
+/** The settings of sampling, and the temperatures of each step. */
 import type { Guidance } from './guidance.ts';
 import type { MaskingSchedule } from './masking.ts';
 
-/** How to sample. What is left out is as in `samplingDefaults`. */
+/** How to sample; defaults are `samplingDefaults`. */
 export interface SamplingOptions {
-  /** T. */
+  /** T: how many times the generator predicts. */
   readonly steps?: number;
-  /** */
+  /** How the push towards the class changes over the steps. */
   readonly guidance?: Guidance;
-  /** g of `Guidance`. */
+  /** g of `Guidance`: how strong the push is. */
   readonly guidanceScale?: number;
   /** p of power-cosine. */
   readonly guidancePower?: number;

@@ -49,6 +49,8 @@ export class TiTokDecoder {
   }
 
   /**
+   * Predicts the image from quantized latents.
+   *
    * @param z [batch, C, 1, K]
    * @returns logits [batch, proxyCodebookSize, G, G], or images [batch, 3, size, size], not clamped
    */

@@ -36,6 +36,8 @@ export class TiTokEncoder {
   }
 
   /**
+   * Latents of images, before quantization.
+   *
    * @param images        [batch, 3, size, size] in 0..1
    * @param latentTokens  [K, width]
    * @returns z [batch, C, 1, K] (2C channels in VAE mode)

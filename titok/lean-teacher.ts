@@ -50,6 +50,7 @@ export class LeanEncoder {
     this.patch_path = new Conv2d(3, dim, patch, rng, { stride: patch });
   }
 
+  /** Images [batch, 3, size, size] in 0..1 → latents before quantization. */
   forward(images: Tensor, tap?: Tap): Tensor {
     let x = images;
     for (const conv of this.stem) x = silu(conv.forward(x));
@@ -75,6 +76,7 @@ export class LeanDecoder {
     this.patch_path = new Conv2d(dim, 3 * 4 ** stem.length, 1, rng);
   }
 
+  /** Latents → images, not clamped. */
   forward(z: Tensor, tap?: Tap): Tensor {
     let x = runInTurn(this.blocks, this.conv_in.forward(z), tap, (i) => `blocks.${i}`);
     x = this.norm_out.forward(x);

@@ -24,9 +24,13 @@ export const laptopWarmup: WarmupWeights = { quantizer: 1, embedding: 2 };
 
 /** The inputs of `warmupLoss`. */
 export interface WarmupParts {
+  /** [batch, proxyCodebookSize, G, G] */
   readonly logits: Tensor;
+  /** [batch, G²] of the frozen teacher for the same images */
   readonly codes: Tensor;
+  /** Of TiTok's quantizer; absent while a training does not quantize yet. */
   readonly quantizerLoss?: Tensor | undefined;
+  /** The teacher's, [proxyCodebookSize, dim]; needed with w_e > 0. */
   readonly codebook?: Tensor;
 }
 
@@ -35,10 +39,7 @@ export interface WarmupParts {
  *
  *   loss = CE(logits, codes) + w_q · quantizerLoss + w_e · embeddingLoss
  *
- * @param logits         [batch, proxyCodebookSize, G, G]
- * @param codes          [batch, G²] of the frozen teacher for the same crop
- * @param quantizerLoss  of TiTok's quantizer; absent while a training does not quantize yet
- * @param codebook       the teacher's, [proxyCodebookSize, dim]; needed with w_e > 0
+ * @see Yu et al. 2024, arXiv:2406.07550, section 3.3
  */
 export function warmupLoss(
   { logits, codes, quantizerLoss, codebook }: WarmupParts,
@@ -104,6 +105,7 @@ export interface ReconstructionParts {
   readonly images: Tensor;
   /** [batch, 3, size, size], not clamped */
   readonly reconstruction: Tensor;
+  /** One element, of the model's quantizer. */
   readonly quantizerLoss?: Tensor;
   /** In VAE mode. */
   readonly posterior?: Posterior;

@@ -68,6 +68,8 @@ export class MobileNetTrunk {
   }
 
   /**
+   * Activations of images.
+   *
    * @param images [batch, 3, h, w] in 0..1; sides multiples of 16, from 32
    * @returns activations by tap name: block_2_add [batch, 24, h/4, w/4], block_5_add [batch, 32, h/8, w/8],
    *   block_9_add [batch, 64, h/16, w/16], block_10 [batch, 96, h/16, w/16]

@@ -49,6 +49,7 @@ export class VqganEncoder {
     this.conv_out = new Conv2d(last, config.zChannels, 1, rng);
   }
 
+  /** Images [batch, 3, size, size] in 0..1 → latents before quantization. */
   forward(images: Tensor, tap?: Tap): Tensor {
     let x = this.conv_in.forward(images);
     tap?.('conv_in', x);
@@ -75,6 +76,7 @@ export class VqganDecoder {
     this.conv_out = new Conv2d(widths[0], 3, 3, rng, { padding: 1 });
   }
 
+  /** Latents → images, not clamped. */
   forward(z: Tensor, tap?: Tap): Tensor {
     let x = this.conv_in.forward(z);
     tap?.('conv_in', x);

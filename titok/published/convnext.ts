@@ -31,7 +31,7 @@ export class ConvNext {
     this.classifier = { 0: new LayerNorm(dims.at(-1)!, 1e-6), 2: new Linear(dims.at(-1)!, classes, rng) };
   }
 
-  /** @param x normalized images [batch, 3, h, w]; returns logits [batch, classes] */
+  /** Normalized images [batch, 3, h, w] → class logits [batch, classes]. */
   forward(x: Tensor, tap?: Tap): Tensor {
     for (const [i, part] of this.features.entries()) {
       x = Array.isArray(part)
