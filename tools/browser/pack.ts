@@ -3,7 +3,7 @@
  * which is CommonJS, becomes a chunk of its own that loads when a GPU device is opened. As no name in them is bare, they
  * work in workers too, where import maps do not count.
  *
- *   tsx tools/browser/pack.ts dist
+ *   tsx cli/browser/pack.ts dist
  */
 import { join } from 'node:path';
 import { build } from 'esbuild';
