@@ -73,8 +73,8 @@ export class ImageBert implements Generator {
     const { embeddings, encoder } = this.model;
     const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
     const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]
-    const places = add(embeddings.position_embeddings.weight, type); // [1+K, width]
-    let x = dropout(embeddings.LayerNorm.forward(add(words, places)), this.config.dropout, rng);
+    const position = add(embeddings.position_embeddings.weight, type); // [1+K, width]
+    let x = dropout(embeddings.LayerNorm.forward(add(words, position)), this.config.dropout, rng);
     tap?.('embeddings', x);
     const last = encoder.layer.length - 1;
     if (last < 0) x = tokensAt(x, positions);
@@ -125,7 +125,9 @@ class BertLayer {
     return this.output.LayerNorm.forward(add(a, dropout(this.output.dense.forward(hidden), p, rng)));
   }
 
-  /** Self-attention without its output projection. The three input projections are separate parameters but one product. */
+  /**
+   * Self-attention without its output projection. The three input projections are separate parameters but one product.
+   */
   #attend(x: Tensor, rng: Rng | undefined, kinds: TokenKinds | undefined): Tensor {
     const { heads, attentionDropout } = this.#config;
     const parts = Object.values(this.attention.self);

@@ -27,8 +27,8 @@ export interface Generator {
   /** The image tokens' states in front of the head: [batch, K, width], or [batch, count, width] with `positions`. */
   hiddenStates(sequence: Tensor, options?: ForwardOptions): Tensor;
   /**
-   * Logits [..., V] of hidden states [..., width]. The head is affine: mixing states, with weights that sum to one, gives
-   * the same as mixing their logits, with fewer products.
+   * Logits [..., V] of hidden states [..., width]. The head is affine: mixing states, with weights that sum to one,
+   * gives the same as mixing their logits, with fewer products.
    */
   head(hidden: Tensor): Tensor;
 }

@@ -32,9 +32,11 @@ export class GumbelNoise {
   /**
    * argmax_v (logits_v + noise at offset + v); the first of equals. NaN never wins.
    *
-   * Taking a logarithm per logit is slow, so this runs an equivalent race: v arrives at time −log u / e^((logit − top)/τ),
-   * the earliest wins, and score s corresponds to time e^((top − s)/τ). As −log u ≥ 1 − u, a table of powers shows for most
-   * v that they arrive too late.
+   * Two logarithms per logit are slow, so this runs an equivalent race, which the smallest t_v wins:
+   *
+   *   t_v = e^((top − score_v)/τ) = −log u · e^((top − logit_v)/τ)  ≥  (1 − u) · e^(⌊4 (top − logit_v)/τ⌋/4)
+   *
+   * For most v a table of powers shows that they arrive too late.
    */
   argmax(logits: ArrayLike<number>, offset: number): number {
     const temperature = this.#temperature;

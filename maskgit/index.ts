@@ -1,7 +1,7 @@
 /**
  * MaskGIT: rows of tokens from a class. Knows ids only, not what they stand for.
  *
- * Reading order: config, masking, generator, bert, uvit, loss, then guidance, gumbel, sampler; plan is what makes it fast.
+ * Reading order: config, masking, generator, bert, uvit, loss; guidance, gumbel, sampler, and plan, which makes it fast.
  */
 export { ImageBert } from './bert.ts';
 export { type GeneratorConfig, maskId, nullLabel, vocabularySize } from './config.ts';

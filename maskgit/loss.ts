@@ -36,7 +36,7 @@ export function maskedTokenLoss(
   return div(sum(mul(losses, tensor(weights, shape, { device }))), total + 1e-8);
 }
 
-/** The share of masked tokens whose most likely id is right, averaged over the rows; parameters as `maskedTokenLoss`. */
+/** The share of masked tokens whose likeliest id is right, averaged over rows; parameters as `maskedTokenLoss`. */
 export async function maskedAccuracy(
   logits: Tensor,
   targets: ArrayLike<number>,

@@ -32,7 +32,7 @@ export function maskRatio(t: number, schedule: MaskingSchedule = 'arccos'): numb
 /** Tokens to mask of `count`: max(1, round(count · ratio)), halves to even. */
 export function maskedCount(count: number, ratio: number): number {
   const exact = Math.fround(count * ratio);
-  return Math.max(1, exact + 2 ** 52 - 2 ** 52); // doubles of this size have no fraction: the sum rounds, halves to even
+  return Math.max(1, exact + 2 ** 52 - 2 ** 52); // doubles this large have no fraction: rounds, halves to even
 }
 
 /** The random numbers that decide a training mask. */

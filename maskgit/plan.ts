@@ -4,8 +4,8 @@ import { maskId } from './config.ts';
 import { type Generator, inputSequence, sequenceIds } from './generator.ts';
 
 /**
- * Which tokens a step predicts: the masked ones, padded to equal length per row by repeating the row's last masked token
- * (or its first token). On gpu.js devices all tokens: there every shape is another kernel to compile.
+ * Which tokens a step predicts: the masked ones, padded to equal length per row by repeating the row's last masked
+ * token (or its first token). On gpu.js devices all tokens: there every shape is another kernel to compile.
  *
  * @param ids  batch·K ids, the mask id where masked
  * @returns    [batch, count] flat indices b·K + i, row by row
@@ -24,7 +24,7 @@ export function predictedPositions({ config, device }: Generator, ids: Int32Arra
 }
 
 /**
- * Hidden states of the tokens at some positions: as `generator.hiddenStates` gives them, up to rounding, with less work.
+ * Hidden states of the tokens at `positions`, equal to `generator.hiddenStates` up to rounding, with less work:
  *
  *   first step    rows of one class are equal, and all unconditional rows
  *   first layer   projects each kind of token once: most are the mask at one of K positions

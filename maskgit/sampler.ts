@@ -1,4 +1,4 @@
-/** Sampling: all tokens start masked; each step predicts them, keeps those it is surest of, and masks the rest again. */
+/** Sampling: all tokens start masked; each step predicts them, keeps the surest, and masks the rest again. */
 import { div, expectOption, noGrad, type Rng, type Tensor, tidy } from '../core/index.ts';
 import { maskId, nullLabel } from './config.ts';
 import type { Generator } from './generator.ts';

@@ -1,4 +1,6 @@
-/** UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names. */
+/**
+ * UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names.
+ */
 import {
   add,
   concat,

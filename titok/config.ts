@@ -34,7 +34,7 @@ export interface TiTokConfig {
   readonly l2Norm: boolean;
   /** β of the commitment loss. */
   readonly commitmentCost: number;
-  /** Keeps the original code's reshape before the encoder's last layer, which mixes all latents. Published S, B and L need it. */
+  /** Keeps the original code's reshape, which mixes all latents of the encoder. Published S, B and L need it. */
   readonly legacy: boolean;
   /** What the decoder predicts: logits over a teacher's codes, or pixels. */
   readonly head: 'proxy' | 'pixels';

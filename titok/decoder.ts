@@ -55,8 +55,8 @@ export class TiTokDecoder {
    * @returns logits [batch, proxyCodebookSize, G, G], or images [batch, 3, size, size], not clamped
    */
   forward(z: Tensor, tap?: Tap): Tensor {
-    const [batch, tokenSize, , latentCount] = z.shape;
-    const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, latentCount]))); // [batch, K, width]
+    const [batch, tokenSize] = z.shape;
+    const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, -1]))); // [batch, K, width]
     tap?.('decoder_embed', embedded);
     const width = embedded.shape[2];
     const g = this.grid;

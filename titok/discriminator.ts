@@ -12,7 +12,9 @@ export interface Discriminator {
 export const discriminatorParameters = (model: Discriminator): StateDict =>
   pick(stateDict(model), (name) => !name.endsWith('.kernel'));
 
-/** The laptop's discriminator: 3×3 convolutions of widths 32, 48, 96 that halve the side twice. 57 thousand parameters. */
+/**
+ * The laptop's discriminator: 3×3 convolutions of widths 32, 48, 96 that halve the side twice. 57 thousand parameters.
+ */
 export class SmallDiscriminator implements Discriminator {
   readonly convs: readonly Conv2d[];
   readonly to_logits: Conv2d;

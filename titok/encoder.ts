@@ -1,4 +1,4 @@
-/** TiTok's encoder: image patches and a few learned latent tokens go through one transformer; only the latents come out. */
+/** TiTok's encoder: patches and a few learned latent tokens go through a transformer; only the latents come out. */
 import { concat, expand, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
 import { Conv2d, LayerNorm, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';

@@ -1,9 +1,9 @@
 /**
  * The laptop's teacher: learns a color-true codebook of 4 × 4 pixel patches in a minute.
  *
- * Encoder and decoder have blocks that keep an identity path, and beside them a linear path from patch to code and back.
- * Started from principal components (`startFromPca`), the linear path alone gives 20 dB after twenty steps, and keeps the
- * colors that group norm loses at small widths.
+ * Encoder and decoder have blocks that keep an identity path, and beside them a linear path from patch to code and
+ * back. Started from principal components (`startFromPca`), the linear path alone gives 20 dB after twenty steps, and
+ * keeps the colors that group norm loses at small widths.
  *
  * Its codebook is best updated by moving averages, with the commitment loss alone.
  */

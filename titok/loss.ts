@@ -88,7 +88,7 @@ const none: ReconstructionWeights = { l2: 0, l1: 0, gradient: 0, perceptual: 0, 
 
 /** Stage 2 as published; the quantizer is frozen. */
 export const publishedFinetune: ReconstructionWeights = { ...none, l2: 1, perceptual: 0.1, adversarial: 0.01 };
-/** Stage 2 in a minute or two. Pixel terms alone blur: the Fréchet distance goes from 42 to 119; with these weights, to 36. */
+/** Stage 2 in a minute or two: the Fréchet distance falls from 42 to 36. Pixel terms alone blur, and it rises to 119. */
 export const laptopFinetune: ReconstructionWeights = { ...none, l2: 1, l1: 0.1, perceptual: 0.16, adversarial: 0.04 };
 /** The single stage, as the later published models were trained. */
 export const publishedSingleStage: ReconstructionWeights = { ...publishedFinetune, quantizer: 1 };

@@ -115,8 +115,8 @@ export class TiTok {
    *   proxy logits → softmax · teacher's codebook → convolutional decoder
    *
    * @param z [batch, C, 1, K], quantized
-   * @returns images [batch, 3, size, size], not clamped. Before stage 2, with head 'proxy' and no pixel decoder, logits over
-   *   the teacher's codes [batch, proxyCodebookSize, G, G]
+   * @returns images [batch, 3, size, size], not clamped; with head 'proxy' and no pixel decoder (before stage 2), logits
+   *   over the teacher's codes [batch, proxyCodebookSize, G, G]
    */
   decode(z: Tensor, tap?: Tap): Tensor {
     const output = freeing(tap, () => this.decoder.forward(z, tapUnder('dec.', tap)));
@@ -166,8 +166,8 @@ function freeing(tap: Tap | undefined, f: () => Tensor): Tensor {
 /**
  * Stage 2's model: a copy of stage 1's, with the teacher's codebook and decoder behind it.
  *
- * @param sharpness  multiplies the proxy logits. At 1, as published, the pixel decoder starts from the expected code of each
- *                   patch, a blur of all codes that may be right; a larger value favors the likeliest code
+ * @param sharpness  multiplies the proxy logits. At 1, as published, the pixel decoder starts from the expected code of
+ *                   each patch, a blur of all codes that may be right; a larger value favors the likeliest code
  * @throws OptionError when the teacher's grid or codebook does not fit the model
  */
 export function withPixelDecoder(model: TiTok, teacher: Teacher, sharpness = 1): TiTok {
@@ -184,5 +184,5 @@ function pixelState(teacher: StateDict): StateDict {
   return Object.fromEntries(renamed.map(([name, t]) => [`pixel_${name}`, t]));
 }
 
-/** Whether stage 2 trains a parameter: it trains the decoders and the proxy codebook, and freezes encoder, latent tokens and codes. */
+/** Whether stage 2 trains a parameter: those of the decoders and the proxy codebook; all others are frozen. */
 export const isTrainedInStage2 = (name: string): boolean => /^(decoder|pixel_quantize|pixel_decoder)\./.test(name);

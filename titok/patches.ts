@@ -1,7 +1,7 @@
 /** Images as grids of square patches, and back. */
 import { permute, reshape, type Tensor } from '../core/index.ts';
 
-/** Puts patches side by side: [batch, f·f·3, G, G] → [batch, 3, G·f, G·f]. Channels are (row, column, color), color fastest. */
+/** Patches side by side: [batch, f·f·3, G, G] → [batch, 3, G·f, G·f]. Channels are (row, column, color), color last. */
 export function patchesToImage(x: Tensor): Tensor {
   const [batch, channels, h, w] = x.shape;
   const f = Math.sqrt(channels / 3);

@@ -6,8 +6,8 @@ import { principalComponents } from './pca.ts';
 import type { Teacher } from './teacher.ts';
 
 /**
- * Sets a lean teacher's linear path to the projection on the principal components of patches, and the last convolutions to
- * zero. Before training, the reconstruction then is the best linear one from `dim` numbers per patch.
+ * Sets a lean teacher's linear path to the projection on the principal components of patches, and the last convolutions
+ * to zero. Before training, the reconstruction then is the best linear one from `dim` numbers per patch.
  *
  *   z = P (patch − mean);   patch = Pᵀ z + mean
  *

@@ -1,5 +1,5 @@
 /**
- * MaskGIT-VQGAN: the published teacher, with one code for each 16 × 16 pixels. Field names and quirks are the checkpoint's.
+ * MaskGIT-VQGAN, the published teacher: one code for 16 × 16 pixels. Field names and quirks are the checkpoint's.
  *
  * @see Chang et al. 2022, arXiv:2202.04200
  */
@@ -122,8 +122,8 @@ class UpLevel {
 /**
  *   h = conv2(silu(norm2(conv1(silu(norm1(x))))));   y = x + h
  *
- * Where the width changes, y = h + shortcut(h): the shortcut acts on the branch, and there is no identity path. The published
- * weights were trained like this and need it.
+ * Where the width changes, y = h + shortcut(h): the shortcut acts on the branch, and there is no identity path. The
+ * published weights were trained like this and need it.
  */
 class ResidualBlock {
   readonly norm1: GroupNorm;

@@ -51,7 +51,9 @@ const stage = (inChannels: number, outChannels: number, rng: Rng): Stage => ({
   2: new GroupNorm(32, outChannels, 1e-5),
 });
 
-/** Halves the side after a (1, 3, 3, 1) blur, which prevents aliasing. The kernel is constant but stored in checkpoints. */
+/**
+ * Halves the side after a (1, 3, 3, 1) blur, which prevents aliasing. The kernel is constant but stored in checkpoints.
+ */
 class BlurDownsample {
   readonly kernel: Tensor; // [1, 1, 4, 4]
 

@@ -34,7 +34,8 @@ export interface OfficialVqganConfig {
 }
 
 /**
- * The configuration of an official file (parsed YAML or JSON). Defaults are the official ones: vq, legacy, with pixel decoder.
+ * The configuration of an official file (parsed YAML or JSON). Defaults are the official ones: vq, legacy, with pixel
+ * decoder.
  *
  * @param sizes  transformer sizes by the names in `vit_enc_model_size` and `vit_dec_model_size`
  * @throws OptionError when a size is unknown or settings contradict each other

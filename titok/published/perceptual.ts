@@ -46,7 +46,9 @@ export class PublishedPerceptualLoss {
     return mean(this.perImage(input, target));
   }
 
-  /** The distance of each pair: [batch, 1, 1, 1] with LPIPS. ConvNeXt alone gives one element, the mean over the batch. */
+  /**
+   * The distance of each pair: [batch, 1, 1, 1] with LPIPS. ConvNeXt alone gives one element, the mean over the batch.
+   */
   perImage(input: Tensor, target: Tensor): Tensor {
     const { lpips: a, convnext: b } = this.weights;
     const distance = this.lpips?.forward(input, target);

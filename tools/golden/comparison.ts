@@ -104,8 +104,8 @@ export class Comparison {
    * What an error is relative to: the largest magnitude of the tensor.
    *
    * A gradient is a difference of larger numbers, and its rounding error follows those. A small gradient is measured
-   * against a thousandth of the largest of its kind (the precision of float32), and one that is zero in exact arithmetic
-   * (a bias before a normalization, attention's key bias) against the largest itself.
+   * against a thousandth of the largest of its kind (the precision of float32), and one that is zero in exact
+   * arithmetic (a bias before a normalization, attention's key bias) against the largest itself.
    */
   #scale(key: string, expected: Values): number {
     const own = largest(expected);

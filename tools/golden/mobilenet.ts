@@ -52,8 +52,9 @@ async function compare(
 }
 
 /**
- * relu6 has corners: when an activation sits on one, rounding decides whether a pixel gets a gradient. The file says how much
- * noise of 3e-7 changes the gradient. If that is near the tolerance, compares the norm of the difference instead of each pixel.
+ * relu6 has corners: when an activation sits on one, rounding decides whether a pixel gets a gradient. The file says
+ * how much noise of 3e-7 changes the gradient. If that is near the tolerance, compares the norm of the difference
+ * instead of each pixel.
  */
 function gradientOptions(file: GoldenFile, size: string): CheckOptions {
   const key = 'gradient_change_under_3e-7_activation_noise_max_and_l2';

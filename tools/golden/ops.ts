@@ -124,7 +124,10 @@ export async function ops(file: GoldenFile, check: Comparison): Promise<void> {
   }
 }
 
-/** A constant of this operation, or of the operation that it is a variant of (blur_downsample_odd has no kernel of its own). */
+/**
+ * A constant of this operation, or of the operation that it is a variant of (blur_downsample_odd has no kernel of its
+ * own).
+ */
 function constantOf(file: GoldenFile, operation: string, key: string): Tensor {
   const owner = file.has(`${operation}/${key}`)
     ? operation

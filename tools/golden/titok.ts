@@ -29,7 +29,8 @@ export function tokenizerOf(file: GoldenFile, prefix: string): TiTok {
 }
 
 /**
- * The loss of stage 1, whose target is a teacher's codes [batch, G²], or of the single stage, whose target is the image.
+ * The loss of stage 1, whose target is a teacher's codes [batch, G²], or of the single stage, whose target is the
+ * image.
  *
  *   reconstruction + quantizerWeight · quantizerLoss
  */

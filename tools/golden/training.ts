@@ -105,7 +105,10 @@ export async function trainMaskgit(file: GoldenFile, check: Comparison): Promise
   });
 }
 
-/** Runs the file's steps and compares the weights after the last one. `lossAt` computes the loss of the step with a key prefix. */
+/**
+ * Runs the file's steps and compares the weights after the last one. `lossAt` computes the loss of the step with a key
+ * prefix.
+ */
 async function train(
   file: GoldenFile,
   check: Comparison,
@@ -134,9 +137,9 @@ async function train(
 }
 
 /**
- * Tells which weights only follow rounding errors. Some gradients are zero in exact arithmetic: softmax cancels the bias of
- * attention's keys. Rounding leaves some 1e-9 there. Adam divides a gradient by its own size and so takes steps of up to the
- * learning rate in a random direction. Such weights may differ by the sum of the learning rates.
+ * Tells which weights only follow rounding errors. Some gradients are zero in exact arithmetic: softmax cancels the
+ * bias of attention's keys. Rounding leaves some 1e-9 there. Adam divides a gradient by its own size and so takes steps
+ * of up to the learning rate in a random direction. Such weights may differ by the sum of the learning rates.
  */
 class RoundingNoise {
   /** The largest gradient of each value in any step, relative to the model's largest. */
