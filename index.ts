@@ -142,12 +142,12 @@ export {
   ImageBert,
   laptopGenerators,
   laptopSampling,
+  type MaskingSchedule,
   maskedTokenLoss,
   maskTokens,
   publishedGenerators,
   publishedSampling,
   type SamplingOptions,
-  type Schedule as MaskingSchedule,
   sample,
   UViTBert,
 } from './maskgit/index.ts';
@@ -186,12 +186,11 @@ export {
   VectorQuantizer,
 } from './nn/index.ts';
 export {
-  createTeacher,
-  LeanTeacher,
   leanTeacher,
-  MaskGitVqgan,
   presets,
   publishedVqgan,
+  Teacher,
+  type TeacherConfig,
   TiTok,
   type TiTokConfig,
   warmupConfig,

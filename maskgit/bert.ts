@@ -1,6 +1,7 @@
 /** ImageBert: the post-norm transformer that generates the tokens of L-32 and B-64, under its published names. */
 import {
   add,
+  type Device,
   embedding,
   gelu,
   linears,
@@ -15,15 +16,16 @@ import {
   split,
   type Tensor,
 } from '../core/index.ts';
-import type { Tap } from '../nn/index.ts';
 import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
-import { type Generator, type Shortcuts, type TokenKinds, tokensAt } from './generator.ts';
-import { initializeWeights } from './init.ts';
+import { type ForwardOptions, type Generator, type TokenKinds, tokensAt } from './generator.ts';
+import { initializeGenerator } from './init.ts';
 
-const EPS = 1e-12; // BERT's own, not the usual 1e-5
+const EPS = 1e-12; // as BERT, not the usual 1e-5
 
 /**
+ * A post-norm transformer over a class token and K image tokens.
+ *
  *   x0 = dropout(LN(word[id] + tokenType[0] + position[i]))
  *   a  = LN(x + dropout(Wo attention(x) + bo));   x ← LN(a + dropout(W2 gelu(W1 a + b1) + b2))
  *   logits = lm_head(x), not tied to the embeddings
@@ -56,25 +58,39 @@ export class ImageBert implements Generator {
       encoder: { layer: Array.from({ length: layers }, () => new BertLayer(config, rng)) },
       lm_head: new Linear(width, codebookSize, rng),
     };
-    initializeWeights(this, config.initializerRange, rng);
+    initializeGenerator(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap, { wanted, kinds, combine }: Shortcuts = {}): Tensor {
-    const { embeddings, encoder, lm_head } = this.model;
+  get device(): Device {
+    return this.model.lm_head.weight.device;
+  }
+
+  forward(sequence: Tensor, options?: ForwardOptions): Tensor {
+    return this.head(this.hiddenStates(sequence, options));
+  }
+
+  hiddenStates(sequence: Tensor, { rng, tap, positions, kinds }: ForwardOptions = {}): Tensor {
+    const { embeddings, encoder } = this.model;
     const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
     const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]
-    const places = add(embeddings.position_embeddings.weight, type); // [1+K, width]
-    let x = dropout(embeddings.LayerNorm.forward(add(words, places)), this.config.dropout, rng);
+    const position = add(embeddings.position_embeddings.weight, type); // [1+K, width]
+    let x = dropout(embeddings.LayerNorm.forward(add(words, position)), this.config.dropout, rng);
     tap?.('embeddings', x);
     const last = encoder.layer.length - 1;
-    if (last < 0) x = tokensAt(x, wanted);
-    encoder.layer.forEach((layer, i) => {
-      const alike = i === 0 && !rng ? kinds : undefined; // dropout tells them apart
-      x = layer.forward(x, rng, { wanted: i === last ? wanted : undefined, kinds: alike });
+    if (last < 0) x = tokensAt(x, positions);
+    for (const [i, layer] of encoder.layer.entries()) {
+      x = layer.forward(x, {
+        rng,
+        positions: i === last ? positions : undefined,
+        kinds: i === 0 && !rng ? kinds : undefined, // dropout makes equal tokens differ
+      });
       tap?.(`layer.${i}`, x);
-    });
-    if (!wanted) x = narrow(x, 1, 1, this.config.latentTokens);
-    return lm_head.forward(combine ? combine(x) : x); // [batch, K, V]
+    }
+    return positions ? x : narrow(x, 1, 1, this.config.latentTokens); // [batch, K, width]
+  }
+
+  head(hidden: Tensor): Tensor {
+    return this.model.lm_head.forward(hidden);
   }
 }
 
@@ -99,29 +115,31 @@ class BertLayer {
     this.output = { dense: new Linear(mlpWidth, width, rng), LayerNorm: new LayerNorm(width, EPS) };
   }
 
-  /** The result is for the wanted tokens, and attention reads all. */
-  forward(x: Tensor, rng: Rng | undefined, { wanted, kinds }: Shortcuts): Tensor {
+  /** Attention reads every token; the result is for those at `positions`. */
+  forward(x: Tensor, { rng, positions, kinds }: ForwardOptions): Tensor {
     const { dropout: p } = this.#config;
     const { dense, LayerNorm: norm } = this.attention.output;
-    const mixed = tokensAt(this.#attend(x, rng, kinds), wanted);
-    const a = norm.forward(add(tokensAt(x, wanted), dropout(dense.forward(mixed), p, rng)));
+    const mixed = tokensAt(this.#attend(x, rng, kinds), positions);
+    const a = norm.forward(add(tokensAt(x, positions), dropout(dense.forward(mixed), p, rng)));
     const hidden = gelu(this.intermediate.dense.forward(a)); // [batch, tokens, mlpWidth]
     return this.output.LayerNorm.forward(add(a, dropout(this.output.dense.forward(hidden), p, rng)));
   }
 
-  /** The three projections are separate parameters but one product. */
+  /**
+   * Self-attention without its output projection. The three input projections are separate parameters but one product.
+   */
   #attend(x: Tensor, rng: Rng | undefined, kinds: TokenKinds | undefined): Tensor {
     const { heads, attentionDropout } = this.#config;
     const parts = Object.values(this.attention.self);
     const weights = parts.map(({ weight }) => weight);
     const biases = parts.map(({ bias }) => bias!);
     const project = (x: Tensor) => linears(x, weights, biases);
-    const qkv = kinds ? embedding(project(tokensAt(x, kinds.places)), kinds.of) : project(x); // [batch, tokens, 3·width]
+    const qkv = kinds ? embedding(project(tokensAt(x, kinds.first)), kinds.of) : project(x); // [batch, tokens, 3·width]
     if (!rng || attentionDropout === 0) return selfAttention(qkv, heads);
-    const [batch, tokens, width] = x.shape as [number, number, number];
+    const [batch, tokens, width] = x.shape;
     const headDim = width / heads;
     const perHead = permute(reshape(qkv, [batch, tokens, 3 * heads, headDim]), [0, 2, 1, 3]);
-    const [q, k, v] = split(perHead, 3, 1) as [Tensor, Tensor, Tensor]; // [batch, heads, tokens, headDim]
+    const [q, k, v] = split(perHead, 3, 1); // [batch, heads, tokens, headDim]
     const scores = mul(matmul(q, k, { transposeB: true }), headDim ** -0.5); // [batch, heads, tokens, tokens]
     const mixed = matmul(dropout(softmax(scores), attentionDropout, rng), v);
     return reshape(permute(mixed, [0, 2, 1, 3]), [batch, tokens, width]);

@@ -1,53 +1,76 @@
-/** What the two generators share: their interface and their input sequence. */
-import { embedding, type Rng, reshape, ShapeError, type Tensor, tensor } from '../core/index.ts';
+/** What both generators offer, and the sequence of ids that they read. */
+import {
+  type Device,
+  defaultDevice,
+  embedding,
+  type Rng,
+  reshape,
+  ShapeError,
+  type Tensor,
+  tensor,
+} from '../core/index.ts';
 import type { Tap } from '../nn/index.ts';
 import { type GeneratorConfig, nullLabel } from './config.ts';
 
+/** A transformer that predicts masked image tokens from a class and the tokens that are known. */
 export interface Generator {
   readonly config: GeneratorConfig;
+  /** The device of the weights. */
+  readonly device: Device;
   /**
-   * Logits of the image tokens.
+   * Logits of the image tokens: head(hiddenStates(sequence)).
    *
    * @param sequence  [batch, 1+K] ids, as `inputSequence` makes them
-   * @param rng       dropout is on when it is passed
-   * @returns         [batch, K, V], or [batch, count, V] for the tokens that are wanted
+   * @returns         [batch, K, V], or [batch, count, V] with `positions`
    */
-  forward(sequence: Tensor, rng?: Rng, tap?: Tap, shortcuts?: Shortcuts): Tensor;
+  forward(sequence: Tensor, options?: ForwardOptions): Tensor;
+  /** The image tokens' states in front of the head: [batch, K, width], or [batch, count, width] with `positions`. */
+  hiddenStates(sequence: Tensor, options?: ForwardOptions): Tensor;
+  /**
+   * Logits [..., V] of hidden states [..., width]. The head is affine: mixing states, with weights that sum to one,
+   * gives the same as mixing their logits, with fewer products.
+   */
+  head(hidden: Tensor): Tensor;
 }
 
-/** What is known of a sequence and needed of it, to save work. */
-export interface Shortcuts {
-  /** [batch, count] places b·(1+K) + i of the tokens that logits are wanted for: the last layer and the head work for these alone. */
-  readonly wanted?: Tensor | undefined;
+/** What a forward pass may be given besides its sequence. */
+export interface ForwardOptions {
+  /** Draws the dropout masks. Without it there is no dropout. */
+  readonly rng?: Rng | undefined;
+  /** Sees activations by name. */
+  readonly tap?: Tap | undefined;
   /**
-   * Takes what enters the head, [batch, count, width], to what enters it instead. The head is affine, so means of rows,
-   * with weights that sum to one, go through it as those of logits do, with fewer products.
+   * [batch, count] flat indices b·(1+K) + i of the tokens to predict. The last layer and the head skip all others.
+   * Default: every image token.
    */
-  readonly combine?: ((hidden: Tensor) => Tensor) | undefined;
-  /** Tokens with the same id at the same place enter the first layer alike, and it projects each kind once. */
+  readonly positions?: Tensor | undefined;
+  /** Which tokens enter the first layer alike. ImageBert then projects each kind once, unless dropout is on. */
   readonly kinds?: TokenKinds | undefined;
 }
+
+/** Groups of equal tokens: the same id at the same position. */
 export interface TokenKinds {
-  /** [kinds] a place b·(1+K) + i of each. */
-  readonly places: Tensor;
-  /** [batch, 1+K] which kind each token is. */
+  /** [kinds] flat index b·(1+K) + i of one token of each kind. */
+  readonly first: Tensor;
+  /** [batch, 1+K] the kind of every token. */
   readonly of: Tensor;
 }
 
-/** The tokens of x [batch, 1+K, width] at `places`, [...places, width]; x when none are named. */
-export const tokensAt = (x: Tensor, places: Tensor | undefined): Tensor =>
-  places ? embedding(reshape(x, [-1, x.shape[2]]), places) : x;
+/** Rows of x [batch, 1+K, width] by flat index: [...positions, width]. Without positions, x itself. */
+export const tokensAt = (x: Tensor, positions: Tensor | undefined): Tensor =>
+  positions ? embedding(reshape(x, [-1, x.shape[2]]), positions) : x;
 
 /**
- * The row of ids that a generator reads: the class, then the image tokens.
+ * The ids that a generator reads, one row per image: its class, then its tokens.
  *
  *   [V + 1 + label, token 0, …, token K−1]
  *
  * @param tokens  batch·K ids in 0..V, where V is the mask
  * @param labels  batch classes in 0..C, where C is no class
- * @returns       int32 [batch, 1+K], on the device that new tensors go to
+ * @returns       batch·(1+K) ids
+ * @throws ShapeError when there are not K tokens per label, RangeError when an id is out of range
  */
-export function inputSequence(config: GeneratorConfig, tokens: ArrayLike<number>, labels: ArrayLike<number>): Tensor {
+export function sequenceIds(config: GeneratorConfig, tokens: ArrayLike<number>, labels: ArrayLike<number>): Int32Array {
   const { codebookSize, latentTokens } = config;
   const batch = labels.length;
   if (tokens.length !== batch * latentTokens) {
@@ -63,7 +86,7 @@ export function inputSequence(config: GeneratorConfig, tokens: ArrayLike<number>
       ids[row + 1 + i] = checked(tokens[b * latentTokens + i], codebookSize, 'token');
     }
   }
-  return tensor(ids, [batch, 1 + latentTokens], { dtype: 'int32' });
+  return ids;
 }
 
 function checked(id: number, highest: number, what: string): number {
@@ -71,7 +94,27 @@ function checked(id: number, highest: number, what: string): number {
   throw new RangeError(`inputSequence: expected a ${what} in 0..${highest}, got ${id}.`);
 }
 
-/** Labels with some replaced by no class: where `draws`, uniform in [0, 1), fall below the probability. */
+/**
+ * `sequenceIds` as a tensor: the input of a generator.
+ *
+ * @param tokens  batch·K ids in 0..V, where V is the mask
+ * @param labels  batch classes in 0..C, where C is no class
+ * @param device  the generator's; default: the default device
+ * @returns       int32 [batch, 1+K]
+ * @throws ShapeError when there are not K tokens per label, RangeError when an id is out of range
+ */
+export const inputSequence = (
+  config: GeneratorConfig,
+  tokens: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  device: Device = defaultDevice(),
+): Tensor =>
+  tensor(sequenceIds(config, tokens, labels), [labels.length, 1 + config.latentTokens], { dtype: 'int32', device });
+
+/**
+ * Replaces labels by no class where their draw, uniform in [0, 1), falls below the probability. Guidance needs a
+ * generator that was trained with some labels dropped.
+ */
 export function dropLabels(
   config: GeneratorConfig,
   labels: ArrayLike<number>,

@@ -1,38 +1,25 @@
-/** Generating rows of tokens from a class: two transformers, the masked-token loss, and the sampling loop. */
+/**
+ * MaskGIT: rows of tokens from a class. Knows ids only, not what they stand for.
+ *
+ * Reading order: config, masking, generator, bert, uvit, loss; guidance, gumbel, sampler, and plan, which makes it fast.
+ */
 export { ImageBert } from './bert.ts';
-export {
-  type GeneratorConfig,
-  laptopGenerators,
-  laptopSampling,
-  maskId,
-  nullLabel,
-  publishedGenerators,
-  publishedSampling,
-  vocabularySize,
-} from './config.ts';
+export { type GeneratorConfig, maskId, nullLabel, vocabularySize } from './config.ts';
 export { createGenerator } from './create.ts';
-export { dropLabels, type Generator, inputSequence } from './generator.ts';
+export { dropLabels, type ForwardOptions, type Generator, inputSequence, type TokenKinds } from './generator.ts';
+export { type Guidance, guidanceAt } from './guidance.ts';
 export { type MaskedLossOptions, maskedAccuracy, maskedTokenLoss } from './loss.ts';
 export {
   type MaskDraws,
   type MaskedTokens,
+  type MaskingSchedule,
   maskedCount,
+  maskingSchedules,
   maskRatio,
   maskTokens,
-  type Schedule,
-  schedules,
   stillMasked,
 } from './masking.ts';
-export {
-  drawsFrom,
-  type Guidance,
-  guidanceAt,
-  noiseTemperature,
-  type SamplingDraws,
-  type SamplingOptions,
-  type SamplingState,
-  sample,
-  samplingSteps,
-  softmaxTemperature,
-} from './sampler.ts';
+export { laptopGenerators, laptopSampling, publishedGenerators, publishedSampling } from './presets.ts';
+export { drawsFrom, type SamplingDraws, type SamplingState, sample, samplingSteps } from './sampler.ts';
+export { noiseTemperature, type SamplingOptions, samplingDefaults, softmaxTemperature } from './sampling-options.ts';
 export { UViTBert } from './uvit.ts';

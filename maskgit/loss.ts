@@ -1,22 +1,24 @@
 /** The masked-token loss. */
 import { argmax, crossEntropy, div, mul, noGrad, sum, type Tensor, tensor } from '../core/index.ts';
 
+/** How tokens count in `maskedTokenLoss`. */
 export interface MaskedLossOptions {
-  /** 0.1 in the published runs. */
+  /** ε. Default 0.1, as published. */
   readonly labelSmoothing?: number;
-  /** How much a token counts that the generator was shown: 0.1 in the published runs. */
+  /** w of a token that the generator was shown. Default 0.1, as published. */
   readonly unmaskedWeight?: number;
 }
 
 /**
- * Label-smoothed cross-entropy over all tokens of the batch, where those not masked count less.
+ * Label-smoothed cross-entropy over all tokens of the batch; tokens that are not masked count less.
  *
- *   l_j = (1−ε)(−log p_target) + ε mean_v(−log p_v);   w_j = 1 where masked, else 0.1
+ *   l_j = (1−ε)(−log p_target) + ε mean_v(−log p_v);   w_j = 1 where masked, else w
  *   loss = Σ w l / (Σ w + 1e-8)
  *
  * @param logits   [batch, K, V]
  * @param targets  batch·K ids
  * @param masks    batch·K, 1 where masked
+ * @returns        one element
  */
 export function maskedTokenLoss(
   logits: Tensor,
@@ -34,13 +36,13 @@ export function maskedTokenLoss(
   return div(sum(mul(losses, tensor(weights, shape, { device }))), total + 1e-8);
 }
 
-/** The share of masked tokens whose most likely id is right, averaged over the rows. */
+/** The share of masked tokens whose likeliest id is right, averaged over rows; parameters as `maskedTokenLoss`. */
 export async function maskedAccuracy(
   logits: Tensor,
   targets: ArrayLike<number>,
   masks: ArrayLike<number>,
 ): Promise<number> {
-  const [batch, length] = logits.shape as [number, number];
+  const [batch, length] = logits.shape;
   const guess = noGrad(() => argmax(logits, -1));
   const guesses = await guess.data();
   guess.dispose();

@@ -3,9 +3,11 @@
 /**
  * The fraction still masked at progress r: 1 at r = 0, 0 at r = 1.
  *
- * arccos is the published generators'; the paper's ablation names cosine, linear and root as well.
+ * The published generators use arccos; cosine, linear, square and root are from MaskGIT's ablation.
+ *
+ * @see Chang et al. 2022, arXiv:2202.04200, table 3
  */
-export const schedules = {
+export const maskingSchedules = {
   arccos: (r) => Math.acos(r) / (Math.PI / 2),
   cosine: (r) => Math.cos((Math.PI / 2) * r),
   linear: (r) => 1 - r,
@@ -13,30 +15,27 @@ export const schedules = {
   square: (r) => 1 - r * r,
 } as const satisfies Record<string, (r: number) => number>;
 
-export type Schedule = keyof typeof schedules;
+/** The name of a masking schedule. */
+export type MaskingSchedule = keyof typeof maskingSchedules;
 
 /**
- * Fraction to mask in training, t uniform in [0, 1): the schedule at t, within 1e-6..1.
+ * Fraction to mask in training: the schedule at t, uniform in [0, 1), within 1e-6..1.
  *
- * In float32 steps, as where the published weights come from: the count below rounds this number.
+ * Every step is rounded to float32, as in the published code: `maskedCount` rounds the result to a whole number.
  */
-export function maskRatio(t: number, schedule: Schedule = 'arccos'): number {
+export function maskRatio(t: number, schedule: MaskingSchedule = 'arccos'): number {
   const f = Math.fround;
-  const ratio = schedule === 'arccos' ? f(f(Math.acos(t)) / f(Math.PI / 2)) : f(schedules[schedule](t));
+  const ratio = schedule === 'arccos' ? f(f(Math.acos(t)) / f(Math.PI / 2)) : f(maskingSchedules[schedule](t));
   return Math.min(1, Math.max(f(1e-6), ratio));
 }
 
 /** Tokens to mask of `count`: max(1, round(count · ratio)), halves to even. */
 export function maskedCount(count: number, ratio: number): number {
-  return Math.max(1, roundHalfEven(Math.fround(count * ratio)));
+  const exact = Math.fround(count * ratio);
+  return Math.max(1, exact + 2 ** 52 - 2 ** 52); // doubles this large have no fraction: rounds, halves to even
 }
 
-function roundHalfEven(x: number): number {
-  const low = Math.floor(x);
-  const rest = x - low;
-  return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
-}
-
+/** The random numbers that decide a training mask. */
 export interface MaskDraws {
   /** One number per row, uniform in [0, 1): how much of it is masked. */
   readonly t: ArrayLike<number>;
@@ -44,6 +43,7 @@ export interface MaskDraws {
   readonly order: ArrayLike<number>;
 }
 
+/** Tokens with some of them masked. */
 export interface MaskedTokens {
   /** batch·K ids with the mask id where masked. */
   readonly tokens: Int32Array;
@@ -56,13 +56,16 @@ export interface MaskedTokens {
  *
  *   masked_j = argsort(order)_j < n
  *
- * so that exactly n are masked and every set of n is equally likely. Where two draws are equal the first comes first.
+ * Exactly n are masked, and every set of n is equally likely. Equal draws keep their order.
+ *
+ * @param tokens  batch·K ids
+ * @throws RangeError when the numbers of tokens and draws do not fit
  */
 export function maskTokens(
   tokens: ArrayLike<number>,
   draws: MaskDraws,
   maskId: number,
-  schedule: Schedule = 'arccos',
+  schedule: MaskingSchedule = 'arccos',
 ): MaskedTokens {
   const batch = draws.t.length;
   const length = tokens.length / batch; // K
@@ -87,7 +90,7 @@ export function maskTokens(
 }
 
 /**
- * Tokens that stay masked after sampling step `step` of `steps`, when `masked` are masked before it.
+ * Tokens of each row that stay masked after sampling step `step` of `steps`, when `masked` are masked before it.
  *
  *   m = max(1, min(masked − 1, ⌊K · schedule((step+1)/steps)⌋));   none after the last step
  */
@@ -96,9 +99,9 @@ export function stillMasked(
   step: number,
   steps: number,
   masked: number,
-  schedule: Schedule = 'arccos',
+  schedule: MaskingSchedule = 'arccos',
 ): number {
   if (step === steps - 1) return 0;
-  const wanted = Math.floor(length * schedules[schedule]((step + 1) / steps));
+  const wanted = Math.floor(length * maskingSchedules[schedule]((step + 1) / steps));
   return Math.max(1, Math.min(masked - 1, wanted));
 }

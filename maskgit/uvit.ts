@@ -1,16 +1,30 @@
-/** UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names. */
-import { add, concat, embedding, gelu, narrow, type Rng, selfAttention, type Tensor, zeros } from '../core/index.ts';
-import type { Tap } from '../nn/index.ts';
+/**
+ * UViTBert: the transformer with long skip connections that generates the tokens of S-128, under its published names.
+ */
+import {
+  add,
+  concat,
+  type Device,
+  embedding,
+  gelu,
+  narrow,
+  type Rng,
+  selfAttention,
+  type Tensor,
+  zeros,
+} from '../core/index.ts';
 import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
-import { type Generator, type Shortcuts, tokensAt } from './generator.ts';
-import { initializeWeights } from './init.ts';
+import { type ForwardOptions, type Generator, tokensAt } from './generator.ts';
+import { initializeGenerator } from './init.ts';
 
 /**
- *   x ← x + attention(norm1(x));   x ← x + fc2(gelu(fc1(norm2(x))))
+ * A pre-norm transformer over a class token and K image tokens, with long skips. No dropout.
  *
- * in layers/2 blocks whose outputs are remembered, one in the middle, and layers/2 blocks that start with
- * x ← skip_linear([x, remembered]), last remembered first. No dropout.
+ *   block      x ← x + attention(norm1(x));   x ← x + fc2(gelu(fc1(norm2(x))))
+ *   skip       x ← skip_linear([x, skipped])  in front of each block of the second half
+ *
+ * layers/2 blocks, one in the middle, layers/2 blocks. The output of block i skips to the i-th block from the end.
  *
  * @see Bao et al. 2022, arXiv:2209.12152
  */
@@ -35,28 +49,39 @@ export class UViTBert implements Generator {
     this.out_blocks = half.map(() => new UViTBlock(config, rng, true));
     this.norm = new LayerNorm(width);
     this.lm_head = new Linear(width, codebookSize, rng);
-    initializeWeights(this, config.initializerRange, rng);
+    initializeGenerator(this, config.initializerRange, rng);
   }
 
-  forward(sequence: Tensor, _rng?: Rng, tap?: Tap, { wanted, combine }: Shortcuts = {}): Tensor {
+  get device(): Device {
+    return this.lm_head.weight.device;
+  }
+
+  forward(sequence: Tensor, options?: ForwardOptions): Tensor {
+    return this.head(this.hiddenStates(sequence, options));
+  }
+
+  hiddenStates(sequence: Tensor, { tap, positions }: ForwardOptions = {}): Tensor {
     let x = add(embedding(this.embeddings.weight, sequence), this.pos_embed); // [batch, 1+K, width]
     const skips: Tensor[] = [];
-    this.in_blocks.forEach((block, i) => {
+    for (const [i, block] of this.in_blocks.entries()) {
       x = block.forward(x);
       skips.push(x);
       tap?.(`in_blocks.${i}`, x);
-    });
+    }
     const last = this.out_blocks.length - 1;
-    x = this.mid_block.forward(x, undefined, last < 0 ? wanted : undefined);
+    x = this.mid_block.forward(x, undefined, last < 0 ? positions : undefined);
     tap?.('mid_block', x);
-    this.out_blocks.forEach((block, i) => {
-      x = block.forward(x, skips.pop(), i === last ? wanted : undefined);
+    for (const [i, block] of this.out_blocks.entries()) {
+      x = block.forward(x, skips.pop(), i === last ? positions : undefined);
       tap?.(`out_blocks.${i}`, x);
-    });
+    }
     x = this.norm.forward(x);
     tap?.('norm', x);
-    if (!wanted) x = narrow(x, 1, 1, this.config.latentTokens);
-    return this.lm_head.forward(combine ? combine(x) : x); // [batch, K, V]
+    return positions ? x : narrow(x, 1, 1, this.config.latentTokens); // [batch, K, width]
+  }
+
+  head(hidden: Tensor): Tensor {
+    return this.lm_head.forward(hidden);
   }
 }
 
@@ -77,11 +102,11 @@ class UViTBlock {
     if (skip) this.skip_linear = new Linear(2 * width, width, rng);
   }
 
-  /** @param wanted  places of the tokens that the result is wanted for; attention reads all */
-  forward(input: Tensor, skip?: Tensor, wanted?: Tensor): Tensor {
+  /** Attention reads every token; the result is for those at `positions`. */
+  forward(input: Tensor, skip?: Tensor, positions?: Tensor): Tensor {
     const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
     const mixed = selfAttention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
-    const a = add(tokensAt(x, wanted), this.attn.proj.forward(tokensAt(mixed, wanted)));
+    const a = add(tokensAt(x, positions), this.attn.proj.forward(tokensAt(mixed, positions)));
     return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
   }
 }

@@ -1,10 +1,9 @@
-/** What a TiTok is made of: sizes, quantizer, head. Presets carry the published sizes and those for a laptop. */
-
+/** The configuration of a TiTok: sizes, quantizer, head. Presets have the published sizes and those for a laptop. */
 import { expectOption } from '../core/index.ts';
 import { type LeanTeacherConfig, leanTeacher } from './lean-teacher.ts';
 import { publishedVqgan, type VqganConfig } from './vqgan.ts';
 
-/** Width, depth and patch side of one transformer; the MLP is 4 × width. */
+/** Sizes of one transformer; its MLPs are 4 × width. */
 export interface TransformerConfig {
   readonly width: number;
   readonly layers: number;
@@ -14,13 +13,14 @@ export interface TransformerConfig {
   readonly patchSize: number;
 }
 
-/** A convolutional decoder from a teacher's codes to pixels: the published one or the laptop one. */
-export type PixelDecoderConfig = VqganConfig | LeanTeacherConfig;
+/** A teacher's sizes: MaskGIT-VQGAN or the laptop's. */
+export type TeacherConfig = VqganConfig | LeanTeacherConfig;
 
+/** Everything that decides a TiTok's parameters and forward pass. */
 export interface TiTokConfig {
   /** pixels; images are square. */
   readonly imageSize: number;
-  /** K: how many tokens an image becomes. */
+  /** K: tokens per image. */
   readonly latentTokens: number;
   /** V: how many different tokens there are. */
   readonly codebookSize: number;
@@ -28,21 +28,21 @@ export interface TiTokConfig {
   readonly tokenSize: number;
   readonly encoder: TransformerConfig;
   readonly decoder: TransformerConfig;
-  /** Discrete tokens by a vector quantizer, or continuous ones by a Gaussian bottleneck. */
+  /** 'vq': discrete tokens by a vector quantizer. 'vae': continuous ones by a Gaussian bottleneck. */
   readonly quantizeMode: 'vq' | 'vae';
   /** Latents and codes live on the unit sphere. */
   readonly l2Norm: boolean;
   /** β of the commitment loss. */
   readonly commitmentCost: number;
-  /** The original reshape before the encoder's last layer, which mixes all latent tokens. Published S/B/L weights need it. */
+  /** Keeps the original code's reshape, which mixes all latents of the encoder. Published S, B and L need it. */
   readonly legacy: boolean;
-  /** What the decoder predicts: a teacher's codes, or pixels. */
+  /** What the decoder predicts: logits over a teacher's codes, or pixels. */
   readonly head: 'proxy' | 'pixels';
   /** Size of the teacher's codebook. */
   readonly proxyCodebookSize: number;
-  /** Stage 2: the convolutional decoder behind the proxy logits. */
-  readonly pixelDecoder: PixelDecoderConfig | null;
-  /** 'published': as the paper's code; 'width': std width^-0.5, which is what makes narrow models learn. */
+  /** Stage 2: the teacher whose decoder stands behind the proxy logits. */
+  readonly pixelDecoder: TeacherConfig | null;
+  /** Initial weights: as the paper's code, or with std width^-0.5, which narrow models need to learn. */
   readonly init: 'published' | 'width';
 }
 
@@ -56,7 +56,7 @@ type SizeName = keyof typeof transformerSizes;
 
 const sized = (size: SizeName): TransformerConfig => ({ ...transformerSizes[size], patchSize: 16 });
 
-/** The models of arXiv:2406.07550: fine-tuned form, that is with pixel decoder. */
+/** The models of arXiv:2406.07550 after stage 2, with pixel decoder. */
 const published = (size: SizeName, latentTokens: number): TiTokConfig => ({
   imageSize: 256,
   latentTokens,
@@ -74,7 +74,7 @@ const published = (size: SizeName, latentTokens: number): TiTokConfig => ({
   init: 'published',
 });
 
-/** The later single-stage models: corrected reshape, pixels straight from the transformer. */
+/** The later single-stage models: without the legacy reshape, pixels straight from the transformer. */
 const singleStage = (encoder: SizeName, decoder: SizeName, latentTokens: number): TiTokConfig => ({
   ...published('base', latentTokens),
   encoder: sized(encoder),
@@ -93,7 +93,7 @@ const continuous = (encoder: SizeName, decoder: SizeName, latentTokens: number):
   tokenSize: 16,
 });
 
-/** 32 × 32 pixels, minutes on two cores. In warm-up form; stage 2 adds the teacher's decoder with `withPixelDecoder`. */
+/** 32 × 32 pixels, minutes on two cores. As stage 1 trains it; `withPixelDecoder` makes it stage 2's. */
 const laptop: TiTokConfig = {
   imageSize: 32, // emoji stay readable
   latentTokens: 16, // 32 learn no more in ten minutes (cross-entropy 3.95 against 3.98) and cost more per step
@@ -111,6 +111,7 @@ const laptop: TiTokConfig = {
   init: 'width', // at width 128 the published std 0.02 leaves the latents empty
 };
 
+/** Models by name: the published ones of arXiv:2406.07550 and its code, then the laptop's. */
 export const presets = {
   s128: published('small', 128),
   b64: published('base', 64),
@@ -121,15 +122,15 @@ export const presets = {
   ll32vae: continuous('large', 'large', 32),
   bl64vae: continuous('base', 'large', 64),
   bl128vae: continuous('base', 'large', 128),
-  /** A minute: half as wide and two layers deep, it learns more in 330 updates, each a third of the work. */
+  /** A minute. Half the width and two layers: an update is a third of the work, so there is time for more of them. */
   smoke: {
     ...laptop,
     encoder: { ...laptop.encoder, width: 64, layers: 2 },
     decoder: { ...laptop.decoder, width: 64, layers: 2 },
   },
-  /** Ten minutes: the measured recipe. */
+  /** Ten minutes. */
   tiny: laptop,
-  /** An hour: room for detail. */
+  /** An hour. */
   small: {
     ...laptop,
     latentTokens: 32, // an hour is long enough for them to pay
@@ -137,16 +138,15 @@ export const presets = {
     decoder: { ...laptop.decoder, layers: 4 },
   },
 } as const satisfies Record<string, TiTokConfig>;
-export type PresetName = keyof typeof presets;
 
-/** The form of stage 1: proxy logits and nothing behind them. */
+/** The configuration that stage 1 trains: proxy logits, without a pixel decoder behind them. */
 export const warmupConfig = (config: TiTokConfig): TiTokConfig => ({ ...config, pixelDecoder: null });
 
-/** Side of the grid of patches. */
+/** G: patches per side, of the encoder's input or the decoder's output. */
 export const gridOf = (config: TiTokConfig, half: 'encoder' | 'decoder'): number =>
   config.imageSize / config[half].patchSize;
 
-/** @throws OptionError when settings are impossible or contradict each other */
+/** Checks a configuration. @throws OptionError when a value is impossible or two contradict each other */
 export function checkConfig(config: TiTokConfig): void {
   for (const half of ['encoder', 'decoder'] as const) {
     const { width, heads, layers, patchSize } = config[half];
@@ -193,6 +193,9 @@ export function checkConfig(config: TiTokConfig): void {
   );
 }
 
-/** How many pixels wide one code of a teacher is. */
-export const patchSizeOf = (config: PixelDecoderConfig): number =>
+/** Pixels per side of the square that one code of a teacher stands for. */
+export const patchSizeOf = (config: TeacherConfig): number =>
   2 ** (config.kind === 'lean' ? config.stem.length : config.channelMult.length - 1);
+
+/** Numbers per code of a teacher. */
+export const latentDim = (config: TeacherConfig): number => (config.kind === 'lean' ? config.dim : config.zChannels);

@@ -1,4 +1,4 @@
-/** TiTok's decoder: mask tokens in the image's place, and the latent tokens that tell them what to become. */
+/** TiTok's decoder: mask tokens stand for the image, and latent tokens tell them what to become. */
 import { concat, expand, linear, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
@@ -6,6 +6,8 @@ import { repeat } from './encoder.ts';
 import { patchesToImage } from './patches.ts';
 
 /**
+ * From quantized latents to a teacher's logits or to pixels.
+ *
  *   [class | G² masks | K latents] → ln_pre → blocks → positions 1..G² → ln_post → head
  *
  * Head 'proxy': two 1×1 convolutions with tanh between them → logits over a teacher's codes.
@@ -47,12 +49,14 @@ export class TiTokDecoder {
   }
 
   /**
+   * Predicts the image from quantized latents.
+   *
    * @param z [batch, C, 1, K]
    * @returns logits [batch, proxyCodebookSize, G, G], or images [batch, 3, size, size], not clamped
    */
   forward(z: Tensor, tap?: Tap): Tensor {
-    const [batch, tokenSize, , latentCount] = z.shape as [number, number, number, number];
-    const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, latentCount]))); // [batch, K, width]
+    const [batch, tokenSize] = z.shape;
+    const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, -1]))); // [batch, K, width]
     tap?.('decoder_embed', embedded);
     const width = embedded.shape[2];
     const g = this.grid;
@@ -72,6 +76,6 @@ export class TiTokDecoder {
   }
 }
 
-/** A 1×1 convolution of tokens, to which it is a linear layer. x [batch, positions, in] → [batch, positions, out] */
+/** A 1×1 convolution, applied to tokens as a linear layer: x [batch, positions, in] → [batch, positions, out]. */
 const atPositions = ({ weight, bias }: Conv2d, x: Tensor): Tensor =>
   linear(x, reshape(weight, weight.shape.slice(0, 2)), bias);

@@ -1,12 +1,14 @@
-/** TiTok's encoder: an image and a few learned latent tokens go through one transformer; only the latents come out. */
+/** TiTok's encoder: patches and a few learned latent tokens go through a transformer; only the latents come out. */
 import { concat, expand, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
 import { Conv2d, LayerNorm, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
 
 /**
+ * From an image to latents.
+ *
  *   [class | G² patches | K latents] → ln_pre → blocks → the last K → ln_post → 1×1 convolution → z
  *
- * @see arXiv:2406.07550, section 3.2
+ * @see Yu et al. 2024, arXiv:2406.07550, section 3.2
  */
 export class TiTokEncoder {
   readonly class_embedding: Tensor; // [1, width]
@@ -34,6 +36,8 @@ export class TiTokEncoder {
   }
 
   /**
+   * Latents of images, before quantization.
+   *
    * @param images        [batch, 3, size, size] in 0..1
    * @param latentTokens  [K, width]
    * @returns z [batch, C, 1, K] (2C channels in VAE mode)
@@ -41,7 +45,7 @@ export class TiTokEncoder {
   forward(images: Tensor, latentTokens: Tensor, tap?: Tap): Tensor {
     const features = this.patch_embed.forward(images); // [batch, width, G, G]
     tap?.('patch_embed', features);
-    const [batch, width, g] = features.shape as [number, number, number];
+    const [batch, width, g] = features.shape;
     const latentCount = latentTokens.shape[0];
 
     const patches = transpose(reshape(features, [batch, width, g * g])); // [batch, G², width]
@@ -54,7 +58,7 @@ export class TiTokEncoder {
     x = this.ln_post.forward(x); // [batch, K, width]
     tap?.('ln_post', x);
 
-    // legacy: the [K, width] memory is reread as [width, K] without moving anything, so that each code mixes all latents
+    // legacy: reads the memory of [K, width] as [width, K] without transposing, so each code mixes all latents
     const columns = reshape(this.legacy ? x : transpose(x), [batch, width, latentCount, 1]);
     return reshape(this.conv_out.forward(columns), [batch, -1, 1, latentCount]);
   }

@@ -1,18 +1,75 @@
-/** TiTok: images ⇄ a short row of tokens. Reading order: config, encoder, decoder, model, teacher, vqgan, loss. */
-export * from './adversarial.ts';
-export * from './config.ts';
-export * from './decoder.ts';
-export * from './discriminator.ts';
-export * from './encoder.ts';
-export * from './gradient-l1.ts';
-export * from './lean-teacher.ts';
-export * from './loss.ts';
-export * from './model.ts';
-export * from './official.ts';
-export * from './patches.ts';
-export * from './pca.ts';
-export * from './perceptual/index.ts';
-export * from './posterior.ts';
-export * from './teacher.ts';
-export * from './teachers.ts';
-export * from './vqgan.ts';
+/**
+ * TiTok: images ⇄ a short row of tokens, with its 2-D teachers.
+ *
+ * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, discriminator, mobilenet. What
+ * only the published models need is in published/.
+ */
+export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
+export {
+  checkConfig,
+  gridOf,
+  patchSizeOf,
+  presets,
+  type TeacherConfig,
+  type TiTokConfig,
+  type TransformerConfig,
+  transformerSizes,
+  warmupConfig,
+} from './config.ts';
+export { TiTokDecoder } from './decoder.ts';
+export { type Discriminator, discriminatorParameters, SmallDiscriminator } from './discriminator.ts';
+export { TiTokEncoder } from './encoder.ts';
+export { gradientL1 } from './gradient-l1.ts';
+export { LeanDecoder, LeanEncoder, type LeanTeacherConfig, leanTeacher } from './lean-teacher.ts';
+export {
+  discriminatorLoss,
+  embeddingLoss,
+  klLoss,
+  laptopFinetune,
+  laptopSingleStage,
+  laptopWarmup,
+  leanTeacherWeights,
+  proxyCrossEntropy,
+  publishedFinetune,
+  publishedSingleStage,
+  publishedVae,
+  publishedWarmup,
+  type ReconstructionParts,
+  type ReconstructionWeights,
+  reconstructionLoss,
+  type Terms,
+  type WarmupParts,
+  type WarmupWeights,
+  warmupLoss,
+} from './loss.ts';
+export {
+  MobileNetTrunk,
+  mobileNetLoss,
+  type PerceptualLoss,
+  perceptualDistance,
+  perceptualDistances,
+  type TrunkFile,
+} from './mobilenet.ts';
+export { isTrainedInStage2, TiTok, withPixelDecoder } from './model.ts';
+export { startFromPca } from './pca-start.ts';
+export { klDivergence, type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
+export {
+  ConvNext,
+  type ConvNextConfig,
+  configFromOfficial,
+  convNextSmall,
+  Lpips,
+  type OfficialConfig,
+  type OfficialVqganConfig,
+  PatchDiscriminator,
+  type PatchDiscriminatorConfig,
+  type PerceptualNetworks,
+  PublishedPerceptualLoss,
+  perceptualWeights,
+  publishedDiscriminator,
+  softCodes,
+  vgg16Widths,
+  vqganFromOfficial,
+} from './published/index.ts';
+export { decodeArgmax, decodeSoft, type Encoded, type PixelDecoder, softLatents, Teacher } from './teacher.ts';
+export { publishedVqgan, type VqganConfig, VqganDecoder, VqganEncoder } from './vqgan.ts';

@@ -1,17 +1,19 @@
-/** Starting values of a TiTok, by parameter name. */
+/** Initial weights of a TiTok. */
 import type { Rng } from '../core/index.ts';
 import type { StateDict } from '../nn/index.ts';
 import type { TiTokConfig } from './config.ts';
 
 /**
- * 'published': embeddings N(0, 1/width); weights std 0.02, except in_proj, which is Xavier uniform.
+ * Initializes encoder, decoder and latent tokens by parameter name.
  *
- * 'width': weights N(0, 1/width), embeddings std 0.3. At width 128 the published values leave the latent tokens empty:
- * 13 of 512 codes are used and the cross-entropy stays at 5.1.
+ *   'published'   embeddings N(0, 1/width); weights N(0, 0.02²), but in_proj Xavier uniform
+ *   'width'       embeddings N(0, 0.3²); weights N(0, 1/width)
+ *   both          biases 0, layer norms 1 and 0
  *
- * Both: biases 0, layer norms 1 and 0. The codebook is not touched.
+ * At width 128 the published values leave the latent tokens empty: 13 of 512 codes are used and the cross-entropy stays
+ * at 5.1.
  */
-export function initializeTransformers(params: StateDict, config: TiTokConfig, rng: Rng): void {
+export function initializeTiTok(params: StateDict, config: TiTokConfig, rng: Rng): void {
   const wide = config.init === 'width';
   for (const [name, p] of Object.entries(params)) {
     const { width } = name.startsWith('decoder.') ? config.decoder : config.encoder;

@@ -1,13 +1,20 @@
-/** The laptop's teacher: learns a color-true codebook of 4 × 4 pixel patches in a minute. */
+/**
+ * The laptop's teacher: learns a color-true codebook of 4 × 4 pixel patches in a minute.
+ *
+ * Encoder and decoder have blocks that keep an identity path, and beside them a linear path from patch to code and
+ * back. Started from principal components (`startFromPca`), the linear path alone gives 20 dB after twenty steps, and
+ * keeps the colors that group norm loses at small widths.
+ *
+ * Its codebook is best updated by moving averages, with the commitment loss alone.
+ */
 import { expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
-import { Conv2d, GroupNorm, runInTurn, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
-import { imageToPatches, patchesToImage } from './patches.ts';
-import { principalComponents } from './pca.ts';
-import { type PixelDecoder, quantizeGrid, type Teacher, type TeacherPass } from './teacher.ts';
+import { Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
+import { patchesToImage } from './patches.ts';
 
+/** Sizes of a lean teacher. */
 export interface LeanTeacherConfig {
   readonly kind: 'lean';
-  /** Widths of the stride-2 convolutions; one code covers 2^length pixels in each direction. */
+  /** Widths of the stride-2 convolutions. One code covers 2^length × 2^length pixels. */
   readonly stem: readonly number[];
   /** Residual blocks on each side. */
   readonly resBlocks: number;
@@ -16,6 +23,7 @@ export interface LeanTeacherConfig {
   readonly codebookSize: number;
 }
 
+/** The lean teacher for 32 pixels. */
 export const leanTeacher: LeanTeacherConfig = {
   kind: 'lean',
   stem: [24, 96], // the costly width only at a quarter of the side
@@ -23,48 +31,6 @@ export const leanTeacher: LeanTeacherConfig = {
   dim: 16, // principal components of a 4 × 4 patch; more carry little
   codebookSize: 512, // all in use after 750 steps
 };
-
-/**
- * Convolutional tokenizer whose blocks keep an identity path, beside a linear path from patch to code and back. Started
- * from the principal components of patches (`startFromPca`) the linear path gives 20 dB after twenty steps, and the
- * colors that group norm at small widths loses are never lost.
- *
- * The codebook is meant to be updated by moving averages, with the commitment loss alone; `quantizerLoss`, commitment
- * and codebook loss, is for training it by gradient.
- */
-export class LeanTeacher implements Teacher {
-  readonly config: LeanTeacherConfig;
-  readonly encoder: LeanEncoder;
-  readonly decoder: LeanDecoder;
-  readonly quantize: VectorQuantizer;
-
-  constructor(config: LeanTeacherConfig, rng: Rng) {
-    this.config = config;
-    this.encoder = new LeanEncoder(config, rng);
-    this.decoder = new LeanDecoder(config, rng);
-    this.quantize = new VectorQuantizer(config.codebookSize, config.dim, rng, { l2Norm: false, commitmentCost: 1 });
-  }
-
-  get codebook(): Tensor {
-    return this.quantize.embedding.weight;
-  }
-
-  encode(images: Tensor): Tensor {
-    return quantizeGrid(this.quantize, this.encoder.forward(images)).codes;
-  }
-
-  decodeLatents(z: Tensor, tap?: Tap): Tensor {
-    return this.decoder.forward(z, tap);
-  }
-
-  forward(images: Tensor, tap?: Tap): TeacherPass {
-    const latents = this.encoder.forward(images, tapUnder('encoder.', tap));
-    const quantized = quantizeGrid(this.quantize, latents);
-    const reconstruction = this.decoder.forward(quantized.zQuantized, tapUnder('decoder.', tap));
-    const quantizerLoss = quantized.commitmentLoss.add(quantized.codebookLoss);
-    return { latents, reconstruction, ...quantized, quantizerLoss };
-  }
-}
 
 /** Images [batch, 3, size, size] → latents [batch, dim, g, g]. */
 export class LeanEncoder {
@@ -84,6 +50,7 @@ export class LeanEncoder {
     this.patch_path = new Conv2d(3, dim, patch, rng, { stride: patch });
   }
 
+  /** Images [batch, 3, size, size] in 0..1 → latents before quantization. */
   forward(images: Tensor, tap?: Tap): Tensor {
     let x = images;
     for (const conv of this.stem) x = silu(conv.forward(x));
@@ -93,7 +60,7 @@ export class LeanEncoder {
 }
 
 /** Latents [batch, dim, g, g] → images [batch, 3, size, size]. */
-export class LeanDecoder implements PixelDecoder {
+export class LeanDecoder {
   readonly conv_in: Conv2d;
   readonly blocks: readonly IdentityBlock[];
   readonly norm_out: GroupNorm;
@@ -109,6 +76,7 @@ export class LeanDecoder implements PixelDecoder {
     this.patch_path = new Conv2d(dim, 3 * 4 ** stem.length, 1, rng);
   }
 
+  /** Latents → images, not clamped. */
   forward(z: Tensor, tap?: Tap): Tensor {
     let x = runInTurn(this.blocks, this.conv_in.forward(z), tap, (i) => `blocks.${i}`);
     x = this.norm_out.forward(x);
@@ -139,43 +107,4 @@ class IdentityBlock {
 function norm(width: number): GroupNorm {
   expectOption(width % 8 === 0, 'lean teacher stem', 'a last width that is a multiple of 8 (group norm)', width);
   return new GroupNorm(8, width, 1e-6);
-}
-
-/**
- * Starts the linear path as the projection on the principal components of a sample's patches, and the convolutions as
- * nothing (their last layers are zero): before training, reconstruction is the best linear one of `dim` numbers.
- *
- *   z = P (patch − mean);   patch = Pᵀ z + mean
- *
- * @param images [n, 3, size, size]; a few hundred are enough
- */
-export async function startFromPca(teacher: LeanTeacher, images: Tensor): Promise<void> {
-  const { stem, dim } = teacher.config;
-  const f = 2 ** stem.length;
-  const size = 3 * f * f;
-  expectOption(dim <= size, 'lean teacher dim', `at most the ${size} numbers of a patch`, dim);
-  const patches = imageToPatches(images, f);
-  const { mean, components } = principalComponents(await patches.data(), size, dim);
-  patches.dispose();
-
-  const { encoder, decoder } = teacher;
-  const project = new Float32Array(dim * size); // [dim, color, y, x]
-  const restore = new Float32Array(size * dim); // [(y, x, color), dim]
-  const offset = new Float32Array(dim);
-  for (const [d, component] of components.entries()) {
-    for (const [i, weight] of component.entries()) {
-      const [pixel, color] = [Math.floor(i / 3), i % 3];
-      project[d * size + color * f * f + pixel] = weight;
-      restore[i * dim + d] = weight;
-      offset[d] -= weight * mean[i];
-    }
-  }
-  encoder.patch_path.weight.assign(project);
-  encoder.patch_path.bias!.assign(offset);
-  decoder.patch_path.weight.assign(restore);
-  decoder.patch_path.bias!.assign(mean);
-  for (const conv of [encoder.conv_out, decoder.up.at(-1)!]) {
-    conv.weight.assign(new Float32Array(conv.weight.size));
-    conv.bias!.assign(new Float32Array(conv.bias!.size));
-  }
 }

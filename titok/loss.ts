@@ -1,4 +1,4 @@
-/** What each stage minimizes. Every loss returns its terms by name, each a tensor with one element; `loss` is the sum. */
+/** The losses of the stages. Each returns its terms by name, one element each; `loss` is their weighted sum. */
 import { crossEntropy, embedding, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
 import { l1, mse } from '../nn/index.ts';
 import { hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam } from './adversarial.ts';
@@ -7,35 +7,42 @@ import { gradientL1 } from './gradient-l1.ts';
 import { klDivergence, type Posterior } from './posterior.ts';
 import { softLatents } from './teacher.ts';
 
-/** Named terms; `loss` is what to differentiate. */
+/** A loss's terms by name, unweighted; `loss` is the one to differentiate. */
 export type Terms<Name extends string> = Readonly<Record<Name | 'loss', Tensor>>;
 
+/** Weights of the terms of `warmupLoss`. */
 export interface WarmupWeights {
   /** Of commitment and codebook loss. Published: 1. */
   readonly quantizer: number;
-  /** Of `embeddingLoss`. Published: 0; 1 is what makes minutes of training enough. */
+  /** Of `embeddingLoss`. Published: 0; a short training needs 1 to 2. */
   readonly embedding: number;
 }
+/** Stage 1 as published. */
 export const publishedWarmup: WarmupWeights = { quantizer: 1, embedding: 0 };
+/** Stage 1 in minutes. */
 export const laptopWarmup: WarmupWeights = { quantizer: 1, embedding: 2 };
 
+/** The inputs of `warmupLoss`. */
+export interface WarmupParts {
+  /** [batch, proxyCodebookSize, G, G] */
+  readonly logits: Tensor;
+  /** [batch, G²] of the frozen teacher for the same images */
+  readonly codes: Tensor;
+  /** Of TiTok's quantizer; absent while a training does not quantize yet. */
+  readonly quantizerLoss?: Tensor | undefined;
+  /** The teacher's, [proxyCodebookSize, dim]; needed with w_e > 0. */
+  readonly codebook?: Tensor;
+}
+
 /**
- * Stage 1: predict the teacher's codes.
+ * Stage 1's loss: the decoder predicts the teacher's codes.
  *
  *   loss = CE(logits, codes) + w_q · quantizerLoss + w_e · embeddingLoss
  *
- * @param logits         [batch, proxyCodebookSize, G, G]
- * @param codes          [batch, G²] of the frozen teacher for the same crop
- * @param quantizerLoss  of TiTok's quantizer; absent during a continuous warm-up
- * @param codebook       the teacher's, [proxyCodebookSize, dim]; needed with w_e > 0
+ * @see Yu et al. 2024, arXiv:2406.07550, section 3.3
  */
 export function warmupLoss(
-  {
-    logits,
-    codes,
-    quantizerLoss,
-    codebook,
-  }: { logits: Tensor; codes: Tensor; quantizerLoss?: Tensor | undefined; codebook?: Tensor },
+  { logits, codes, quantizerLoss, codebook }: WarmupParts,
   weights: WarmupWeights = publishedWarmup,
 ): Terms<'reconstructionLoss' | 'quantizerLoss' | 'embeddingLoss'> {
   const reconstructionLoss = proxyCrossEntropy(logits, codes);
@@ -47,19 +54,19 @@ export function warmupLoss(
   });
 }
 
-/** Mean cross-entropy over batch and positions; no smoothing, no mask. */
+/** Mean cross-entropy of logits [batch, V, G, G] and codes [batch, G²] over batch and positions; one element. */
 export function proxyCrossEntropy(logits: Tensor, codes: Tensor): Tensor {
-  const [batch, , h, w] = logits.shape as [number, number, number, number];
+  const [batch, , h, w] = logits.shape;
   return mean(crossEntropy(permute(logits, [0, 2, 3, 1]), reshape(codes, [batch, h, w])));
 }
 
 /**
- * Distance of the expected latent from the right code's: wrong codes that look alike cost little.
+ * Distance between the expected latent and the right code's latent: a wrong code that looks similar costs little.
  *
  *   mean over positions of Σ_d (softmax(logits) E − E[code])²
  */
 export function embeddingLoss(logits: Tensor, codes: Tensor, codebook: Tensor): Tensor {
-  const [batch, , h, w] = logits.shape as [number, number, number, number];
+  const [batch, , h, w] = logits.shape;
   const expected = softLatents(logits, codebook); // [batch, dim, h, w]
   const right = permute(embedding(codebook, reshape(codes, [batch, h, w])), [0, 3, 1, 2]);
   return mean(expected.sub(right).square().sum(1));
@@ -81,31 +88,35 @@ const none: ReconstructionWeights = { l2: 0, l1: 0, gradient: 0, perceptual: 0, 
 
 /** Stage 2 as published; the quantizer is frozen. */
 export const publishedFinetune: ReconstructionWeights = { ...none, l2: 1, perceptual: 0.1, adversarial: 0.01 };
-/** Stage 2 in a minute or two: pixel terms alone only blur (Fréchet distance 42 → 119), with these it is 36. */
+/** Stage 2 in a minute or two: the Fréchet distance falls from 42 to 36. Pixel terms alone blur, and it rises to 119. */
 export const laptopFinetune: ReconstructionWeights = { ...none, l2: 1, l1: 0.1, perceptual: 0.16, adversarial: 0.04 };
-/** One stage from pixels, as the later published models. */
+/** The single stage, as the later published models were trained. */
 export const publishedSingleStage: ReconstructionWeights = { ...publishedFinetune, quantizer: 1 };
+/** The single stage of the published VAE models. */
 export const publishedVae: ReconstructionWeights = { ...publishedFinetune, kl: 1e-6 };
-/** One stage in minutes, for comparison with two. */
+/** The single stage in minutes, for comparison with two stages. */
 export const laptopSingleStage: ReconstructionWeights = { ...none, l2: 1, l1: 0.3, gradient: 0.15, quantizer: 1 };
-/** The lean teacher: pixels, edges, commitment. */
+/** Stage 0 for the lean teacher: pixels, edges and commitment. */
 export const leanTeacherWeights: ReconstructionWeights = { ...none, l2: 4, l1: 1, gradient: 0.25, quantizer: 1 };
 
+/** The inputs of `reconstructionLoss`. A term whose input is absent is 0. */
 export interface ReconstructionParts {
   /** [batch, 3, size, size] in 0..1 */
   readonly images: Tensor;
-  /** Not clamped. */
+  /** [batch, 3, size, size], not clamped */
   readonly reconstruction: Tensor;
+  /** One element, of the model's quantizer. */
   readonly quantizerLoss?: Tensor;
+  /** In VAE mode. */
   readonly posterior?: Posterior;
   /** One number from two batches of images. */
   readonly perceptual?: ((images: Tensor, reconstruction: Tensor) => Tensor) | undefined;
-  /** Left out until the discriminator has started (published: step 20,000). */
+  /** Absent until the discriminator has started (published: step 20,000). */
   readonly discriminator?: Discriminator | undefined;
 }
 
 /**
- * Everything that compares pictures: stage 0, stage 2 and the single stage, by weights.
+ * The loss of the stages that compare images: 0, 2 and the single stage.
  *
  *   loss = w₂ mean((x − x̂)²) + w₁ mean|x − x̂| + … + w_a (−mean D(x̂))
  *
@@ -133,14 +144,14 @@ export function reconstructionLoss(parts: ReconstructionParts, weights: Reconstr
 /** KL divergence summed over channels and tokens, averaged over the batch. */
 export const klLoss = (posterior: Posterior): Tensor => klDivergence(posterior).sum().div(posterior.mean.shape[0]);
 
-/** Weight of LeCam in the discriminator's loss. */
-export const lecamWeight = 0.001;
-
 /**
- * loss = ½ (mean relu(1 − D(x)) + mean relu(1 + D(x̂))) + 0.001 LeCam
+ * The discriminator's loss in stage 2.
  *
- * @param reconstruction  without gradient: pass what the generator's step made
- * @returns terms and both logits; after the step call `lecam.update(realLogits, fakeLogits)`
+ *   loss = ½ (mean relu(1 − D(x)) + mean relu(1 + D(x̂))) + weight · LeCam
+ *
+ * @param reconstruction  of the decoder's step, without gradient
+ * @param weight          of LeCam's regularization; default: as published
+ * @returns terms and both logits; call `lecam.update(realLogits, fakeLogits)` after the step
  */
 export function discriminatorLoss(
   {
@@ -149,7 +160,7 @@ export function discriminatorLoss(
     images,
     reconstruction,
   }: { discriminator: Discriminator; lecam: LeCam; images: Tensor; reconstruction: Tensor },
-  weight = lecamWeight,
+  weight = 0.001,
 ) {
   const realLogits = discriminator.forward(images);
   const fakeLogits = discriminator.forward(reconstruction);
@@ -160,7 +171,7 @@ export function discriminatorLoss(
   return { ...terms, realLogits, fakeLogits };
 }
 
-/** The weighted sum of what is there; terms are returned unweighted, absent ones as 0. */
+/** Sums the weighted terms. Returns them unweighted; absent ones as 0. */
 function summed<Name extends string>(
   terms: Readonly<Record<Name, readonly [weight: number, term: Tensor | undefined]>>,
 ): Terms<Name> {

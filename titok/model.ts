@@ -14,19 +14,19 @@ import {
 import {
   loadStateDict,
   parameter,
+  type Quantized,
   type StateDict,
   stateDict,
   type Tap,
   tapUnder,
   VectorQuantizer,
 } from '../nn/index.ts';
-import { checkConfig, type TiTokConfig } from './config.ts';
+import { checkConfig, latentDim, type TiTokConfig } from './config.ts';
 import { TiTokDecoder } from './decoder.ts';
 import { TiTokEncoder } from './encoder.ts';
-import { initializeTransformers } from './init.ts';
+import { initializeTiTok } from './init.ts';
 import { type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
-import { type PixelDecoder, softLatents } from './teacher.ts';
-import { type AnyTeacher, createPixelDecoder } from './teachers.ts';
+import { createPixelDecoder, type Encoded, type PixelDecoder, softLatents, type Teacher } from './teacher.ts';
 
 /**
  * The tokenizer in all its forms. Field names are the published checkpoint's.
@@ -51,35 +51,46 @@ export class TiTok {
     this.latent_tokens = parameter(() => zeros([config.latentTokens, config.encoder.width]));
     this.encoder = new TiTokEncoder(config, rng);
     this.decoder = new TiTokDecoder(config, rng);
-    initializeTransformers(stateDict(this), config, rng);
+    initializeTiTok(stateDict(this), config, rng);
     const { codebookSize, tokenSize, l2Norm, commitmentCost, pixelDecoder } = config;
     if (config.quantizeMode === 'vq') {
       this.quantize = new VectorQuantizer(codebookSize, tokenSize, rng, { l2Norm, commitmentCost });
     }
     if (pixelDecoder) {
-      const dim = pixelDecoder.kind === 'lean' ? pixelDecoder.dim : pixelDecoder.zChannels;
-      this.pixel_quantize = { embedding: { weight: parameter(() => randn([pixelDecoder.codebookSize, dim], rng)) } };
+      const shape = [pixelDecoder.codebookSize, latentDim(pixelDecoder)];
+      this.pixel_quantize = { embedding: { weight: parameter(() => randn(shape, rng)) } };
       this.pixel_decoder = createPixelDecoder(pixelDecoder, rng);
     }
   }
 
-  /** Encoder output [batch, C, 1, K] before quantization; 2C channels in VAE mode. */
+  /** The encoder's output z [batch, C, 1, K], before quantization; 2C channels in VAE mode. */
   encodeLatents(images: Tensor, tap?: Tap): Tensor {
     return freeing(tap, () => this.encoder.forward(images, this.latent_tokens, tapUnder('enc.', tap)));
   }
 
-  /** What the decoder sees when quantization is left out, as in a continuous warm-up: z, on the sphere if codes are. */
-  continuous(z: Tensor): Tensor {
+  /** Scales z to length 1 if codes have length 1: what the decoder sees while a training does not quantize yet. */
+  normalizeLatents(z: Tensor): Tensor {
     return this.config.l2Norm ? l2Normalize(z, 1) : z;
   }
 
-  /** @returns zQuantized [batch, C, 1, K], indices [batch, 1, K] and the quantizer's losses */
-  quantizeLatents(z: Tensor): ReturnType<VectorQuantizer['forward']> {
+  /**
+   * The nearest codes of z [batch, C, 1, K].
+   *
+   * @returns zQuantized [batch, C, 1, K], indices [batch, 1, K] and the quantizer's losses
+   * @throws OptionError in VAE mode
+   */
+  quantizeLatents(z: Tensor): Quantized {
     return this.#codebook('quantizeLatents').forward(z);
   }
 
-  /** Latents and their codes: { z, zQuantized, indices, quantizerLoss, commitmentLoss, codebookLoss }. */
-  encode(images: Tensor, tap?: Tap) {
+  /**
+   * Latents and their nearest codes.
+   *
+   * @param images [batch, 3, size, size] in 0..1
+   * @returns z and zQuantized [batch, C, 1, K], indices [batch, 1, K] and the quantizer's losses
+   * @throws OptionError in VAE mode
+   */
+  encode(images: Tensor, tap?: Tap): Encoded {
     const z = this.encodeLatents(images, tap);
     return { z, ...this.quantizeLatents(z) };
   }
@@ -87,9 +98,11 @@ export class TiTok {
   /**
    * VAE mode: the distribution of the latents, and a draw from it.
    *
-   * @param noise [batch, C, 1, K] from N(0, 1); without noise z is the mean
+   * @param images [batch, 3, size, size] in 0..1
+   * @param noise  [batch, C, 1, K] from N(0, 1); without noise z is the mean
+   * @throws OptionError in VQ mode
    */
-  encodeContinuous(images: Tensor, noise?: Tensor, tap?: Tap): Posterior & { z: Tensor } {
+  encodeContinuous(images: Tensor, noise?: Tensor, tap?: Tap): Posterior & { readonly z: Tensor } {
     if (this.config.quantizeMode !== 'vae')
       throw new OptionError("encodeContinuous: expected quantizeMode 'vae', got 'vq'. Use encode.");
     const posterior = posteriorOf(this.encodeLatents(images, tap));
@@ -97,50 +110,43 @@ export class TiTok {
   }
 
   /**
+   * From latents to images. In stage 2 the pixel decoder turns the expected code at each position into pixels:
+   *
+   *   proxy logits → softmax · teacher's codebook → convolutional decoder
+   *
    * @param z [batch, C, 1, K], quantized
-   * @returns images [batch, 3, size, size], not clamped; or proxy logits [batch, proxyCodebookSize, G, G] when the head
-   *   is 'proxy' and there is no pixel decoder
+   * @returns images [batch, 3, size, size], not clamped; with head 'proxy' and no pixel decoder (before stage 2), logits
+   *   over the teacher's codes [batch, proxyCodebookSize, G, G]
    */
   decode(z: Tensor, tap?: Tap): Tensor {
     const output = freeing(tap, () => this.decoder.forward(z, tapUnder('dec.', tap)));
-    return this.pixel_decoder ? this.decodeProxyLogits(output, tap) : output;
-  }
-
-  /** Logits or images straight from the transformer, without the pixel decoder. */
-  decodeLatents(z: Tensor, tap?: Tap): Tensor {
-    return freeing(tap, () => this.decoder.forward(z, tapUnder('dec.', tap)));
-  }
-
-  /** Stage 2: softmax over proxy codes × the proxy codebook → convolutional decoder → images, not clamped. */
-  decodeProxyLogits(logits: Tensor, tap?: Tap): Tensor {
     const { pixel_quantize, pixel_decoder } = this;
-    if (!pixel_quantize || !pixel_decoder)
-      throw new OptionError('decodeProxyLogits: expected a model with pixelDecoder, got none.');
-    tap?.('proxy_logits', logits);
+    if (!pixel_quantize || !pixel_decoder) return output;
+    tap?.('proxy_logits', output);
     return freeing(tap, () => {
-      const latents = softLatents(logits, pixel_quantize.embedding.weight);
+      const latents = softLatents(output, pixel_quantize.embedding.weight);
       tap?.('soft_codes', latents);
       return pixel_decoder.forward(latents);
     });
   }
 
-  /** As `decode`, from ids [batch, K] or [batch, 1, K]. */
+  /**
+   * As `decode`, from token ids [batch, K] or [batch, 1, K].
+   *
+   * @throws OptionError when there are not K ids per image, or in VAE mode
+   */
   decodeTokens(ids: Tensor, tap?: Tap): Tensor {
-    return this.decode(this.lookup(ids), tap);
-  }
-
-  /** Codes of ids [batch, K] or [batch, 1, K] → [batch, C, 1, K], normalized if codes are. */
-  lookup(ids: Tensor): Tensor {
-    const [batch] = ids.shape as [number];
+    const [batch] = ids.shape;
     const k = ids.size / batch;
     const { tokenSize, latentTokens } = this.config;
     if (k !== latentTokens) throw new OptionError(`decodeTokens: expected ${latentTokens} ids per image, got ${k}.`);
-    const codes = this.#codebook('lookup').lookup(reshape(ids, [batch * k])); // [batch·K, C]
-    return reshape(reshape(codes, [batch, k, tokenSize]).transpose(1, 2), [batch, tokenSize, 1, k]);
+    const codes = this.#codebook('decodeTokens').lookup(reshape(ids, [batch * k])); // [batch·K, C]
+    const z = reshape(reshape(codes, [batch, k, tokenSize]).transpose(1, 2), [batch, tokenSize, 1, k]);
+    return this.decode(z, tap);
   }
 
-  /** Encode, quantize, decode: the training pass of VQ mode. */
-  forward(images: Tensor, tap?: Tap) {
+  /** Encode, quantize, decode: the training pass of VQ mode. Returns what `encode` does, and `decode`'s output. */
+  forward(images: Tensor, tap?: Tap): Encoded & { readonly output: Tensor } {
     const encoded = this.encode(images, tap);
     return { ...encoded, output: this.decode(encoded.zQuantized, tap) };
   }
@@ -152,7 +158,7 @@ export class TiTok {
   }
 }
 
-/** In evaluation, frees what f made except its result. */
+/** Runs f. While no gradients are recorded and no tap watches, frees all that f made but its result. */
 function freeing(tap: Tap | undefined, f: () => Tensor): Tensor {
   return isRecording() || tap ? f() : tidy(f);
 }
@@ -160,10 +166,11 @@ function freeing(tap: Tap | undefined, f: () => Tensor): Tensor {
 /**
  * Stage 2's model: a copy of stage 1's, with the teacher's codebook and decoder behind it.
  *
- * @param sharpness  factor of the proxy logits. At 1, as published, the decoder starts from the expected code of each
- *                   patch, a blur of all codes that may be right; the larger, the more it starts from the likeliest one
+ * @param sharpness  multiplies the proxy logits. At 1, as published, the pixel decoder starts from the expected code of
+ *                   each patch, a blur of all codes that may be right; a larger value favors the likeliest code
+ * @throws OptionError when the teacher's grid or codebook does not fit the model
  */
-export function withPixelDecoder(model: TiTok, teacher: AnyTeacher, sharpness = 1): TiTok {
+export function withPixelDecoder(model: TiTok, teacher: Teacher, sharpness = 1): TiTok {
   const tuned = new TiTok({ ...model.config, pixelDecoder: teacher.config }, new Rng(0));
   loadStateDict(tuned, { ...stateDict(model), ...pixelState(stateDict(teacher)) });
   const { weight, bias } = tuned.decoder.ffn[2]!; // gives the logits
@@ -171,11 +178,11 @@ export function withPixelDecoder(model: TiTok, teacher: AnyTeacher, sharpness = 
   return tuned;
 }
 
-/** A teacher's state under the names that it has in a stage 2 TiTok. */
-export function pixelState(teacher: StateDict): StateDict {
+/** A teacher's codebook and decoder under the names that they have in a stage 2 TiTok. */
+function pixelState(teacher: StateDict): StateDict {
   const renamed = Object.entries(teacher).filter(([name]) => /^(quantize\.embedding|decoder)\./.test(name));
   return Object.fromEntries(renamed.map(([name, t]) => [`pixel_${name}`, t]));
 }
 
-/** Stage 2 trains the decoders and the proxy codebook; encoder, latent tokens and codes stay as they are. */
+/** Whether stage 2 trains a parameter: those of the decoders and the proxy codebook; all others are frozen. */
 export const isTrainedInStage2 = (name: string): boolean => /^(decoder|pixel_quantize|pixel_decoder)\./.test(name);

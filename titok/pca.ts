@@ -1,6 +1,7 @@
 /** Principal components of a few dozen dimensions, in plain JavaScript. */
 import { symmetricEigen } from '../core/index.ts';
 
+/** Where samples vary most. */
 export interface PrincipalComponents {
   /** [dim] */
   readonly mean: Float64Array;
@@ -10,18 +11,23 @@ export interface PrincipalComponents {
   readonly variances: readonly number[];
 }
 
-/** @param rows samples [n, dim], row by row */
+/**
+ * The directions of largest variance.
+ *
+ * @param rows   samples [n, dim], row by row
+ * @param count  how many components to return
+ */
 export function principalComponents(rows: ArrayLike<number>, dim: number, count: number): PrincipalComponents {
   const n = rows.length / dim;
   const mean = new Float64Array(dim);
   for (let i = 0; i < rows.length; i++) mean[i % dim] += rows[i] / n;
   const covariance = Array.from({ length: dim }, () => new Float64Array(dim));
-  const centerd = new Float64Array(dim);
+  const centered = new Float64Array(dim);
   for (let r = 0; r < n; r++) {
-    for (let i = 0; i < dim; i++) centerd[i] = rows[r * dim + i] - mean[i];
+    for (let i = 0; i < dim; i++) centered[i] = rows[r * dim + i] - mean[i];
     for (let i = 0; i < dim; i++) {
       const row = covariance[i];
-      for (let j = 0; j < dim; j++) row[j] += (centerd[i] * centerd[j]) / n;
+      for (let j = 0; j < dim; j++) row[j] += (centered[i] * centered[j]) / n;
     }
   }
   const { values, vectors } = symmetricEigen(covariance);

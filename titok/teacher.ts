@@ -1,57 +1,98 @@
-/** A teacher: a 2-D tokenizer whose codes are stage 1's targets and whose decoder becomes stage 2's. */
-import { argmax, embedding, matmul, reshape, softmax, type Tensor, transpose } from '../core/index.ts';
-import type { Tap, VectorQuantizer } from '../nn/index.ts';
+/** Teachers: 2-D tokenizers. Stage 1 learns to predict their codes, and stage 2 takes over their decoder. */
+import { argmax, embedding, matmul, type Rng, reshape, softmax, type Tensor, transpose } from '../core/index.ts';
+import { type Quantized, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
+import { latentDim, type TeacherConfig } from './config.ts';
+import { LeanDecoder, LeanEncoder } from './lean-teacher.ts';
+import { VqganDecoder, VqganEncoder } from './vqgan.ts';
+
+/** Encoder output and what the quantizer makes of it. */
+export interface Encoded extends Quantized {
+  /** Latents before quantization. */
+  readonly z: Tensor;
+}
 
 /** From latents on a grid to pixels. */
 export interface PixelDecoder {
-  /** @param z [batch, dim, g, g]; returns images [batch, 3, size, size], not clamped */
+  /** z [batch, dim, g, g] → images [batch, 3, size, size], not clamped */
   forward(z: Tensor, tap?: Tap): Tensor;
 }
 
-export interface Teacher {
+/** The decoder of a teacher, with random weights. */
+export const createPixelDecoder = (config: TeacherConfig, rng: Rng): LeanDecoder | VqganDecoder =>
+  config.kind === 'lean' ? new LeanDecoder(config, rng) : new VqganDecoder(config, rng);
+
+/**
+ * A convolutional tokenizer: one code for each square of pixels. The lean one of the laptop or MaskGIT-VQGAN, with the
+ * published names.
+ *
+ *   const { indices } = teacher.encode(images);      // images in 0..1 → codes [batch, g·g]
+ *   const pictures = teacher.decodeTokens(indices);  // [batch, 3, size, size]
+ *
+ * @see Chang et al. 2022, arXiv:2202.04200, for MaskGIT-VQGAN
+ */
+export class Teacher {
+  readonly config: TeacherConfig;
+  readonly encoder: LeanEncoder | VqganEncoder;
+  readonly decoder: LeanDecoder | VqganDecoder;
+  readonly quantize: VectorQuantizer;
+
+  constructor(config: TeacherConfig, rng: Rng) {
+    this.config = config;
+    this.encoder = config.kind === 'lean' ? new LeanEncoder(config, rng) : new VqganEncoder(config, rng);
+    this.decoder = createPixelDecoder(config, rng);
+    this.quantize = new VectorQuantizer(config.codebookSize, latentDim(config), rng, {
+      l2Norm: false,
+      commitmentCost: 1,
+    });
+  }
+
   /** [codebookSize, dim] */
-  readonly codebook: Tensor;
-  /** @param images [batch, 3, size, size] in 0..1; returns codes [batch, g·g], row by row */
-  encode(images: Tensor): Tensor;
-  /** @param z [batch, dim, g, g]; returns images [batch, 3, size, size], not clamped */
-  decodeLatents(z: Tensor, tap?: Tap): Tensor;
-  /** The training pass. */
-  forward(images: Tensor, tap?: Tap): TeacherPass;
-}
+  get codebook(): Tensor {
+    return this.quantize.embedding.weight;
+  }
 
-/** What a teacher's training pass gives: the picture through its codes, and the losses of the quantizer. */
-export interface TeacherPass {
-  readonly reconstruction: Tensor; // [batch, 3, size, size]
-  readonly latents: Tensor; // [batch, dim, g, g], before quantization
-  readonly zQuantized: Tensor; // [batch, dim, g, g], straight-through
-  readonly codes: Tensor; // [batch, g·g]
-  readonly commitmentLoss: Tensor;
-  readonly codebookLoss: Tensor;
-  /** The two as this teacher weighs them. */
-  readonly quantizerLoss: Tensor;
-}
+  /**
+   * Latents and their nearest codes.
+   *
+   *   lean    quantizerLoss = mean((sg[q] − z)²) + mean((q − sg[z])²)
+   *   vqgan   quantizerLoss = mean((sg[q] − z)²) + 0.25 mean((q − sg[z])²): here β weighs the codebook's half
+   *
+   * @param images [batch, 3, size, size] in 0..1
+   * @returns z and zQuantized [batch, dim, g, g], indices [batch, g·g] row by row, and the losses
+   */
+  encode(images: Tensor, tap?: Tap): Encoded {
+    const z = this.encoder.forward(images, tapUnder('encoder.', tap));
+    const [batch, dim] = z.shape;
+    const quantized = this.quantize.forward(reshape(z, [batch, dim, 1, -1]));
+    const { commitmentLoss, codebookLoss } = quantized;
+    return {
+      ...quantized,
+      z,
+      zQuantized: reshape(quantized.zQuantized, z.shape),
+      indices: reshape(quantized.indices, [batch, -1]),
+      ...(this.config.kind === 'vqgan' && { quantizerLoss: commitmentLoss.add(codebookLoss.mul(0.25)) }),
+    };
+  }
 
-/** Nearest codes of latents [batch, dim, g, g]. */
-export function quantizeGrid(quantizer: VectorQuantizer, latents: Tensor) {
-  const [batch, dim, h, w] = latents.shape as [number, number, number, number];
-  const { zQuantized, indices, commitmentLoss, codebookLoss } = quantizer.forward(
-    reshape(latents, [batch, dim, 1, h * w]),
-  );
-  return {
-    zQuantized: reshape(zQuantized, latents.shape),
-    codes: reshape(indices, [batch, h * w]),
-    commitmentLoss,
-    codebookLoss,
-  };
-}
+  /** z [batch, dim, g, g] → images [batch, 3, size, size], not clamped. */
+  decode(z: Tensor, tap?: Tap): Tensor {
+    return this.decoder.forward(z, tapUnder('decoder.', tap));
+  }
 
-/** Latents of codes: [batch, g·g] or [batch, g, g] → [batch, dim, g, g]. */
-export function codeLatents(codes: Tensor, codebook: Tensor): Tensor {
-  const [batch] = codes.shape as [number];
-  const count = codes.size / batch;
-  const g = Math.round(Math.sqrt(count));
-  const rows = embedding(codebook, reshape(codes, [batch, count])); // [batch, g·g, dim]
-  return reshape(transpose(rows), [batch, codebook.shape[1], g, g]);
+  /** As `decode`, from codes [batch, g·g] or [batch, g, g]. */
+  decodeTokens(codes: Tensor, tap?: Tap): Tensor {
+    const [batch] = codes.shape;
+    const count = codes.size / batch;
+    const g = Math.round(Math.sqrt(count));
+    const rows = embedding(this.codebook, reshape(codes, [batch, count])); // [batch, g·g, dim]
+    return this.decode(reshape(transpose(rows), [batch, this.codebook.shape[1], g, g]), tap);
+  }
+
+  /** Encode, quantize, decode: the training pass. Returns what `encode` does, and the reconstruction. */
+  forward(images: Tensor, tap?: Tap): Encoded & { readonly reconstruction: Tensor } {
+    const encoded = this.encode(images, tap);
+    return { ...encoded, reconstruction: this.decode(encoded.zQuantized, tap) };
+  }
 }
 
 /**
@@ -62,18 +103,17 @@ export function codeLatents(codes: Tensor, codebook: Tensor): Tensor {
  * @returns [batch, dim, g, g]
  */
 export function softLatents(logits: Tensor, codebook: Tensor): Tensor {
-  const [batch, codes, h, w] = logits.shape as [number, number, number, number];
+  const [batch, codes, h, w] = logits.shape;
   const p = softmax(reshape(logits, [batch, codes, h * w]), 1);
   return reshape(matmul(codebook, p, { transposeA: true }), [batch, codebook.shape[1], h, w]);
 }
 
-/** Images of codes [batch, g·g] or [batch, g, g]. */
-export const decodeCodes = (teacher: Teacher, codes: Tensor): Tensor =>
-  teacher.decodeLatents(codeLatents(codes, teacher.codebook));
+/** Stage 1's images, from the likeliest code at each position of logits [batch, codebookSize, g, g]. */
+export const decodeArgmax = (teacher: Teacher, logits: Tensor): Tensor => teacher.decodeTokens(argmax(logits, 1));
 
-/** Stage 1's picture: the likeliest code at each position of logits [batch, codebookSize, g, g]. */
-export const decodeArgmax = (teacher: Teacher, logits: Tensor): Tensor => decodeCodes(teacher, argmax(logits, 1));
-
-/** Stage 1's picture by expected latents: blurrier than the likeliest codes, and nearer in mean squared error. */
+/**
+ * Stage 1's images, from the expected latent at each position of logits [batch, codebookSize, g, g]. Blurrier than
+ * `decodeArgmax`, and nearer in mean squared error.
+ */
 export const decodeSoft = (teacher: Teacher, logits: Tensor): Tensor =>
-  teacher.decodeLatents(softLatents(logits, teacher.codebook));
+  teacher.decode(softLatents(logits, teacher.codebook));

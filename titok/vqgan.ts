@@ -1,31 +1,26 @@
-/** MaskGIT-VQGAN: the convolutional tokenizer with one code for each 16 × 16 pixels. Published names and quirks. */
-import {
-  avgPool2d,
-  expectOption,
-  matmul,
-  type Rng,
-  reshape,
-  silu,
-  softmax,
-  type Tensor,
-  transpose,
-  upsampleNearest,
-} from '../core/index.ts';
-import { Conv2d, GroupNorm, runInTurn, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
-import { type PixelDecoder, quantizeGrid, type Teacher, type TeacherPass } from './teacher.ts';
+/**
+ * MaskGIT-VQGAN, the published teacher: one code for 16 × 16 pixels. Field names and quirks are the checkpoint's.
+ *
+ * @see Chang et al. 2022, arXiv:2202.04200
+ */
+import { avgPool2d, expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
+import { Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
 
+/** Sizes of a MaskGIT-VQGAN. */
 export interface VqganConfig {
   readonly kind: 'vqgan';
+  /** Channels after the first convolution; a multiple of 32. */
   readonly hiddenChannels: number;
   /** Width of each level in units of hiddenChannels, finest first; between levels the side halves. */
   readonly channelMult: readonly number[];
   /** Residual blocks per level, and in the middle. */
   readonly resBlocks: number;
+  /** Numbers per code. */
   readonly zChannels: number;
   readonly codebookSize: number;
 }
 
-/** The one released, with 54.5 million parameters (`maskgit-vqgan-imagenet-f16-256`). */
+/** The released model, with 54.5 million parameters (`maskgit-vqgan-imagenet-f16-256`). */
 export const publishedVqgan: VqganConfig = {
   kind: 'vqgan',
   hiddenChannels: 128,
@@ -34,54 +29,6 @@ export const publishedVqgan: VqganConfig = {
   zChannels: 256,
   codebookSize: 1024,
 };
-
-/** @see arXiv:2202.04200 */
-export class MaskGitVqgan implements Teacher {
-  readonly config: VqganConfig;
-  readonly encoder: VqganEncoder;
-  readonly decoder: VqganDecoder;
-  readonly quantize: VectorQuantizer;
-
-  constructor(config: VqganConfig, rng: Rng) {
-    this.config = config;
-    this.encoder = new VqganEncoder(config, rng);
-    this.decoder = new VqganDecoder(config, rng);
-    // cost 1: `forward` weighs the halves itself
-    this.quantize = new VectorQuantizer(config.codebookSize, config.zChannels, rng, {
-      l2Norm: false,
-      commitmentCost: 1,
-    });
-  }
-
-  get codebook(): Tensor {
-    return this.quantize.embedding.weight;
-  }
-
-  encode(images: Tensor): Tensor {
-    return quantizeGrid(this.quantize, this.encoder.forward(images)).codes;
-  }
-
-  decodeLatents(z: Tensor, tap?: Tap): Tensor {
-    return this.decoder.forward(z, tap);
-  }
-
-  /** quantizerLoss = mean((sg[q] − h)²) + 0.25 mean((q − sg[h])²): here β weighs the codebook's half. */
-  forward(images: Tensor, tap?: Tap): TeacherPass {
-    const latents = this.encoder.forward(images, tapUnder('encoder.', tap)); // [batch, dim, g, g]
-    const quantized = quantizeGrid(this.quantize, latents);
-    const reconstruction = this.decoder.forward(quantized.zQuantized, tapUnder('decoder.', tap));
-    const quantizerLoss = quantized.commitmentLoss.add(quantized.codebookLoss.mul(0.25));
-    return { latents, reconstruction, ...quantized, quantizerLoss };
-  }
-
-  /** softmax over codes of the negative squared distance: latents [batch, dim, g, g] → [batch, g·g, codebookSize]. */
-  softCodes(latents: Tensor): Tensor {
-    const [batch, dim, h, w] = latents.shape as [number, number, number, number];
-    const z = transpose(reshape(latents, [batch, dim, h * w])); // [batch, g·g, dim]
-    const squares = this.codebook.square().sum(1); // |z|² is the same for every code and drops out
-    return softmax(matmul(z, this.codebook, { transposeB: true }).mul(2).sub(squares), -1);
-  }
-}
 
 /** Images [batch, 3, size, size] → latents [batch, zChannels, g, g]. */
 export class VqganEncoder {
@@ -102,6 +49,7 @@ export class VqganEncoder {
     this.conv_out = new Conv2d(last, config.zChannels, 1, rng);
   }
 
+  /** Images [batch, 3, size, size] in 0..1 → latents before quantization. */
   forward(images: Tensor, tap?: Tap): Tensor {
     let x = this.conv_in.forward(images);
     tap?.('conv_in', x);
@@ -112,7 +60,7 @@ export class VqganEncoder {
 }
 
 /** Latents [batch, zChannels, g, g] → images [batch, 3, size, size]; also TiTok's `pixel_decoder`. */
-export class VqganDecoder implements PixelDecoder {
+export class VqganDecoder {
   readonly conv_in: Conv2d;
   readonly mid: readonly ResidualBlock[];
   readonly up: readonly UpLevel[];
@@ -128,6 +76,7 @@ export class VqganDecoder implements PixelDecoder {
     this.conv_out = new Conv2d(widths[0], 3, 3, rng, { padding: 1 });
   }
 
+  /** Latents → images, not clamped. */
   forward(z: Tensor, tap?: Tap): Tensor {
     let x = this.conv_in.forward(z);
     tap?.('conv_in', x);
@@ -171,10 +120,10 @@ class UpLevel {
 }
 
 /**
- * h = conv2(silu(norm2(conv1(silu(norm1(x))))));   y = x + h
+ *   h = conv2(silu(norm2(conv1(silu(norm1(x))))));   y = x + h
  *
- * Where the width changes there is no identity path: y = h + shortcut(h), the shortcut acting on the *branch*. The
- * published weights were trained so, and only work so.
+ * Where the width changes, y = h + shortcut(h): the shortcut acts on the branch, and there is no identity path. The
+ * published weights were trained like this and need it.
  */
 class ResidualBlock {
   readonly norm1: GroupNorm;
@@ -203,11 +152,8 @@ const normGroups = 32;
 const blocks = (count: number, inChannels: number, outChannels: number, rng: Rng): ResidualBlock[] =>
   Array.from({ length: count }, (_, i) => new ResidualBlock(i === 0 ? inChannels : outChannels, outChannels, rng));
 
-function levels({ hiddenChannels: first, channelMult }: VqganConfig): {
-  first: number;
-  widths: number[];
-  last: number;
-} {
+/** Channels of the first convolution, of each level, and of the coarsest level. */
+function levels({ hiddenChannels: first, channelMult }: VqganConfig) {
   const widths = channelMult.map((m) => m * first);
   for (const width of [first, ...widths]) {
     expectOption(width % normGroups === 0, 'vqgan', `widths that are multiples of ${normGroups} (group norm)`, width);

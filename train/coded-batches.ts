@@ -26,7 +26,7 @@ export function codedBatches(batches: Batches, dataset: ImageDataset, teacher: T
     async prepare(draws, notify) {
       const views = viewsOf(dataset);
       if (draws < 2 * views.length) return;
-      const codes = await encodeViews(dataset, views, (images) => teacher.encode(images), notify);
+      const codes = await encodeViews(dataset, views, (images) => teacher.encode(images).indices, notify);
       const width = codes.length / views.length;
       for (const [i, view] of views.entries()) rows[rowOf(view)] = codes.subarray(i * width, (i + 1) * width);
     },

@@ -12,9 +12,9 @@ import {
   maskedAccuracy,
   maskedTokenLoss,
   maskId,
+  maskingSchedules,
   maskTokens,
   type SamplingOptions,
-  schedules,
 } from '../maskgit/index.ts';
 import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
@@ -24,7 +24,7 @@ import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
 const { tiny } = laptopGenerators;
-const maskingSchedules = Object.keys(schedules) as (keyof typeof schedules)[];
+const scheduleNames = Object.keys(maskingSchedules) as (keyof typeof maskingSchedules)[];
 
 /** How pictures are sampled. After 1,000 updates a weak pull is best: FD 39 at guidance 2 and temperature 3, 42 at 4.5 and 4. */
 export const samplingSettings = group({
@@ -38,7 +38,7 @@ export const samplingSettings = group({
   guidancePower: weight(3, 'exponent of power-cosine guidance'),
   randomizeTemperature: weight(laptopSampling.tiny.randomizeTemperature, 'noise in the choice of tokens to keep'),
   annealing: flag(laptopSampling.tiny.annealing, 'logits are divided by a temperature that falls over the rounds'),
-  schedule: oneOf(maskingSchedules, 'arccos', 'how many tokens are still masked after each round'),
+  schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are still masked after each round'),
 });
 
 /** For the tokens of some 6,500 emoji and their mirror images; figures of a whole run are in the README. */
@@ -68,7 +68,7 @@ export const generatorSettings = group({
   unmaskedWeight: weight(0.1, 'of tokens that the generator was shown, in the loss; arXiv:2406.07550'),
   labelDrop: fraction(0.1, 'of samples trained without their class, which guidance needs; arXiv:2406.07550'),
   emaDecay: fraction(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
-  schedule: oneOf(maskingSchedules, 'arccos', 'how many tokens are masked, as published'),
+  schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are masked, as published'),
   sampling: samplingSettings,
 });
 export type GeneratorSettings = z.output<typeof generatorSettings>;
@@ -104,7 +104,7 @@ export function trainGenerator(
     const { value, grads, norm, report } = await finiteGradients(
       params,
       () => {
-        const logits = generator.forward(sequence, rng); // dropout on
+        const logits = generator.forward(sequence, { rng }); // dropout on
         return { loss: maskedTokenLoss(logits, tokens, masked.masks, settings), logits };
       },
       ({ loss }) => ({ loss }),

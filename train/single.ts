@@ -64,7 +64,7 @@ export function trainSingle(
   function loss(images: Tensor) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
-    const reconstruction = model.decode(quantized?.zQuantized ?? model.continuous(z));
+    const reconstruction = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z));
     const parts = {
       images,
       reconstruction,

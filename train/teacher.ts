@@ -4,15 +4,13 @@ import { concat, Rng, reshape, type Tensor, tensorScope } from '../core/index.ts
 import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
 import {
-  type AnyTeacher,
-  createTeacher,
-  LeanTeacher,
   leanTeacher,
   leanTeacherWeights,
-  type PixelDecoderConfig,
   publishedVqgan,
   reconstructionLoss,
   startFromPca,
+  Teacher,
+  type TeacherConfig,
   type VqganConfig,
 } from '../titok/index.ts';
 import { CodebookTraining } from './codebook.ts';
@@ -36,7 +34,7 @@ export const teacherConfigs = {
   lean: leanTeacher,
   vqgan: laptopVqgan,
   published: publishedVqgan,
-} as const satisfies Record<string, PixelDecoderConfig>;
+} as const satisfies Record<string, TeacherConfig>;
 
 const { stem, resBlocks, dim, codebookSize } = leanTeacher;
 
@@ -83,9 +81,9 @@ export async function trainTeacher(
   data: ImageSource,
   rng: Rng,
   weights?: Readonly<Record<string, StateValue>>,
-): Promise<Training<AnyTeacher>> {
+): Promise<Training<Teacher>> {
   // model
-  const teacher = createTeacher(settings.teacher, rng);
+  const teacher = new Teacher(settings.teacher, rng);
   if (weights) loadStateDict(teacher, weights, { source: 'teacher weights' });
   const codebook = new CodebookTraining(teacher.quantize, settings, rng);
 
@@ -99,7 +97,7 @@ export async function trainTeacher(
     streams: { data, rng },
   });
 
-  if (settings.pcaStart && !weights && teacher instanceof LeanTeacher) {
+  if (settings.pcaStart && !weights && settings.teacher.kind === 'lean') {
     using _ = tensorScope();
     await startFromPca(teacher, concat(Array.from({ length: 32 }, () => data.next().images)));
   }
@@ -110,9 +108,9 @@ export async function trainTeacher(
       const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
       return reconstructionLoss({ images, reconstruction }, settings.weights);
     }
-    const { reconstruction, latents, codes, ...quantized } = teacher.forward(images);
+    const { reconstruction, z, indices, ...quantized } = teacher.forward(images);
     const parts = { images, reconstruction, quantizerLoss: codebook.lossOf(quantized) };
-    return { ...reconstructionLoss(parts, settings.weights), latents, codes };
+    return { ...reconstructionLoss(parts, settings.weights), z, indices };
   }
 
   async function step() {
@@ -126,7 +124,7 @@ export async function trainTeacher(
     );
     const lr = learningRate(state.done);
     optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
-    if ('latents' in value) codebook.update(inARow(value.latents), reshape(value.codes, [images.shape[0], 1, -1]));
+    if ('indices' in value) codebook.update(inARow(value.z), reshape(value.indices, [images.shape[0], 1, -1]));
     state.done++;
     return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
   }
@@ -149,15 +147,15 @@ export const teacher = defineStage({
   },
 
   load({ settings, groups, source }) {
-    const teacher = createTeacher(settings['teacher'] as PixelDecoderConfig, new Rng(0));
+    const teacher = new Teacher(settings['teacher'] as TeacherConfig, new Rng(0));
     loadStateDict(teacher, groups['model'] ?? {}, { source });
     return teacher;
   },
 
   evaluate: (run, teacher) =>
     run.evaluateReconstruction(teacher.codebook.shape[0], (images) => {
-      const { reconstruction, codes } = teacher.forward(images);
-      return { reconstruction, codes };
+      const { reconstruction, indices } = teacher.forward(images);
+      return { reconstruction, codes: indices };
     }),
 
   draw: (run, teacher) =>

@@ -75,7 +75,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   function loss(images: Tensor, codes: Tensor) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
-    const logits = model.decodeLatents(quantized?.zQuantized ?? model.continuous(z)); // [batch, V, G, G]
+    const logits = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z)); // [batch, V, G, G]
     const quantizerLoss = quantized && codebook.lossOf(quantized);
     const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
     return { ...terms, z, indices: quantized?.indices };
@@ -84,7 +84,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   async function step() {
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
-    const { images, codes = noGrad(() => tidy(() => teacher.encode(images))) } = data.next(); // [batch, …], [batch, G²]
+    const { images, codes = noGrad(() => tidy(() => teacher.encode(images).indices)) } = data.next(); // [batch, …], [batch, G²]
     const { value, grads, norm, report } = await finiteGradients(
       params,
       () => loss(images, codes),
@@ -130,7 +130,7 @@ export const warmup = defineStage({
     const { codebookSize } = model.config;
     const { fd: fdSoft, ...soft } = await run.evaluateReconstruction(codebookSize, (images) => {
       const { output, indices } = model.forward(images);
-      const terms = { loss: proxyCrossEntropy(output, teacher.encode(images)) };
+      const terms = { loss: proxyCrossEntropy(output, teacher.encode(images).indices) };
       return { reconstruction: decodeSoft(teacher, output), codes: indices, terms };
     });
     const argmax = await run.evaluateReconstruction(codebookSize, (images) => {

@@ -52,7 +52,7 @@ async function titok(steps: number, data: ImageSource, rng: Rng): Promise<Learne
       noGrad(() => {
         const z = model.encodeLatents(images);
         if (state.done <= settings.continuousSteps)
-          return { output: model.decode(model.continuous(z)), ids: undefined };
+          return { output: model.decode(model.normalizeLatents(z)), ids: undefined };
         const { zQuantized, indices } = model.quantizeLatents(z);
         return { output: model.decode(zQuantized), ids: indices };
       }),
@@ -82,8 +82,8 @@ async function grid(steps: number, data: ImageSource, rng: Rng): Promise<Learner
         const { encoder, decoder } = model;
         if (state.done <= settings.continuousSteps)
           return { output: decoder.forward(encoder.forward(images)), ids: undefined };
-        const { reconstruction, codes } = model.forward(images);
-        return { output: reconstruction, ids: codes };
+        const { reconstruction, indices } = model.forward(images);
+        return { output: reconstruction, ids: indices };
       }),
   };
 }

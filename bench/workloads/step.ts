@@ -1,7 +1,7 @@
 /** Training steps of TiTok: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up with its frozen teacher. */
 import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
 import { AdamW, clipCoefficient, countParameters, globalNorm, mse, stateDict } from '../../nn/index.ts';
-import { LeanTeacher, leanTeacher, presets, TiTok, type TiTokConfig } from '../../titok/index.ts';
+import { leanTeacher, presets, Teacher, TiTok, type TiTokConfig } from '../../titok/index.ts';
 import { parseSettings, trainWarmup, warmup } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
 import { filled, images } from '../values.ts';
@@ -38,7 +38,7 @@ async function s1(): Promise<Workload> {
 
 /** The library's own recipe: teacher's codes, forward, three losses, backward, clipping, AdamW, codebook averages. */
 async function tiny(): Promise<Workload> {
-  const teacher = filled(new LeanTeacher(leanTeacher, new Rng(0)), 'teacher.');
+  const teacher = filled(new Teacher(leanTeacher, new Rng(0)), 'teacher.');
   const settings = parseSettings(warmup.settings, { ...steady, continuousSteps: 0 }, 'tiny');
   const training = trainWarmup(settings, teacher, always(images(16, 32)), new Rng(0));
   const { model } = training;

@@ -12,7 +12,7 @@ const golden = (...args: string[]) =>
   spawnSync(process.execPath, ['--import', 'tsx', 'tools/golden/main.ts', ...args], {
     cwd: root,
     encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1' }, // CI=true asks for colours
+    env: { ...process.env, NO_COLOR: '1' }, // CI=true asks for colors
   });
 
 /** A folder with copies of some files. */
@@ -56,11 +56,12 @@ test('a wrong value and a truncated file fail, and the others still run', () => 
 
 test('requests that make no sense say so, with status 2', () => {
   for (const [args, message] of [
-    [[], /expected one folder, got 0/],
-    [['/nowhere/at/all'], /no such file or directory/],
-    [[folderOf()], /expected \.safetensors files/],
+    [[], /golden: expected one file or folder, got 0\. See/],
+    [['/nowhere/at/all'], /golden: expected a file or folder, got \/nowhere\/at\/all, which does not exist/],
+    [[folderOf()], /golden: expected \.safetensors files, got none/],
     [[folderOf('evaluator'), '--device', 'abacus'], /expected one of .*cpu.* got 'abacus'/],
-    [[folderOf('evaluator'), '--jsn'], /Unknown option '--jsn'/],
+    [[folderOf('evaluator'), '--jsn'], /golden: unknown option --jsn\. Did you mean --json\?/],
+    [[folderOf('evaluator'), '--device'], /golden: option --device <name> argument missing\. See 'npm run golden -- --help'/],
   ] as const) {
     const { status, stderr } = golden(...args);
     assert.equal(status, 2, args.join(' '));
@@ -76,4 +77,14 @@ test('--browser without Chromium says what to install', () => {
   });
   assert.equal(status, 2);
   assert.match(stderr, /golden --browser: expected Chromium at \/nowhere\/chromium, got none\. Install it/);
+});
+
+test('a path may be one file, and --help tells the options', () => {
+  const file = join(folderOf('evaluator', 'quantizer'), 'evaluator.safetensors');
+  const { status, stdout } = golden(file);
+  assert.equal(status, 0);
+  assert.match(stdout, /1 of 1 files without a miss on cpu/);
+  const help = golden('--help');
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /Usage: npm run golden -- PATH.*--device <name>.*--browser.*--json/s);
 });

@@ -5,6 +5,7 @@ import { grad, noGrad, Rng, type Tensor, tensor, tensorScope } from '../../core/
 import {
   createGenerator,
   dropLabels,
+  type ForwardOptions,
   type GeneratorConfig,
   inputSequence,
   maskedAccuracy,
@@ -62,14 +63,14 @@ test('dropout acts only where a generator of random numbers is passed', async ()
   using _ = tensorScope();
   const model = createGenerator(small, new Rng(1));
   const sequence = inputSequence(small, [0, 1, 2, 10], [1]);
-  const read = async (rng?: Rng) => Array.from(await noGrad(() => model.forward(sequence, rng)).data());
+  const read = async (rng?: Rng) => Array.from(await noGrad(() => model.forward(sequence, { rng })).data());
   const still = await read();
   assert.deepEqual(await read(), still);
   assert.notDeepEqual(await read(new Rng(2)), still);
   assert.deepEqual(await read(new Rng(2)), await read(new Rng(2)));
 });
 
-test('logits of some tokens are those among the logits of all', async () => {
+test('logits at some positions are those among the logits of all', async () => {
   using _ = tensorScope();
   for (const [architecture, layers] of [
     ['bert', 2],
@@ -82,14 +83,14 @@ test('logits of some tokens are those among the logits of all', async () => {
     const model = createGenerator(config, new Rng(1));
     const sequence = inputSequence(config, [0, 1, 2, 10, 3, 10, 10, 4], [1, 0]);
     const all = await noGrad(() => model.forward(sequence)).data();
-    const places = [3, 0, 2, 3]; // two of each row
-    const wanted = tensor(
-      Int32Array.from(places, (i, n) => Math.floor(n / 2) * (K + 1) + 1 + i),
+    const chosen = [3, 0, 2, 3]; // two of each row
+    const positions = tensor(
+      Int32Array.from(chosen, (i, n) => Math.floor(n / 2) * (K + 1) + 1 + i),
       [2, 2],
       { dtype: 'int32' },
     );
-    const some = await noGrad(() => model.forward(sequence, undefined, undefined, { wanted })).data();
-    places.forEach((i, n) => {
+    const some = await noGrad(() => model.forward(sequence, { positions })).data();
+    chosen.forEach((i, n) => {
       const row = (Math.floor(n / 2) * K + i) * V;
       for (let v = 0; v < V; v++)
         assert.ok(Math.abs(some[n * V + v] - all[row + v]) < 1e-5, `${architecture} ${n} ${v}`);
@@ -103,12 +104,13 @@ test('tokens that enter alike may be projected once', async () => {
   const config = { ...small, layers: 2 };
   const model = createGenerator(config, new Rng(1));
   const sequence = inputSequence(config, [0, 10, 2, 10, 0, 1, 10, 10], [1, 1]); // 10 is the mask
-  const kinds = { places: ints([0, 1, 2, 3, 4, 7, 8], [7]), of: ints([0, 1, 2, 3, 4, 0, 1, 5, 6, 4], [2, 5]) };
+  const kinds = { first: ints([0, 1, 2, 3, 4, 7, 8], [7]), of: ints([0, 1, 2, 3, 4, 0, 1, 5, 6, 4], [2, 5]) };
   const all = await noGrad(() => model.forward(sequence)).data();
-  const once = await noGrad(() => model.forward(sequence, undefined, undefined, { kinds })).data();
+  const once = await noGrad(() => model.forward(sequence, { kinds })).data();
   for (const [i, x] of all.entries()) assert.ok(Math.abs(x - once[i]) < 1e-5, `logit ${i}`);
-  const drawn = (shortcuts?: object) => noGrad(() => model.forward(sequence, new Rng(3), undefined, shortcuts)).data();
-  assert.deepEqual(await drawn({ kinds }), await drawn()); // dropout tells them apart
+  const drawn = (options: ForwardOptions) =>
+    noGrad(() => model.forward(sequence, { rng: new Rng(3), ...options })).data();
+  assert.deepEqual(await drawn({ kinds }), await drawn({})); // dropout makes equal tokens differ
 });
 
 test('with dropout probabilities of zero, training and evaluation agree', async () => {
@@ -116,7 +118,7 @@ test('with dropout probabilities of zero, training and evaluation agree', async 
   const config = { ...small, dropout: 0, attentionDropout: 0 };
   const model = createGenerator(config, new Rng(1));
   const sequence = inputSequence(config, [0, 1, 2, 10], [1]);
-  assert.deepEqual(await model.forward(sequence, new Rng(2)).data(), await model.forward(sequence).data());
+  assert.deepEqual(await model.forward(sequence, { rng: new Rng(2) }).data(), await model.forward(sequence).data());
 });
 
 test('labels are dropped where the draw falls below the probability', () => {
@@ -134,7 +136,7 @@ for (const architecture of ['bert', 'uvit'] as const) {
     for (let step = 0; step < 80; step++) {
       using _ = tensorScope();
       const masked = maskTokens(tokens, { t: rng.uniforms(2), order: rng.uniforms(8) }, config.codebookSize);
-      const logits = model.forward(inputSequence(config, masked.tokens, [0, 1]), rng);
+      const logits = model.forward(inputSequence(config, masked.tokens, [0, 1]), { rng });
       optimizer.step(grad(maskedTokenLoss(logits, tokens, masked.masks), params));
     }
     using _ = tensorScope();

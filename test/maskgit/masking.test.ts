@@ -3,19 +3,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Rng } from '../../core/index.ts';
-import { maskedCount, maskRatio, maskTokens, type Schedule, schedules, stillMasked } from '../../maskgit/index.ts';
+import {
+  type MaskingSchedule,
+  maskedCount,
+  maskingSchedules,
+  maskRatio,
+  maskTokens,
+  stillMasked,
+} from '../../maskgit/index.ts';
 
-const names = Object.keys(schedules) as Schedule[];
+const names = Object.keys(maskingSchedules) as MaskingSchedule[];
 const unit = fc.double({ min: 0, max: 1, noNaN: true });
 
 test('every schedule falls from 1 to 0 and never rises', () => {
   for (const name of names) {
-    assert.equal(schedules[name](0), 1, name);
-    assert.ok(Math.abs(schedules[name](1)) < 1e-12, name);
+    assert.equal(maskingSchedules[name](0), 1, name);
+    assert.ok(Math.abs(maskingSchedules[name](1)) < 1e-12, name);
     fc.assert(
       fc.property(unit, unit, (a, b) => {
         const [low, high] = a < b ? [a, b] : [b, a];
-        return schedules[name](high) <= schedules[name](low) + 1e-12;
+        return maskingSchedules[name](high) <= maskingSchedules[name](low) + 1e-12;
       }),
       { seed: 1 },
     );
@@ -89,7 +96,7 @@ test('sampling unmasks at least one token a step and none stays masked', () => {
 });
 
 /** Masked tokens entering each step. */
-function counts(length: number, steps: number, schedule: Schedule = 'arccos'): number[] {
+function counts(length: number, steps: number, schedule: MaskingSchedule = 'arccos'): number[] {
   const entering = [length];
   for (let s = 0; s < steps - 1; s++) entering.push(stillMasked(length, s, steps, entering[s], schedule));
   return entering;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { memory, Rng, tensor, tensorScope } from '../../core/index.ts';
+import { defaultDevice, memory, openDevice, Rng, setDefaultDevice, tensorScope } from '../../core/index.ts';
 import {
   createGenerator,
   drawsFrom,
@@ -11,8 +11,10 @@ import {
   guidanceAt,
   type SamplingOptions,
   sample,
+  samplingDefaults,
   samplingSteps,
 } from '../../maskgit/index.ts';
+import { plainSample } from './plain-sampler.ts';
 
 const base: GeneratorConfig = {
   architecture: 'bert',
@@ -107,40 +109,31 @@ test('one step takes the likeliest token everywhere and needs no random numbers'
   assert.deepEqual(once, await run(generator, { steps: 1, randomizeTemperature: 9 }));
 });
 
-test('the token of a step is the argmax of its logits with Gumbel noise', async () => {
-  const config = { ...base, codebookSize: 40, latentTokens: 2 }; // the second is less sure, and masked again
-  const numbers = (from: fc.Arbitrary<number>) => fc.array(from, { minLength: 40, maxLength: 40 });
-  const logit = fc.oneof(
-    fc.float({ min: -8, max: 8, noNaN: true }),
-    fc.float({ min: -1000, max: 1000 }),
-    fc.constantFrom(0, -Infinity),
-  );
-  const uniform = fc.oneof(fc.integer({ min: 0, max: 2 ** 24 - 1 }), fc.constantFrom(0, 1, 2 ** 24 - 1, 2 ** 24 - 2));
-  await fc.assert(
-    fc.asyncProperty(
-      numbers(logit).map((logits) => [0, ...logits.slice(1)]),
-      numbers(uniform),
-      fc.double({ min: 1e-3, max: 20, noNaN: true }),
-      async (logits, draws, randomizeTemperature) => {
-        const uniforms = draws.map((n) => n / 2 ** 24);
-        const generator: Generator = {
-          config,
-          forward: () => tensor([...logits, ...logits.map(() => -1e30)], [1, 2, 40]),
-        };
-        const states = samplingSteps(generator, [0], { steps: 2, randomizeTemperature }, {
-          tokens: () => [...uniforms, ...uniforms],
-          confidence: () => [0.5, 0.5],
-        }); // biome-ignore format: as a call
-        await states.next();
-        const chosen = (await states.next()).value!.ids[0];
-        const scores = logits.map(
-          (x, v) => x - (randomizeTemperature / 2) * Math.log(-Math.log(Math.max(uniforms[v], 1e-20))),
-        );
-        assert.equal(chosen, scores.indexOf(Math.max(...scores.filter((score) => !Number.isNaN(score)))));
-      },
-    ),
-    { seed: 1, numRuns: 2000 },
-  );
+test('samples are those of the plain loop, which predicts every token of every row', async () => {
+  for (const generator of generators) {
+    for (const guidance of ['constant', 'linear', 'power-cosine'] as const) {
+      for (const labels of [[1], [0, 2, 3], [0, 0, 1, 1, 0]]) {
+        const options = { ...samplingDefaults, ...noisy, guidance };
+        const expected = await plainSample(generator, labels, options, drawsFrom(new Rng(8)));
+        assert.deepEqual([...(await sample(generator, labels, options, drawsFrom(new Rng(8))))], expected);
+      }
+    }
+  }
+});
+
+test('the generator works on its own device, whichever is the default', async () => {
+  const config = { ...base, dropout: 0 };
+  const expected = await run(createGenerator(config, new Rng(1)), noisy);
+  const before = defaultDevice();
+  setDefaultDevice(await openDevice('reference'));
+  try {
+    const elsewhere = createGenerator(config, new Rng(1));
+    setDefaultDevice(before);
+    assert.equal(elsewhere.device.name, 'reference');
+    assert.deepEqual(await run(elsewhere, noisy), expected);
+  } finally {
+    setDefaultDevice(before);
+  }
 });
 
 test('zero uniforms give finite noise', async () => {
@@ -158,7 +151,10 @@ test('power-cosine guidance starts at 1 and stays below its scale', () => {
 
 test('impossible requests name what is wrong', async () => {
   const draws = drawsFrom(new Rng(0));
-  await assert.rejects(sample(generators[0], [0], { steps: 0 }, draws), /whole number of steps/);
+  await assert.rejects(
+    sample(generators[0], [0], { steps: 0 }, draws),
+    /sample steps: expected a whole number above 0, got 0/,
+  );
   await assert.rejects(sample(generators[0], [4], { steps: 1 }, draws), /expected a label in 0\.\.3, got 4/);
 });
 

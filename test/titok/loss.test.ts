@@ -15,9 +15,9 @@ import {
   publishedFinetune,
   reconstructionLoss,
   SmallDiscriminator,
-  unitChannels,
   warmupLoss,
 } from '../../titok/index.ts';
+import { unitChannels } from '../../titok/mobilenet.ts';
 
 const near = async (t: Tensor, expected: number, tolerance = 1e-5) => {
   const value = await t.item();
@@ -128,7 +128,10 @@ test('the trunk runs what its metadata says', async () => {
   assert.deepEqual(y.shape, [1, 3, 2, 2]);
   assert.deepEqual(Array.from(await y.data()).slice(0, 4), [12, 8, 12, 12]); // zeros on the right and above; 9 → 6
   await near(perceptualDistance(trunk, x, x, ['block_2_add']).sum(), 0);
-  assert.throws(() => trunk.features(x, ['block_3']), /expected taps among block_2_add, got block_3/);
+  assert.throws(
+    () => trunk.features(x, ['block_3']),
+    /MobileNetTrunk taps: expected names among block_2_add, got block_3/,
+  );
   assert.throws(() => new MobileNetTrunk({ tensors, metadata: {} }), /expected 'layers' as JSON/);
   assert.throws(() => new MobileNetTrunk({ tensors: {}, metadata }), /expected 'a\.weight'/);
   assert.ok(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memory, noGrad, observeOps, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
-import { createTeacher, decodeSoft, isTrainedInStage2, presets, TiTok, withPixelDecoder } from '../../titok/index.ts';
+import { decodeSoft, isTrainedInStage2, presets, Teacher, TiTok, withPixelDecoder } from '../../titok/index.ts';
 import { forms, lean, warmup } from './configs.ts';
 
 const images = (rng: Rng): Tensor => uniform([2, 3, 8, 8], 0, 1, rng);
@@ -67,7 +67,7 @@ test('stage 2 starts as the soft decoding of stage 1', async () => {
   using _ = tensorScope();
   const rng = new Rng(4);
   const model = new TiTok(forms['corrected'], rng);
-  const teacher = createTeacher(lean, rng);
+  const teacher = new Teacher(lean, rng);
   const tuned = withPixelDecoder(model, teacher);
   const x = images(rng);
   await close(tuned.forward(x).output, decodeSoft(teacher, model.forward(x).output));
@@ -137,7 +137,8 @@ test('calls that do not fit the form say what to do', () => {
   assert.throws(() => vae.encode(images(rng)), /expected quantizeMode 'vq', got 'vae'. Use encodeContinuous/);
   assert.throws(() => vq.encodeContinuous(images(rng)), /expected quantizeMode 'vae', got 'vq'. Use encode/);
   assert.throws(() => vq.decodeTokens(tensor([0, 1], [1, 2], { dtype: 'int32' })), /expected 3 ids per image, got 2/);
-  assert.throws(() => vq.decodeProxyLogits(randn([1, 10, 2, 2], rng)), /expected a model with pixelDecoder/);
+  const ids = tensor([0, 1, 2], [1, 3], { dtype: 'int32' });
+  assert.throws(() => vae.decodeTokens(ids), /decodeTokens: expected quantizeMode 'vq', got 'vae'/);
 });
 
 test('looking at activations changes nothing, though the last blocks then work for every token', async () => {

@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import { memory, metaDevice, Rng, withDevice } from '../../core/index.ts';
 import { countParameters, parameterShapes, stateDict } from '../../nn/index.ts';
 import {
-  MaskGitVqgan,
   PatchDiscriminator,
   presets,
   publishedDiscriminator,
   publishedVqgan,
+  Teacher,
   TiTok,
   type TiTokConfig,
   warmupConfig,
@@ -23,7 +23,7 @@ test('published configurations have the official names and shapes, in the offici
   for (const preset of ['s128', 'l32', 'bl64', 'll32vae'] as const) {
     assert.deepEqual(Object.entries(parameterShapes(titok(presets[preset]))), official.get(preset), preset);
   }
-  const vqgan = () => new MaskGitVqgan(publishedVqgan, new Rng(0));
+  const vqgan = () => new Teacher(publishedVqgan, new Rng(0));
   assert.deepEqual(Object.entries(parameterShapes(vqgan)), official.get('vqgan'));
   const discriminator = () => new PatchDiscriminator(publishedDiscriminator, new Rng(0));
   assert.deepEqual(Object.entries(parameterShapes(discriminator)), official.get('discriminator'));
@@ -62,7 +62,7 @@ test('parameter counts are the published ones', () => {
   const warmup = (['s128', 'b64', 'l32'] as const).map((p) => count(titok(warmupConfig(presets[p]))));
   assert.deepEqual(warmup, [52_934_156, 174_073_612, 610_314_252]);
   assert.equal(
-    count(() => new MaskGitVqgan(publishedVqgan, new Rng(0))),
+    count(() => new Teacher(publishedVqgan, new Rng(0))),
     54_515_587,
   );
 });

@@ -3,17 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { argmax, Rng, randn, type Tensor, tensorScope, uniform } from '../../core/index.ts';
 import { mse } from '../../nn/index.ts';
-import {
-  createTeacher,
-  decodeArgmax,
-  decodeCodes,
-  imageToPatches,
-  LeanTeacher,
-  MaskGitVqgan,
-  patchesToImage,
-  principalComponents,
-  startFromPca,
-} from '../../titok/index.ts';
+import { decodeArgmax, startFromPca, Teacher, VqganEncoder } from '../../titok/index.ts';
+import { imageToPatches, patchesToImage } from '../../titok/patches.ts';
+import { principalComponents } from '../../titok/pca.ts';
 import { lean, vqgan } from './configs.ts';
 
 const images = (rng: Rng, n = 2): Tensor => uniform([n, 3, 8, 8], 0, 1, rng);
@@ -23,20 +15,20 @@ test('both teachers: codes of a grid, and the same picture from codes as from la
   for (const config of [lean, vqgan]) {
     using _ = tensorScope();
     const rng = new Rng(1);
-    const teacher = createTeacher(config, rng);
-    const { codes, zQuantized, reconstruction } = teacher.forward(images(rng));
-    assert.deepEqual(codes.shape, [2, 4]);
+    const teacher = new Teacher(config, rng);
+    const { indices, zQuantized, reconstruction } = teacher.forward(images(rng));
+    assert.deepEqual(indices.shape, [2, 4]);
     assert.deepEqual(zQuantized.shape, [2, 6, 2, 2]);
-    assert.ok((await largest(decodeCodes(teacher, codes).sub(reconstruction))) < 1e-5);
+    assert.ok((await largest(teacher.decodeTokens(indices).sub(reconstruction))) < 1e-5);
     const logits = randn([2, 10, 2, 2], rng);
-    assert.ok((await largest(decodeArgmax(teacher, logits).sub(decodeCodes(teacher, argmax(logits, 1))))) < 1e-6);
+    assert.ok((await largest(decodeArgmax(teacher, logits).sub(teacher.decodeTokens(argmax(logits, 1))))) < 1e-6);
   }
 });
 
 test('MaskGIT-VQGAN: a block that changes width has no identity path', async () => {
   using _ = tensorScope();
-  const teacher = new MaskGitVqgan(vqgan, new Rng(2));
-  const [same, wider] = [teacher.encoder.down[0].block[0], teacher.encoder.down[1].block[0]]; // 32 → 32, 32 → 64
+  const { down } = new VqganEncoder(vqgan, new Rng(2));
+  const [same, wider] = [down[0].block[0], down[1].block[0]]; // 32 → 32, 32 → 64
   const x = randn([1, 32, 4, 4], new Rng(3));
   for (const block of [same, wider]) block.conv2.weight.assign(new Float32Array(block.conv2.weight.size));
   assert.equal(await largest(same.forward(x).sub(x)), 0);
@@ -68,11 +60,31 @@ test('principal components of a known covariance', () => {
 test('started from PCA, the lean teacher is the best linear autoencoder of its size', async () => {
   using _ = tensorScope();
   const rng = new Rng(6);
-  const teacher = new LeanTeacher(lean, rng);
+  const teacher = new Teacher(lean, rng);
   const x = images(rng, 16);
   await startFromPca(teacher, x);
   const all = principalComponents(await imageToPatches(x, 4).data(), 48, 48).variances;
   const lost = all.slice(lean.dim).reduce((s, v) => s + v, 0) / 48;
-  const error = await mse(x, teacher.decodeLatents(teacher.encoder.forward(x))).item();
+  const error = await mse(x, teacher.decode(teacher.encoder.forward(x))).item();
   assert.ok(Math.abs(error / lost - 1) < 1e-3, `${error} and ${lost}`);
+});
+
+test('the quantizer loss weighs the codebook as each teacher does', async () => {
+  for (const [config, share] of [
+    [lean, 1],
+    [vqgan, 0.25],
+  ] as const) {
+    using _ = tensorScope();
+    const rng = new Rng(7);
+    const { quantizerLoss, commitmentLoss, codebookLoss } = new Teacher(config, rng).encode(images(rng));
+    const expected = (await commitmentLoss.item()) + share * (await codebookLoss.item());
+    assert.ok(Math.abs((await quantizerLoss.item()) / expected - 1) < 1e-6, config.kind);
+  }
+});
+
+test('only a lean teacher starts from principal components', async () => {
+  using _ = tensorScope();
+  const rng = new Rng(8);
+  const start = startFromPca(new Teacher(vqgan, rng), images(rng));
+  await assert.rejects(start, /startFromPca: expected a teacher of kind 'lean', got vqgan/);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noGrad, Rng } from '../../core/index.ts';
 import { batches, imageSet } from '../../data/index.ts';
-import { createTeacher, leanTeacher } from '../../titok/index.ts';
+import { leanTeacher, Teacher } from '../../titok/index.ts';
 import { codedBatches } from '../../train/coded-batches.ts';
 
 const size = 16;
@@ -16,7 +16,7 @@ const items = Array.from({ length: 21 }, (_, i) => ({
 }));
 const train = imageSet(items, size);
 const dataset = { name: 'noise', train, validation: imageSet(items.slice(0, 2), size), classes, size };
-const teacher = createTeacher({ ...leanTeacher, codebookSize: 32 }, rng);
+const teacher = new Teacher({ ...leanTeacher, codebookSize: 32 }, rng);
 const loader = () => batches(train, { batchSize: 5, seed: 3, flip: (label) => label === 0 });
 
 test('codes of every view, mirrored or not, and the same position afterwards', async () => {
@@ -28,7 +28,7 @@ test('codes of every view, mirrored or not, and the same position afterwards', a
     const expected = plain.next();
     for (const { index, mirrored } of expected.views) seen.add(`${index} ${mirrored}`);
     assert.deepEqual(await images.data(), await expected.images.data());
-    assert.deepEqual(await codes!.data(), await noGrad(() => teacher.encode(images)).data());
+    assert.deepEqual(await codes!.data(), await noGrad(() => teacher.encode(images).indices).data());
     assert.equal(codes!.dtype, 'int32');
   }
   assert.equal(seen.size, 7 + 2 * 14);

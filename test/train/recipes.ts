@@ -1,7 +1,7 @@
 /** The five trainings in a size that takes milliseconds, on pictures made here. */
 import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
 import { batches, type ImageSet } from '../../data/index.ts';
-import { createTeacher, presets, SmallDiscriminator, TiTok, withPixelDecoder } from '../../titok/index.ts';
+import { presets, SmallDiscriminator, Teacher, TiTok, withPixelDecoder } from '../../titok/index.ts';
 import {
   finetune,
   generator,
@@ -57,7 +57,7 @@ const tokenizer = { ...short, model, steps: 12, scheduleSteps: 12, continuousSte
 const warmupSettings = parseSettings(warmup.settings, tokenizer, 'warmup');
 
 const loader = () => batches(discs(), { batchSize: 2, seed: 3, flip: true });
-const teacher = () => createTeacher(teacherConfig, new Rng(11));
+const teacher = () => new Teacher(teacherConfig, new Rng(11));
 const tuned = () => withPixelDecoder(new TiTok(model, new Rng(12)), teacher());
 
 /** Rows of tokens, drawn from a generator whose state is the position. */

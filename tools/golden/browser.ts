@@ -1,4 +1,4 @@
-/** Golden files in headless Chromium: the same comparison, on the devices of a browser. */
+/** Runs golden files in headless Chromium, on a device of the browser. */
 import { bundle } from '../browser/bundle.ts';
 import { callPage, missingChromium, scriptPage, withPage } from '../browser/chromium.ts';
 import type { Files } from '../browser/server.ts';
@@ -7,7 +7,8 @@ import type { GoldenReport } from './index.ts';
 import type { api } from './page.ts';
 
 /**
- * Runs files one after another in one page, which is cross-origin isolated, so that `cpu` has its threads.
+ * Runs files one after another in one page. The page is cross-origin isolated, so `cpu` has threads.
+ *
  * @throws Error when Chromium is missing, or does not have the device
  */
 export async function runGoldenInBrowser(
@@ -22,7 +23,7 @@ export async function runGoldenInBrowser(
   });
 }
 
-/** /golden/NAME is a file; /beside/NAME/OTHER is another one that its metadata names. */
+/** Serves a file as /golden/NAME, and another file that its metadata names as /beside/NAME/OTHER. */
 const serving =
   (files: readonly GoldenSource[]): Files =>
   async (path) => {

@@ -1,21 +1,24 @@
-/** Comparing what the library computes with golden values. */
+/** Compares results of the library with golden values. */
 import { numel, type Shape, show, Tensor } from '../../core/index.ts';
 import type { GoldenFile } from './file.ts';
 
-/** Values and gradients may differ by this much of the largest magnitude in their tensor. */
+/** Default tolerance, relative to the largest magnitude in the tensor. */
 export const TOLERANCE = 1e-4;
-/** A gradient this much smaller than its model's others is small, or zero but for rounding. */
+/** Below this share of its model's largest gradient, a gradient counts as small. */
 const SMALL = 1e-3;
+/** Below this share, it is zero but for rounding. */
 const ZERO = 1e-5;
 
+/** How two tensors are compared. */
 export interface CheckOptions {
   readonly tolerance?: number;
   /** 'max' compares the worst element, 'l2' the norm of the difference. */
   readonly norm?: 'max' | 'l2';
-  /** Absolute difference that says nothing, for each value: how far noise may have moved it. */
+  /** Absolute difference to ignore, for each value: how far noise may have moved it. */
   readonly slack?: ArrayLike<number> | undefined;
 }
 
+/** A result that is not as expected. */
 export interface Miss {
   readonly key: string;
   readonly message: string;
@@ -41,12 +44,12 @@ export class Comparison {
     this.file = file;
   }
 
-  /** Keys that are not results. */
+  /** Marks keys that are inputs, not results. */
   inputs(pattern: RegExp): void {
     this.#inputs.push(pattern);
   }
 
-  /** Compares a result with the golden tensor of this name. Integers must be equal. A key the file lacks is passed over. */
+  /** Compares a result with the golden tensor of this name. Integers must be equal. Skips keys that the file lacks. */
   async check(key: string, actual: Tensor | Values | number, options: CheckOptions = {}): Promise<void> {
     if (!this.file.has(key)) return;
     const expected = this.file.values(key);
@@ -70,23 +73,24 @@ export class Comparison {
     }
   }
 
-  /** Every tensor of a record, under a prefix. */
+  /** Compares every tensor of a record, under a prefix. */
   async checkAll(prefix: string, record: Readonly<Record<string, Tensor>>, options?: CheckOptions): Promise<void> {
     for (const [name, t] of Object.entries(record)) await this.check(prefix + name, t, options);
   }
 
-  /** What a model shows of its inside, `model.forward(x, check.tap('mid/'))`, is compared by `checkTaps`. */
+  /** Collects activations: `model.forward(x, check.tap('mid/'))`. `checkTaps` compares them. */
   tap(prefix: string): (name: string, activation: Tensor) => void {
     return (name, activation) => {
       if (this.file.has(prefix + name)) this.#taps.set(prefix + name, activation);
     };
   }
+  /** Compares the activations that `tap` collected. */
   async checkTaps(): Promise<void> {
     for (const [key, t] of this.#taps) await this.check(key, t);
     this.#taps.clear();
   }
 
-  /** Golden results that nothing was compared with. */
+  /** Keys of golden results that were not compared. */
   leftOver(): string[] {
     return this.file.keys.filter((key) => !this.#seen.has(key) && !this.#inputs.some((pattern) => pattern.test(key)));
   }
@@ -97,10 +101,11 @@ export class Comparison {
   }
 
   /**
-   * The largest magnitude of the tensor. A gradient is a difference of larger numbers, so its rounding error follows
-   * those: where it is small it is measured against a thousandth of the largest of its kind, which is float32's own
-   * precision, and where it is zero in exact arithmetic (a bias before a normalization, attention's key bias) against
-   * the largest itself.
+   * What an error is relative to: the largest magnitude of the tensor.
+   *
+   * A gradient is a difference of larger numbers, and its rounding error follows those. A small gradient is measured
+   * against a thousandth of the largest of its kind (the precision of float32), and one that is zero in exact
+   * arithmetic (a bias before a normalization, attention's key bias) against the largest itself.
    */
   #scale(key: string, expected: Values): number {
     const own = largest(expected);
@@ -120,7 +125,7 @@ export class Comparison {
   }
 }
 
-/** Leading and trailing axes of length one aside: a scalar may come as [1]. */
+/** Equal shapes apart from axes of length one: a scalar may be [1]. */
 function sameLayout(a: Shape, b: Shape): boolean {
   const bare = (s: Shape) => show(s.filter((d) => d !== 1));
   return numel(a) === numel(b) && bare(a) === bare(b);

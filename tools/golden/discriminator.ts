@@ -1,4 +1,4 @@
-/** discriminator: its logits at several sizes, and the hinge and LeCam losses. */
+/** discriminator: logits at several sizes, and the hinge and LeCam losses. */
 import { grad, Rng, tensorScope } from '../../core/index.ts';
 import { loadStateDict } from '../../nn/index.ts';
 import { discriminatorParameters, hingeDiscriminatorLoss, hingeGeneratorLoss, lecam, PatchDiscriminator } from '../../titok/index.ts'; // biome-ignore format: a list

@@ -1,4 +1,4 @@
-/** evaluator: metrics from given features. */
+/** evaluator: metrics of given features. */
 import { CodebookUsage, FrechetStatistics, frechetDistance, inceptionScore } from '../../eval/index.ts';
 import type { Comparison } from './comparison.ts';
 import type { GoldenFile } from './file.ts';

@@ -1,14 +1,14 @@
-/** A file of golden values: named tensors with the configuration that made them. Runs in browsers. */
+/** A file of golden values: named tensors and, as metadata, the configuration that made them. Runs in browsers. */
 import { type Shape, type Tensor, tensor } from '../../core/index.ts';
 import { parseSafetensors } from '../../data/browser.ts';
 
-/** Where a golden file comes from: a folder, or a server whose page asks for it. */
+/** Where a golden file comes from: the disk, or a server. */
 export interface GoldenSource {
-  /** 'titok_stage2' */
+  /** Without folder and extension: 'titok_stage2'. */
   readonly name: string;
   /** The file's bytes. */
   bytes(): Promise<Uint8Array>;
-  /** The bytes of another file that its metadata names, such as a network's weights; undefined where there is none. */
+  /** The bytes of another file that the metadata names, such as a network's weights; undefined when it is missing. */
   beside(name: string): Promise<Uint8Array | undefined>;
 }
 
@@ -18,6 +18,7 @@ interface Entry {
   readonly data: Float32Array | Int32Array;
 }
 
+/** A golden file in memory. Reading a key that it lacks throws. */
 export class GoldenFile {
   readonly source: GoldenSource;
   readonly keys: readonly string[];
@@ -35,6 +36,7 @@ export class GoldenFile {
     this.#metadata = metadata;
   }
 
+  /** Reads and parses a file. */
   static async open(source: GoldenSource): Promise<GoldenFile> {
     const { tensors, metadata } = parseSafetensors(await source.bytes(), source.name);
     const entries = Object.entries(tensors).map(([key, { dtype, shape, data }]): [string, Entry] => {
@@ -51,7 +53,7 @@ export class GoldenFile {
   has(key: string): boolean {
     return this.#entries.has(key);
   }
-  /** Keys below a prefix, without it. */
+  /** Keys that start with a prefix, without it. */
   below(prefix: string): string[] {
     return this.keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
@@ -67,24 +69,25 @@ export class GoldenFile {
   scalar(key: string): number {
     return this.values(key)[0];
   }
-  /** On the default device. */
+  /** A new tensor on the default device. */
   tensor(key: string): Tensor {
     const { integer, shape, data } = this.#entry(key);
     return tensor(data, shape, { dtype: integer ? 'int32' : 'float32' });
   }
-  /** A state dict stored below a prefix. */
+  /** The state dict stored under a prefix. */
   state(prefix: string): Record<string, { shape: Shape; data: Float32Array | Int32Array }> {
     return Object.fromEntries(this.below(prefix).map((key) => [key, this.#entry(prefix + key)]));
   }
   hasMetadata(key: string): boolean {
     return key in this.#metadata;
   }
-  /** Parsed metadata; its shape is the golden README's word. */
+  /** A metadata entry, parsed as JSON. The type is not checked. */
   metadata<T>(key: string): T {
     const text = this.#metadata[key];
     if (text === undefined) throw new Error(`${this.name}: expected metadata '${key}', got none of that name.`);
     return JSON.parse(text) as T;
   }
+  /** A metadata entry as it is stored. */
   text(key: string): string | undefined {
     return this.#metadata[key];
   }

@@ -1,4 +1,4 @@
-/** Running golden files through the library: which family a file belongs to, and what came out. Runs in browsers. */
+/** Runs golden files through the library: finds a file's family and reports the comparison. Runs in browsers. */
 import { type Device, setDefaultDevice } from '../../core/index.ts';
 import { Comparison, type Miss } from './comparison.ts';
 import { discriminator } from './discriminator.ts';
@@ -16,10 +16,10 @@ import { titokStage1, titokVae } from './titok.ts';
 import { adamw, trainMaskgit, trainStage1 } from './training.ts';
 import { vqgan } from './vqgan.ts';
 
-/** Compares a file's results, one after another. */
+/** Computes and compares all results of a file. */
 type Family = (file: GoldenFile, check: Comparison) => Promise<void>;
 
-/** By the beginning of the file's name. */
+/** The family of a file, by the start of its name. */
 const families: readonly (readonly [name: RegExp, family: Family])[] = [
   [/^ops/, ops],
   [/^quantizer/, quantizer],
@@ -40,16 +40,18 @@ const families: readonly (readonly [name: RegExp, family: Family])[] = [
   [/^preprocess/, preprocess],
 ];
 
+/** The outcome of one file. */
 export interface GoldenReport {
   readonly file: string;
   readonly device: string;
   /** Tensors compared, and numbers in them. */
   readonly compared: number;
   readonly values: number;
-  /** The worst error, relative to the largest magnitude in its tensor, and which tensor that is. */
+  /** The worst error, relative to the largest magnitude in its tensor, and that tensor's key. */
   readonly worst: number;
   readonly worstKey: string;
   readonly status: 'pass' | 'fail' | 'unsupported';
+  /** Results that were not compared. */
   readonly unsupported: readonly string[];
   readonly misses: readonly Miss[];
 }

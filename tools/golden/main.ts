@@ -1,37 +1,35 @@
-/** npm run golden -- DIR: the library against golden values, in Node or in headless Chromium; exit status 1 on a miss. */
-import { parseArgs } from 'node:util';
+/**
+ * `npm run golden -- PATH`: compares the library with golden values, in Node or in headless Chromium.
+ * Exit status: 0 without a miss, 1 with one, 2 when the request makes no sense.
+ */
+import { Command, CommanderError } from 'commander';
 import picocolors from 'picocolors';
-import { openDevice } from '../../core/index.ts';
+import { OptionError, openDevice } from '../../core/index.ts';
 import type { GoldenSource } from './file.ts';
 import { goldenFiles } from './folder.ts';
 import { type GoldenReport, runGolden } from './index.ts';
 
-const usage = 'usage: npm run golden -- DIR [--device NAME] [--browser] [--json]';
+interface Options {
+  readonly device: string;
+  readonly browser?: boolean;
+  readonly json?: boolean;
+}
 
-async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      device: { type: 'string', default: 'cpu' },
-      browser: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-    },
-  });
-  const [folder, ...rest] = positionals;
-  if (!folder || rest.length > 0) throw new Error(`golden: expected one folder, got ${positionals.length}.\n${usage}`);
-  const files = await goldenFiles(folder);
-  if (files.length === 0) throw new Error(`golden: expected .safetensors files in ${folder}, got none.`);
+async function run(paths: readonly string[], { device, browser, json }: Options): Promise<void> {
+  const [path] = paths;
+  if (paths.length !== 1) throw new OptionError(`golden: expected one file or folder, got ${paths.length}. ${help}`);
+  const files = await goldenFiles(path);
   const reports: GoldenReport[] = [];
   const show = (report: GoldenReport): void => {
     reports.push(report);
-    console.log(values.json ? jsonLine(report) : textLines(report));
+    console.log(json ? jsonLine(report) : textLines(report));
   };
-  if (values.browser) await (await import('./browser.ts')).runGoldenInBrowser(files, values.device, show);
-  else await runHere(files, values.device, show);
+  if (browser) await (await import('./browser.ts')).runGoldenInBrowser(files, device, show);
+  else await runHere(files, device, show);
   const failed = reports.filter((report) => report.status === 'fail').length;
-  const where = `${reports[0].device}${values.browser ? ' in Chromium' : ''}`;
-  if (!values.json) console.log(`${reports.length - failed} of ${reports.length} files without a miss on ${where}`);
-  return failed > 0 ? 1 : 0;
+  const where = `${reports[0].device}${browser ? ' in Chromium' : ''}`;
+  if (!json) console.log(`${reports.length - failed} of ${reports.length} files without a miss on ${where}`);
+  process.exitCode = failed > 0 ? 1 : 0;
 }
 
 async function runHere(files: readonly GoldenSource[], name: string, show: (r: GoldenReport) => void): Promise<void> {
@@ -62,9 +60,31 @@ function shortened(lines: readonly string[], most = 12): string[] {
   return lines.length <= most ? [...lines] : [...lines.slice(0, most), `and ${lines.length - most} more`];
 }
 
+const help = "See 'npm run golden -- --help'.";
+
+/** "error: unknown option '--jsn'\n(Did you mean --json?)" → "golden: unknown option --jsn. Did you mean --json?" */
+const told = ({ message }: CommanderError): string => {
+  const [what, hint = `(${help})`] = message.replace(/^error: /, '').split('\n');
+  return `golden: ${what.replaceAll("'", '')}. ${hint.slice(1, -1)}`;
+};
+
+const program = new Command('npm run golden --')
+  .usage('PATH [options]')
+  .description('Compares the library with golden values: safetensors files of inputs and of the results to expect.')
+  .argument('[path...]', 'a .safetensors file, or a folder of them')
+  .option('--device <name>', 'the device that computes', 'cpu')
+  .option('--browser', 'compute in headless Chromium, on a device that the browser has')
+  .option('--json', 'print a line of JSON for each file')
+  .exitOverride()
+  .configureOutput({ outputError: () => {} }) // printed below
+  .action(run);
+
 try {
-  process.exitCode = await main();
+  await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 2;
+  const usage = error instanceof CommanderError;
+  if (!usage || error.exitCode !== 0) {
+    console.error(usage ? told(error) : error instanceof Error ? error.message : error);
+    process.exitCode = 2;
+  }
 }

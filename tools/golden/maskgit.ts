@@ -1,4 +1,4 @@
-/** maskgit_bert, maskgit_uvit: a generator's logits, loss, gradients and samples. */
+/** maskgit_bert, maskgit_uvit: logits, loss, gradients and samples of a generator. */
 import { grad, Rng, type Tensor, tensorScope } from '../../core/index.ts';
 import {
   createGenerator,
@@ -44,7 +44,7 @@ interface SampleCase {
   readonly num_sample_steps: number;
 }
 
-/** The generator of a file's configuration with the weights stored below a prefix. */
+/** The generator of a file's configuration with the weights stored under a prefix. */
 export function generatorOf(file: GoldenFile, prefix: string): Generator {
   const { vq_model, generator } = file.metadata<Settings>('config').model;
   const config: GeneratorConfig = {
@@ -66,7 +66,7 @@ export function generatorOf(file: GoldenFile, prefix: string): Generator {
   return model;
 }
 
-/** The loss with a file's weights. */
+/** The masked-token loss with the file's settings. */
 export function lossOf(file: GoldenFile, logits: Tensor, targets: ArrayLike<number>, masks: ArrayLike<number>): Tensor {
   const { label_smoothing, loss_weight_unmasked_token } = file.metadata<Settings>('config').losses;
   return maskedTokenLoss(logits, targets, masks, {
@@ -93,7 +93,7 @@ async function logitsAndGradients(file: GoldenFile, check: Comparison, model: Ge
   await check.check('mask/out/masked_tokens', masked.tokens);
   await check.check('mask/out/masks', masked.masks);
 
-  const logits = model.forward(inputSequence(config, masked.tokens, labels), undefined, check.tap('mid/'));
+  const logits = model.forward(inputSequence(config, masked.tokens, labels), { tap: check.tap('mid/') });
   const noLabels = new Int32Array(labels.length).fill(nullLabel(config));
   const someLabels = dropLabels(config, labels, file.values('in/drop_rand'), 0.5);
   await check.checkTaps();

@@ -1,4 +1,4 @@
-/** mobilenetv2: features, distances and gradients of the small pretrained network, whose weights lie elsewhere. */
+/** mobilenetv2: features, distances and gradients of the small pretrained network. Its weights are another file. */
 import { add, grad, mean, type Tensor, tensorScope } from '../../core/index.ts';
 import { parseSafetensors } from '../../data/browser.ts';
 import { MobileNetTrunk, perceptualDistances } from '../../titok/index.ts';
@@ -10,11 +10,11 @@ export async function mobilenet(file: GoldenFile, check: Comparison): Promise<vo
   await withWeights(file, check, 'full_precision_weights_file', 'full_precision/');
 }
 
-/** Compares the keys below a prefix, if the weights that they belong to are there. */
+/** Compares the keys under a prefix, if the file of their weights exists. */
 async function withWeights(file: GoldenFile, check: Comparison, key: string, prefix: string): Promise<void> {
   const name = file.text(key)?.split('/').pop();
   const weights = name && (await file.source.beside(name));
-  if (!weights) return; // what is left over is listed as unsupported
+  if (!weights) return; // the keys then are left over, and reported as unsupported
   const trunk = new MobileNetTrunk(parseSafetensors(weights, name));
   for (const size of file.metadata<number[]>('sizes')) await compare(file, check, trunk, `s${size}`, prefix);
 }
@@ -52,8 +52,9 @@ async function compare(
 }
 
 /**
- * relu6 has corners: where an activation sits on one, rounding decides whether a pixel's gradient counts. The file says
- * how much noise of 3e-7 moved it; where that is near the tolerance, the whole gradient is compared and not its pixels.
+ * relu6 has corners: when an activation sits on one, rounding decides whether a pixel gets a gradient. The file says
+ * how much noise of 3e-7 changes the gradient. If that is near the tolerance, compares the norm of the difference
+ * instead of each pixel.
  */
 function gradientOptions(file: GoldenFile, size: string): CheckOptions {
   const key = 'gradient_change_under_3e-7_activation_noise_max_and_l2';

@@ -1,4 +1,4 @@
-/** ops: single operations, their values and gradients. */
+/** ops: values and gradients of single operations. */
 import {
   abs,
   acos,
@@ -71,7 +71,7 @@ import {
 import type { Comparison } from './comparison.ts';
 import type { GoldenFile } from './file.ts';
 
-/** Attributes of an operation as the file's metadata has them; `out` is the shape of its first result. */
+/** An operation's attributes in the file's metadata; `out` is the shape of its first result. */
 interface Attributes {
   readonly out: Shape;
   readonly dim?: number;
@@ -89,7 +89,7 @@ interface Attributes {
   readonly stride?: number;
 }
 
-/** Inputs in order, attributes, and constants stored beside the inputs. */
+/** Computes results from inputs, attributes, and constants that are stored beside the inputs. */
 type Operation = (x: Tensor[], attributes: Attributes, constant: (name: string) => Tensor) => Tensor | Tensor[];
 
 export async function ops(file: GoldenFile, check: Comparison): Promise<void> {
@@ -124,7 +124,10 @@ export async function ops(file: GoldenFile, check: Comparison): Promise<void> {
   }
 }
 
-/** A constant of this operation, or of the one whose variant it is (blur_downsample_odd has no kernel of its own). */
+/**
+ * A constant of this operation, or of the operation that it is a variant of (blur_downsample_odd has no kernel of its
+ * own).
+ */
 function constantOf(file: GoldenFile, operation: string, key: string): Tensor {
   const owner = file.has(`${operation}/${key}`)
     ? operation

@@ -1,4 +1,4 @@
-/** The page that compares golden files in a browser: it fetches them from the server that brought it. */
+/** The script of the page that compares golden files: fetches them from its own server. */
 import { openDevice } from '../../core/index.ts';
 import type { GoldenSource } from './file.ts';
 import { type GoldenReport, runGolden } from './index.ts';

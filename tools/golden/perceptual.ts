@@ -6,7 +6,7 @@ import type { Comparison } from './comparison.ts';
 import type { GoldenFile } from './file.ts';
 import { owned } from './owned.ts';
 
-/** Sizes of the networks that a file holds. */
+/** The sizes of a file's networks. */
 export function networksOf(file: GoldenFile): PerceptualNetworks {
   const { dims, depths, classes, vgg } = file.metadata<ConvNextConfig & { vgg: readonly number[] }>('perc');
   return { convnext: { dims, depths, classes }, vgg };
@@ -73,6 +73,6 @@ async function insideLpips(
   model.lpips?.features(input, (name, x) => seen.set(name, x));
   for (const [name, x] of seen) {
     const key = file.has(`mid/lpips.${name}`) ? `mid/lpips.${name}` : `mid/lpips.input.${name}`;
-    if (file.has(key)) await check.check(key, narrow(x, 0, 0, file.shape(key)[0])); // some hold the first image only
+    if (file.has(key)) await check.check(key, narrow(x, 0, 0, file.shape(key)[0])); // some files have the first image only
   }
 }

@@ -1,4 +1,4 @@
-/** preprocess: resizing and cropping of 8-bit images, and the way back to 8 bits. */
+/** preprocess: resizing and cropping of 8-bit images, and rounding back to 8 bits. */
 import {
   centerCrop,
   type RgbImage,
@@ -20,6 +20,6 @@ export async function preprocess(file: GoldenFile, check: Comparison): Promise<v
     await check.check(`${name}/out/center_crop_chw`, toUnit(toPlanes(centerCrop(resized, size))));
     const reconstruction = file.values(`${name}/in/reconstruction`);
     await check.check(`${name}/out/reconstruction_uint8_truncated`, toUint8Truncated(reconstruction));
-    await check.check(`${name}/out/eval_quantised_uint8`, toUint8ForMetrics(reconstruction));
+    await check.check(`${name}/out/eval_quantised_uint8`, toUint8ForMetrics(reconstruction)); // the file's spelling
   }
 }

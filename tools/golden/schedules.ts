@@ -1,11 +1,11 @@
-/** maskgit_schedule, lr_schedule: numbers that follow from the step alone. */
+/** maskgit_schedule, lr_schedule: numbers that depend on the step alone. */
 import {
   guidanceAt,
+  type MaskingSchedule,
   maskedCount,
+  maskingSchedules,
   maskRatio,
   noiseTemperature,
-  type Schedule,
-  schedules,
   softmaxTemperature,
   stillMasked,
 } from '../../maskgit/index.ts';
@@ -23,7 +23,7 @@ export async function maskgitSchedule(file: GoldenFile, check: Comparison): Prom
     );
     await check.check(
       `${prefix}raw_mask_len`,
-      perStep.map((s) => Math.floor(tokens * schedules.arccos((s + 1) / steps))),
+      perStep.map((s) => Math.floor(tokens * maskingSchedules.arccos((s + 1) / steps))),
     );
     await check.check(`${prefix}masked_after_step`, maskedAfter(tokens, steps));
     await check.check(
@@ -52,8 +52,8 @@ export async function maskgitSchedule(file: GoldenFile, check: Comparison): Prom
     await check.check(`train/n${key}`, values);
   }
   const r = Array.from(file.values('schedules/r'));
-  for (const name of Object.keys(schedules)) {
-    await check.check(`schedules/${name}`, r.map(schedules[name as Schedule]));
+  for (const name of Object.keys(maskingSchedules)) {
+    await check.check(`schedules/${name}`, r.map(maskingSchedules[name as MaskingSchedule]));
   }
 }
 

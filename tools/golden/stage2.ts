@@ -1,4 +1,4 @@
-/** titok_stage2: the frozen encoder, the pixel decoder, and both sides of the adversarial training. */
+/** titok_stage2: the frozen encoder, the pixel decoder, and both steps of the adversarial training. */
 import { grad, mean, mul, Rng, type Tensor, tensorScope } from '../../core/index.ts';
 import { loadStateDict, pick, stateDict } from '../../nn/index.ts';
 import {
@@ -33,7 +33,7 @@ interface Losses {
   readonly quantizer_weight: number;
 }
 
-/** Everything that a stage 2 file describes. */
+/** The content of a stage 2 file. */
 interface Stage2 {
   readonly model: TiTok;
   readonly discriminator: PatchDiscriminator;
@@ -111,7 +111,7 @@ async function generatorStep(stage2: Stage2, check: Comparison, prefix: string, 
   await check.checkAll(`${prefix}grad/`, grad(terms.loss, pick(stateDict(stage2.model), isTrainedInStage2)));
 }
 
-/** One pass of the discriminator, without an update of its weights. */
+/** One step of the discriminator, without updating its weights. */
 async function discriminatorStep(stage2: Stage2, check: Comparison, prefix: string): Promise<void> {
   const { discriminator, lecam, losses } = stage2;
   const weight = losses.lecam_regularization_weight;

@@ -1,4 +1,4 @@
-/** titok_stage1_*, titok_vae: the tokenizer's activations, losses and gradients. */
+/** titok_stage1_*, titok_vae: activations, losses and gradients of the tokenizer. */
 import { add, argmax, grad, mul, Rng, type Tensor, tensorScope } from '../../core/index.ts';
 import { loadStateDict, mse, stateDict } from '../../nn/index.ts';
 import {
@@ -20,7 +20,7 @@ export interface TitokSettings extends OfficialConfig {
   readonly losses: { readonly quantizer_weight?: number };
 }
 
-/** The tokenizer of a file's configuration with the weights stored below a prefix. */
+/** The tokenizer of a file's configuration with the weights stored under a prefix. */
 export function tokenizerOf(file: GoldenFile, prefix: string): TiTok {
   const sizes = file.metadata<Record<string, Omit<TransformerConfig, 'patchSize'>>>('sizes');
   const model = new TiTok(configFromOfficial(file.metadata<TitokSettings>('config'), sizes), new Rng(0));
@@ -29,7 +29,8 @@ export function tokenizerOf(file: GoldenFile, prefix: string): TiTok {
 }
 
 /**
- * The loss of stage 1, where the target is a teacher's codes [batch, G²], or of the single stage, where it is the image.
+ * The loss of stage 1, whose target is a teacher's codes [batch, G²], or of the single stage, whose target is the
+ * image.
  *
  *   reconstruction + quantizerWeight · quantizerLoss
  */
@@ -91,7 +92,7 @@ export async function titokVae(file: GoldenFile, check: Comparison): Promise<voi
   await check.checkAll('grad/', grad(total, stateDict(model)));
 }
 
-/** From the formula in the metadata, 'mse + (0.01+1e-6)*kl_sum_over_batch'. */
+/** The weight in the metadata's formula, 'mse + (0.01+1e-6)*kl_sum_over_batch'. */
 function klWeight(file: GoldenFile): number {
   const [, a, b] = /\(([\d.e-]+)\+([\d.e-]+)\)\*kl_sum_over_batch/.exec(file.text('total_loss') ?? '') ?? [];
   if (!a || !b)

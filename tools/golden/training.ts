@@ -1,4 +1,4 @@
-/** adamw, train_stage1, train_maskgit: optimizer steps and what they lead to. */
+/** adamw, train_stage1, train_maskgit: optimizer steps and the weights after them. */
 import { grad, type Tensor, type TensorData, tensorScope } from '../../core/index.ts';
 import { dropLabels, inputSequence, maskedAccuracy, maskId, maskTokens } from '../../maskgit/index.ts';
 import {
@@ -39,7 +39,7 @@ function optimizerOf(
   };
 }
 
-/** How many steps 'step0/…', 'step1/…' a file holds. */
+/** How many steps a file has: keys 'step0/…', 'step1/…'. */
 const stepsOf = (file: GoldenFile): number =>
   1 + Math.max(...file.keys.flatMap((key) => Number(key.match(/^step(\d+)\//)?.[1] ?? -1)));
 
@@ -105,7 +105,10 @@ export async function trainMaskgit(file: GoldenFile, check: Comparison): Promise
   });
 }
 
-/** Runs the file's steps and compares where they lead. `lossAt` makes the loss of the step with this key prefix. */
+/**
+ * Runs the file's steps and compares the weights after the last one. `lossAt` computes the loss of the step with a key
+ * prefix.
+ */
 async function train(
   file: GoldenFile,
   check: Comparison,
@@ -134,17 +137,17 @@ async function train(
 }
 
 /**
- * Some gradients are zero in exact arithmetic: softmax cancels the bias of attention's keys. Rounding leaves some 1e-9
- * there, and Adam, which divides a gradient by its own size, makes of that a step of up to the learning rate, in a
- * direction that says nothing. Such values are compared within the sum of the rates.
+ * Tells which weights only follow rounding errors. Some gradients are zero in exact arithmetic: softmax cancels the
+ * bias of attention's keys. Rounding leaves some 1e-9 there. Adam divides a gradient by its own size and so takes steps
+ * of up to the learning rate in a random direction. Such weights may differ by the sum of the learning rates.
  */
 class RoundingNoise {
-  /** For each value its largest gradient in any step, relative to the model's largest. */
+  /** The largest gradient of each value in any step, relative to the model's largest. */
   readonly #relative: Record<string, Float64Array> = {};
-  #travelled = 0;
+  #traveled = 0;
 
   async observe(grads: Readonly<Record<string, Tensor>>, learningRate: number): Promise<void> {
-    this.#travelled += learningRate;
+    this.#traveled += learningRate;
     const values: [name: string, g: TensorData][] = [];
     for (const [name, g] of Object.entries(grads)) values.push([name, await g.data()]);
     let largest = 0;
@@ -159,9 +162,9 @@ class RoundingNoise {
   }
 
   optionsFor(name: string): CheckOptions {
-    return { slack: this.#relative[name]?.map((size) => (size > 0 && size < NOISE ? this.#travelled : 0)) };
+    return { slack: this.#relative[name]?.map((size) => (size > 0 && size < NOISE ? this.#traveled : 0)) };
   }
 }
 
-/** Of the largest gradient in the model: float32 sums of gradients err by about this much. */
+/** Rounding error of float32 sums of gradients, relative to the largest gradient in the model. */
 const NOISE = 1e-6;

@@ -4,17 +4,23 @@ import { mse, parameter, type Tap, tapUnder } from '../../nn/index.ts';
 import { ConvNext, type ConvNextConfig, convNextSmall } from './convnext.ts';
 import { Lpips, vgg16Widths } from './lpips.ts';
 
+/** Sizes of the networks behind a perceptual loss. */
 export interface PerceptualNetworks {
   readonly convnext: ConvNextConfig;
+  /** Widths of VGG-16's five slices. */
   readonly vgg: readonly number[];
 }
 
 /**
- * 'convnext_s'            MSE of the 1000 class logits of both images at 224 × 224 (not of inner features)
- * 'lpips'                 learned distance on VGG-16 features
- * 'lpips-convnext_s-a-b'  (a · lpips + b · convnext) / (a + b)
+ * A perceptual loss by its official name.
  *
- * Weights are frozen; load them by `loadStateDict`, published names.
+ *   'convnext_s'            MSE of the 1000 class logits of both images at 224 × 224 (not of inner features)
+ *   'lpips'                 learned distance on VGG-16 features
+ *   'lpips-convnext_s-a-b'  (a · lpips + b · convnext) / (a + b)
+ *
+ * Load the weights with `loadStateDict`, under their published names, and do not train them.
+ *
+ * @throws OptionError when the name is not one of these
  */
 export class PublishedPerceptualLoss {
   readonly imagenet_mean: Tensor; // [1, 3, 1, 1]
@@ -35,12 +41,14 @@ export class PublishedPerceptualLoss {
     if (this.weights.convnext) this.convnext = new ConvNext(convnext, rng);
   }
 
-  /** Images [batch, 3, h, w] in 0..1 → one number; the mean over the batch. */
+  /** The mean distance of two batches of images [batch, 3, h, w] in 0..1: one element. */
   forward(input: Tensor, target: Tensor): Tensor {
     return mean(this.perImage(input, target));
   }
 
-  /** [batch, 1, 1, 1] with LPIPS; a scalar for ConvNeXt alone, whose mean runs over the batch. */
+  /**
+   * The distance of each pair: [batch, 1, 1, 1] with LPIPS. ConvNeXt alone gives one element, the mean over the batch.
+   */
   perImage(input: Tensor, target: Tensor): Tensor {
     const { lpips: a, convnext: b } = this.weights;
     const distance = this.lpips?.forward(input, target);
@@ -60,7 +68,7 @@ export class PublishedPerceptualLoss {
   }
 }
 
-/** 'lpips-convnext_s-1.0-0.1' → { lpips: 1, convnext: 0.1 } */
+/** The weights in an official name: 'lpips-convnext_s-1.0-0.1' → { lpips: 1, convnext: 0.1 }. @throws OptionError */
 export function perceptualWeights(name: string): { lpips: number; convnext: number } {
   if (name === 'lpips') return { lpips: 1, convnext: 0 };
   if (name === 'convnext_s') return { lpips: 0, convnext: 1 };

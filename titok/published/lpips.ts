@@ -1,12 +1,11 @@
 /** LPIPS on VGG-16, with the published layer names. */
 import { maxPool2d, mean, narrow, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
-import type { Tap } from '../../nn/index.ts';
-import { Conv2d, parameter } from '../../nn/index.ts';
-import { unitChannels } from './mobilenet.ts';
+import { Conv2d, parameter, type Tap } from '../../nn/index.ts';
+import { unitChannels } from '../mobilenet.ts';
 
 /** Width of each of the five slices of VGG-16. */
 export const vgg16Widths: readonly number[] = [64, 128, 256, 512, 512];
-/** Torchvision's indices of the convolutions in each slice; a slice ends behind the activation of its last one. */
+/** Torchvision's indices of the convolutions of each slice. A slice ends after its last activation. */
 const sliceLayers = [
   [0, 2],
   [5, 7],
@@ -18,7 +17,11 @@ const sliceLayers = [
 type Slice = Readonly<Record<number, Conv2d>>;
 type Head = { readonly model: { readonly 1: Conv2d } };
 
-/** @see Zhang et al. 2018, arXiv:1801.03924 */
+/**
+ * The learned perceptual distance on VGG-16 features.
+ *
+ * @see Zhang et al. 2018, arXiv:1801.03924
+ */
 export class Lpips {
   readonly scaling_layer: { readonly shift: Tensor; readonly scale: Tensor };
   readonly net: {
@@ -52,7 +55,9 @@ export class Lpips {
   }
 
   /**
-   * Σ over slices of mean_hw lin((u(f_a) − u(f_b))²)
+   * The distance of each pair of images.
+   *
+   *   Σ over slices of mean_hw lin((u(f_a) − u(f_b))²)
    *
    * @param a, b  [batch, 3, h, w] in 0..1
    * @returns [batch, 1, 1, 1]
@@ -67,7 +72,7 @@ export class Lpips {
     return distances.reduce((sum, d) => sum.add(d));
   }
 
-  /** Activations behind relu1_2, relu2_2, relu3_3, relu4_3, relu5_3 of images in 0..1. */
+  /** Activations after relu1_2, relu2_2, relu3_3, relu4_3, relu5_3 of images in 0..1. */
   features(images: Tensor, tap?: Tap): Tensor[] {
     const { shift, scale } = this.scaling_layer;
     let x = images.mul(2).sub(1).sub(shift).div(scale);
@@ -82,8 +87,8 @@ export class Lpips {
   }
 }
 
-/** 2 × 2 maximum; the last row or column of an odd side is left out. */
+/** 2 × 2 maximum; drops the last row or column of an odd side. */
 function halve(x: Tensor): Tensor {
-  const [h, w] = x.shape.slice(2) as [number, number];
+  const [h, w] = x.shape.slice(2);
   return maxPool2d(narrow(narrow(x, 2, 0, h - (h % 2)), 3, 0, w - (w % 2)), 2);
 }

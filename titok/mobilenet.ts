@@ -1,6 +1,19 @@
-/** MobileNetV2's first eleven blocks as a small perceptual network; the layers to run are read from the file's metadata. */
-import { add, CheckpointError, clamp, conv2d, maximum, mean, mul, sub, type Tensor, tensor } from '../../core/index.ts';
-import { parameter } from '../../nn/index.ts';
+/** Perceptual distances for laptops: the first eleven blocks of MobileNetV2, whose layers the weight file describes. */
+import {
+  add,
+  CheckpointError,
+  clamp,
+  conv2d,
+  expectOption,
+  maximum,
+  mean,
+  mul,
+  resizeBilinear,
+  sub,
+  type Tensor,
+  tensor,
+} from '../core/index.ts';
+import { parameter } from '../nn/index.ts';
 
 interface Convolution {
   readonly op: 'conv';
@@ -18,13 +31,17 @@ interface Addition {
   readonly inputs: readonly [string, string];
 }
 
-/** What a checkpoint reader returns. */
+/** The content of a weight file, as a safetensors reader returns it. */
 export interface TrunkFile {
   readonly tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Frozen weights; `features` differentiates with respect to the images. */
+/**
+ * The network with frozen weights; `features` can be differentiated with respect to the images.
+ *
+ * @see Sandler et al. 2018, arXiv:1801.04381
+ */
 export class MobileNetTrunk {
   readonly #weights: ReadonlyMap<string, Tensor>;
   readonly #layers: readonly (Convolution | Addition)[];
@@ -51,17 +68,17 @@ export class MobileNetTrunk {
   }
 
   /**
+   * Activations of images.
+   *
    * @param images [batch, 3, h, w] in 0..1; sides multiples of 16, from 32
    * @returns activations by tap name: block_2_add [batch, 24, h/4, w/4], block_5_add [batch, 32, h/8, w/8],
    *   block_9_add [batch, 64, h/16, w/16], block_10 [batch, 96, h/16, w/16]
+   * @throws OptionError when the network has no such tap
    */
   features(images: Tensor, taps: readonly string[] = Object.keys(this.taps)): Record<string, Tensor> {
     const wanted = taps.map((tap) => {
       const layer = this.taps[tap];
-      if (!layer)
-        throw new RangeError(
-          `MobileNetTrunk.features: expected taps among ${Object.keys(this.taps).join(', ')}, got ${tap}.`,
-        );
+      expectOption(layer !== undefined, 'MobileNetTrunk taps', `names among ${Object.keys(this.taps).join(', ')}`, tap);
       return layer;
     });
     const seen = new Map([['input', mul(images, 2).sub(1)]]);
@@ -75,7 +92,7 @@ export class MobileNetTrunk {
     return Object.fromEntries(taps.map((tap, i) => [tap, seen.get(wanted[i])!]));
   }
 
-  /** Mean of block_10 over space, [batch, 96]: the feature of the small Fréchet distance. */
+  /** Mean of block_10 over space, [batch, 96]: the features of the small Fréchet distance (FD-MNv2). */
   pooled(images: Tensor): Tensor {
     return mean(this.features(images, ['block_10'])['block_10'], [2, 3]);
   }
@@ -95,8 +112,8 @@ export class MobileNetTrunk {
   }
 }
 
-/** Taps that make the distance; nearer the input = more sensitive to a shift of one pixel. */
-export const distanceTaps: readonly string[] = ['block_2_add', 'block_5_add', 'block_9_add'];
+/** Default taps of the distance. The nearer a tap is to the input, the more it notices a shift of one pixel. */
+const distanceTaps: readonly string[] = ['block_2_add', 'block_5_add', 'block_9_add'];
 
 /**
  * Perceptual distance in the manner of LPIPS, without learned weights: at each tap, the squared difference of unit
@@ -120,7 +137,7 @@ export function perceptualDistances(
   );
 }
 
-/** Sum of the distances over taps, [batch]. */
+/** Sum of `perceptualDistances` over taps, [batch]. */
 export const perceptualDistance = (
   trunk: MobileNetTrunk,
   a: Tensor,
@@ -133,6 +150,21 @@ export function unitChannels(f: Tensor): Tensor {
   const squares = maximum(f.square().sum(1, true), 1e-30); // √ has no gradient at 0
   return f.div(squares.sqrt().add(1e-10));
 }
+
+/** One number from two batches of images in 0..1; gradients flow to the second. */
+export type PerceptualLoss = (images: Tensor, reconstruction: Tensor) => Tensor;
+
+/**
+ * The perceptual term of the laptop's stage 2: mean distance of images that are enlarged to a size the network knows.
+ *
+ * @param size  pixels; 64 and the first tap cost about as much as the pixel decoder itself at 32
+ */
+export const mobileNetLoss =
+  (trunk: MobileNetTrunk, size = 64, taps: readonly string[] = ['block_2_add']): PerceptualLoss =>
+  (images, reconstruction) => {
+    const enlarged = (x: Tensor) => resizeBilinear(x, [size, size]);
+    return mean(perceptualDistance(trunk, enlarged(images), enlarged(reconstruction), taps));
+  };
 
 function parsed<T>(metadata: Readonly<Record<string, string>>, key: string): T {
   const text = metadata[key];

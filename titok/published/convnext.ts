@@ -1,8 +1,8 @@
 /** ConvNeXt (torchvision's layout): the classifier whose logits the published stage 2 compares. */
 import { gelu, mean, ones, permute, type Rng, type Tensor } from '../../core/index.ts';
-import type { Tap } from '../../nn/index.ts';
-import { Conv2d, LayerNorm, Linear, parameter } from '../../nn/index.ts';
+import { Conv2d, LayerNorm, Linear, parameter, type Tap } from '../../nn/index.ts';
 
+/** Sizes of a ConvNeXt. */
 export interface ConvNextConfig {
   /** Width of each stage. */
   readonly dims: readonly number[];
@@ -10,9 +10,14 @@ export interface ConvNextConfig {
   readonly depths: readonly number[];
   readonly classes: number;
 }
+/** ConvNeXt-S. */
 export const convNextSmall: ConvNextConfig = { dims: [96, 192, 384, 768], depths: [3, 3, 27, 3], classes: 1000 };
 
-/** @see Liu et al. 2022, arXiv:2201.03545 */
+/**
+ * An image classifier.
+ *
+ * @see Liu et al. 2022, arXiv:2201.03545
+ */
 export class ConvNext {
   /** Stem, blocks, downsampling, blocks, …; named by index as in torchvision. */
   readonly features: readonly (Patchify | Downsample | readonly ConvNextBlock[])[];
@@ -26,7 +31,7 @@ export class ConvNext {
     this.classifier = { 0: new LayerNorm(dims.at(-1)!, 1e-6), 2: new Linear(dims.at(-1)!, classes, rng) };
   }
 
-  /** @param x normalized images [batch, 3, h, w]; returns logits [batch, classes] */
+  /** Normalized images [batch, 3, h, w] → class logits [batch, classes]. */
   forward(x: Tensor, tap?: Tap): Tensor {
     for (const [i, part] of this.features.entries()) {
       x = Array.isArray(part)

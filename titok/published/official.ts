@@ -1,10 +1,9 @@
-/** Reading the configuration files of the paper's code. */
+/** Reads the configuration files of the paper's code. */
+import { expectOption } from '../../core/index.ts';
+import { checkConfig, type TiTokConfig, type TransformerConfig, transformerSizes } from '../config.ts';
+import { publishedVqgan, type VqganConfig } from '../vqgan.ts';
 
-import { expectOption } from '../core/index.ts';
-import { checkConfig, type TiTokConfig, type TransformerConfig, transformerSizes } from './config.ts';
-import { publishedVqgan, type VqganConfig } from './vqgan.ts';
-
-/** The parts of an official configuration file that decide the model. */
+/** The part of an official configuration file that decides the model. */
 export interface OfficialConfig {
   readonly model: {
     readonly vq_model: {
@@ -26,6 +25,7 @@ export interface OfficialConfig {
   };
   readonly dataset: { readonly preprocessing: { readonly crop_size: number } };
 }
+/** An official teacher's configuration. */
 export interface OfficialVqganConfig {
   readonly channel_mult: readonly number[];
   readonly num_res_blocks: number;
@@ -34,10 +34,11 @@ export interface OfficialVqganConfig {
 }
 
 /**
- * Reads an official configuration (parsed YAML or JSON). What the file leaves out has the official default:
- * vq, legacy, with pixel decoder.
+ * The configuration of an official file (parsed YAML or JSON). Defaults are the official ones: vq, legacy, with pixel
+ * decoder.
  *
- * @param sizes  what the names of `vit_enc_model_size` and `vit_dec_model_size` mean
+ * @param sizes  transformer sizes by the names in `vit_enc_model_size` and `vit_dec_model_size`
+ * @throws OptionError when a size is unknown or settings contradict each other
  */
 export function configFromOfficial(
   config: OfficialConfig,
@@ -76,6 +77,7 @@ export function configFromOfficial(
   return result;
 }
 
+/** The configuration of an official teacher. */
 export const vqganFromOfficial = (config: OfficialVqganConfig, codebookSize: number): VqganConfig => ({
   kind: 'vqgan',
   hiddenChannels: config.hidden_channels,
