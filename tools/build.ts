@@ -73,6 +73,7 @@ async function bundleDoors(): Promise<void> {
       maskgit: join(dist, 'maskgit/index.js'),
       data: join(dist, 'data/browser.js'),
       eval: join(dist, 'eval/index.js'),
+      train: join(dist, 'train/browser.js'),
     },
     outdir: join(dist, 'browser'),
     splitting: true,

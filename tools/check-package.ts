@@ -16,7 +16,6 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'titok-package-'));
 const problems: string[] = [];
 try {
-  run('npm', 'run', '--silent', 'build');
   run('npm', 'pack', '--silent', '--pack-destination', folder);
   const tarball = join(folder, readdirSync(folder)[0]);
   run('tar', '-xzf', tarball, '-C', folder);
