@@ -20,7 +20,17 @@ const names = [
 ] as const; // biome-ignore format: by kind
 
 // from their own files: behind the re-exports of ops/index.ts an editor finds no documentation
-const ops = {
+type Ops = typeof elementwise &
+  typeof extremes &
+  typeof indexing &
+  typeof matmul &
+  typeof movement &
+  typeof reduce &
+  typeof softmax &
+  typeof sort &
+  typeof statistics &
+  typeof triangle;
+const ops: Ops = {
   ...elementwise,
   ...extremes,
   ...indexing,
@@ -32,9 +42,10 @@ const ops = {
   ...statistics,
   ...triangle,
 };
+
 /** An op without its first argument, which is the tensor whose method it is. */
 type Method<Op> = Op extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...options: Rest) => Result : never;
-type Chained = Pick<typeof ops, (typeof names)[number]>;
+type Chained = Pick<Ops, (typeof names)[number]>;
 /** Mapped over the ops' own keys, so that each method keeps the documentation of its op. */
 type Methods = { [Name in keyof Chained]: Method<Chained[Name]> };
 

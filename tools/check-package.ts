@@ -16,6 +16,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'titok-package-'));
 const problems: string[] = [];
 try {
+  run('npm', 'run', '--silent', 'build'); // not by prepack: .npmrc forbids install scripts, and with them this one
   run('npm', 'pack', '--silent', '--pack-destination', folder);
   const tarball = join(folder, readdirSync(folder)[0]);
   run('tar', '-xzf', tarball, '-C', folder);

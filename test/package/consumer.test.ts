@@ -50,6 +50,7 @@ function program(): string {
 }
 
 before(async () => {
+  npm(root, 'run', 'build');
   npm(root, 'pack', '--pack-destination', project);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
   npm(project, 'install', `./${readdirSync(project).find((file) => file.endsWith('.tgz'))}`);
