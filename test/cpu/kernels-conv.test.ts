@@ -24,7 +24,7 @@ const CASES: Record<string, Case> = {
   'uneven strides': { C: 2, H: 9, W: 10, O: 3, kernel: [3, 2], stride: [1, 2], padding: [1, 0, 0, 2] },
   'many taps, many images': { N: 10, C: 31, H: 5, W: 5, O: 7, kernel: [3, 3], padding: [1, 1, 1, 1] },
   'a small image of many channels': { C: 40, H: 4, W: 4, O: 33, kernel: [3, 3], padding: [1, 1, 1, 1] },
-  'a small picture, two groups': { C: 4, H: 4, W: 4, O: 34, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 2 },
+  'a small image, two groups': { C: 4, H: 4, W: 4, O: 34, kernel: [3, 3], padding: [1, 1, 1, 1], groups: 2 },
   'many places': { C: 2, H: 21, W: 40, O: 5, kernel: [3, 3], padding: [1, 1, 1, 1] },
   'two rows of three end seven places on': { C: 2, H: 3, W: 5, O: 3, kernel: [2, 3] },
   'tiles: 3x3, padding 1': { N: 3, C: 24, H: 8, W: 8, O: 20, kernel: [3, 3], padding: [1, 1, 1, 1] },

@@ -55,7 +55,7 @@ test('permute', () => {
   check('permute', [x(512, 513), { axes: [1, 0] }]);
   check('permute', [x(3, 64, 50), { axes: [0, 2, 1] }]);
   check('permute', [x(2, 3, 4, 5), { axes: [3, 1, 0, 2] }]);
-  check('permute', [x(2, 3, 8, 16, 8, 16), { axes: [0, 2, 4, 1, 3, 5] }]); // pictures to patches
+  check('permute', [x(2, 3, 8, 16, 8, 16), { axes: [0, 2, 4, 1, 3, 5] }]); // images to patches
   check('permute', [x(2, 6, 97, 32), { axes: [0, 2, 1, 3] }]); // heads
   check('permute', [x(2, 3, 2, 3, 2, 3, 2, 3), { axes: [7, 5, 3, 1, 0, 2, 4, 6] }]);
 });

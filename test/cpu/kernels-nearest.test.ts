@@ -34,7 +34,7 @@ test('the id of the least distance', () => {
 test('the first of equal entries', () => {
   const z = random([4, 6]);
   const e = random([200, 6]);
-  // the first stands in a later lane than the second
+  // the first is in a later lane than the second
   for (const j of [33, 68, 133, 199]) e.data.set(z.data.subarray(0, 6), j * 6);
   for (const j of [150, 66]) e.data.set(z.data.subarray(6, 12), j * 6);
   const ids = run('nearestCode', [4], z, e);
