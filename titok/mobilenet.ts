@@ -121,7 +121,8 @@ const distanceTaps: readonly string[] = ['block_2_add', 'block_5_add', 'block_9_
  *
  *   d_tap = mean_hw Σ_c (u(f_a) − u(f_b))²,   u(f) = f / (√Σ_c f² + 1e-10)
  *
- * @param a, b  [batch, 3, h, w] in 0..1; gradients flow to both
+ * @param a  [batch, 3, h, w] in 0..1; gradients flow to both
+ * @param b  the same shape
  * @returns the distance by tap, each [batch]
  * @see Zhang et al. 2018, arXiv:1801.03924
  */

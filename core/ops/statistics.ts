@@ -48,8 +48,9 @@ export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 
  * @param correction  1, the default: from the unbiased variance, as in PyTorch; 0: the root mean square
  * @throws ShapeError when an axis does not exist
  */
-export const std = (x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor =>
-  sqrt(variance(x, axes, keepDims, correction));
+export function std(x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor {
+  return sqrt(variance(x, axes, keepDims, correction));
+}
 
 /**
  * Product over axes: one, several, or all when `axes` is left out; 1 where an axis is empty. Takes log₂ n rounds of

@@ -12,7 +12,9 @@ import { unsqueeze } from './movement.ts';
  * @param diagonal  0 keeps the main diagonal, 1 also the one above it, −1 begins below it
  * @throws ShapeError when x has fewer than two axes
  */
-export const tril = (x: Tensor, diagonal = 0): Tensor => where(onOrBelow('tril', x, diagonal), x, 0);
+export function tril(x: Tensor, diagonal = 0): Tensor {
+  return where(onOrBelow('tril', x, diagonal), x, 0);
+}
 
 /**
  * Upper triangle of the last two axes: x_ij where j ≥ i + diagonal, 0 elsewhere.
@@ -20,7 +22,9 @@ export const tril = (x: Tensor, diagonal = 0): Tensor => where(onOrBelow('tril',
  * @param diagonal  0 keeps the main diagonal, 1 begins above it, −1 also keeps the one below it
  * @throws ShapeError when x has fewer than two axes
  */
-export const triu = (x: Tensor, diagonal = 0): Tensor => where(onOrBelow('triu', x, diagonal - 1), 0, x);
+export function triu(x: Tensor, diagonal = 0): Tensor {
+  return where(onOrBelow('triu', x, diagonal - 1), 0, x);
+}
 
 /** 1 where j ≤ i + diagonal, [rows, columns]. */
 function onOrBelow(op: string, x: Tensor, diagonal: number): Tensor {

@@ -59,7 +59,8 @@ export class Lpips {
    *
    *   Σ over slices of mean_hw lin((u(f_a) − u(f_b))²)
    *
-   * @param a, b  [batch, 3, h, w] in 0..1
+   * @param a  [batch, 3, h, w] in 0..1
+   * @param b  the same shape
    * @returns [batch, 1, 1, 1]
    */
   forward(a: Tensor, b: Tensor, tap?: Tap): Tensor {
