@@ -1,6 +1,7 @@
 /** Linear probe: how well a linear map of features tells the classes apart. */
 import { choleskyFactor, choleskySolve } from './cholesky.ts';
 
+/** Options of the linear probe. */
 export interface LinearProbeOptions {
   /** Class of each row, 0..classes−1. */
   readonly labels: ArrayLike<number>;

@@ -15,6 +15,7 @@ import {
 import { parameter, xavierUniform } from './init.ts';
 import { Linear } from './linear.ts';
 
+/** Options of `MultiheadAttention.forward`. */
 export interface MultiheadAttentionOptions {
   /** Cross-attention: what keys and values are made from, [batch, keys, dim]. Default: x itself. */
   readonly keyValue?: Tensor | undefined;

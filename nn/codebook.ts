@@ -20,6 +20,7 @@ import { type KMeansOptions, kMeans } from './k-means.ts';
 import type { VectorQuantizer } from './quantizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
 
+/** Options of `EmaCodebook`. */
 export interface EmaCodebookOptions {
   /** γ, the share of the averages that survives one update. Default 0.97. */
   readonly decay?: number;

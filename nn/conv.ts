@@ -2,6 +2,7 @@
 import { conv2d, convTranspose2d, type Rng, type Tensor } from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
+/** Options of `Conv2d`. */
 export interface Conv2dOptions {
   /** Default 1. */
   readonly stride?: number;

@@ -4,6 +4,7 @@ import { loadStateDict, type StateDict, type StateValue } from './module.ts';
 import { expectUpdates, type UpdateState } from './optimizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
 
+/** Options of `Ema`. */
 export interface EmaOptions {
   /** Share of the average that survives an update. Default 0.999. */
   readonly decay?: number;

@@ -2,6 +2,7 @@
 import { nearestCode, type Rng, ShapeError, tensor, tidy } from '../core/index.ts';
 import { parameter } from './init.ts';
 
+/** Options of `kMeans`. */
 export interface KMeansOptions {
   /** Default 12. */
   readonly iterations?: number;

@@ -36,6 +36,7 @@ export function stateDict(model: object): StateDict {
   return found;
 }
 
+/** Options of `loadStateDict`. */
 export interface LoadOptions {
   /** true (default): keys must match exactly. false: loads the intersection. */
   readonly strict?: boolean;

@@ -14,6 +14,7 @@ import {
 import { parameter } from './init.ts';
 import { loadStateDict, type StateDict, type StateValue, stateDict } from './module.ts';
 
+/** Options that all optimizers share. */
 export interface OptimizerOptions {
   /** Parameters to train, usually part of `stateDict(model)`. */
   readonly params: StateDict;
@@ -25,6 +26,7 @@ export interface OptimizerOptions {
   readonly decays?: (name: string, shape: Shape) => boolean;
 }
 
+/** Options of one optimizer step. */
 export interface StepOptions {
   /** Learning rate of this step. Default: the optimizer's `lr`. */
   readonly lr?: number;

@@ -20,6 +20,7 @@ import { parameter } from './init.ts';
 import { mse } from './losses.ts';
 import { moveTowards } from './updates.ts';
 
+/** Options of `VectorQuantizer`. */
 export interface VectorQuantizerOptions {
   /** Scales latents and codes to length 1, so that only directions are compared. Default false. */
   readonly l2Norm?: boolean;
@@ -29,6 +30,7 @@ export interface VectorQuantizerOptions {
   readonly clusteringVQ?: boolean;
 }
 
+/** What `VectorQuantizer.forward` returns. */
 export interface Quantized {
   /** [batch, dim, 1, tokens] */
   readonly zQuantized: Tensor;

@@ -3,6 +3,7 @@
 /** Learning rate of the next update, by the number of updates already done. */
 export type LearningRateSchedule = (step: number) => number;
 
+/** Options of `cosineSchedule`. */
 export interface CosineOptions {
   /** Highest learning rate. */
   readonly lr: number;

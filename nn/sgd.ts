@@ -3,6 +3,7 @@ import { defineUpdate, expectOption } from '../core/index.ts';
 import type { StateDict } from './module.ts';
 import { Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
 
+/** Options of `SGD`. */
 export interface SGDOptions extends OptimizerOptions {
   /** Share of the last update direction that is kept. Default 0: none, and no memory for it. */
   readonly momentum?: number;

@@ -42,6 +42,7 @@ export const finetuneSettings = group({
     'part of the steps before the discriminator joins in: at first it would judge noise',
   ),
 });
+/** The full settings of stage 2. */
 export type FinetuneSettings = z.output<typeof finetuneSettings>;
 
 /**
@@ -118,6 +119,7 @@ export function trainFinetune(
 const discriminatorOf = (judged: { report: { discriminator: number } } | null): { discriminator?: number } =>
   judged ? { discriminator: judged.report.discriminator } : {};
 
+/** Stage 2. Fine-tunes the decoder on pixels. */
 export const finetune = defineStage({
   name: 'finetune',
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",

@@ -9,6 +9,7 @@ import { picturesOf } from './pictures.ts';
 import type { Run } from './run.ts';
 import { sampleImages } from './samples.ts';
 
+/** Options of `generate`. */
 export interface GenerateOptions {
   /** Pictures of each class. Default 1. */
   readonly count?: number;
@@ -52,6 +53,7 @@ export function classIndex(text: string, classes: readonly string[], where = 'cl
   throw new OptionError(`${where}: expected one of ${names}, got '${text}'${suggestion(text, classes)}.`);
 }
 
+/** A picture before and after its tokens. */
 export interface Reconstructed {
   /** The input as the model sees it: scaled and cropped to a square. */
   readonly input: RgbImage;

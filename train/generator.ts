@@ -71,8 +71,17 @@ export const generatorSettings = group({
   schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are masked, as published'),
   sampling: samplingSettings,
 });
+/** The full settings of stage 3. */
 export type GeneratorSettings = z.output<typeof generatorSettings>;
 
+/**
+ * A training of stage 3, without a run: one `step()` is one update.
+ *
+ * @param settings  with the codebook size, tokens and classes of `data`
+ * @param data      token rows and their classes
+ * @param rng       for weights, masks and dropout
+ * @see Chang et al. 2022, arXiv:2202.04200; Yu et al. 2024, arXiv:2406.07550
+ */
 export function trainGenerator(
   settings: Omit<GeneratorSettings, 'sampling'>,
   data: TokenSource,
@@ -121,6 +130,7 @@ export function trainGenerator(
   return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
 
+/** Stage 3. Trains MaskGIT on the tokens of the run's tokenizer. */
 export const generator = defineStage({
   name: 'generator',
   about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",

@@ -8,6 +8,7 @@ import type { ChangesOf } from './stage.ts';
 import type { teacher } from './teacher.ts';
 import type { warmup } from './warmup.ts';
 
+/** What a preset changes about the defaults of each stage. */
 export interface Preset {
   readonly teacher: ChangesOf<typeof teacher>;
   readonly warmup: ChangesOf<typeof warmup>;
@@ -20,6 +21,7 @@ export interface Preset {
 
 const sizes = ({ latentTokens, encoder, decoder }: TiTokConfig) => ({ latentTokens, encoder, decoder });
 
+/** Settings for three budgets: `smoke` (a minute), `tiny` (minutes), `small` (an hour). */
 export const presets = {
   /** A minute or so: shows that everything runs and learns. */
   smoke: {
@@ -54,4 +56,5 @@ export const presets = {
     generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3500 },
   },
 } as const satisfies Record<string, Preset>;
+/** 'smoke', 'tiny' or 'small'. */
 export type PresetName = keyof typeof presets;

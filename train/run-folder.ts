@@ -25,6 +25,7 @@ export interface OpenedStage {
 
 type Named = { readonly name: StageName };
 
+/** The checkpoints of a run: one file per stage, loaded and compared by fingerprint. */
 export class RunFolder {
   readonly folder: string;
 

@@ -29,6 +29,7 @@ import { merge, parseSettings } from './settings.ts';
 import { single } from './single.ts';
 import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
 
+/** Options of `openRun`. */
 export interface RunOptions {
   /** Images to train on and to hold out; a function is called with the image size when a stage first needs them. */
   readonly dataset?: ImageDataset | ((imageSize: number) => Promise<ImageDataset>);

@@ -172,6 +172,7 @@ export function parseSettings<T extends z.ZodType>(schema: T, values: unknown, w
   );
 }
 
+/** A setting that is wrong. */
 export interface Mistake {
   readonly path: readonly string[];
   /** 'a whole number ≥ 1', or 'no such setting' */

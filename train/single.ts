@@ -34,6 +34,7 @@ export const singleSettings = group({
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
   continuousSteps: count(300, 'updates without quantization', { least: 0 }),
 });
+/** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
 
 /** @param perceptual  one number from two batches of images, or null for none */
@@ -93,6 +94,7 @@ export function trainSingle(
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
 
+/** The single stage. Trains TiTok from pixels. */
 export const single = defineStage({
   name: 'single',
   about: 'TiTok from pixels in one stage, without a teacher',

@@ -9,6 +9,7 @@ import type { Training } from './training.ts';
 
 /** The stages in the order in which they build on each other. */
 export const stageNames = ['teacher', 'warmup', 'finetune', 'single', 'generator'] as const;
+/** 'teacher', 'warmup', 'finetune', 'single' or 'generator'. */
 export type StageName = (typeof stageNames)[number];
 
 /** A checkpoint of a stage, as far as its model goes. */
@@ -82,6 +83,7 @@ export interface RunContext {
   drawReconstructions(file: string, models: Readonly<Record<string, (images: Tensor) => Tensor>>): Promise<void>;
 }
 
+/** A stage of training: its settings, how it starts, and how its model is loaded, measured and shown. */
 export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   readonly name: StageName;
   /** One line for --help. */
@@ -101,6 +103,7 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
 export type SettingsOf<S> = S extends Stage<infer Schema, infer _> ? z.output<Schema> : never;
 /** What may be given: every setting is optional. */
 export type ChangesOf<S> = S extends Stage<infer Schema, infer _> ? z.input<Schema> : never;
+/** What a stage trains. */
 export type ModelOf<S> = S extends Stage<infer _, infer Model> ? Model : never;
 
 /** Infers a stage's types from its declaration. */

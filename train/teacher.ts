@@ -73,6 +73,7 @@ export const teacherSettings = group({
   weightsFrom: text('safetensors to start from, such as the published teacher'),
   pcaStart: flag(true, 'start the linear path from principal components; without it all turns orange or blue'),
 });
+/** The full settings of stage 0. */
 export type TeacherSettings = z.output<typeof teacherSettings>;
 
 /** @param weights  to start from, such as the published ones, instead of random numbers or principal components */
@@ -135,6 +136,7 @@ export async function trainTeacher(
 /** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
 const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
 
+/** Stage 0. Trains the 2-D tokenizer that stage 1 learns from. */
 export const teacher = defineStage({
   name: 'teacher',
   about: 'stage 0: the 2-D tokenizer whose codes stage 1 predicts',

@@ -10,6 +10,7 @@ import {
   stateDict,
 } from '../nn/index.ts';
 
+/** What JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** Loss terms and other figures of one update, by name; `loss` is the total. */
@@ -22,6 +23,7 @@ export interface ImageSource {
   state: unknown;
 }
 
+/** A training in progress: the model, one `step()`, and the state that a checkpoint needs. */
 export interface Training<Model = object> {
   /** Changed in place by `step`. */
   readonly model: Model;

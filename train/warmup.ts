@@ -44,8 +44,19 @@ export const warmupSettings = group({
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
   continuousSteps: count(300, 'updates without quantization; with 150 it collapsed to 11 codes', { least: 0 }),
 });
+/** The full settings of stage 1. */
 export type WarmupSettings = z.output<typeof warmupSettings>;
 
+/**
+ * A training of stage 1, without a run: one `step()` is one update.
+ *
+ * @param settings  from `parseSettings(warmup.settings, { … }, where)`
+ * @param teacher   frozen; its codes are the target
+ * @param data      batches of images [batch, 3, size, size] in 0..1, with or without the teacher's codes
+ * @param rng       for weights and the codebook
+ * @throws OptionError when the model does not fit the teacher
+ * @see Yu et al. 2024, arXiv:2406.07550, section 3.3
+ */
 export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: CodedSource, rng: Rng): Training<TiTok> {
   // model
   const { head, quantizeMode, proxyCodebookSize } = settings.model;
@@ -105,6 +116,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
 
+/** Stage 1. TiTok learns to predict the codes of the run's teacher. */
 export const warmup = defineStage({
   name: 'warmup',
   about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",

@@ -14,6 +14,7 @@ import { split } from './movement.ts';
 import { softmaxPass } from './reduce-passes.ts';
 import { softmax } from './softmax.ts';
 
+/** Options of `attention`. */
 export interface AttentionOptions {
   /**
    * Which keys a query may attend to: 1 yes, 0 no, PyTorch's boolean convention. Broadcasts to

@@ -12,6 +12,7 @@ import { add } from './elementwise.ts';
 import { reshape } from './movement.ts';
 import { sum } from './reduce.ts';
 
+/** Options of `conv2d`. */
 export interface ConvOptions {
   /** Pixels from one window to the next, the same on both axes or [y, x]; default 1. */
   stride?: number | readonly [y: number, x: number];

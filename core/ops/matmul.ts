@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor.ts';
 import { reshape } from './movement.ts';
 import { expand, sumTo } from './reduce.ts';
 
+/** Options of `matmul`. */
 export interface MatmulOptions {
   /** Reads a as [k, m]; default false. */
   transposeA?: boolean;
