@@ -1,7 +1,7 @@
 /**
  * TiTok: images ⇄ a short row of tokens, with its 2-D teachers.
  *
- * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, discriminator, mobilenet. What
+ * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, adversarial, discriminator, mobilenet. What
  * only the published models need is in published/.
  */
 export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
