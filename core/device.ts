@@ -45,6 +45,7 @@ export interface KernelCall {
   /** Shape of the result. */
   readonly shape: Shape;
   readonly args: readonly KernelArg[];
+  /** The op as gpu.js passes, made when asked for. */
   readonly passes: () => readonly Pass[];
   /** The scalar formula of an elementwise op, whose parameters are `args` in order. */
   readonly formula?: Formula;

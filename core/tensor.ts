@@ -225,9 +225,11 @@ export class Scope implements Disposable {
   readonly #tensors = new Set<Tensor>();
   #open = true;
 
+  /** Makes the scope free a tensor when it ends. */
   add(t: Tensor): void {
     this.#tensors.add(t);
   }
+  /** Whether the scope will free this tensor. */
   owns(t: Tensor): boolean {
     return this.#tensors.has(t);
   }
@@ -236,6 +238,7 @@ export class Scope implements Disposable {
     if (this.#tensors.delete(t)) this.#parent?.add(t);
     return t;
   }
+  /** Frees the scope's tensors; `using` calls it. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;

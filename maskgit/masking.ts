@@ -8,10 +8,15 @@
  * @see Chang et al. 2022, arXiv:2202.04200, table 3
  */
 export const maskingSchedules = {
+  /** 2/π arccos r */
   arccos: (r) => Math.acos(r) / (Math.PI / 2),
+  /** cos(π/2 r) */
   cosine: (r) => Math.cos((Math.PI / 2) * r),
+  /** 1 − r */
   linear: (r) => 1 - r,
+  /** 1 − √r */
   root: (r) => 1 - Math.sqrt(r),
+  /** 1 − r² */
   square: (r) => 1 - r * r,
 } as const satisfies Record<string, (r: number) => number>;
 

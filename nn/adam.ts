@@ -42,10 +42,12 @@ abstract class Moments extends Optimizer {
     this.exp_avg_sq = zerosFor(options.params);
   }
 
+  /** What the update reads and writes. */
   protected tensors({ params: p, grads: g, scale, of }: ParameterGroup) {
     return { m: of(this.exp_avg), v: of(this.exp_avg_sq), p, g, scale };
   }
 
+  /** The update's factors at this step. */
   protected scalars({ lr, step }: ParameterGroup) {
     const [b1, b2] = this.#betas;
     const unbias = 1 / Math.sqrt(1 - b2 ** step);

@@ -20,6 +20,7 @@ export class LayerNorm {
     this.eps = eps;
   }
 
+  /** @returns the shape of x */
   forward(x: Tensor): Tensor {
     return layerNorm(x, this.weight, this.bias, this.eps);
   }
@@ -45,6 +46,7 @@ export class GroupNorm {
     this.eps = eps;
   }
 
+  /** @returns the shape of x */
   forward(x: Tensor): Tensor {
     return groupNorm(x, this.weight, this.bias, this.groups, this.eps);
   }

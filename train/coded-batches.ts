@@ -19,7 +19,11 @@ export interface CodedBatches extends CodedSource {
   prepare(draws: number, notify?: (message: string) => void): Promise<void>;
 }
 
-/** @param batches  whole images of the dataset's training part, mirrored where its classes allow it */
+/**
+ * Adds the teacher's codes to image batches.
+ *
+ * @param batches  whole images of the dataset's training part, mirrored where its classes allow it
+ */
 export function codedBatches(batches: Batches, dataset: ImageDataset, teacher: Teacher): CodedBatches {
   const rows: Int32Array[] = []; // codes by view, see rowOf
   return {

@@ -46,6 +46,8 @@ export const finetuneSettings = group({
 export type FinetuneSettings = z.output<typeof finetuneSettings>;
 
 /**
+ * A training of stage 2, without a run: one `step()` is one update of the decoder and of the discriminator.
+ *
  * @param model          from `withPixelDecoder`; changed in place
  * @param perceptual     one number from two batches of images, or null for none
  * @param discriminator  or null for none

@@ -37,7 +37,11 @@ export const singleSettings = group({
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
 
-/** @param perceptual  one number from two batches of images, or null for none */
+/**
+ * A training of the single stage, without a run: one `step()` is one update.
+ *
+ * @param perceptual  one number from two batches of images, or null for none
+ */
 export function trainSingle(
   settings: SingleSettings,
   data: ImageSource,

@@ -76,7 +76,11 @@ export const teacherSettings = group({
 /** The full settings of stage 0. */
 export type TeacherSettings = z.output<typeof teacherSettings>;
 
-/** @param weights  to start from, such as the published ones, instead of random numbers or principal components */
+/**
+ * A training of stage 0, without a run: one `step()` is one update.
+ *
+ * @param weights  to start from, such as the published ones, instead of random numbers or principal components
+ */
 export async function trainTeacher(
   settings: TeacherSettings,
   data: ImageSource,
