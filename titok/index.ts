@@ -3,6 +3,8 @@
  *
  * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, discriminator, mobilenet. What
  * only the published models need is in published/.
+ *
+ * @module
  */
 export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
 export {

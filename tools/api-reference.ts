@@ -42,7 +42,7 @@ function documentMethods(project: ProjectReflection): void {
     project
       .getReflectionsByKind(ReflectionKind.Function | ReflectionKind.Variable)
       .filter((reflection) => reflection instanceof DeclarationReflection)
-      .map((op) => [op.name, op.comment ?? op.signatures?.[0].comment]),
+      .map((op) => [op.name, op.signatures?.[0].comment ?? op.comment]),
   );
   const tensor = project.getReflectionsByKind(ReflectionKind.Class).find(({ name }) => name === 'Tensor');
   tensor?.traverse((method) => {
