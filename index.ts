@@ -2,6 +2,8 @@
  * What most programs need: tensors and gradients, layers and optimizers, TiTok and MaskGIT. Each folder has a door of its
  * own with more: `titok-ts/core` to add ops and devices, `titok-ts/data` for images and checkpoints, `titok-ts/train` for
  * whole trainings, `titok-ts/eval` for metrics.
+ *
+ * @module
  */
 export {
   abs,

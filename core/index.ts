@@ -1,6 +1,8 @@
 /**
  * Tensors, ops, gradients and devices. Reading order: shape, tensor, op, ops/, grad, update; then device, devices,
  * passes, reference, meta. What makes it fast is in cpu/ and gpu/.
+ *
+ * @module
  */
 import './methods.ts';
 

@@ -17,7 +17,7 @@ const version = 1;
 /** A core Tensor, or values with their shape. */
 export interface Saveable {
   readonly shape: readonly number[];
-  /** Row-major values, or a function that reads them. */
+  /** Values, or a function that reads them, as a Tensor has. */
   readonly data: RawData | (() => Promise<RawData | Float64Array>);
 }
 

@@ -3,6 +3,8 @@
  * atomic-write), checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
+ *
+ * @module
  */
 export { mobilenetTrunkPath } from './assets.ts';
 export { writeFileAtomic } from './atomic-write.ts';

@@ -1,4 +1,8 @@
-/** Reconstruction and generation metrics, computed on the host in float64 from images, features and code ids. */
+/**
+ * Reconstruction and generation metrics, computed on the host in float64 from images, features and code ids.
+ *
+ * @module
+ */
 export { FrechetStatistics, frechetDistance, type Gaussian } from './frechet.ts';
 export { inceptionScore } from './inception-score.ts';
 export { LinearProbe, type LinearProbeOptions } from './linear-probe.ts';

@@ -2,6 +2,8 @@
  * MaskGIT: rows of tokens from a class. Knows ids only, not what they stand for.
  *
  * Reading order: config, masking, generator, bert, uvit, loss; guidance, gumbel, sampler, and plan, which makes it fast.
+ *
+ * @module
  */
 export { ImageBert } from './bert.ts';
 export { type GeneratorConfig, maskId, nullLabel, vocabularySize } from './config.ts';

@@ -1,4 +1,8 @@
-/** Layers, losses, optimizers and the state of models. Knows nothing of images. */
+/**
+ * Layers, losses, optimizers and the state of models. Knows nothing of images.
+ *
+ * @module
+ */
 export { Adam, type AdamOptions, AdamW } from './adam.ts';
 export { MultiheadAttention, type MultiheadAttentionOptions, type TokenRange } from './attention.ts';
 export { clipCoefficient, clipGradNorm, globalNorm } from './clip.ts';

@@ -1,8 +1,10 @@
 /**
  * TiTok: images ⇄ a short row of tokens, with its 2-D teachers.
  *
- * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, adversarial, discriminator,
- * mobilenet. published/ has what only the published models need.
+ * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, discriminator, mobilenet. What
+ * only the published models need is in published/.
+ *
+ * @module
  */
 export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
 export {

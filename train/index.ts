@@ -2,6 +2,8 @@
  * Training: one file per stage, the loop, runs, and what trained models are for.
  *
  * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate.
+ *
+ * @module
  */
 export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';

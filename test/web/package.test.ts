@@ -1,7 +1,16 @@
 /** The built package in a browser: through a bundler, and as it is, from a page with an import map and from a worker. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test, { after } from 'node:test';
@@ -18,6 +27,7 @@ const installed = join(user, 'node_modules/titok-ts');
 if (!missingChromium) {
   mkdirSync(installed, { recursive: true });
   copyFileSync(join(root, 'package.json'), join(installed, 'package.json'));
+  symlinkSync(join(root, 'node_modules/zod'), join(user, 'node_modules/zod'));
   // as `npm run build`, but without the check of types, which is a command of its own
   const args = ['--import', 'tsx', 'tools/build.ts', join(installed, 'dist'), '--fast'];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });

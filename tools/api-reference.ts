@@ -1,0 +1,54 @@
+/**
+ * `npm run docs:api`: the API reference of every door, in docs/api/. Fails when an exported name has no docstring, or a
+ * docstring speaks of what is not there.
+ */
+import { fileURLToPath } from 'node:url';
+import {
+  Application,
+  Converter,
+  DeclarationReflection,
+  type ProjectReflection,
+  ReflectionKind,
+  TSConfigReader,
+} from 'typedoc';
+
+const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const doors = ['index.ts', ...['core', 'nn', 'titok', 'maskgit', 'data', 'eval', 'train'].map((f) => `${f}/index.ts`)];
+
+const app = await Application.bootstrap(
+  {
+    name: 'titok-ts',
+    entryPoints: doors.map(path),
+    tsconfig: path('tsconfig.json'),
+    readme: 'none',
+    excludePrivate: true,
+    disableSources: true,
+    validation: { notDocumented: true, notExported: false, invalidLink: true },
+    requiredToBeDocumented: ['Function', 'Class', 'Interface', 'TypeAlias', 'Variable'],
+  },
+  [new TSConfigReader()],
+);
+app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => documentMethods(project));
+const project = await app.convert();
+if (project) {
+  app.validate(project);
+  await app.generateDocs(project, path('docs/api'));
+}
+if (app.logger.hasErrors() || app.logger.hasWarnings()) process.exitCode = 1;
+
+/** Gives the methods of Tensor, which are the ops without their first argument, the docstrings of the ops. */
+function documentMethods(project: ProjectReflection): void {
+  const ops = new Map(
+    project
+      .getReflectionsByKind(ReflectionKind.Function | ReflectionKind.Variable)
+      .filter((reflection) => reflection instanceof DeclarationReflection)
+      .map((op) => [op.name, op.signatures?.[0].comment ?? op.comment]),
+  );
+  const tensor = project.getReflectionsByKind(ReflectionKind.Class).find(({ name }) => name === 'Tensor');
+  tensor?.traverse((method) => {
+    const comment = ops.get(method.name)?.clone();
+    if (!(method instanceof DeclarationReflection) || method.type?.type !== 'reflection' || !comment) return;
+    comment.removeTags('@param'); // whose names are the op's
+    method.comment = comment;
+  });
+}
