@@ -1,4 +1,4 @@
-/** What all training commands share: their options, the run that these open, and training a stage in front of somebody. */
+/** Shared by the training commands: options, opening the run, and training a stage with a progress line. */
 import type { Command } from 'commander';
 import type { ImageDataset } from '../data/index.ts';
 import {

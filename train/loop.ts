@@ -1,4 +1,4 @@
-/** The loop around every training, as a generator: it trains while somebody reads its reports. */
+/** The training loop, as an async generator that yields a report per update. */
 import type { StepReport, Training } from './training.ts';
 
 /** What one update of a training reports. */
@@ -27,7 +27,7 @@ export interface Spent {
 }
 
 /**
- * Trains update by update.
+ * Trains, one update per report.
  *
  *   for await (const { step, loss } of trainingLoop(training)) if (step % 100 === 0) console.log(step, loss);
  *

@@ -1,4 +1,4 @@
-/** A training: one `step()`, and the state that a checkpoint needs. Whoever holds it owns the loop. */
+/** A training: one `step()`, and the state that a checkpoint needs. The caller owns the loop. */
 import { CheckpointError, type Tensor } from '../core/index.ts';
 import {
   cosineSchedule,

@@ -129,7 +129,7 @@ function diagonal(term: Term): Term {
   });
 }
 
-/** The product of two terms, summed over the axes that nobody needs any more. */
+/** The product of two terms, summed over the axes that no later term needs. */
 function multiply(one: Term, other: Term, needed: ReadonlySet<string>): Term {
   const a = sumOut(one, new Set([...needed, ...other.labels]));
   const b = sumOut(other, new Set([...needed, ...one.labels]));
