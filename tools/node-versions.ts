@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** What a Node version can break: WebAssembly, threads, files and modules. */
-const shortSet = ['cpu/', 'nn/', 'data/', 'gradients', 'cli/help', 'gpu/training'];
+const shortSet = ['core/', 'cpu/', 'nn/', 'data/', 'gradients', 'cli/help', 'gpu/training'];
 
 const args = process.argv.slice(2);
 const versions = args.filter((arg) => /^\d+$/.test(arg));
