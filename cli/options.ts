@@ -1,7 +1,8 @@
 /** Settings as command-line options: `weights.perceptual` is --weights-perceptual. */
 import { type Command, Option } from 'commander';
 import type { z } from 'zod';
-import { checked, type Mistake, merge, parseSettings, type Setting, settingsOf } from '../train/index.ts';
+import { OptionError } from '../core/index.ts';
+import { checked, fromText, type Mistake, merge, parseSettings, type Setting, settingsOf } from '../train/index.ts';
 
 /** Option values as commander hands them over, by camelCase name. */
 export type Given = Readonly<Record<string, unknown>>;
@@ -10,12 +11,28 @@ export type Given = Readonly<Record<string, unknown>>;
 const optionName = (path: readonly string[]): string =>
   path.map((name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)).join('-');
 
-function optionOf(setting: Setting, description?: string): Option {
-  const name = optionName(setting.path);
-  const value = { number: '<number>', numbers: '<numbers>', string: setting.words.length > 0 ? '<word>' : '<file>' };
-  const flag =
-    setting.type === 'boolean' ? `--${setting.default ? 'no-' : ''}${name}` : `--${name} ${value[setting.type]}`;
-  return new Option(flag, description);
+/** An option whose text is checked as soon as it is read, before anything is loaded or written. */
+export class CheckedOption extends Option {
+  readonly read: (text: string) => unknown;
+
+  constructor(flags: string, about: string, read: (text: string) => unknown) {
+    super(flags, about);
+    this.read = read;
+  }
+}
+
+/** An option that is declared as a setting. */
+export class SettingOption extends CheckedOption {
+  readonly setting: Setting;
+
+  constructor(setting: Setting, about = '') {
+    const name = optionName(setting.path);
+    const value = { number: '<number>', numbers: '<numbers>', string: setting.words.length > 0 ? '<word>' : '<file>' };
+    const flags =
+      setting.type === 'boolean' ? `--${setting.default ? 'no-' : ''}${name}` : `--${name} ${value[setting.type]}`;
+    super(flags, about, (text) => fromText(setting, `--${name}`, text));
+    this.setting = setting;
+  }
 }
 
 /**
@@ -23,11 +40,34 @@ function optionOf(setting: Setting, description?: string): Option {
  *
  * @param fallback  what holds when the option is left out: 'tiny: 3000'
  */
-export function addSettings(command: Command, schema: z.ZodType, fallback: (setting: Setting) => string): void {
+export function addSettings(command: Command, schema: z.ZodType, fallback: (setting: Setting) => string): Command {
   for (const setting of settingsOf(schema)) {
     const range = setting.type === 'boolean' || setting.range === 'text' ? '' : `${setting.range.replace(/^a /, '')}; `;
-    command.addOption(optionOf(setting, `${setting.about} (${range}${fallback(setting)})`));
+    command.addOption(new SettingOption(setting, `${setting.about} (${range}${fallback(setting)})`));
   }
+  return command;
+}
+
+/** What holds when an option is left out, for `addSettings`: 'default 12' */
+export const byDefault = ({ default: value }: Setting): string => `default ${value}`;
+
+/**
+ * Makes every option with a value, of a command and of those below it, check its text. An option that is given twice must
+ * say the same twice.
+ */
+export function checkOptions(command: Command): void {
+  for (const option of command.options.filter(({ required }) => required)) {
+    const name = option.long ?? option.flags;
+    let first: string | undefined;
+    option.argParser((text: string) => {
+      first ??= text;
+      if (text !== first) throw new OptionError(`${name}: expected one value, got '${first}' and '${text}'.`);
+      if (option instanceof CheckedOption) return option.read(text);
+      if (text === '') throw new OptionError(`${name}: expected a value, got ''.`);
+      return text;
+    });
+  }
+  for (const child of command.commands) checkOptions(child);
 }
 
 /**
@@ -36,35 +76,22 @@ export function addSettings(command: Command, schema: z.ZodType, fallback: (sett
  * @throws OptionError naming the option, what it accepts and what it got
  */
 export function readSettings<T extends z.ZodType>(schema: T, base: unknown, given: Given): z.output<T> {
-  const settings = settingsOf(schema);
-  const textOf = (setting: Setting) => given[optionOf(setting).attributeName()];
-  const values = settings.reduce<unknown>(
+  const values = settingsOf(schema).reduce<unknown>(
     (tree, setting) => {
-      const text = textOf(setting);
-      return text === undefined ? tree : merge(tree, nested(setting.path, parsed(setting, text)));
+      const value = given[new SettingOption(setting).attributeName()];
+      return value === undefined ? tree : merge(tree, nested(setting.path, value));
     },
     parseSettings(schema, base, 'settings'),
   );
-  return checked(schema, values, (mistake) => {
-    const setting = settings.find(({ path }) => path.join() === mistake.path.join());
-    return message(mistake, setting && textOf(setting), values);
-  });
+  return checked(schema, values, (mistake) => message(mistake, values));
 }
 
-function message({ path, expected, got }: Mistake, text: unknown, values: unknown): string {
+function message({ path, expected, got }: Mistake, values: unknown): string {
   const option = `--${optionName(path)}`;
-  if (text === undefined) return `${option}: expected ${expected}, got ${got}.`;
-  if (expected !== 'no such setting') return `${option}: expected ${expected}, got '${text}'.`;
+  if (expected !== 'no such setting') return `${option}: expected ${expected}, got ${got}.`;
   const [group] = path;
   const { kind } = (values as Record<string, { kind: string }>)[group];
-  return `${option}: expected no such option with a ${kind} ${group}, got ${text}.`;
-}
-
-function parsed({ type }: Setting, text: unknown): unknown {
-  if (typeof text !== 'string') return text; // a switch
-  const number = (part: string) => (part.trim() === '' ? Number.NaN : Number(part));
-  if (type === 'number') return number(text);
-  return type === 'numbers' ? text.split(',').map(number) : text;
+  return `${option}: expected no such option with a ${kind} ${group}, got ${got}.`;
 }
 
 const nested = (path: readonly string[], value: unknown): unknown =>

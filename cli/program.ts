@@ -1,4 +1,5 @@
 /** The command line as a function of its arguments. */
+import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { addInfo } from './commands/info.ts';
@@ -7,7 +8,22 @@ import { addReconstruct } from './commands/reconstruct.ts';
 import { addSample } from './commands/sample.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
+import { checkOptions } from './options.ts';
 import { commandOf, explain } from './suggest.ts';
+
+const { version } = createRequire(import.meta.url)('titok-ts/package.json') as { version: string };
+
+/** All commands with their options, nothing run yet. */
+export function commandLine(): Command {
+  const program = new Command('titok')
+    .description('An image is worth 32 tokens: train, tokenize, reconstruct, generate.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are handled below
+  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addInfo]) add(program);
+  checkOptions(program);
+  return program;
+}
 
 /**
  * Runs a command. What it found goes to stdout, what went wrong to stderr.
@@ -16,17 +32,13 @@ import { commandOf, explain } from './suggest.ts';
  * @returns     exit status: 0, 1 for an error, 130 after Ctrl-C
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
-  const program = new Command('titok')
-    .description('An image is worth 32 tokens: train, tokenize, reconstruct, generate.')
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are handled below
-  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addInfo]) add(program);
+  const program = commandLine();
   try {
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return 0; // --help has been printed
+      if (error.exitCode === 0) return 0; // --help or --version has been printed
       if (error.code !== 'commander.help') {
         console.error(pc.red(explain(program, args, error)));
         return 1;

@@ -1,4 +1,24 @@
 /** Where runs are. */
 import { join } from 'node:path';
+import type { Option } from 'commander';
+import { OptionError } from '../core/index.ts';
+import { CheckedOption } from './options.ts';
+
+/** Names that Windows keeps for devices, with any ending. */
+const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: no file system takes them all
+const forbidden = /[\u0000-\u001f\u007f/\\<>:"|?*]|^\s|[\s.]$/;
+
+/** @throws OptionError unless a name is that of one folder on every system, so that nothing is written outside of runs/ */
+function runName(text: string): string {
+  if (text !== '' && Buffer.byteLength(text) <= 100 && !forbidden.test(text) && !reserved.test(text)) return text;
+  throw new OptionError(
+    `--name: expected the name of a folder in runs/, got '${text.slice(0, 100)}'. Take letters, digits, '-' and '_', at most 100.`,
+  );
+}
+
+/** --name. */
+export const nameOption = (about: string): Option =>
+  new CheckedOption('--name <name>', about, runName).default('quickstart');
 
 export const runFolder = (name: string): string => join('runs', name);

@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import type { ImageDataset } from '../data/index.ts';
 import {
   type ChangesOf,
+  group,
   loadDataset,
+  oneOf,
   openRun,
   type Preset,
   type PresetName,
@@ -11,37 +13,40 @@ import {
   type Run,
   type Stage,
   type StageRow,
+  seed,
+  updates,
   withHeldOut,
 } from '../train/index.ts';
-import { addDeviceOptions, type DeviceGiven } from './device.ts';
+import { addDeviceOptions } from './device.ts';
+import { addSettings, byDefault, type Given, readSettings } from './options.ts';
 import { showProgress } from './progress.ts';
-import { runFolder } from './runs.ts';
-import { choice, count } from './values.ts';
+import { nameOption, runFolder } from './runs.ts';
 
 /** As commander hands them over. */
-export interface TrainingGiven extends DeviceGiven {
-  readonly preset: string;
+export interface TrainingGiven extends Given {
   readonly name: string;
-  readonly seed: string;
   readonly data: string;
   readonly resume: boolean;
-  readonly pictureEvery: string;
-  readonly saveEvery: string;
-  readonly [setting: string]: unknown;
 }
 
-export const addTrainingOptions = (command: Command): Command =>
-  addDeviceOptions(command, 'high')
-    .option('--preset <name>', Object.keys(presets).join(', '), 'tiny')
-    .option('--name <name>', 'folder under runs/', 'quickstart')
-    .option('--seed <number>', 'of weights, data order and samples', '0')
-    .option('--data <folder>', "'emoji' or a folder of class folders", 'emoji')
-    .option('--resume', 'go on where it stopped', false)
-    .option('--picture-every <steps>', 'updates between pictures; 0: at the end', '250')
-    .option('--save-every <steps>', 'updates between checkpoints; 0: at the end', '250');
+const trainingSettings = () =>
+  group({
+    preset: oneOf(Object.keys(presets) as PresetName[], 'tiny', 'settings of all stages'),
+    seed: seed(0, 'of weights, data order and samples'),
+    pictureEvery: updates(250, 'updates between pictures; 0: at the end'),
+    saveEvery: updates(250, 'updates between checkpoints; 0: at the end'),
+  });
 
-export const presetOf = ({ preset }: TrainingGiven): Preset =>
-  presets[choice('--preset', preset, Object.keys(presets)) as PresetName];
+/** What `addTrainingOptions` declares, apart from the device. */
+export const readTraining = (given: TrainingGiven) => readSettings(trainingSettings(), {}, given);
+
+export const addTrainingOptions = (command: Command): Command =>
+  addSettings(addDeviceOptions(command, 'high'), trainingSettings(), byDefault)
+    .addOption(nameOption('folder in runs/'))
+    .option('--data <folder>', "'emoji' or a folder of class folders", 'emoji')
+    .option('--resume', 'go on where it stopped', false);
+
+export const presetOf = (given: TrainingGiven): Preset => presets[readTraining(given).preset];
 
 /**
  * Opens the run that the options name.
@@ -52,11 +57,8 @@ export function openGivenRun(given: TrainingGiven, announce: (dataset: ImageData
   const { heldOut } = presetOf(given);
   const notify = (message: string) => console.log(message);
   return openRun(runFolder(given.name), {
-    preset: given.preset,
-    seed: count('--seed', given.seed),
+    ...readTraining(given),
     resume: given.resume,
-    pictureEvery: count('--picture-every', given.pictureEvery),
-    saveEvery: count('--save-every', given.saveEvery),
     notify,
     async dataset(imageSize) {
       const dataset = withHeldOut(await loadDataset(given.data, imageSize), heldOut);

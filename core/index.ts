@@ -13,6 +13,7 @@ import './meta.ts';
 import './gpu/index.ts';
 
 export { type CheckGradientsOptions, checkGradients } from './check-gradients.ts';
+export { mostThreads } from './cpu/platform.ts';
 export {
   arange,
   eye,

@@ -11,7 +11,20 @@ export {
 } from './generator.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
 export { type Preset, type PresetName, presets } from './presets.ts';
-export { checked, type Mistake, merge, parseSettings, type Setting, settingsOf } from './settings.ts';
+export { fromText } from './setting-text.ts';
+export {
+  checked,
+  count,
+  group,
+  type Mistake,
+  merge,
+  oneOf,
+  parseSettings,
+  type Setting,
+  seed,
+  settingsOf,
+  updates,
+} from './settings.ts';
 export { type SingleSettings, single, trainSingle } from './single.ts';
 export {
   type ChangesOf,

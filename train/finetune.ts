@@ -18,7 +18,7 @@ import {
   withPixelDecoder,
 } from '../titok/index.ts';
 import { reconstructionWeights } from './model-settings.ts';
-import { betas, count, fraction, group, positive, weight } from './settings.ts';
+import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
 import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
@@ -26,11 +26,11 @@ import { type ImageSource, learningRateOf, type Training, TrainingState } from '
 import { warmup } from './warmup.ts';
 
 export const finetuneSettings = group({
-  steps: count(300, 'updates', { least: 0 }),
+  steps: updates(300, 'updates'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(7e-4, 'at the top of the cosine'),
   discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
-  warmupSteps: count(20, 'updates in which the rate rises', { least: 0 }),
+  warmupSteps: updates(20, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.999], "of AdamW's averages; arXiv:2406.07550, stage 2"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),

@@ -18,7 +18,7 @@ import {
 } from '../maskgit/index.ts';
 import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
-import { betas, count, flag, fraction, group, internal, oneOf, positive, weight } from './settings.ts';
+import { betas, count, depth, flag, fraction, group, internal, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
@@ -28,15 +28,17 @@ const scheduleNames = Object.keys(maskingSchedules) as (keyof typeof maskingSche
 
 /** How pictures are sampled. After 1,000 updates a weak pull is best: FD 39 at guidance 2 and temperature 3, 42 at 4.5 and 4. */
 export const samplingSettings = group({
-  steps: count(laptopSampling.tiny.steps, 'rounds of filling in tokens'),
+  steps: count(laptopSampling.tiny.steps, 'rounds of filling in tokens', { most: 1000 }),
   guidance: oneOf(
     ['constant', 'linear', 'power-cosine'],
     laptopSampling.tiny.guidance,
     'how guidance grows over the rounds',
   ),
-  guidanceScale: weight(laptopSampling.tiny.guidanceScale, 'strength of classifier-free guidance'),
-  guidancePower: weight(3, 'exponent of power-cosine guidance'),
-  randomizeTemperature: weight(laptopSampling.tiny.randomizeTemperature, 'noise in the choice of tokens to keep'),
+  guidanceScale: weight(laptopSampling.tiny.guidanceScale, 'strength of classifier-free guidance', { most: 1000 }),
+  guidancePower: weight(3, 'exponent of power-cosine guidance', { most: 1000 }),
+  randomizeTemperature: weight(laptopSampling.tiny.randomizeTemperature, 'noise in the choice of tokens to keep', {
+    most: 1000,
+  }),
   annealing: flag(laptopSampling.tiny.annealing, 'logits are divided by a temperature that falls over the rounds'),
   schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are still masked after each round'),
 });
@@ -49,17 +51,17 @@ export const generatorSettings = group({
     latentTokens: internal(count(tiny.latentTokens, "the tokenizer's")),
     classes: internal(count(tiny.classes, "the dataset's")),
     width: count(tiny.width, 'width of the transformer'),
-    layers: count(tiny.layers, 'transformer blocks'),
+    layers: depth(tiny.layers, 'transformer blocks'),
     heads: count(tiny.heads, 'attention heads; a divisor of the width'),
     mlpWidth: count(tiny.mlpWidth, 'width of the MLPs'),
     dropout: fraction(tiny.dropout, 'of hidden states'),
     attentionDropout: fraction(tiny.attentionDropout, 'of attention probabilities'),
     initializerRange: weight(tiny.initializerRange, 'standard deviation of the weights at the start, as published'),
   }),
-  steps: count(1000, 'updates', { least: 0 }),
+  steps: updates(1000, 'updates'),
   batchSize: count(32, 'token rows per update'),
   learningRate: positive(1.5e-3, 'at the top of the cosine'),
-  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.96], "of AdamW's averages; arXiv:2406.07550"),
   weightDecay: weight(0.03, 'on matrices; arXiv:2406.07550'),

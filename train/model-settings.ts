@@ -1,20 +1,20 @@
 /** Settings that several stages share: a TiTok's sizes, and the weights of a loss between images. */
 import { z } from 'zod';
 import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
-import { count, flag, group, internal, oneOf, weight } from './settings.ts';
+import { count, depth, flag, group, internal, oneOf, side, weight } from './settings.ts';
 
 const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => ({
   width: count(width, 'width; the MLP is 4 times as wide'),
-  layers: count(layers, 'transformer blocks'),
+  layers: depth(layers, 'transformer blocks'),
   heads: count(heads, 'attention heads; a divisor of the width'),
-  patchSize: count(patchSize, 'side of a patch, pixels'),
+  patchSize: side(patchSize, 'side of a patch, pixels'),
 });
 
 /** The numbers and switches of a TiTok. Its head, and what follows from the teacher, are set by the stage. */
 export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
   const decoder = transformer(config.decoder);
   return group({
-    imageSize: count(config.imageSize, 'width and height of the images, pixels'),
+    imageSize: side(config.imageSize, 'width and height of the images, pixels'),
     latentTokens: count(config.latentTokens, 'tokens per image'),
     codebookSize: count(config.codebookSize, 'different tokens'),
     tokenSize: count(config.tokenSize, 'numbers per code'),

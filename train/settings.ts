@@ -12,20 +12,40 @@
 import { z } from 'zod';
 import { OptionError } from '../core/index.ts';
 
-/** A whole number, at least 1 unless `least` says otherwise. */
-export const count = (value: number, about: string, { least = 1, most }: { least?: number; most?: number } = {}) => {
-  const whole = z.int().min(least);
-  return (most === undefined ? whole : whole.max(most)).default(value).describe(about);
-};
+/** What a number may be at most. Larger ones can only overflow float32, run out of memory, or never end. */
+const most = { number: 1e38, count: 65_536, side: 4096, updates: 1e9, seed: 2 ** 32 - 1 };
+
+/** A whole number from 1 to 65536, unless `least` and `most` say otherwise. */
+export const count = (
+  value: number,
+  about: string,
+  { least = 1, most: limit = most.count }: { least?: number; most?: number } = {},
+) => z.int().min(least).max(limit).default(value).describe(about);
+
+/** Updates of a training, from 0 to 10⁹ unless `least` says otherwise. */
+export const updates = (value: number, about: string, { least = 0 }: { least?: number } = {}) =>
+  count(value, about, { least, most: most.updates });
+
+/** Layers, blocks or levels: from 1 to 1000 unless `least` says otherwise. */
+export const depth = (value: number, about: string, { least = 1 }: { least?: number } = {}) =>
+  count(value, about, { least, most: 1000 });
+
+/** Width and height of images or patches: from 1 to 4096 pixels. */
+export const side = (value: number, about: string) => count(value, about, { most: most.side });
+
+/** A seed of random numbers: from 0 to 2³² − 1. */
+export const seed = (value: number, about: string) => count(value, about, { least: 0, most: most.seed });
 
 /** A number above 0. */
-export const positive = (value: number, about: string) => z.number().gt(0).default(value).describe(about);
+export const positive = (value: number, about: string) =>
+  z.number().gt(0).max(most.number).default(value).describe(about);
 
 /** A number ≥ 0: a weight, a temperature. */
-export const weight = (value: number, about: string) => z.number().min(0).default(value).describe(about);
+export const weight = (value: number, about: string, { most: limit = most.number }: { most?: number } = {}) =>
+  z.number().min(0).max(limit).default(value).describe(about);
 
 /** A number from 0 to 1. */
-export const fraction = (value: number, about: string) => z.number().min(0).max(1).default(value).describe(about);
+export const fraction = (value: number, about: string) => weight(value, about, { most: 1 });
 
 /** One of a few words. */
 export const oneOf = <const W extends string>(words: readonly W[], value: NoInfer<W>, about: string) =>
@@ -47,11 +67,12 @@ export const betas = (value: readonly [number, number], about: string) => {
     .describe(about);
 };
 
-/** Whole numbers ≥ 1 in a row. */
+/** One to twelve whole numbers from 1 to 65536: each halves the side of an image, and 4096 is 2¹². */
 export const counts = (value: readonly number[], about: string) =>
   z
-    .array(z.int().min(1))
+    .array(z.int().min(1).max(most.count))
     .min(1)
+    .max(Math.log2(most.side))
     .readonly()
     .default([...value])
     .describe(about);
@@ -67,8 +88,10 @@ export interface Setting {
   /** ['weights', 'l2'] */
   readonly path: readonly string[];
   readonly type: 'number' | 'boolean' | 'string' | 'numbers';
-  /** What it accepts: 'a whole number ≥ 1'. */
+  /** What it accepts: 'a whole number from 1 to 4096'. */
   readonly range: string;
+  /** Whether it accepts a value. */
+  accepts(value: unknown): boolean;
   readonly default: unknown;
   readonly about: string;
   /** The words that it may be, for type 'string'. */
@@ -84,6 +107,8 @@ interface Node {
   readonly anyOf?: readonly Node[];
   readonly oneOf?: readonly Node[];
   readonly items?: Node | false;
+  readonly minItems?: number;
+  readonly maxItems?: number;
   readonly prefixItems?: readonly Node[];
   readonly enum?: readonly string[];
   readonly const?: unknown;
@@ -129,6 +154,7 @@ function walk(node: Node, path: readonly string[], only?: string): Setting[] {
       path,
       type,
       range: rangeOf(node),
+      accepts: (value) => z.fromJSONSchema(node as Parameters<typeof z.fromJSONSchema>[0]).safeParse(value).success,
       default: node.default,
       about: node.description ?? '',
       words: node.enum ?? [],
@@ -137,32 +163,41 @@ function walk(node: Node, path: readonly string[], only?: string): Setting[] {
   ];
 }
 
-/** 'a whole number ≥ 1', '2 numbers ≥ 0 and < 1 with commas', 'one of average, gradient' */
+/** 'a whole number from 1 to 4096', '2 numbers ≥ 0 and < 1 with commas', 'one of average, gradient' */
 function rangeOf(node: Node): string {
   if (node.enum) return `one of ${node.enum.join(', ')}`;
   if (node.type === 'boolean') return 'true or false';
   if (node.type === 'string') return 'text';
   const item = node.prefixItems?.[0] ?? (node.items || undefined);
   if (!item) return `a ${numbers(node)}`;
-  const many = numbers(item).replace('number', 'numbers');
-  return `${node.prefixItems ? `${node.prefixItems.length} ` : ''}${many} with commas`;
+  const { minItems, maxItems } = node;
+  const many = minItems === maxItems ? `${minItems}` : `${minItems} to ${maxItems}`;
+  return `${many} ${numbers(item).replace('number', 'numbers')} with commas`;
 }
 
 function numbers({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Node): string {
+  const kind = type === 'integer' ? 'whole number' : 'number';
+  if (minimum !== undefined && maximum !== undefined) return `${kind} from ${short(minimum)} to ${short(maximum)}`;
   const limits = [
-    minimum !== undefined && `≥ ${minimum}`,
-    exclusiveMinimum !== undefined && `> ${exclusiveMinimum}`,
-    maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER && `≤ ${maximum}`,
-    exclusiveMaximum !== undefined && `< ${exclusiveMaximum}`,
+    minimum !== undefined && `≥ ${short(minimum)}`,
+    exclusiveMinimum !== undefined && `> ${short(exclusiveMinimum)}`,
+    maximum !== undefined && `≤ ${short(maximum)}`,
+    exclusiveMaximum !== undefined && `< ${short(exclusiveMaximum)}`,
   ].filter((limit) => limit !== false);
-  return [type === 'integer' ? 'whole number' : 'number', limits.join(' and ')].filter(Boolean).join(' ');
+  return `${kind} ${limits.join(' and ')}`;
 }
+
+/** 1000000000 → '1e9' */
+const short = (n: number): string =>
+  String(n)
+    .replace(/^1(0{6,})$/, (_, zeros: string) => `1e${zeros.length}`)
+    .replace('e+', 'e');
 
 /**
  * Fills in defaults and checks everything.
  *
  * @param where  names the settings in errors: 'warmup settings'
- * @throws OptionError `warmup settings, weights.l2: expected a number ≥ 0, got -1.`
+ * @throws OptionError `warmup settings, weights.l2: expected a number from 0 to 1e38, got -1.`
  */
 export function parseSettings<T extends z.ZodType>(schema: T, values: unknown, where: string): z.output<T> {
   return checked(
@@ -175,7 +210,7 @@ export function parseSettings<T extends z.ZodType>(schema: T, values: unknown, w
 /** A setting that is wrong. */
 export interface Mistake {
   readonly path: readonly string[];
-  /** 'a whole number ≥ 1', or 'no such setting' */
+  /** 'a whole number from 1 to 4096', or 'no such setting' */
   readonly expected: string;
   /** As JSON. */
   readonly got: string;
@@ -204,7 +239,7 @@ export function checked<T extends z.ZodType>(
 function shown(values: unknown, path: readonly string[]): string {
   let value = values;
   for (const name of path) value = (value as Record<string, unknown> | undefined)?.[name];
-  return JSON.stringify(value) ?? 'nothing';
+  return JSON.stringify(value, (_, x) => (typeof x === 'number' && !Number.isFinite(x) ? String(x) : x)) ?? 'nothing';
 }
 
 /** `base` with `changes` on top, group by group. Arrays are values. */

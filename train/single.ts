@@ -13,7 +13,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining } from './codebook.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
-import { betas, count, fraction, group, oneOf, positive, weight } from './settings.ts';
+import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
@@ -21,18 +21,18 @@ import { type ImageSource, learningRateOf, type Training, TrainingState } from '
 /** As stage 1, so that both can be compared at equal time; 13.3 dB after 2,134 steps. */
 export const singleSettings = group({
   model: titokSettings(presets.tiny, 'pixels'),
-  steps: count(2000, 'updates', { least: 0 }),
-  scheduleSteps: count(2000, 'length of the cosine, where a run is cut short on purpose'),
+  steps: updates(2000, 'updates'),
+  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
-  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: count(300, 'updates without quantization', { least: 0 }),
+  continuousSteps: updates(300, 'updates without quantization'),
 });
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;

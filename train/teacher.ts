@@ -15,7 +15,21 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining } from './codebook.ts';
 import { reconstructionWeights } from './model-settings.ts';
-import { betas, count, counts, flag, fraction, group, oneOf, positive, text, weight } from './settings.ts';
+import {
+  betas,
+  count,
+  counts,
+  depth,
+  flag,
+  fraction,
+  group,
+  oneOf,
+  positive,
+  side,
+  text,
+  updates,
+  weight,
+} from './settings.ts';
 import { defineStage } from './stage.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -39,13 +53,13 @@ export const teacherConfigs = {
 const { stem, resBlocks, dim, codebookSize } = leanTeacher;
 
 export const teacherSettings = group({
-  imageSize: count(32, 'width and height of the images, pixels'),
+  imageSize: side(32, 'width and height of the images, pixels'),
   teacher: z
     .discriminatedUnion('kind', [
       z.strictObject({
         kind: z.literal('lean').default('lean'),
         stem: counts(stem, 'widths of the stride-2 convolutions: each halves the side'),
-        resBlocks: count(resBlocks, 'residual blocks on each side', { least: 0 }),
+        resBlocks: depth(resBlocks, 'residual blocks on each side', { least: 0 }),
         dim: count(dim, 'numbers per code'),
         codebookSize: count(codebookSize, 'codes'),
       }),
@@ -53,23 +67,23 @@ export const teacherSettings = group({
         kind: z.literal('vqgan'),
         hiddenChannels: count(laptopVqgan.hiddenChannels, 'channels at full resolution'),
         channelMult: counts(laptopVqgan.channelMult, 'width of each level, in hiddenChannels'),
-        resBlocks: count(laptopVqgan.resBlocks, 'residual blocks per level', { least: 0 }),
+        resBlocks: depth(laptopVqgan.resBlocks, 'residual blocks per level', { least: 0 }),
         zChannels: count(laptopVqgan.zChannels, 'numbers per code'),
         codebookSize: count(laptopVqgan.codebookSize, 'codes'),
       }),
     ])
     .prefault({}),
-  steps: count(750, 'updates', { least: 0 }),
+  steps: updates(750, 'updates'),
   batchSize: count(16, 'images per update; 8 and 32 were worse at equal time'),
   learningRate: positive(1e-3, 'at the top of the cosine'),
-  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, "as the tokenizer's, arXiv:2406.07550"),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
   weights: reconstructionWeights(leanTeacherWeights, ['l2', 'l1', 'gradient', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all 512 codes in use, the gradient a few dozen'),
-  continuousSteps: count(8, 'updates without quantization: the PCA start is good at once', { least: 0 }),
+  continuousSteps: updates(8, 'updates without quantization: the PCA start is good at once'),
   weightsFrom: text('safetensors to start from, such as the published teacher'),
   pcaStart: flag(true, 'start the linear path from principal components; without it all turns orange or blue'),
 });

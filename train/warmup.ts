@@ -16,7 +16,7 @@ import {
 import { CodebookTraining } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { titokSettings } from './model-settings.ts';
-import { betas, count, fraction, group, oneOf, positive, weight } from './settings.ts';
+import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
 import { loadTiTok } from './titok-stage.ts';
@@ -25,11 +25,11 @@ import { learningRateOf, type Training, TrainingState } from './training.ts';
 /** Measured at 32 pixels on two cores: cross-entropy 3.33, 16.2 dB (soft), 508 of 512 codes after 2,000 steps. */
 export const warmupSettings = group({
   model: titokSettings(presets.tiny, 'proxy'),
-  steps: count(2000, 'updates', { least: 0 }),
-  scheduleSteps: count(2000, 'length of the cosine, where a run is cut short on purpose'),
+  steps: updates(2000, 'updates'),
+  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
-  warmupSteps: count(50, 'updates in which the rate rises', { least: 0 }),
+  warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
@@ -42,7 +42,7 @@ export const warmupSettings = group({
     ),
   }),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: count(300, 'updates without quantization; with 150 it collapsed to 11 codes', { least: 0 }),
+  continuousSteps: updates(300, 'updates without quantization; with 150 it collapsed to 11 codes'),
 });
 /** The full settings of stage 1. */
 export type WarmupSettings = z.output<typeof warmupSettings>;

@@ -3,25 +3,26 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { imageGrid, writePng } from '../../data/index.ts';
-import { classIndex, generate, generator, openRun, samplingSettings } from '../../train/index.ts';
+import { classIndex, count, generate, generator, group, openRun, samplingSettings, seed } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
-import { addSettings, readSettings } from '../options.ts';
-import { runFolder } from '../runs.ts';
-import { count } from '../values.ts';
+import { addSettings, byDefault, readSettings } from '../options.ts';
+import { nameOption, runFolder } from '../runs.ts';
+
+const sampleSettings = group({
+  count: count(12, 'pictures of each class', { most: 10_000 }),
+  seed: seed(0, 'of the samples'),
+});
 
 export function addSample(program: Command): void {
   const command = program
     .command('sample')
     .description('Generates pictures.')
     .option('--class <name>', 'class to generate; all when left out')
-    .option('--count <number>', 'pictures of each class', '12')
-    .option('--seed <number>', 'of the samples', '0')
-    .option('--name <name>', 'run whose models are used', 'quickstart')
+    .addOption(nameOption('run whose models are used'))
     .option('--output <file>', 'PNG to write (default: sampled.png in the run)')
     .action(async (given) => {
-      const columns = count('--count', given.count, 1);
-      const seed = count('--seed', given.seed);
-      await openGivenDevice(given);
+      const { count: columns, seed } = readSettings(sampleSettings, {}, given);
+      await openGivenDevice(given, 'high');
       const run = await openRun(runFolder(given.name));
       const { classes, sampling: trained } = run.model(generator);
       const sampling = readSettings(samplingSettings, trained, given);
@@ -32,6 +33,7 @@ export function addSample(program: Command): void {
       await writePng(output, await imageGrid(pictures, columns, { rowLabels: wanted }));
       console.log(output);
     });
+  addSettings(command, sampleSettings, byDefault);
   addDeviceOptions(command, 'high');
   addSettings(command, samplingSettings, () => 'default as trained');
 }

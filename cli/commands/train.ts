@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import {
   finetune,
   generator,
+  group,
+  oneOf,
   type Preset,
   parseSettings,
   presets,
@@ -14,7 +16,7 @@ import {
   warmup,
 } from '../../train/index.ts';
 import { openGivenDevice } from '../device.ts';
-import { addSettings, readSettings } from '../options.ts';
+import { addSettings, byDefault, readSettings } from '../options.ts';
 import { table, tableNote } from '../table.ts';
 import {
   addTrainingOptions,
@@ -24,19 +26,22 @@ import {
   type TrainingGiven,
   trainStage,
 } from '../training.ts';
-import { choice } from '../values.ts';
 
+/** A starting point for the settings under `teacher`. */
+const teacherKind = group({
+  teacher: oneOf(
+    Object.keys(teacherConfigs) as (keyof typeof teacherConfigs)[],
+    'lean',
+    'vqgan: MaskGIT-VQGAN, narrow; published: in full size',
+  ),
+});
 const stages: readonly Stage[] = [teacher, warmup, finetune, single, generator];
 
 export function addTrain(program: Command): void {
   const train = program.command('train').description('Trains one stage of a run.');
   for (const stage of stages) {
     const command = addTrainingOptions(train.command(stage.name).description(stage.about));
-    if (stage.name === 'teacher')
-      command.option(
-        '--teacher <kind>',
-        'lean, vqgan (MaskGIT-VQGAN, narrow) or published (its full size); default lean',
-      );
+    if (stage.name === 'teacher') addSettings(command, teacherKind, byDefault);
     addSettings(command, stage.settings, tinyValue(stage));
     command.action((given: TrainingGiven) => runStage(stage, given));
   }
@@ -55,7 +60,7 @@ function tinyValue(stage: Stage): (setting: Setting) => string {
 /** Checks options and earlier checkpoints before loading any data, then trains. */
 async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
   const preset: Preset = presetOf(given);
-  await openGivenDevice(given);
+  await openGivenDevice(given, 'high');
   let heldOut = 0;
   const run = await openGivenRun(given, (dataset) => {
     heldOut = dataset.validation.count;
@@ -74,11 +79,6 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
 
 /** --teacher names the configuration that the other --teacher-… options change. */
 function withTeacherKind(stage: Stage, settings: object, given: TrainingGiven): object {
-  const kind = given['teacher'];
-  if (stage.name !== 'teacher' || kind === undefined) return settings;
-  const names = Object.keys(teacherConfigs);
-  return {
-    ...settings,
-    teacher: teacherConfigs[choice('--teacher', String(kind), names) as keyof typeof teacherConfigs],
-  };
+  if (stage.name !== 'teacher' || given['teacher'] === undefined) return settings;
+  return { ...settings, teacher: teacherConfigs[readSettings(teacherKind, {}, given).teacher] };
 }

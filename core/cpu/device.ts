@@ -23,7 +23,7 @@ import type { Kernel, Launch, Numbers } from './kernel.ts';
 import { kernels, routines } from './kernels/index.ts';
 import { CpuMemory, LAYOUT } from './memory.ts';
 import { buildModule, ConstantTable, supportsRelaxedMadd, type WasmModule } from './module.ts';
-import { availableThreads, canShare, onX86, setEngineFlags } from './platform.ts';
+import { availableThreads, canShare, mostThreads, onX86, setEngineFlags } from './platform.ts';
 import type { Cpu, CpuArg } from './routine.ts';
 import { Threads } from './threads.ts';
 import { waitingFunctions } from './worker.ts';
@@ -66,8 +66,8 @@ export class CpuDevice implements Device, Cpu {
   readonly #byText = new Map<string, Compiled>();
 
   constructor({ threads, matmulPrecision = 'highest', maximumMiB = 4096 }: CpuOptions = {}) {
-    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
-      throw new DeviceError(`cpu: expected a whole number of threads ≥ 1, got ${threads}.`);
+    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads())) {
+      throw new DeviceError(`cpu: expected a whole number of threads from 1 to ${mostThreads()}, got ${threads}.`);
     }
     if (!matmulPrecisions.includes(matmulPrecision)) {
       throw new DeviceError(

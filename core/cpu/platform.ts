@@ -30,6 +30,9 @@ export function availableThreads(): number {
   return os ? os.availableParallelism() : (globalThis.navigator?.hardwareConcurrency ?? 1);
 }
 
+/** Threads that a device may have: as many as the cores, and 64 on smaller machines, where more only wait for each other. */
+export const mostThreads = (): number => Math.max(64, availableThreads());
+
 /** True if there are workers and shared memory; a web page must be cross-origin isolated. */
 export function canShare(): boolean {
   if (typeof SharedArrayBuffer === 'undefined') return false;

@@ -14,8 +14,13 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** Runs a command here; colors are left out. */
+/** Runs a command here; colors are left out. An option that is given again replaces the one before. */
 export async function titok(t: TestContext, ...args: string[]): Promise<Outcome> {
+  return titokAsGiven(t, ...lastOfEach(args));
+}
+
+/** `titok` with every argument as it is. */
+export async function titokAsGiven(t: TestContext, ...args: string[]): Promise<Outcome> {
   const lines = { out: [] as string[], err: [] as string[] };
   const log = t.mock.method(console, 'log', (text: string) => lines.out.push(text));
   const error = t.mock.method(console, 'error', (text: string) => lines.err.push(text));
@@ -25,13 +30,24 @@ export async function titok(t: TestContext, ...args: string[]): Promise<Outcome>
   return { status, out: plain(lines.out.join('\n')), err: plain(lines.err.join('\n')) };
 }
 
+/** Leaves out options that are given again later, with their values: tests add to options that they share. */
+function lastOfEach(args: readonly string[]): string[] {
+  const isRepeated = (arg: string, i: number) => arg.startsWith('--') && args.lastIndexOf(arg) > i;
+  return args.filter(
+    (arg, i) => !isRepeated(arg, i) && !(i > 0 && !arg.startsWith('--') && isRepeated(args[i - 1], i - 1)),
+  );
+}
+
 const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const tsx = import.meta.resolve('tsx');
 
 /** Starts a command in a program of its own. @param preload  modules to run before it */
 export function startTitok(cwd: string, args: readonly string[], preload: readonly string[] = []) {
   const imports = [tsx, ...preload].flatMap((url) => ['--import', url]);
-  const child = spawn(process.execPath, [...imports, main, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...imports, main, ...lastOfEach(args)], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const text = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => {
     text.out += chunk;

@@ -1,8 +1,10 @@
 /** Help, and what is said about words that the command line does not know. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { startTitok, titok, workIn } from './command-line.ts';
+import { mostThreads } from '../../core/index.ts';
+import { startTitok, titok, titokAsGiven, workIn } from './command-line.ts';
 
 workIn(tmpdir()); // a mistake that goes unnoticed must not write here
 
@@ -21,10 +23,15 @@ test('help goes to stdout with status 0', async (t) => {
   }
 });
 
+test('--version is that of the package', async (t) => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  assert.deepEqual(await titok(t, '--version'), { status: 0, out: version, err: '' });
+});
+
 test('every remedy is an option of its stage', async (t) => {
   const help = async (stage: string) => (await titok(t, 'train', stage, '--help')).out;
   const teacher = await help('teacher');
-  for (const option of ['--no-pca-start', '--codebook <word>', '--continuous-steps', '--teacher <kind>', '--betas'])
+  for (const option of ['--no-pca-start', '--codebook <word>', '--continuous-steps', '--teacher <word>', '--betas'])
     assert.ok(teacher.includes(option), option);
   const warmup = await help('warmup');
   for (const option of ['--model-init <word>', '--weights-embedding', '--codebook', '--no-model-l2-norm'])
@@ -49,16 +56,17 @@ const mistakes: [command: string, message: string][] = [
     "titok train warmup: option '--steps <number>' argument missing. See 'titok train warmup --help'.",
   ],
   ['info', "titok info: missing required argument 'checkpoint'. See 'titok info --help'."],
-  ['train warmup --steps many', "--steps: expected a whole number ≥ 0, got 'many'."],
-  ['train warmup --steps 2.5', "--steps: expected a whole number ≥ 0, got '2.5'."],
-  ['train warmup --batch-size 0', "--batch-size: expected a whole number ≥ 1, got '0'."],
-  ['train warmup --learning-rate -1', "--learning-rate: expected a number > 0, got '-1'."],
-  ['train warmup --learning-rate=', "--learning-rate: expected a number > 0, got ''."],
+  ['train warmup --steps many', "--steps: expected a whole number from 0 to 1e9, got 'many'."],
+  ['train warmup --steps 2.5', "--steps: expected a whole number from 0 to 1e9, got '2.5'."],
+  ['train warmup --batch-size 0', "--batch-size: expected a whole number from 1 to 65536, got '0'."],
+  ['train warmup --learning-rate -1', "--learning-rate: expected a number > 0 and ≤ 1e38, got '-1'."],
+  ['train warmup --learning-rate=', "--learning-rate: expected a number > 0 and ≤ 1e38, got ''."],
   ['train warmup --betas 0.9,x', "--betas: expected 2 numbers ≥ 0 and < 1 with commas, got '0.9,x'."],
   ['train warmup --betas 0.9', "--betas: expected 2 numbers ≥ 0 and < 1 with commas, got '0.9'."],
   ['train warmup --codebook big', "--codebook: expected one of average, gradient, got 'big'."],
   ['train warmup --preset tinny', "--preset: expected one of smoke, tiny, small, got 'tinny' (did you mean 'tiny'?)."],
-  ['train warmup --threads 0', "--threads: expected a whole number ≥ 1, got '0'."],
+  ['train warmup --threads 0', `--threads: expected a whole number from 1 to ${mostThreads()}, got '0'.`],
+  ['train warmup --threads 100000', `--threads: expected a whole number from 1 to ${mostThreads()}, got '100000'.`],
   [
     'sample --matmul-precision hihg',
     "--matmul-precision: expected one of highest, high, got 'hihg' (did you mean 'high'?).",
@@ -71,19 +79,26 @@ const mistakes: [command: string, message: string][] = [
     'train teacher --teacher-hidden-channels 8',
     '--teacher-hidden-channels: expected no such option with a lean teacher, got 8.',
   ],
-  ['quickstart --seed one', "--seed: expected a whole number ≥ 0, got 'one'."],
-  ['sample --count 0', "--count: expected a whole number ≥ 1, got '0'."],
+  ['quickstart --seed one', "--seed: expected a whole number from 0 to 4294967295, got 'one'."],
+  ['sample --count 0', "--count: expected a whole number from 1 to 10000, got '0'."],
+  ['sample --count 3 --count 4', "--count: expected one value, got '3' and '4'."],
+  [
+    'train warmup --learning-rate 0,001',
+    "--learning-rate: expected a number > 0 and ≤ 1e38, got '0,001'. Write a decimal point, and no commas.",
+  ],
+  ['sample --output=', "--output: expected a value, got ''."],
+  ['--vresion', 'titok: unknown option --vresion. Did you mean --version?'],
 ];
 for (const [command, message] of mistakes) {
   test(`titok ${command}`, async (t) => {
-    assert.deepEqual(await titok(t, ...command.split(' ')), { status: 1, out: '', err: message });
+    assert.deepEqual(await titokAsGiven(t, ...command.split(' ')), { status: 1, out: '', err: message });
   });
 }
 
 test('titok train warmup --device gpu', async (t) => {
   const { status, err } = await titok(t, 'train', 'warmup', '--device', 'gpu');
   assert.equal(status, 1);
-  assert.match(err, /^openDevice: expected one of cpu, reference, .*, got 'gpu'\.$/);
+  assert.match(err, /^--device: expected one of cpu, reference, .*, got 'gpu' \(did you mean 'cpu'\?\)\.$/);
 });
 
 test('the program itself: one line on stderr, nothing on stdout, status 1', async () => {

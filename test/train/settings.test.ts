@@ -25,7 +25,11 @@ test('every setting has a reason, a range and a default inside of it', () => {
     for (const { path, about, range, default: value, only } of settingsOf(stage.settings)) {
       const name = `${stage.name} ${path.join('.')}`;
       assert.ok(about.length > 3, `${name} says what it is for`);
-      assert.match(range, /^(an? |one of |\d+ )?(whole )?numbers?|one of|true or false|text/, name);
+      assert.match(
+        range,
+        /^(a |one of |\d+ (to \d+ )?)?(whole )?numbers? (> 0 and ≤|≥ 0 and <|from \d+ to) |one of|true or false|text/,
+        name,
+      );
       const base = only === undefined ? {} : { [path[0]]: { kind: only } };
       assert.doesNotThrow(() => parseSettings(stage.settings, merge(base, nested(path, value)), name));
     }
@@ -39,9 +43,9 @@ function refused({ type, range, words }: Setting): unknown[] {
   if (type === 'string') return [1, null];
   const wrong: unknown[] = [Number.NaN, Number.POSITIVE_INFINITY, 'one', null, -1];
   if (range.includes('whole')) wrong.push(1.5);
-  if (range.includes('> 0') || range.includes('≥ 1')) wrong.push(0);
-  if (range.includes('≤ 1')) wrong.push(1.01);
-  if (range.includes('< 1')) wrong.push(1);
+  if (range.includes('> 0') || range.includes('from 1')) wrong.push(0);
+  const [, limit] = range.match(/(?:to|≤|<) (\S+)( with commas)?$/) ?? [];
+  wrong.push(range.includes('<') ? Number(limit) : Number(limit) * 1.01);
   return type === 'numbers' ? [...wrong.map((x) => [x, x]), [], 3, null] : wrong;
 }
 
