@@ -8,6 +8,7 @@ import { addReconstruct } from './commands/reconstruct.ts';
 import { addSample } from './commands/sample.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
+import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
 import { checkOptions } from './options.ts';
 import { commandOf, explain } from './suggest.ts';
 
@@ -29,35 +30,46 @@ export function commandLine(): Command {
  * Runs a command. What it found goes to stdout, what went wrong to stderr.
  *
  * @param args  without the program's name: ['train', 'warmup', '--steps', '10']
- * @returns     exit status: 0, 1 for an error, 130 after Ctrl-C
+ * @returns     exit status: 0, 1 for an error, 130 after Ctrl-C, 141 when nobody reads the output any more
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
+  forgetStopRequest();
   const program = commandLine();
   try {
     await program.parseAsync(args, { from: 'user' });
-    return 0;
+    return statusAfter(0);
   } catch (error) {
-    if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return 0; // --help or --version has been printed
-      if (error.code !== 'commander.help') {
-        console.error(pc.red(explain(program, args, error)));
-        return 1;
-      }
+    if (!(error instanceof CommanderError)) {
+      console.error(error instanceof Interrupted ? error.message : pc.red(messageOf(error)));
+      return error instanceof Interrupted ? statusAfter(130) : 1;
+    }
+    if (error.exitCode === 0) return 0; // --help or --version has been printed
+    if (error.code === 'commander.help') {
       commandOf(program, args).outputHelp(); // a command that needs another word after it
       return 0;
     }
-    const interrupted = error instanceof Error && error.name === 'Interrupted';
-    console.error(interrupted ? error.message : pc.red(messageOf(error)));
-    return interrupted ? 130 : 1;
+    console.error(pc.red(explain(program, args, error)));
+    return 1;
   }
+}
+
+/** The status of a command that ended as it should, unless it was asked to end. */
+function statusAfter(status: number): number {
+  const request = stopRequest();
+  if (request?.message) console.error(pc.red(request.message));
+  return request?.status ?? status;
 }
 
 /** Errors that tell what to do about them. */
 const known = ['ShapeError', 'DeviceError', 'CheckpointError', 'DataError', 'OptionError', 'NonFiniteError'];
+/** V8's words for arrays that do not fit into memory. */
+const outOfMemory = /^(Array buffer allocation failed|Invalid (typed )?array (buffer )?length)/;
 
 /** Our own errors and the system's (disk full, no permission) in one line; anything else with its stack: it is a bug. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof RangeError && outOfMemory.test(error.message))
+    return `memory: expected room for everything that was asked for, got none (${error.message}). Choose smaller sizes.`;
   const told = known.includes(error.name) || (error as NodeJS.ErrnoException).syscall !== undefined;
   return told ? error.message : (error.stack ?? error.message);
 }

@@ -28,6 +28,30 @@ export function showProgress(name: string) {
   };
 }
 
+/** How much of a longer work is done, on stderr: stdout is for what the command makes. Nothing for what takes a moment. */
+export function showShare(name: string) {
+  const began = performance.now();
+  let shownAt = began;
+  let open = false;
+  return {
+    update(done: number, total: number): void {
+      const terminal = process.stderr.isTTY === true;
+      const now = performance.now();
+      if (now - shownAt < (terminal ? 500 : 5000)) return;
+      shownAt = now;
+      const left = ((now - began) / 1000) * (total / done - 1);
+      const line = `${name}  ${Math.floor((100 * done) / total)} %  ${minutes(left)} left`;
+      process.stderr.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
+      open = terminal;
+    },
+    /** Removes the line. */
+    leave(): void {
+      if (open) process.stderr.write('\r\x1b[2K');
+      open = false;
+    },
+  };
+}
+
 /** 'warmup 3/2000  loss 3.36  crossEntropy 3.12  14 images/s  2 min 05 s left'; drops terms that do not fit. */
 export function progressLine(name: string, progress: Progress, width: number): string {
   const { step, steps, figures, seconds, secondsLeft, imagesPerSecond } = progress;

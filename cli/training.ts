@@ -18,6 +18,7 @@ import {
   withHeldOut,
 } from '../train/index.ts';
 import { addDeviceOptions } from './device.ts';
+import { Interrupted, SignalWatch, stopRequest } from './interruption.ts';
 import { addSettings, byDefault, type Given, readSettings } from './options.ts';
 import { showProgress } from './progress.ts';
 import { nameOption, runFolder } from './runs.ts';
@@ -74,39 +75,30 @@ export function describeDataset({ train, validation, size, classes }: ImageDatas
   return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${classes.length} classes`;
 }
 
-/** Raised by Ctrl-C, after saving. */
-export class Interrupted extends Error {
-  override name = 'Interrupted';
-}
-
 /**
- * Trains a stage with a progress line and measures it. Ctrl-C saves and ends; a second one ends at once.
+ * Trains a stage with a progress line and measures it. A signal such as Ctrl-C, or an output that nobody reads any more, ends
+ * it after the present update, and saves.
  *
- * @throws Interrupted after Ctrl-C
+ * @throws Interrupted when it was ended before its last update
  */
 export async function trainStage<S extends Stage>(run: Run, stage: S, changes: ChangesOf<S>): Promise<StageRow> {
   const progress = showProgress(stage.name);
-  let stopped = false;
-  let stoppedAt = Number.POSITIVE_INFINITY;
-  const interrupt = () => {
-    // npm and tsx pass the first Ctrl-C on, so it may arrive several times within a moment
-    if (performance.now() - stoppedAt > 1000) process.exit(130);
-    stoppedAt = Math.min(stoppedAt, performance.now());
-    stopped = true;
-  };
+  let signals: SignalWatch | undefined;
   let last: { step: number; steps: number } | undefined;
   try {
     for await (const report of run.train(stage, changes)) {
-      if (!last) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
+      signals ??= new SignalWatch(); // before the first update there is nothing to save
       last = report;
       progress.update(report);
-      if (stopped) break; // saves
+      if (!stopRequest()) continue;
+      signals.saving = true;
+      break; // saves
     }
   } finally {
     progress.leave();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
+    signals?.close();
   }
-  if (stopped && last && last.step < last.steps) {
+  if (stopRequest() && last && last.step < last.steps) {
     throw new Interrupted(
       `${stage.name}: stopped after ${last.step} of ${last.steps} updates; saved in ${run.checkpoint(stage)}. ` +
         'Go on with the same command and --resume.',

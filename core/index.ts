@@ -181,6 +181,7 @@ export {
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
 export { Rng, type RngState } from './random.ts';
+export { expectNumber, expectWhole } from './ranges.ts';
 export { broadcastShapes, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
   type Arg,

@@ -11,6 +11,7 @@ export {
   type LabeledImage,
 } from './dataset.ts';
 export { loadEmoji } from './emoji-browser.ts';
+export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { decodeImage } from './images-browser.ts';
 export {
   type Batch,

@@ -1,6 +1,6 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, safetensors (values, json-keys, safetensors-file,
- * atomic-write), checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
+ * atomic-write), checkpoint, pixels, resize, images, image-file, grid, dataset, emoji, folder, loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
@@ -26,7 +26,9 @@ export {
 export type { EmojiIndex, EmojiSetEntry } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
-export { type GridOptions, imageGrid, writePng } from './grid.ts';
+export { imageGrid } from './grid.ts';
+export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
+export { imageFormat, writeImage, writePng } from './image-file.ts';
 export { decodeImage } from './images.ts';
 export {
   type Batch,

@@ -22,6 +22,13 @@ export {
   stillMasked,
 } from './masking.ts';
 export { laptopGenerators, laptopSampling, publishedGenerators, publishedSampling } from './presets.ts';
-export { drawsFrom, type SamplingDraws, type SamplingState, sample, samplingSteps } from './sampler.ts';
+export {
+  drawsFrom,
+  type SamplingDraws,
+  type SamplingState,
+  type SamplingWork,
+  sample,
+  samplingSteps,
+} from './sampler.ts';
 export { noiseTemperature, type SamplingOptions, samplingDefaults, softmaxTemperature } from './sampling-options.ts';
 export { UViTBert } from './uvit.ts';

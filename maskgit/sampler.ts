@@ -1,6 +1,6 @@
 /** Sampling: all tokens start masked; each step predicts them, keeps the surest, and masks the rest again. */
 import { div, expectOption, noGrad, type Rng, type Tensor, tidy } from '../core/index.ts';
-import { maskId, nullLabel } from './config.ts';
+import { type GeneratorConfig, maskId, nullLabel } from './config.ts';
 import type { Generator } from './generator.ts';
 import { guidanceAt, guide, isUnguided } from './guidance.ts';
 import { GumbelNoise } from './gumbel.ts';
@@ -10,9 +10,9 @@ import { noiseTemperature, type SamplingOptions, samplingDefaults, softmaxTemper
 
 /** Uniform random numbers of [0, 1). Recorded ones replay a run. */
 export interface SamplingDraws {
-  /** batch·K·V numbers, for choosing tokens. */
-  tokens(step: number, count: number): ArrayLike<number>;
-  /** batch·K numbers, for choosing which tokens to keep. */
+  /** For choosing tokens: `count` of the step's batch·K·V numbers, from the one at `start` on. Asked for in order. */
+  tokens(step: number, count: number, start: number): ArrayLike<number>;
+  /** For choosing which tokens to keep: batch·K numbers. */
   confidence(step: number, count: number): ArrayLike<number>;
 }
 
@@ -21,6 +21,14 @@ export const drawsFrom = (rng: Rng): SamplingDraws => ({
   tokens: (_step, count) => rng.uniforms(count),
   confidence: (_step, count) => rng.uniforms(count),
 });
+
+/** How much is computed at once. The samples do not depend on it. */
+export interface SamplingWork {
+  /** Rows that a step predicts at once, at most. Default: as many as fit into some 1 GiB. */
+  readonly rowsAtOnce?: number;
+  /** Called after each prediction, with the rows predicted so far in all steps, and those of all steps together. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
 
 /** The tokens that enter a step. After the last step, `step` is the number of steps and `ids` the result. */
 export interface SamplingState {
@@ -42,9 +50,10 @@ export async function sample(
   labels: ArrayLike<number>,
   options: SamplingOptions,
   draws: SamplingDraws,
+  work?: SamplingWork,
 ): Promise<Int32Array> {
   let result: Int32Array = new Int32Array();
-  for await (const { ids } of samplingSteps(generator, labels, options, draws)) result = ids;
+  for await (const { ids } of samplingSteps(generator, labels, options, draws, work)) result = ids;
   return result;
 }
 
@@ -54,31 +63,46 @@ export async function* samplingSteps(
   labels: ArrayLike<number>,
   options: SamplingOptions,
   draws: SamplingDraws,
+  { rowsAtOnce = rowsThatFit(generator.config), onProgress }: SamplingWork = {},
 ): AsyncGenerator<SamplingState, void, undefined> {
   const settings = { ...samplingDefaults, ...options };
   const { steps } = settings;
   expectOption(Number.isInteger(steps) && steps > 0, 'sample steps', 'a whole number above 0', steps);
+  expectOption(
+    Number.isInteger(rowsAtOnce) && rowsAtOnce > 0,
+    'sample rowsAtOnce',
+    'a whole number above 0',
+    rowsAtOnce,
+  );
+  const parts = Math.ceil(labels.length / rowsAtOnce);
+  const rows = Math.ceil(labels.length / parts); // parts of about one size: small products are computed in other ways
   const { latentTokens: K, codebookSize: V } = generator.config;
   const mask = maskId(generator.config);
   let ids = new Int32Array(labels.length * K).fill(mask);
   for (let step = 0; step < steps; step++) {
     yield { step, ids };
-    // 1. Predict the masked tokens.
-    const positions = predictedPositions(generator, ids);
-    const predicted = guidedLogits(generator, ids, Array.from(labels), positions, step, settings); // [batch, count, V]
-    const logits = await predicted.data();
-    predicted.dispose();
-
-    // 2. Draw each of them; its logit, not a probability, is the confidence. Tokens that are known are certain.
     const temperature = settings.randomizeTemperature * noiseTemperature(step, steps);
-    const tokenNoise = new GumbelNoise(temperature, () => draws.tokens(step, ids.length * V));
     const drawn = Int32Array.from(ids);
     const confidence = new Float64Array(ids.length).fill(Infinity);
-    for (const [n, i] of positions.entries()) {
-      if (ids[i] !== mask) continue;
-      const own = logits.subarray(n * V, (n + 1) * V);
-      drawn[i] = tokenNoise.argmax(own, i * V);
-      confidence[i] = own[drawn[i]];
+    for (let row = 0; row < labels.length; row += rows) {
+      // 1. Predict the masked tokens.
+      const own = ids.subarray(row * K, (row + rows) * K);
+      const ownLabels = Array.from(labels).slice(row, row + rows);
+      const positions = predictedPositions(generator, own);
+      const predicted = guidedLogits(generator, own, ownLabels, positions, step, settings); // [rows, count, V]
+      const logits = await predicted.data();
+      predicted.dispose();
+
+      // 2. Draw each of them; its logit, not a probability, is the confidence. Tokens that are known are certain.
+      const tokenNoise = new GumbelNoise(temperature, () => draws.tokens(step, own.length * V, row * K * V));
+      for (const [n, i] of positions.entries()) {
+        if (own[i] !== mask) continue;
+        const scores = logits.subarray(n * V, (n + 1) * V);
+        const at = row * K + i;
+        drawn[at] = tokenNoise.argmax(scores, i * V);
+        confidence[at] = scores[drawn[at]];
+      }
+      onProgress?.(step * labels.length + row + ownLabels.length, steps * labels.length);
     }
     const keepNoise = new GumbelNoise(temperature, () => draws.confidence(step, ids.length));
     for (let i = 0; i < ids.length; i++) confidence[i] += keepNoise.at(i);
@@ -90,6 +114,13 @@ export async function* samplingSteps(
     ids = drawn;
   }
   yield { step: steps, ids };
+}
+
+/** Rows whose activations in all layers, with and without their class, and logits take some 1 GiB: 480 of preset tiny. */
+function rowsThatFit({ latentTokens: K, codebookSize: V, width, layers, mlpWidth, heads }: GeneratorConfig): number {
+  const length = 1 + K;
+  const values = 2 * length * layers * (12 * width + 2 * mlpWidth + 2 * heads * length) + 2 * K * V;
+  return Math.max(1, Math.floor(2 ** 28 / values));
 }
 
 /** Logits of the tokens at `positions`. With guidance, rows with and without their class are one batch. */

@@ -3,8 +3,9 @@ import { noGrad, resizeBilinear, type Tensor, tidy } from '../core/index.ts';
 import { type ImageSet, inOrder } from '../data/browser.ts';
 import { CodebookUsage, FrechetStatistics, frechetDistance, SquaredError } from '../eval/index.ts';
 import type { MobileNetTrunk } from '../titok/index.ts';
+import { imagesAtOnce } from './image-batches.ts';
 
-const batchSize = 32;
+const batchSize = (set: ImageSet): number => Math.min(32, imagesAtOnce(set.size));
 const featureSide = 96; // pixels at which the features are taken; part of the figure's definition
 const features = 96; // numbers in the pooled block_10
 
@@ -30,7 +31,7 @@ export class FeatureStatistics {
 /** Feature statistics of a whole set. */
 export async function statisticsOf(trunk: MobileNetTrunk, set: ImageSet): Promise<FeatureStatistics> {
   const statistics = new FeatureStatistics(trunk);
-  for (const { images, labels } of inOrder(set, batchSize)) {
+  for (const { images, labels } of inOrder(set, batchSize(set))) {
     await statistics.add(images);
     for (const t of [images, labels]) t.dispose();
   }
@@ -66,7 +67,7 @@ export async function measureReconstruction(
   const usage = new CodebookUsage(codebookSize);
   const statistics = new FeatureStatistics(trunk);
   const sums: Record<string, number> = {};
-  for (const { images, labels } of inOrder(set, batchSize)) {
+  for (const { images, labels } of inOrder(set, batchSize(set))) {
     const { reconstruction, codes, terms = {} } = noGrad(() => tidy(() => reconstruct(images)));
     error.add(await images.data(), await reconstruction.data());
     usage.add(await codes.data());

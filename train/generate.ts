@@ -1,53 +1,71 @@
 /** What trained models are for: new pictures of a class, pictures through their tokens and back, pictures as tokens. */
-import { noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
+import { expectOption, noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
 import { centerCrop, type RgbImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { generator } from './generator.ts';
-import { picturesOf } from './pictures.ts';
+import { generator, samplingSettings } from './generator.ts';
+import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 import type { Run } from './run.ts';
-import { sampleImages } from './samples.ts';
+import { type OnProgress, samplePictures } from './samples.ts';
+import { count, group, merge, parseSettings, seed } from './settings.ts';
 
 /** Options of `generate`. */
 export interface GenerateOptions {
-  /** Pictures of each class. Default 1. */
+  /** Pictures of each class, at most 10,000. Default 1. */
   readonly count?: number;
   /** Default 0: the same pictures every time. */
   readonly seed?: number;
   /** Sampling settings that differ from those that the generator was trained with. */
   readonly sampling?: SamplingOptions;
+  /** Called now and then with how much is done, and how much there is to do. */
+  readonly onProgress?: OnProgress;
 }
 
+/** How much `generate` returns at most. */
+const generateSettings = group({
+  count: count(1, 'pictures of each class', { most: 10_000 }),
+  seed: seed(0, 'of the samples'),
+});
+const mostBytes = 2e9;
+
 /**
- * New pictures by a run's generator.
+ * New pictures by a run's generator, computed in batches that fit into memory.
  *
  *   const pictures = await generate(run, 'cats', { count: 12 });
  *   await writePng('cats.png', await imageGrid(pictures, 4));
  *
  * @param classes  a class, or several; by name or by what its name begins with, in any case
  * @returns        `count` pictures of the first class, then of the second, …
- * @throws OptionError for an unknown class; CheckpointError when the run has no generator or no tokenizer
+ * @throws OptionError for an unknown class or an option out of range; CheckpointError when the run has no generator or no
+ *   tokenizer
  */
 export async function generate(
   run: Run,
   classes: string | readonly string[],
-  { count = 1, seed = 0, sampling = {} }: GenerateOptions = {},
+  { sampling = {}, onProgress, ...options }: GenerateOptions = {},
 ): Promise<RgbImage[]> {
+  const { count, seed } = parseSettings(generateSettings, options, 'generate');
   const [trained, tokenizer] = [run.model(generator), run.pixelTokenizer()];
+  const settings = parseSettings(samplingSettings, merge(trained.sampling, sampling), 'generate, sampling');
+  const found = [classes].flat().map((name) => classIndex(name, trained.classes));
+  const labels = found.flatMap((label) => new Array<number>(count).fill(label));
+  const bytes = 3 * labels.length * tokenizer.config.imageSize ** 2;
+  expectOption(
+    bytes <= mostBytes,
+    'generate',
+    `pictures of at most ${mostBytes / 1e9} GB`,
+    `${labels.length} of ${(bytes / 1e9).toFixed(1)} GB`,
+    'Generate them in several calls, with a seed each.',
+  );
   await run.expectMadeWith(generator, { tokenizer });
-  const labels = [classes].flat().flatMap((name) => new Array<number>(count).fill(classIndex(name, trained.classes)));
-  const model = { ...trained, sampling: { ...trained.sampling, ...sampling } };
-  const images = await sampleImages(model, tokenizer, labels, new Rng(seed));
-  const pictures = await picturesOf(images);
-  images.dispose();
-  return pictures;
+  return samplePictures({ ...trained, sampling: settings }, tokenizer, labels, new Rng(seed), onProgress);
 }
 
 /** Index of a class by its name, or by what its name begins with, in any case. @throws OptionError */
 export function classIndex(text: string, classes: readonly string[], where = 'class'): number {
   if (classes.includes(text)) return classes.indexOf(text);
-  const found = classes.filter((name) => name.toLowerCase().startsWith(text.toLowerCase()));
+  const found = text === '' ? [] : classes.filter((name) => name.toLowerCase().startsWith(text.toLowerCase()));
   if (found.length === 1) return classes.indexOf(found[0]);
   const names = classes.map((name) => `'${name}'`).join(', ');
   throw new OptionError(`${where}: expected one of ${names}, got '${text}'${suggestion(text, classes)}.`);
@@ -62,29 +80,42 @@ export interface Reconstructed {
   readonly psnr: number;
 }
 
-/** Pictures through their tokens and back. @param tokenizer  one that gives pixels: `run.pixelTokenizer()` */
+/**
+ * Pictures through their tokens and back, in batches that fit into memory.
+ *
+ * @param tokenizer  one that gives pixels: `run.pixelTokenizer()`
+ */
 export async function reconstruct(tokenizer: TiTok, pictures: readonly RgbImage[]): Promise<Reconstructed[]> {
-  const images = toImages(pictures, tokenizer.config.imageSize);
-  const outputs = noGrad(() => tidy(() => tokenizer.forward(images).output));
-  const [before, after] = [await images.data(), await outputs.data()];
-  const [shownBefore, shownAfter] = [await picturesOf(images), await picturesOf(outputs)];
-  for (const t of [images, outputs]) t.dispose();
-  const each = before.length / pictures.length;
-  return pictures.map((_, i) => ({
-    input: shownBefore[i],
-    output: shownAfter[i],
-    psnr: psnr(before.subarray(i * each, (i + 1) * each), after.subarray(i * each, (i + 1) * each)),
-  }));
+  const { imageSize } = tokenizer.config;
+  const results: Reconstructed[] = [];
+  for (const part of inParts(pictures, imagesAtOnce(imageSize))) {
+    const images = toImages(part, imageSize);
+    const outputs = noGrad(() => tidy(() => tokenizer.forward(images).output));
+    const [before, after] = [await images.data(), await outputs.data()];
+    const [shownBefore, shownAfter] = [await picturesOf(images), await picturesOf(outputs)];
+    for (const t of [images, outputs]) t.dispose();
+    const each = before.length / part.length;
+    for (const i of part.keys()) {
+      const [from, to] = [i * each, (i + 1) * each];
+      const decibels = psnr(before.subarray(from, to), after.subarray(from, to));
+      results.push({ input: shownBefore[i], output: shownAfter[i], psnr: decibels });
+    }
+  }
+  return results;
 }
 
-/** The token ids of pictures: K numbers from 0 to codebookSize − 1 for each. */
+/** The token ids of pictures: K numbers from 0 to codebookSize − 1 for each. Computed in batches that fit into memory. */
 export async function tokenize(tokenizer: TiTok, pictures: readonly RgbImage[]): Promise<number[][]> {
-  const images = toImages(pictures, tokenizer.config.imageSize);
-  const indices = noGrad(() => tidy(() => tokenizer.encode(images).indices));
-  const ids = await indices.data();
-  for (const t of [images, indices]) t.dispose();
-  const k = tokenizer.config.latentTokens;
-  return pictures.map((_, i) => Array.from(ids.subarray(i * k, (i + 1) * k)));
+  const { imageSize, latentTokens } = tokenizer.config;
+  const rows: number[][] = [];
+  for (const part of inParts(pictures, imagesAtOnce(imageSize))) {
+    const images = toImages(part, imageSize);
+    const indices = noGrad(() => tidy(() => tokenizer.encode(images).indices));
+    const ids = await indices.data();
+    for (const t of [images, indices]) t.dispose();
+    for (const i of part.keys()) rows.push(Array.from(ids.subarray(i * latentTokens, (i + 1) * latentTokens)));
+  }
+  return rows;
 }
 
 /** [n, 3, size, size] in 0..1: shorter edge to `size` (antialiased bicubic), center square. */

@@ -5,12 +5,22 @@
  *
  * @module
  */
+
 export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';
-export { classIndex, type GenerateOptions, generate, type Reconstructed, reconstruct, tokenize } from './generate.ts';
-export { drawReconstructions, picturesOf } from './pictures.ts';
+export {
+  classIndex,
+  type GenerateOptions,
+  generate,
+  type Reconstructed,
+  reconstruct,
+  tokenize,
+} from './generate.ts';
+export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+export { drawReconstructions, drawSheet } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, RunFolder } from './run-folder.ts';
-export type { TrainedGenerator } from './samples.ts';
+export type { OnProgress, TrainedGenerator } from './samples.ts';
+export { planSheet, type Sheet } from './sheet.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';

@@ -1,21 +1,8 @@
-/** Held-out images and what models make of them, as a picture. */
-import { concat, noGrad, type Tensor, tidy } from '../core/index.ts';
-import { batchOf, type ImageSet, imageGrid, type RgbImage, toImages, writePng } from '../data/index.ts';
-
-/** Pictures of a batch [n, 3, height, width] in 0..1 (clamped), for grids and files. */
-export async function picturesOf(images: Tensor): Promise<RgbImage[]> {
-  return toImages(Float32Array.from(await images.data()), images.shape);
-}
-
-/** Writes a PNG: images [n, 3, size, size] in rows of `columns`, each row with a label. */
-export async function drawGrid(
-  path: string,
-  images: Tensor,
-  columns: number,
-  rowLabels: readonly string[],
-): Promise<void> {
-  await writePng(path, await imageGrid(await picturesOf(images), columns, { rowLabels }));
-}
+/** Pictures of what models make of images. */
+import { noGrad, type Tensor, tidy } from '../core/index.ts';
+import { batchOf, gridSize, type ImageSet, imageGrid, type RgbImage, writePng } from '../data/index.ts';
+import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+import { type Sheet, shortLabel } from './sheet.ts';
 
 /**
  * Writes a PNG: held-out images in the first row, what each model makes of them in a row of its own.
@@ -28,20 +15,49 @@ export async function drawReconstructions(
   models: Readonly<Record<string, (images: Tensor) => Tensor>>,
   columns = 10,
 ): Promise<void> {
-  const images = spread(set, columns);
-  const all = noGrad(() => tidy(() => concat([images, ...Object.values(models).map((f) => tidy(() => f(images)))])));
-  await drawGrid(path, all, images.shape[0], ['input', ...Object.keys(models)]);
-  for (const t of [images, all]) t.dispose();
+  const rowLabels = ['input', ...Object.keys(models)];
+  const views = spread(set, columnsThatFit(set.size, columns, rowLabels));
+  const rows: RgbImage[][] = [[], ...Object.keys(models).map(() => [])];
+  for (const part of inParts(views, imagesAtOnce(set.size))) {
+    const { images, labels } = batchOf(set, part);
+    rows[0].push(...(await picturesOf(images)));
+    for (const [i, model] of Object.values(models).entries()) {
+      const output = noGrad(() => tidy(() => model(images)));
+      rows[i + 1].push(...(await picturesOf(output)));
+      output.dispose();
+    }
+    for (const t of [images, labels]) t.dispose();
+  }
+  await writePng(path, await imageGrid(rows.flat(), views.length, { rowLabels }));
+}
+
+function columnsThatFit(size: number, columns: number, rowLabels: readonly string[]): number {
+  const image = { width: size, height: size };
+  while (columns > 1 && !gridSize(image, columns * rowLabels.length, columns, { rowLabels }).fits) columns--;
+  return columns;
 }
 
 /** The same images every time, spread over the set. */
-function spread(set: ImageSet, count: number): Tensor {
+function spread(set: ImageSet, count: number) {
   const shown = Math.min(count, set.count);
   const step = Math.floor(set.count / shown);
-  const { images, labels } = batchOf(
-    set,
-    Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false })),
-  );
-  labels.dispose();
-  return images;
+  return Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false }));
+}
+
+/** Draws a sheet. @param pictures  `each` of the first label, then of the second, … */
+export function drawSheet(
+  { rows, each, columns, scale }: Sheet,
+  labels: readonly string[],
+  pictures: readonly RgbImage[],
+): Promise<RgbImage> {
+  const { width, height } = pictures[0];
+  const blank = { width, height, data: new Uint8Array(3 * width * height).fill(255) };
+  const lines = Math.ceil(each / columns);
+  const cells = Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: lines * columns }, (_, i) => (i < each ? pictures[row * each + i] : blank)),
+  ).flat();
+  const rowLabels = labels
+    .slice(0, rows)
+    .flatMap((label) => Array.from({ length: lines }, (_, line) => (line === 0 ? shortLabel(label) : '')));
+  return imageGrid(cells, columns, { scale, rowLabels });
 }

@@ -7,8 +7,10 @@ import {
   type ImageDataset,
   loadCheckpoint,
   mobilenetTrunkPath,
+  type RgbImage,
   readSafetensors,
   saveCheckpoint,
+  writePng,
 } from '../data/index.ts';
 import { NonFiniteError, type StateValue } from '../nn/index.ts';
 import { MobileNetTrunk, type TiTok } from '../titok/index.ts';
@@ -23,9 +25,10 @@ import { finetune } from './finetune.ts';
 import { flippable } from './flips.ts';
 import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
-import { drawGrid, drawReconstructions } from './pictures.ts';
+import { drawReconstructions, drawSheet } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { merge, parseSettings } from './settings.ts';
+import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
 import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
 
@@ -249,8 +252,8 @@ export class Run extends RunFolder implements RunContext {
     return measureReconstruction(this.trunk, await this.originals(), validation, codebookSize, reconstruct);
   }
 
-  drawGrid(file: string, images: Tensor, columns: number, rowLabels: readonly string[]): Promise<void> {
-    return drawGrid(join(this.folder, file), images, columns, rowLabels);
+  async drawSheet(file: string, sheet: Sheet, labels: readonly string[], pictures: readonly RgbImage[]): Promise<void> {
+    await writePng(join(this.folder, file), await drawSheet(sheet, labels, pictures));
   }
 
   async drawReconstructions(

@@ -1,10 +1,11 @@
 /** What a stage of training is: settings, how it starts, and how its result is loaded, measured and shown. */
 import type { z } from 'zod';
 import type { Rng, Tensor } from '../core/index.ts';
-import type { Batches, ImageDataset } from '../data/browser.ts';
+import type { Batches, ImageDataset, RgbImage } from '../data/browser.ts';
 import type { StateValue } from '../nn/index.ts';
 import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
 import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.ts';
+import type { Sheet } from './sheet.ts';
 import type { Training } from './training.ts';
 
 /** The stages in the order in which they build on each other. */
@@ -77,8 +78,8 @@ export interface RunContext {
   originals(): Promise<FeatureStatistics>;
   /** Figures of a reconstruction of all held-out images. */
   evaluateReconstruction(codebookSize: number, reconstruct: Reconstruct): Promise<Reconstruction>;
-  /** Writes a PNG: images [n, 3, size, size] in rows of `columns`, each row with a label. */
-  drawGrid(file: string, images: Tensor, columns: number, rowLabels: readonly string[]): Promise<void>;
+  /** Writes a PNG: pictures of several kinds, each with a label. */
+  drawSheet(file: string, sheet: Sheet, labels: readonly string[], pictures: readonly RgbImage[]): Promise<void>;
   /** Writes held-out images above what each model makes of them, a row per model. */
   drawReconstructions(file: string, models: Readonly<Record<string, (images: Tensor) => Tensor>>): Promise<void>;
 }

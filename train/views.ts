@@ -2,8 +2,8 @@
 import { noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, type ImageDataset, type View } from '../data/browser.ts';
 import { flippable } from './flips.ts';
+import { imagesAtOnce } from './image-batches.ts';
 
-const batchSize = 32;
 const notifyMs = 5000;
 
 /** Every training image, and its mirror image where the class allows it. */
@@ -25,6 +25,7 @@ export async function encodeViews(
   encode: (images: Tensor) => Tensor,
   notify: (message: string) => void = () => {},
 ): Promise<Int32Array> {
+  const batchSize = Math.min(32, imagesAtOnce(train.size));
   let ids = new Int32Array();
   let notified = performance.now();
   for (let start = 0; start < views.length; start += batchSize) {

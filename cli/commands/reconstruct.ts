@@ -1,9 +1,9 @@
 /** `titok reconstruct IMAGE…`: pictures through their tokens and back. */
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { decodeImage, imageGrid, writePng } from '../../data/index.ts';
+import { gridSize, imageGrid, type RgbImage, writeImage } from '../../data/index.ts';
 import { reconstruct } from '../../train/index.ts';
+import { expectAllRead, outputOption, prepareOutput, readPictures } from '../pictures.ts';
 import { addModelOptions, openTokenizer } from '../tokenizer.ts';
 
 export function addReconstruct(program: Command): void {
@@ -11,17 +11,51 @@ export function addReconstruct(program: Command): void {
     .command('reconstruct')
     .description('Turns images into tokens and back, and writes both side by side.')
     .argument('<images...>', 'PNG, JPEG or WebP files')
-    .option('--output <file>', 'PNG to write (default: reconstructed.png in the run)')
+    .addOption(outputOption('reconstructed.png'))
     .action(async (paths: string[], given) => {
       const { model, folder } = await openTokenizer(given);
-      const results = await reconstruct(model, await Promise.all(paths.map((path) => decodeImage(path))));
-      const output: string = given.output ?? join(folder, 'reconstructed.png');
-      mkdirSync(dirname(output), { recursive: true });
-      const pairs = results.flatMap(({ input, output }) => [input, output]);
-      const columnLabels = ['input', `${model.config.latentTokens} tokens`];
-      await writePng(output, await imageGrid(pairs, 2, { columnLabels }));
-      for (const [i, path] of paths.entries()) console.log(`${path}  ${results[i].psnr.toFixed(2)} dB`);
-      console.log(output);
+      const output = prepareOutput(given.output ?? join(folder, 'reconstructed.png'));
+      const { imageSize, latentTokens } = model.config;
+      const plan = planPairs(paths.length, imageSize);
+      const pairs: RgbImage[] = [];
+      const unread: string[] = [];
+      for await (const files of readPictures(paths, imageSize, unread)) {
+        const results = await reconstruct(
+          model,
+          files.map(({ picture }) => picture),
+        );
+        for (const [i, { path }] of files.entries()) {
+          const { input, output, psnr } = results[i];
+          console.log(`${path}  ${psnr.toFixed(2)} dB`);
+          if (pairs.length < 2 * plan.shown) pairs.push(input, output);
+        }
+      }
+      if (pairs.length > 0) {
+        const { columns, scale } = plan;
+        const columnLabels = Array.from({ length: columns }, (_, i) =>
+          i % 2 === 0 ? 'input' : `${latentTokens} tokens`,
+        );
+        await writeImage(output, await imageGrid(pairs, columns, { columnLabels, scale }));
+        console.log(output);
+      }
+      if (plan.shown < paths.length)
+        console.error(
+          `${output} shows the first ${plan.shown} of ${paths.length} images: that is what fits into one file.`,
+        );
+      expectAllRead(unread);
     });
   addModelOptions(command);
+}
+
+/** One pair of input and output a row for a few images, a square of pairs for many, as many as fit into a file. */
+function planPairs(count: number, size: number): { shown: number; columns: number; scale: number } {
+  const usual = Math.ceil(96 / size);
+  for (let shown = count; ; shown = Math.max(1, Math.floor(0.9 * shown))) {
+    const columns = 2 * (shown <= 12 ? 1 : Math.ceil(Math.sqrt(shown / 2)));
+    const columnLabels = new Array<string>(columns).fill('');
+    for (let scale = usual; scale >= 1; scale--) {
+      const { fits } = gridSize({ width: size, height: size }, 2 * shown, columns, { scale, columnLabels });
+      if (fits || shown === 1) return { shown, columns, scale };
+    }
+  }
 }

@@ -1,11 +1,23 @@
 /** `titok sample`: new pictures of a class. */
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { imageGrid, writePng } from '../../data/index.ts';
-import { classIndex, count, generate, generator, group, openRun, samplingSettings, seed } from '../../train/index.ts';
+import { writeImage } from '../../data/index.ts';
+import {
+  classIndex,
+  count,
+  drawSheet,
+  generate,
+  generator,
+  group,
+  openRun,
+  planSheet,
+  samplingSettings,
+  seed,
+} from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addSettings, byDefault, readSettings } from '../options.ts';
+import { outputOption, prepareOutput } from '../pictures.ts';
+import { showShare } from '../progress.ts';
 import { nameOption, runFolder } from '../runs.ts';
 
 const sampleSettings = group({
@@ -19,18 +31,27 @@ export function addSample(program: Command): void {
     .description('Generates pictures.')
     .option('--class <name>', 'class to generate; all when left out')
     .addOption(nameOption('run whose models are used'))
-    .option('--output <file>', 'PNG to write (default: sampled.png in the run)')
+    .addOption(outputOption('sampled.png'))
     .action(async (given) => {
-      const { count: columns, seed } = readSettings(sampleSettings, {}, given);
+      const { count, seed } = readSettings(sampleSettings, {}, given);
       await openGivenDevice(given, 'high');
       const run = await openRun(runFolder(given.name));
       const { classes, sampling: trained } = run.model(generator);
       const sampling = readSettings(samplingSettings, trained, given);
       const wanted = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
-      const pictures = await generate(run, wanted, { count: columns, seed, sampling });
-      const output: string = given.output ?? join(run.folder, 'sampled.png');
-      mkdirSync(dirname(output), { recursive: true });
-      await writePng(output, await imageGrid(pictures, columns, { rowLabels: wanted }));
+      const sheet = planSheet(wanted, count, run.pixelTokenizer().config.imageSize);
+      const output = prepareOutput(given.output ?? join(run.folder, 'sampled.png'));
+      if (sheet.each < count || sheet.rows < wanted.length) {
+        console.error(
+          `${output} will show ${sheet.each} of ${count} pictures of ${sheet.rows} of ${wanted.length} classes: that is ` +
+            'what fits into one file. Name a --class for more of it.',
+        );
+      }
+      const shown = wanted.slice(0, sheet.rows);
+      const progress = showShare(`sampling ${(sheet.each * sheet.rows).toLocaleString('en')} pictures`);
+      const options = { count: sheet.each, seed, sampling, onProgress: progress.update };
+      const pictures = await generate(run, shown, options).finally(progress.leave);
+      await writeImage(output, await drawSheet(sheet, shown, pictures));
       console.log(output);
     });
   addSettings(command, sampleSettings, byDefault);

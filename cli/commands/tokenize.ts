@@ -1,7 +1,8 @@
 /** `titok tokenize IMAGE…`: the token ids of images, a line of JSON each. */
 import type { Command } from 'commander';
-import { decodeImage } from '../../data/index.ts';
 import { tokenize } from '../../train/index.ts';
+import { stopRequest } from '../interruption.ts';
+import { expectAllRead, readPictures } from '../pictures.ts';
 import { addModelOptions, openTokenizer } from '../tokenizer.ts';
 
 export function addTokenize(program: Command): void {
@@ -11,8 +12,16 @@ export function addTokenize(program: Command): void {
     .argument('<images...>', 'PNG, JPEG or WebP files')
     .action(async (paths: string[], given) => {
       const { model } = await openTokenizer(given);
-      const rows = await tokenize(model, await Promise.all(paths.map((path) => decodeImage(path))));
-      for (const [i, image] of paths.entries()) console.log(JSON.stringify({ image, tokens: rows[i] }));
+      const unread: string[] = [];
+      for await (const files of readPictures(paths, model.config.imageSize, unread)) {
+        const rows = await tokenize(
+          model,
+          files.map(({ picture }) => picture),
+        );
+        for (const [i, { path }] of files.entries()) console.log(JSON.stringify({ image: path, tokens: rows[i] }));
+        if (stopRequest()) return; // nobody reads on
+      }
+      expectAllRead(unread);
     });
   addModelOptions(command);
 }

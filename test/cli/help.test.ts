@@ -86,7 +86,7 @@ const mistakes: [command: string, message: string][] = [
     'train warmup --learning-rate 0,001',
     "--learning-rate: expected a number > 0 and ≤ 1e38, got '0,001'. Write a decimal point, and no commas.",
   ],
-  ['sample --output=', "--output: expected a value, got ''."],
+  ['train warmup --data=', "--data: expected a value, got ''."],
   ['--vresion', 'titok: unknown option --vresion. Did you mean --version?'],
 ];
 for (const [command, message] of mistakes) {

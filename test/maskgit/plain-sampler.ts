@@ -36,7 +36,7 @@ export async function plainSample(
     });
     const temperature = o.randomizeTemperature * noiseTemperature(step, o.steps);
     const gumbel = (u: number) => -temperature * Math.log(-Math.log(u));
-    const tokenDraws = draws.tokens(step, ids.length * V);
+    const tokenDraws = draws.tokens(step, ids.length * V, 0);
     const keepDraws = draws.confidence(step, ids.length);
     const drawn = [...ids];
     const confidence = ids.map((id, i) => {

@@ -1,0 +1,74 @@
+/** The pictures that a command reads, and the one that it writes. */
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Option } from 'commander';
+import { DataError, OptionError } from '../core/index.ts';
+import { centerCrop, decodeImage, imageFormat, type RgbImage, resizeShorterEdge } from '../data/index.ts';
+import { imagesAtOnce, inParts } from '../train/index.ts';
+import { CheckedOption } from './options.ts';
+
+const inFlight = 8; // files that are decoded at once: a photo of 12 megapixels takes 36 MB
+
+/** A file that was read. */
+export interface PictureFile {
+  readonly path: string;
+  readonly picture: RgbImage;
+}
+
+/**
+ * Reads image files in batches for a model, each cropped and scaled to `size` pixels as soon as it is decoded.
+ *
+ * @param unread  receives the messages on files that could not be read, see `expectAllRead`
+ */
+export async function* readPictures(
+  paths: readonly string[],
+  size: number,
+  unread: string[],
+): AsyncGenerator<PictureFile[], void> {
+  for (const batch of inParts(paths, imagesAtOnce(size))) {
+    const read: PictureFile[] = [];
+    for (const some of inParts(batch, inFlight)) {
+      for (const outcome of await Promise.allSettled(some.map((path) => readPicture(path, size)))) {
+        if (outcome.status === 'fulfilled') read.push(outcome.value);
+        else if (outcome.reason instanceof DataError) unread.push(outcome.reason.message);
+        else throw outcome.reason;
+      }
+    }
+    if (read.length > 0) yield read;
+  }
+}
+
+/** Once the others are done: @throws DataError with a line for every file that could not be read */
+export function expectAllRead(unread: readonly string[]): void {
+  if (unread.length > 0) throw new DataError(unread.join('\n'));
+}
+
+const readPicture = async (path: string, size: number): Promise<PictureFile> => ({
+  path,
+  picture: centerCrop(resizeShorterEdge(await decodeImage(path), size), size),
+});
+
+/** --output, for a picture. */
+export const outputOption = (name: string): Option =>
+  new CheckedOption('--output <file>', `PNG, JPEG or WebP to write (default: ${name} in the run)`, (text) => {
+    imageFormat(text, '--output');
+    return text;
+  });
+
+/**
+ * Makes the folder of an output file, before the work begins.
+ *
+ * @throws OptionError when the file could not be written in the end
+ */
+export function prepareOutput(path: string): string {
+  const refuse = (got: string) => new OptionError(`--output: expected a file to write, got ${path}, ${got}.`);
+  if (existsSync(path) && statSync(path).isDirectory()) throw refuse('which is a folder');
+  const folder = dirname(resolve(path));
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw refuse(`whose folder cannot be written to (${(error as Error).message})`);
+  }
+  return path;
+}
