@@ -32,6 +32,7 @@ export function watchOutput(): void {
     stream.on('error', ({ code = '', message }: NodeJS.ErrnoException) => {
       const gone = readerIsGone.includes(code);
       request ??= gone ? { status: 128 + 13 } : { status: 1, message: `${name}: expected to write, got ${message}.` };
+      process.exitCode ||= request.status; // the error of a last write comes when the command is over
     });
   }
 }

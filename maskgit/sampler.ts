@@ -117,7 +117,14 @@ export async function* samplingSteps(
 }
 
 /** Rows whose activations in all layers, with and without their class, and logits take some 1 GiB: 480 of preset tiny. */
-function rowsThatFit({ latentTokens: K, codebookSize: V, width, layers, mlpWidth, heads }: GeneratorConfig): number {
+export function rowsThatFit({
+  latentTokens: K,
+  codebookSize: V,
+  width,
+  layers,
+  mlpWidth,
+  heads,
+}: GeneratorConfig): number {
   const length = 1 + K;
   const values = 2 * length * layers * (12 * width + 2 * mlpWidth + 2 * heads * length) + 2 * K * V;
   return Math.max(1, Math.floor(2 ** 28 / values));

@@ -24,9 +24,10 @@ const wide = 25; // more than that in a row are wrapped
 export function planSheet(labels: readonly string[], each: number, size: number): Sheet {
   const image = { width: size, height: size };
   const usual = Math.ceil(96 / size);
-  const rowLabels = labels.map(shortLabel);
+  const rowLabels = [labels.map(shortLabel).reduce((a, b) => (b.length > a.length ? b : a), '')]; // the widest
   for (let rows = labels.length; ; ) {
-    const columns = Math.min(each, Math.max(wide, Math.ceil(Math.sqrt(rows * each))));
+    let columns = Math.min(each, Math.max(wide, Math.ceil(Math.sqrt(rows * each))));
+    while (columns > 1 && !gridSize(image, columns, columns, { scale: 1, rowLabels }).fits) columns--;
     const cells = rows * Math.ceil(each / columns) * columns;
     for (let scale = usual; scale >= 1; scale--) {
       if (gridSize(image, cells, columns, { scale, rowLabels }).fits || rows * each === 1)

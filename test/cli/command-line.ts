@@ -113,12 +113,21 @@ export const small = {
   ],
 } as const;
 
-/** Ctrl-C when a stage has logged that many updates. Call what it returns when the command is over. */
-export function interruptAfter(updates: number, folder: string, stage: string): () => void {
+/**
+ * Ctrl-C, or another interruption, when a stage has logged that many updates. Call what it returns when the command is over.
+ *
+ * @param interrupt  false when nobody listens: the training has not begun
+ */
+export function interruptAfter(
+  updates: number,
+  folder: string,
+  stage: string,
+  interrupt: () => boolean = () => process.emit('SIGINT'),
+): () => void {
   let stopped = false;
   const timer = setInterval(() => {
     if (stopped || !existsSync(join(folder, 'log.jsonl')) || logged(folder, stage).length < updates) return;
-    stopped = process.emit('SIGINT'); // false when nobody listens: the training has not begun
+    stopped = interrupt();
   }, 0);
   return () => clearInterval(timer);
 }

@@ -1,9 +1,10 @@
-/** Ctrl-C, kill -9 and a full disk in the middle of a training: nothing that was saved is lost, and --resume goes on. */
+/** Ctrl-C, other signals, a closed pipe, kill -9 and a full disk in the middle of a training: nothing that was saved is lost, and --resume goes on. */
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
+import { forgetStopRequest, SignalWatch } from '../../cli/interruption.ts';
 import { interruptAfter, logged, quick, small, startTitok, titok, workIn, writePictures } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
@@ -72,6 +73,87 @@ test('stopped in the middle and resumed: the log is that of a training without a
       'time goes on where it stopped',
     );
   }
+});
+
+/** Everything up to the last update was saved, and the rest follows as in a training without a pause. */
+async function goesOn(t: TestContext, name: string, err: string): Promise<void> {
+  const done = Number(err.match(/^teacher: stopped after (\d+) of 40 updates; saved in .* --resume\.$/m)?.[1]);
+  assert.ok(done > 0 && done < STEPS, err);
+  assert.doesNotMatch(err, /\n\s+at /); // no stack
+  assert.equal(losses(name).length, done);
+  const resumed = await titok(t, ...train(name, '--resume'));
+  assert.ok(resumed.out.includes(`\nteacher: ${done} of 40 updates are done\n`), resumed.out);
+  assert.deepEqual(losses(name), whole);
+}
+
+const otherSignals = [['SIGHUP', 129] as const, ['SIGTERM', 143] as const];
+for (const [signal, expected] of otherSignals) {
+  test(`${signal} saves too, with the status that shells give it`, { timeout: 60_000 }, async (t) => {
+    const settle = interruptAfter(7, `runs/${signal}`, 'teacher', () => process.emit(signal));
+    const { status, err } = await titok(t, ...train(signal));
+    settle();
+    assert.equal(status, expected);
+    await goesOn(t, signal, err);
+  });
+}
+
+test('a second Ctrl-C does not lose what was done', { timeout: 60_000 }, async (t) => {
+  const exit = t.mock.method(process, 'exit', () => undefined as never);
+  const now = performance.now.bind(performance);
+  let later = 0;
+  t.mock.method(performance, 'now', () => now() + later);
+  const settle = interruptAfter(7, 'runs/twice', 'teacher', () => {
+    const heard = process.emit('SIGINT');
+    if (heard) later += 5000; // not the same one, passed on by npm
+    return heard && process.emit('SIGINT');
+  });
+  const { status, err } = await titok(t, ...train('twice'));
+  settle();
+  assert.equal(exit.mock.callCount(), 0);
+  assert.equal(status, 130);
+  assert.match(err, /^\nThe update is finished and saved first\. Ctrl-C once more ends at once and loses it\.\n/);
+  await goesOn(t, 'twice', err);
+});
+
+test('a third Ctrl-C ends at once, except while saving', (t) => {
+  const exit = t.mock.method(process, 'exit', () => undefined as never);
+  const error = t.mock.method(console, 'error', () => {});
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const press = () => {
+    process.emit('SIGINT');
+    process.emit('SIGINT'); // npm and tsx pass it on
+    now += 5000;
+    return exit.mock.callCount();
+  };
+  forgetStopRequest();
+  const watch = new SignalWatch();
+  try {
+    assert.deepEqual([press(), press()], [0, 0]);
+    assert.equal(error.mock.callCount(), 1);
+    watch.saving = true;
+    assert.equal(press(), 0);
+    watch.saving = false;
+    assert.equal(press(), 1);
+  } finally {
+    watch.close();
+    forgetStopRequest();
+  }
+});
+
+test('an output that nobody reads: the training saves and ends', { timeout: 60_000 }, async (t) => {
+  const { child, ended } = startTitok(folder, train('piped'));
+  child.stdout.destroy(); // as `| true`
+  const { status, err } = await ended;
+  assert.equal(status, 141, err);
+  await goesOn(t, 'piped', err);
+});
+
+test('an output that nobody reads: info ends without a word', async () => {
+  const { child, ended } = startTitok(folder, ['info', 'runs/whole/teacher.safetensors', '--tensors']);
+  child.stdout.destroy();
+  const { status, err } = await ended;
+  assert.deepEqual([status, err], [141, '']);
 });
 
 test('kill -9 during a save: the checkpoint before is whole, and --resume goes on from it', {

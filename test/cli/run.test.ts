@@ -1,10 +1,11 @@
 /** A whole run in small: every stage, what is done with its models, and how it is switched to other recipes. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
+import { largestGrid } from '../../data/grid-size.ts';
 import { loadCheckpoint, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { fingerprint, openRun, teacher as teacherStage } from '../../train/index.ts';
@@ -70,6 +71,79 @@ test('sample: a class by name or its beginning, the same pictures for the same s
   assert.ok((await height('c.png')) > (await height('a.png')), 'a row for each class');
   const { status, err } = await sample('d.png', '--class', 'dags');
   assert.deepEqual([status, err], [1, "--class: expected one of 'cats', 'dogs', got 'dags' (did you mean 'dogs'?)."]);
+});
+
+test('an output file is what its name says', async (t) => {
+  const commands = [
+    ['sample', '--name', 'run', '--count', '1', '--class', 'cats'],
+    ['reconstruct', '--name', 'run', images[0]],
+  ];
+  const formats = [['a.jpg', 'jpeg'] as const, ['new/folder/b.JPEG', 'jpeg'] as const, ['c.webp', 'webp'] as const];
+  for (const command of commands) {
+    for (const [output, format] of [...formats, ['d.PNG', 'png'] as const]) {
+      for (const _ of ['written', 'overwritten']) {
+        const { status, out, err } = await titok(t, ...command, '--output', output);
+        assert.deepEqual([status, err, out.split('\n').at(-1)], [0, '', output]);
+      }
+      assert.equal((await sharp(output).metadata()).format, format, output);
+    }
+    for (const output of ['x.gif', 'x', 'x.png.txt', 'folder/']) {
+      const { status, out, err } = await titok(t, ...command, '--output', output);
+      const expected = `--output: expected a file name that ends in .png, .jpg, .jpeg or .webp, got '${output}'.`;
+      assert.deepEqual([status, out, err], [1, '', expected]);
+    }
+    mkdirSync('folder.png', { recursive: true });
+    writeFileSync('file', '');
+    for (const [output, message] of [
+      ['folder.png', /^--output: expected a file to write, got folder\.png, which is a folder\.$/],
+      [
+        'file/x.png',
+        /^--output: expected a file to write, got file\/x\.png, whose folder cannot be written to \(E.*\)\.$/,
+      ],
+    ] as const) {
+      const { status, out, err } = await titok(t, ...command, '--output', output);
+      assert.deepEqual([status, out], [1, '']);
+      assert.match(err, message);
+    }
+  }
+});
+
+test('files that cannot be read are all told, after the others are done', async (t) => {
+  writeFileSync('broken.png', 'not a picture');
+  const files = ['missing.png', ...images, 'broken.png', '.'];
+  const tokenized = await titok(t, 'tokenize', '--name', 'run', ...files);
+  const reconstructed = await titok(t, 'reconstruct', '--name', 'run', '--output', 'some.png', ...files);
+  assert.equal(tokenized.out, (await titok(t, 'tokenize', '--name', 'run', ...images)).out);
+  assert.equal(reconstructed.out.split('\n').length, 3);
+  for (const { status, err } of [tokenized, reconstructed]) {
+    assert.equal(status, 1);
+    assert.match(err, /^image missing\.png: .*\nimage broken\.png: .*\nimage \.: .*$/);
+  }
+});
+
+test('hundreds of pictures come in batches, and the picture of them is one that viewers open', {
+  timeout: 60_000,
+}, async (t) => {
+  const many = await titok(t, 'sample', '--name', 'run', '--count', '300', '--output', 'many.png');
+  assert.deepEqual(many, { status: 0, out: 'many.png', err: '' });
+  const { width = 0, height = 0 } = await sharp('many.png').metadata();
+  assert.ok(width < 4000 && height < 4000, `${width} × ${height}`); // 25 a row, not 300
+  const { side } = largestGrid;
+  largestGrid.side = 250;
+  const few = await titok(t, 'sample', '--name', 'run', '--count', '300', '--output', 'few.png');
+  largestGrid.side = side;
+  assert.equal(few.status, 0);
+  assert.match(
+    few.err,
+    /^few\.png will show \d+ of 300 pictures of 2 of 2 classes: that is what fits into one file\. Name/,
+  );
+  const files = Array.from({ length: 300 }, (_, i) => images[i % 2]);
+  const tokens = (await titok(t, 'tokenize', '--name', 'run', ...files)).out.split('\n');
+  assert.equal(tokens.length, 300);
+  assert.equal(new Set(tokens).size, 2, 'the same tokens in every batch');
+  const { out } = await titok(t, 'reconstruct', '--name', 'run', '--output', 'pairs.png', ...files);
+  assert.equal(out.split('\n').length, 301);
+  assert.ok((await sharp('pairs.png').metadata()).height! < 4000);
 });
 
 test('info says what a checkpoint holds', async (t) => {

@@ -9,11 +9,14 @@ import {
   type Generator,
   type GeneratorConfig,
   guidanceAt,
+  laptopGenerators,
+  publishedGenerators,
   type SamplingOptions,
   sample,
   samplingDefaults,
   samplingSteps,
 } from '../../maskgit/index.ts';
+import { rowsThatFit } from '../../maskgit/sampler.ts';
 import { plainSample } from './plain-sampler.ts';
 
 const base: GeneratorConfig = {
@@ -119,6 +122,35 @@ test('samples are those of the plain loop, which predicts every token of every r
       }
     }
   }
+});
+
+test('samples do not depend on how many rows are predicted at once', async () => {
+  const labels = [0, 2, 3, 1, 1, 0, 2];
+  for (const generator of generators) {
+    const expected = await sample(generator, labels, noisy, drawsFrom(new Rng(8)));
+    for (const rowsAtOnce of [1, 2, 3, 6, 7, 100]) {
+      const seen: number[] = [];
+      const work = { rowsAtOnce, onProgress: (done: number, total: number) => seen.push(done / total) };
+      assert.deepEqual(await sample(generator, labels, noisy, drawsFrom(new Rng(8)), work), expected, `${rowsAtOnce}`);
+      assert.equal(seen.length, 4 * Math.ceil(labels.length / rowsAtOnce));
+      assert.equal(seen.at(-1), 1);
+      assert.deepEqual(
+        seen,
+        seen.toSorted((a, b) => a - b),
+      );
+    }
+  }
+});
+
+test('what is predicted at once fits into memory, and a default picture of the laptop generators is one part', () => {
+  for (const config of Object.values(laptopGenerators)) assert.ok(rowsThatFit(config) >= 96);
+  assert.ok(rowsThatFit(laptopGenerators.tiny) < 600); // 2.1 MiB each, measured
+  const rows = Object.values(publishedGenerators).map(rowsThatFit);
+  assert.ok(
+    rows.every((n) => n >= 1 && n < 40),
+    `${rows}`,
+  );
+  assert.equal(rowsThatFit({ ...publishedGenerators.s128, width: 65_536 }), 1);
 });
 
 test('the generator works on its own device, whichever is the default', async () => {
