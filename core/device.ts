@@ -75,6 +75,8 @@ export interface Device {
   readonly shapesOnly?: boolean;
   /** Precision of matrix products, where there is a choice. Default: float32 or better. */
   readonly matmulPrecision?: MatmulPrecision;
+  /** Bytes that it can hold at most, where that is known. */
+  readonly capacity?: number;
   /** False once the device was closed or lost. */
   readonly usable?: boolean;
   /** Copies values to the device, as float32 or better. */

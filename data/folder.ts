@@ -8,7 +8,7 @@
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { DataError } from '../core/index.ts';
+import { DataError, expectNumber, expectWhole } from '../core/index.ts';
 import { type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
 import { megabytes, reason } from './errors.ts';
 import { decodeImage } from './images.ts';
@@ -45,7 +45,8 @@ export async function loadImageFolder(
   options: FolderOptions = {},
 ): Promise<ImageDataset> {
   const { heldOutFraction = 0.1, maxBytes = 2e9, onProgress } = options;
-  if (!Number.isInteger(size) || size < 1) throw new DataError(`${folder}: expected a size ≥ 1 pixel, got ${size}.`);
+  expectWhole('loadImageFolder, size', size, 1, 4096);
+  expectNumber('loadImageFolder, heldOutFraction', heldOutFraction, 0, 1);
   const { classes, train, validation } = listFiles(folder, heldOutFraction);
   const total = train.length + validation.length;
   if (total * 3 * size * size > maxBytes) {

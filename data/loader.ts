@@ -1,6 +1,7 @@
 /** Batches of images: shuffled without end, in an order that can be saved and resumed; or each image once. */
-import { DataError, Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
+import { DataError, expectNumber, expectWhole, Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
 import type { ImageSet } from './dataset.ts';
+import { megabytes } from './errors.ts';
 import { toUnit } from './pixels.ts';
 
 /** An image of a set, possibly mirrored. */
@@ -49,23 +50,33 @@ export interface Batches {
   state: BatchState;
 }
 
+/** Bytes of a batch, as float32: what a training makes of it takes ten times as much and more, and the cpu device has 4 GiB. */
+const largestBatch = 2 ** 28;
+
 /**
  * An endless sequence of shuffled batches, each epoch in a new order.
  *
  *   const train = batches(dataset.train, { batchSize: 16, seed: 0, flip: true });
  *   const { images, labels } = train.next();   // [16, 3, size, size] in 0..1, [16] int32
  *
- * @throws DataError for an empty set, a batch size below 1, or a crop larger than the images
+ * @throws DataError for an empty set, a batch that does not fit into memory, or a crop larger than the images; OptionError
+ *   for a batch size or class balance out of range
  */
 export function batches(set: ImageSet, options: BatchOptions): Batches {
   const { batchSize, seed, flip = false, crop = set.size, classBalance = 0 } = options;
   if (set.count === 0) throw new DataError('batches: expected a set with images, got an empty one.');
-  if (!Number.isInteger(batchSize) || batchSize < 1) {
-    throw new DataError(`batches: expected a batch size ≥ 1, got ${batchSize}.`);
-  }
+  expectWhole('batches, batchSize', batchSize, 1, 65_536);
   if (!Number.isInteger(crop) || crop < 1 || crop > set.size) {
     throw new DataError(`batches: expected a crop of 1 to ${set.size} pixels (the images' size), got ${crop}.`);
   }
+  const bytes = 4 * 3 * batchSize * crop * crop;
+  if (bytes > largestBatch) {
+    throw new DataError(
+      `batches: expected a batch of at most ${megabytes(largestBatch)}, got ${batchSize} images of ${crop}×${crop} pixels = ` +
+        `${megabytes(bytes)}. Choose a smaller batchSize.`,
+    );
+  }
+  expectNumber('batches, classBalance', classBalance, 0, 1);
   const mayFlip = typeof flip === 'function' ? flip : () => flip;
   const root = new Rng(seed);
   const orderRng = root.fork();
@@ -119,6 +130,7 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
 
 /** Every image once, in the set's order. The last batch may be smaller. `limit` ends after that many images. */
 export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): Generator<Batch> {
+  expectWhole('inOrder, batchSize', batchSize, 1, 2 ** 31);
   const each = 3 * set.size * set.size;
   const count = Math.min(limit, set.count);
   for (let start = 0; start < count; start += batchSize) {

@@ -1,5 +1,5 @@
 /** Adam and AdamW: each update is one fused pass over parameter, gradient and both moments. */
-import { defineUpdate } from '../core/index.ts';
+import { defineUpdate, expectNumber, expectOption } from '../core/index.ts';
 import type { StateDict } from './module.ts';
 import { Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
 
@@ -36,6 +36,9 @@ abstract class Moments extends Optimizer {
 
   constructor({ betas = [0.9, 0.999], eps = 1e-8, ...options }: AdamOptions) {
     super(options);
+    for (const beta of betas) expectOption(beta >= 0 && beta < 1, 'optimizer, betas', 'two numbers ≥ 0 and < 1', betas);
+    expectOption(betas.length === 2, 'optimizer, betas', 'two numbers ≥ 0 and < 1', betas);
+    expectNumber('optimizer, eps', eps, 0, 1e38);
     this.#betas = betas;
     this.#eps = eps;
     this.exp_avg = zerosFor(options.params);

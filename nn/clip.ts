@@ -1,5 +1,5 @@
 /** Clipping gradients by their global norm. */
-import { div, full, minimum, mul, noGrad, pack, sumOfSquares, type Tensor, tidy } from '../core/index.ts';
+import { div, expectNumber, full, minimum, mul, noGrad, pack, sumOfSquares, type Tensor, tidy } from '../core/index.ts';
 
 /** √(Σ g²) over all values of all gradients, as one element on their device. */
 export const globalNorm = (grads: readonly Tensor[]): Tensor =>
@@ -16,12 +16,14 @@ export const globalNorm = (grads: readonly Tensor[]): Tensor =>
  *   optimizer.step(grads, { scale: clipCoefficient(norm, 1) });
  *
  * @returns one element on the norm's device; nothing waits for it
+ * @throws OptionError for a negative `maxNorm`
  * @see PyTorch's `clip_grad_norm_`
  */
-export const clipCoefficient = (norm: Tensor, maxNorm: number): Tensor =>
-  maxNorm === Infinity
-    ? full(norm.shape, 1, { device: norm.device })
-    : noGrad(() => tidy(() => minimum(div(maxNorm, norm.add(1e-6)), 1)));
+export function clipCoefficient(norm: Tensor, maxNorm: number): Tensor {
+  expectNumber('clipCoefficient, maxNorm', maxNorm, 0, Infinity);
+  if (maxNorm === Infinity) return full(norm.shape, 1, { device: norm.device });
+  return noGrad(() => tidy(() => minimum(div(maxNorm, norm.add(1e-6)), 1)));
+}
 
 /**
  * Gradients scaled down together when their global norm is above `maxNorm`.

@@ -1,5 +1,5 @@
 /** A moving average of the weights, which is evaluated and released in place of the last weights. */
-import { mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
+import { expectNumber, mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
 import { loadStateDict, type StateDict, type StateValue } from './module.ts';
 import { expectUpdates, type UpdateState } from './optimizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
@@ -28,6 +28,7 @@ export class Ema {
   #step = 0;
 
   constructor(params: StateDict, { decay = 0.999, warmup = true }: EmaOptions = {}) {
+    expectNumber('Ema, decay', decay, 0, 1);
     this.#params = { ...params };
     this.#decay = decay;
     this.#warmup = warmup;

@@ -1,8 +1,10 @@
 /** What all optimizers share: parameters by name, groups of weight decay, a count of updates, and a state to save. */
 import {
   CheckpointError,
+  expectNumber,
   full,
   noGrad,
+  OptionError,
   type Shape,
   ShapeError,
   show,
@@ -71,7 +73,23 @@ export abstract class Optimizer {
   readonly #lr: number;
   #step = 0;
 
-  constructor({ params, lr = 1e-3, weightDecay = 0, decays = decaysWeight }: OptimizerOptions) {
+  /** @throws OptionError for a number out of range, and for an option that the optimizer does not have */
+  constructor({ params, lr = 1e-3, weightDecay = 0, decays = decaysWeight, ...unknown }: OptimizerOptions) {
+    expectNumber('optimizer, lr', lr, 0, 1e38);
+    expectNumber('optimizer, weightDecay', weightDecay, 0, 1e38);
+    for (const [name, value] of Object.entries(unknown)) {
+      const repair = suggestion(name, [
+        'params',
+        'lr',
+        'weightDecay',
+        'decays',
+        'betas',
+        'eps',
+        'momentum',
+        'nesterov',
+      ]);
+      throw new OptionError(`optimizer, ${name}: expected no such option, got ${JSON.stringify(value)}${repair}.`);
+    }
     this.#params = { ...params };
     this.#lr = lr;
     const names = Object.keys(params);
@@ -96,7 +114,7 @@ export abstract class Optimizer {
    *   optimizer.step(grads, { lr: learningRate(step), scale: clipCoefficient(norm, 1) });
    *
    * @param grads  a gradient for each parameter, under the same names; other names are ignored
-   * @throws TypeError when a gradient is missing; ShapeError when one has another shape than its parameter
+   * @throws TypeError when a gradient is missing; OptionError when the rate is no number ≥ 0; ShapeError when one has another shape than its parameter
    */
   step(grads: Readonly<Record<string, Tensor>>, { lr = this.#lr, scale }: StepOptions = {}): void {
     const missing = Object.keys(this.#params).find((name) => !grads[name]);
@@ -104,6 +122,7 @@ export abstract class Optimizer {
       const near = suggestion(missing, Object.keys(grads));
       throw new TypeError(`optimizer.step: expected a gradient for '${missing}', got none${near}.`);
     }
+    expectNumber('optimizer.step, lr', lr, 0, 1e38);
     if (scale && scale.size !== 1) {
       throw new ShapeError(`optimizer.step: expected a scale with one element, got ${show(scale.shape)}.`);
     }

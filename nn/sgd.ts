@@ -1,5 +1,5 @@
 /** Stochastic gradient descent, plain or with momentum: each update is one fused pass. */
-import { defineUpdate, expectOption } from '../core/index.ts';
+import { defineUpdate, expectNumber, expectOption } from '../core/index.ts';
 import type { StateDict } from './module.ts';
 import { Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
 
@@ -40,6 +40,7 @@ export class SGD extends Optimizer {
 
   constructor({ momentum = 0, nesterov = false, ...options }: SGDOptions) {
     super(options);
+    expectNumber('optimizer, momentum', momentum, 0, 1);
     expectOption(!nesterov || momentum > 0, 'SGD, nesterov', 'a momentum above 0', momentum);
     this.#momentum = momentum;
     this.#nesterov = nesterov;

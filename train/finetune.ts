@@ -60,14 +60,15 @@ export function trainFinetune(
   perceptual: PerceptualLoss | null,
   discriminator: Discriminator | null,
 ): Training<TiTok> {
-  const { steps, batchSize, weights, maxNorm } = settings;
+  const { steps, batchSize, weights, maxNorm, betas, weightDecay } = settings;
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
-  const optimizer = new AdamW({ params, ...settings });
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const criticOptimizer = new AdamW({ ...settings, params: criticParams, lr: settings.discriminatorLearningRate });
+  const lr = settings.discriminatorLearningRate;
+  const criticOptimizer = new AdamW({ params: criticParams, betas, weightDecay, lr });
   const lecam = new LeCam();
   const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({

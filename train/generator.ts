@@ -17,6 +17,7 @@ import {
   type SamplingOptions,
 } from '../maskgit/index.ts';
 import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import { modelThatFits } from './room.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
 import { betas, count, depth, flag, fraction, group, internal, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
@@ -91,12 +92,13 @@ export function trainGenerator(
 ): Training<Generator> & { readonly ema: Ema } {
   // model
   const config = settings.generator;
-  const generator = createGenerator(config, rng);
+  const generator = modelThatFits('generator', (rng) => createGenerator(config, rng), rng);
   const params = stateDict(generator);
   const ema = new Ema(params, { decay: settings.emaDecay });
 
   // optimizer
-  const optimizer = new AdamW({ params, ...settings });
+  const { betas, weightDecay } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: generator },

@@ -1,5 +1,5 @@
 /** Pictures of what models make of images. */
-import { noGrad, type Tensor, tidy } from '../core/index.ts';
+import { expectWhole, noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, gridSize, type ImageSet, imageGrid, type RgbImage, writePng } from '../data/index.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 import { type Sheet, shortLabel } from './sheet.ts';
@@ -15,6 +15,7 @@ export async function drawReconstructions(
   models: Readonly<Record<string, (images: Tensor) => Tensor>>,
   columns = 10,
 ): Promise<void> {
+  expectWhole('drawReconstructions, columns', columns, 1, 1000);
   const rowLabels = ['input', ...Object.keys(models)];
   const views = spread(set, columnsThatFit(set.size, columns, rowLabels));
   const rows: RgbImage[][] = [[], ...Object.keys(models).map(() => [])];

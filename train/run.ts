@@ -27,7 +27,7 @@ import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
-import { merge, parseSettings } from './settings.ts';
+import { group, merge, parseSettings, seed, updates } from './settings.ts';
 import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
 import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
@@ -54,10 +54,17 @@ export interface RunOptions {
  * Opens or creates a run.
  *
  * @param folder  for its checkpoints, log and pictures; created when a stage trains
+ * @throws OptionError for a seed or a number of updates out of range
  */
 export async function openRun(folder: string, options: RunOptions = {}): Promise<Run> {
   return new Run(folder, options);
 }
+
+const runSettings = group({
+  seed: seed(0, 'of weights, data order and samples'),
+  saveEvery: updates(250, 'updates between checkpoints; 0: only at the end'),
+  pictureEvery: updates(0, 'updates between pictures; 0: only at the end'),
+});
 
 export class Run extends RunFolder implements RunContext {
   readonly seed: number;
@@ -71,11 +78,11 @@ export class Run extends RunFolder implements RunContext {
   /** Use `openRun`. */
   constructor(folder: string, options: RunOptions) {
     super(folder);
-    this.seed = options.seed ?? 0;
+    const { seed = 0, saveEvery = 0, pictureEvery = 0 } = options;
+    parseSettings(runSettings, { seed, saveEvery, pictureEvery }, 'openRun');
+    this.seed = seed;
     this.notify = options.notify ?? (() => {});
     this.#options = options;
-    if (!Number.isSafeInteger(this.seed) || this.seed < 0)
-      throw new OptionError(`openRun, seed: expected a whole number ≥ 0, got ${this.seed}.`);
   }
 
   /**

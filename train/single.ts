@@ -13,6 +13,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining } from './codebook.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
+import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
@@ -52,12 +53,13 @@ export function trainSingle(
   const { head, quantizeMode } = settings.model;
   expectOption(head === 'pixels', 'single, model.head', "'pixels'", head, 'The stage `warmup` learns from a teacher.');
   expectOption(quantizeMode === 'vq', 'single, model.quantizeMode', "'vq'", quantizeMode);
-  const model = new TiTok(settings.model, rng);
+  const model = modelThatFits('single', (rng) => new TiTok(settings.model, rng), rng);
   const codebook = new CodebookTraining(model.quantize!, settings, rng);
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const optimizer = new AdamW({ params, ...settings });
+  const { betas, weightDecay } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },

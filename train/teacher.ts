@@ -15,6 +15,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining } from './codebook.ts';
 import { reconstructionWeights } from './model-settings.ts';
+import { modelThatFits } from './room.ts';
 import {
   betas,
   count,
@@ -102,13 +103,14 @@ export async function trainTeacher(
   weights?: Readonly<Record<string, StateValue>>,
 ): Promise<Training<Teacher>> {
   // model
-  const teacher = new Teacher(settings.teacher, rng);
+  const teacher = modelThatFits('teacher', (rng) => new Teacher(settings.teacher, rng), rng);
   if (weights) loadStateDict(teacher, weights, { source: 'teacher weights' });
   const codebook = new CodebookTraining(teacher.quantize, settings, rng);
 
   // optimizer
   const params = codebook.optimized(stateDict(teacher));
-  const optimizer = new AdamW({ params, ...settings });
+  const { betas, weightDecay } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: teacher, codebook: codebook.averages },

@@ -16,6 +16,7 @@ import {
 import { CodebookTraining } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { titokSettings } from './model-settings.ts';
+import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
@@ -69,12 +70,14 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     `the teacher's ${codes}`,
     proxyCodebookSize,
   );
-  const model = new TiTok({ ...settings.model, pixelDecoder: null }, rng);
+  const make = (rng: Rng) => new TiTok({ ...settings.model, pixelDecoder: null }, rng);
+  const model = modelThatFits('warmup', make, rng);
   const codebook = new CodebookTraining(model.quantize!, settings, rng);
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const optimizer = new AdamW({ params, ...settings });
+  const { betas, weightDecay } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },

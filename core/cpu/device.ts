@@ -146,6 +146,9 @@ export class CpuDevice implements Device, Cpu {
   async sync(): Promise<void> {
     await this.#threads.started();
   }
+  get capacity(): number {
+    return this.memory.maximum;
+  }
   get usable(): boolean {
     return !this.#closed;
   }

@@ -1,0 +1,112 @@
+/** Numbers that programs pass to the library: out of range, they are an OptionError that names the number and its range. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mostThreads, openDevice, Rng, type Tensor, tensor } from '../core/index.ts';
+import { batches, imageGrid, imageSet, inOrder, loadImageFolder, type RgbImage } from '../data/index.ts';
+import { Adam, AdamW, clipCoefficient, Ema, SGD } from '../nn/index.ts';
+import { openRun, parseSettings, teacher, trainTeacher } from '../train/index.ts';
+
+const params = { p: tensor([1, 2]) };
+const pixel: RgbImage = { width: 1, height: 1, data: new Uint8Array(3) };
+const set = imageSet([{ planes: new Uint8Array(3 * 4), label: 0, name: 'a' }], 2);
+const batch = (options: object) => batches(set, { batchSize: 1, seed: 0, ...options });
+
+/** What takes a number, its limits, and how it is called in errors. */
+const numbers: [where: string, least: number, most: number, whole: boolean, f: (x: number) => unknown][] = [
+  ['batches, batchSize', 1, 65_536, true, (batchSize) => batch({ batchSize })],
+  ['batches, classBalance', 0, 1, false, (classBalance) => batch({ classBalance })],
+  ['inOrder, batchSize', 1, 2 ** 31, true, (batchSize) => [...inOrder(set, batchSize)]],
+  ['loadImageFolder, size', 1, 4096, true, (size) => loadImageFolder('nowhere', size)],
+  [
+    'loadImageFolder, heldOutFraction',
+    0,
+    1,
+    false,
+    (heldOutFraction) => loadImageFolder('nowhere', 8, { heldOutFraction }),
+  ],
+  ['imageGrid, columns', 1, 16_000, true, (columns) => imageGrid([pixel], columns)],
+  ['imageGrid, scale', 1, 1000, true, (scale) => imageGrid([pixel], 1, { scale })],
+  ['imageGrid, gap', 0, 1000, true, (gap) => imageGrid([pixel], 1, { gap })],
+  ['openRun, seed', 0, 2 ** 32 - 1, true, (seed) => openRun('nowhere', { seed })],
+  ['openRun, saveEvery', 0, 1e9, true, (saveEvery) => openRun('nowhere', { saveEvery })],
+  ['openRun, pictureEvery', 0, 1e9, true, (pictureEvery) => openRun('nowhere', { pictureEvery })],
+  ['optimizer, lr', 0, 1e38, false, (lr) => new AdamW({ params, lr })],
+  ['optimizer, weightDecay', 0, 1e38, false, (weightDecay) => new SGD({ params, weightDecay })],
+  ['optimizer, eps', 0, 1e38, false, (eps) => new Adam({ params, eps })],
+  ['optimizer, momentum', 0, 1, false, (momentum) => new SGD({ params, momentum })],
+  ['optimizer.step, lr', 0, 1e38, false, (lr) => new SGD({ params }).step({ p: tensor([0, 0]) }, { lr })],
+  ['Ema, decay', 0, 1, false, (decay) => new Ema(params, { decay })],
+  ['clipCoefficient, maxNorm', 0, Infinity, false, (maxNorm) => clipCoefficient(tensor(1), maxNorm)],
+];
+
+for (const [where, least, most, whole, f] of numbers) {
+  test(`${where}: ${whole ? 'a whole number' : 'a number'} from ${least} to ${most}`, async () => {
+    const wrong: unknown[] = [Number.NaN, least - 1, -Infinity, '1', null];
+    if (most < Infinity) wrong.push(Infinity, most * 1.01 + 1);
+    if (whole) wrong.push(least + 0.5);
+    for (const value of wrong) {
+      await assert.rejects(
+        async () => f(value as number),
+        (error: Error) => {
+          assert.equal(error.name, 'OptionError', `${value}: ${error.stack}`);
+          assert.match(error.message, new RegExp(`^${where}: expected a (whole )?number from \\S+ to \\S+, got `));
+          assert.ok(error.message.includes(String(value)), error.message);
+          return true;
+        },
+      );
+    }
+    for (const limit of [least, Number.isFinite(most) ? most : 1]) {
+      await (async () => f(limit))().catch((error: Error) => assert.notEqual(error.name, 'OptionError', error.message));
+    }
+  });
+}
+
+test('optimizers know their options', () => {
+  const wrong: [options: object, message: RegExp][] = [
+    [{ betas: [2, 3] }, /^optimizer, betas: expected two numbers ≥ 0 and < 1, got \[2,3\]\.$/],
+    [{ betas: [0.9, 1] }, /^optimizer, betas: /],
+    [{ betas: [0.9] }, /^optimizer, betas: /],
+    [{ betas: [-0.1, 0.9] }, /^optimizer, betas: /],
+    [
+      { weight_decay: 0.1 },
+      /^optimizer, weight_decay: expected no such option, got 0\.1 \(did you mean 'weightDecay'\?\)\.$/,
+    ],
+    [{ learningRate: 0.1 }, /^optimizer, learningRate: expected no such option, got 0\.1\.$/],
+    [{ momentum: 0.9 }, /^optimizer, momentum: expected no such option/],
+  ];
+  for (const [options, message] of wrong) {
+    for (const Kind of [Adam, AdamW]) {
+      assert.throws(
+        () => new Kind({ params, ...options }),
+        (error: Error) => {
+          assert.equal(error.name, 'OptionError');
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    }
+  }
+});
+
+test('threads: more than help are refused before any starts', async () => {
+  for (const threads of [0, -1, 1.5, Number.NaN, mostThreads() + 1, 1e9]) {
+    const message = new RegExp(`threads from 1 to ${mostThreads()}, got ${threads}\\.$`);
+    await assert.rejects(openDevice('cpu', { threads }), { name: 'DeviceError', message });
+  }
+});
+
+test('what cannot fit into memory is refused before it is made', async () => {
+  const large = { ...set, size: 4096, images: new Uint8Array(3 * 4096 * 4096) };
+  assert.throws(() => batches(large, { batchSize: 64, seed: 0 }), {
+    name: 'DataError',
+    message:
+      /^batches: expected a batch of at most 268\.4 MB, got 64 images of 4096×4096 pixels = 12884\.9 MB\. Choose/,
+  });
+  const settings = parseSettings(teacher.settings, { teacher: { kind: 'lean', stem: [65_536, 65_536] } }, 'here');
+  const data = { next: (): { images: Tensor } => assert.fail('no batch is needed'), state: null };
+  await assert.rejects(trainTeacher(settings, data, new Rng(0)), {
+    name: 'OptionError',
+    message:
+      /^teacher: expected a model that can be trained in the 4\.0 GiB of the cpu device, got one of 386,562,664,019 /,
+  });
+});
