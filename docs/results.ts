@@ -4,6 +4,8 @@
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { runTool } from '../tools/command.ts';
 import { type StageRow, tableCells } from '../train/index.ts';
 
 export const markers = { begin: '<!-- results -->', end: '<!-- /results -->' };
@@ -46,13 +48,21 @@ export function withResults(page: string, text: string): string {
   return `${page.slice(0, from + markers.begin.length)}\n\n${text}\n\n${page.slice(to)}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const run = process.argv[2] ?? 'quickstart';
+function run(name: string): void {
   const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-  const metrics = JSON.parse(readFileSync(at(`runs/${run}/metrics.json`), 'utf8')) as Metrics;
+  const metrics = JSON.parse(readFileSync(at(`runs/${name}/metrics.json`), 'utf8')) as Metrics;
   const page = readFileSync(at('README.md'), 'utf8');
-  writeFileSync(at('README.md'), withResults(page, resultsTable(metrics, run)));
+  writeFileSync(at('README.md'), withResults(page, resultsTable(metrics, name)));
   for (const picture of ['reconstructions.png', 'samples.png']) {
-    copyFileSync(at(`runs/${run}/${picture}`), at(`docs/images/${picture}`));
+    copyFileSync(at(`runs/${name}/${picture}`), at(`docs/images/${picture}`));
   }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await runTool(
+    new Command('npm run docs:results --')
+      .description("Writes a run's results into README.md and copies its pictures to docs/images/.")
+      .argument('[run]', 'folder in runs/', 'quickstart')
+      .action(run),
+  );
 }

@@ -5,7 +5,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const folder = dirname(fileURLToPath(import.meta.url));
-const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
+const wanted = process.argv.slice(2);
+if (wanted.some((arg) => arg.startsWith('-'))) {
+  console.log(
+    'Usage: npm test -- [words...]\n\nRuns the test files whose path contains one of the words; all without any.',
+  );
+  process.exit(wanted.includes('--help') || wanted.includes('-h') ? 0 : 1);
+}
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => file.includes(part))))
   .sort()

@@ -12,30 +12,38 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { build } from 'esbuild';
 import { browserBuild } from './browser/bundle.ts';
+import { runTool } from './command.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { fast: { type: 'boolean' } } });
-const dist = positionals[0] ?? join(root, 'dist');
+await runTool(
+  new Command('npm run build --')
+    .description('Writes the package as npm publishes it.')
+    .argument('[folder]', 'where to; it is emptied first', join(root, 'dist'))
+    .option('--fast', 'without type checks and declarations')
+    .action(buildPackage),
+);
 
-rmSync(dist, { recursive: true, force: true });
-compile(values.fast ? ['--noCheck', '--declaration', 'false'] : []);
-cpSync(join(root, 'data/assets'), join(dist, 'data/assets'), { recursive: true });
-await bundleGpuJs();
-await bundleDoors();
+async function buildPackage(dist: string, { fast }: { fast?: boolean }): Promise<void> {
+  rmSync(dist, { recursive: true, force: true });
+  compile(dist, fast ? ['--noCheck', '--declaration', 'false'] : []);
+  cpSync(join(root, 'data/assets'), join(dist, 'data/assets'), { recursive: true });
+  await bundleGpuJs(dist);
+  await bundleDoors(dist);
+}
 
 /** Also `.ts` → `.js` in imports. */
-function compile(options: readonly string[]): void {
+function compile(dist: string, options: readonly string[]): void {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const args = [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', dist, ...options];
   const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
 
-async function bundleGpuJs(): Promise<void> {
+async function bundleGpuJs(dist: string): Promise<void> {
   const license = (name: string) => readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8').trim();
   const licenses = ['gpu.js', 'acorn', 'gpu-mock.js'].map((name) => `${name}\n\n${license(name)}`).join('\n\n\n');
   await build({
@@ -62,7 +70,7 @@ async function bundleGpuJs(): Promise<void> {
   writeFileSync(importer, changed);
 }
 
-async function bundleDoors(): Promise<void> {
+async function bundleDoors(dist: string): Promise<void> {
   await build({
     ...browserBuild,
     entryPoints: {

@@ -11,21 +11,23 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { runTool } from './command.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** What a Node version can break: WebAssembly, threads, files and modules. */
 const shortSet = ['core/', 'cpu/', 'nn/', 'data/', 'gradients', 'cli/help', 'gpu/training'];
 
-const args = process.argv.slice(2);
-const versions = args.filter((arg) => /^\d+$/.test(arg));
-const wanted = args.filter((arg) => !/^\d+$/.test(arg));
-
-for (const version of versions.length > 0 ? versions : ['22', '24']) {
-  const node = installed(version);
-  console.log(`# Node ${spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()}`);
-  const tests = wanted.length > 0 ? wanted : shortSet;
-  const { status } = spawnSync(node, ['--import', 'tsx', 'test/run.ts', ...tests], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
+function run(args: readonly string[]): void {
+  const versions = args.filter((arg) => /^\d+$/.test(arg));
+  const wanted = args.filter((arg) => !/^\d+$/.test(arg));
+  for (const version of versions.length > 0 ? versions : ['22', '24']) {
+    const node = installed(version);
+    console.log(`# Node ${spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()}`);
+    const tests = wanted.length > 0 ? wanted : shortSet;
+    const { status } = spawnSync(node, ['--import', 'tsx', 'test/run.ts', ...tests], { cwd: root, stdio: 'inherit' });
+    if (status !== 0) process.exit(status ?? 1);
+  }
 }
 
 /** Path of the binary. The package fetches it in an install script, which the project's .npmrc would forbid. */
@@ -43,3 +45,10 @@ function installed(version: string): string {
   if (status !== 0 || !existsSync(binary)) throw new Error(`node-versions: expected node@${version}, got ${stderr}`);
   return binary;
 }
+
+await runTool(
+  new Command('npm run test:nodes --')
+    .description('Runs tests on other Node versions, which are installed into the temporary folder of the system.')
+    .argument('[words...]', "versions, and parts of test files' paths ('.' for all); without: 22, 24 and the short set")
+    .action(run),
+);

@@ -2,9 +2,10 @@
  * `npm run golden -- PATH`: compares the library with golden values, in Node or in headless Chromium.
  * Exit status: 0 without a miss, 1 with one, 2 when the request makes no sense.
  */
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import picocolors from 'picocolors';
 import { OptionError, openDevice } from '../../core/index.ts';
+import { runTool } from '../command.ts';
 import type { GoldenSource } from './file.ts';
 import { goldenFiles } from './folder.ts';
 import { type GoldenReport, runGolden } from './index.ts';
@@ -17,7 +18,8 @@ interface Options {
 
 async function run(paths: readonly string[], { device, browser, json }: Options): Promise<void> {
   const [path] = paths;
-  if (paths.length !== 1) throw new OptionError(`golden: expected one file or folder, got ${paths.length}. ${help}`);
+  if (paths.length !== 1)
+    throw new OptionError(`golden: expected one file or folder, got ${paths.length}. See 'npm run golden -- --help'.`);
   const files = await goldenFiles(path);
   const reports: GoldenReport[] = [];
   const show = (report: GoldenReport): void => {
@@ -60,14 +62,6 @@ function shortened(lines: readonly string[], most = 12): string[] {
   return lines.length <= most ? [...lines] : [...lines.slice(0, most), `and ${lines.length - most} more`];
 }
 
-const help = "See 'npm run golden -- --help'.";
-
-/** "error: unknown option '--jsn'\n(Did you mean --json?)" → "golden: unknown option --jsn. Did you mean --json?" */
-const told = ({ message }: CommanderError): string => {
-  const [what, hint = `(${help})`] = message.replace(/^error: /, '').split('\n');
-  return `golden: ${what.replaceAll("'", '')}. ${hint.slice(1, -1)}`;
-};
-
 const program = new Command('npm run golden --')
   .usage('PATH [options]')
   .description('Compares the library with golden values: safetensors files of inputs and of the results to expect.')
@@ -75,16 +69,6 @@ const program = new Command('npm run golden --')
   .option('--device <name>', 'the device that computes', 'cpu')
   .option('--browser', 'compute in headless Chromium, on a device that the browser has')
   .option('--json', 'print a line of JSON for each file')
-  .exitOverride()
-  .configureOutput({ outputError: () => {} }) // printed below
   .action(run);
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  const usage = error instanceof CommanderError;
-  if (!usage || error.exitCode !== 0) {
-    console.error(usage ? told(error) : error instanceof Error ? error.message : error);
-    process.exitCode = 2;
-  }
-}
+await runTool(program, 2);

@@ -7,17 +7,15 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
+import { OptionError } from '../../core/index.ts';
+import { count } from '../../train/index.ts';
 import { serve } from '../browser/server.ts';
+import { reading, runTool } from '../command.ts';
 import { buildSite } from './site.ts';
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '8173' }, build: { type: 'string' } } });
-  if (values.build !== undefined) return write(values.build);
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new Error(`npm run web: expected --port from 0 to 65535, got ${values.port}.`);
-  }
+async function run({ port, build }: { port: number; build?: string }): Promise<void> {
+  if (build !== undefined) return write(build);
   let site = await buildSite();
   const { url } = await serve(
     async (path) => {
@@ -26,24 +24,36 @@ async function main(): Promise<void> {
     },
     { isolated: true, port }, // threads need it
   ).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EADDRINUSE') throw error;
-    throw new Error(`npm run web: expected a free port, got ${port}, which is taken. Name another with --port.`);
+    if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') throw error;
+    throw new OptionError(`web: expected a free port, got ${port} (${error.code}). Name another with --port.`);
   });
   console.log(`${url}  (Ctrl-C ends it)`);
 }
 
 async function write(folder: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  for (const [path, text] of await buildSite(true)) writeFileSync(join(folder, path), text);
+  try {
+    mkdirSync(folder, { recursive: true });
+    for (const [path, text] of await buildSite(true)) writeFileSync(join(folder, path), text);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new OptionError(`web, --build: expected a folder to write to, got ${folder} (${(error as Error).message}).`);
+  }
   console.log(
     `${folder}: written. Serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: ` +
       'require-corp, without which the cpu device has one thread.',
   );
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 1;
-}
+await runTool(
+  new Command('npm run web --')
+    .description('Serves the page that trains in the browser, and bundles it anew whenever it is loaded.')
+    .option(
+      '--port <number>',
+      '0 to 65535; 0: any that is free',
+      reading('--port', count(8173, 'port', { least: 0, most: 65_535 })),
+      8173,
+    )
+    .option('--build <folder>', 'write static files instead, for any web server')
+    .allowExcessArguments(false)
+    .action(run),
+);
