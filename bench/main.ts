@@ -1,6 +1,8 @@
 /** `npm run bench -- NAME…`: the speed of this library, beside PyTorch and other libraries where they are installed. */
 import { Command } from 'commander';
-import { expectOption, OptionError, suggestion } from '../core/index.ts';
+import { expectOption, mostThreads, suggestion } from '../core/index.ts';
+import { count, fromText, group, settingsOf } from '../train/index.ts';
+import { benchDevices } from './devices.ts';
 import { benchGemm } from './gemm.ts';
 import { benchModels } from './models.ts';
 import { benchOps } from './ops.ts';
@@ -20,7 +22,10 @@ const benches: Readonly<Record<string, Bench>> = {
   peers: benchPeers,
   scaling: benchScaling,
 };
-const known = Object.keys(benches);
+/** Says what a machine can do, and is no comparison: it has no place in the report, and runs when it is asked for. */
+const single: Readonly<Record<string, Bench>> = { devices: benchDevices };
+const compared = Object.keys(benches);
+const known = [...compared, ...Object.keys(single)];
 
 interface Options {
   readonly threads?: number;
@@ -28,23 +33,20 @@ interface Options {
   readonly quick?: boolean;
 }
 
-function count(text: string): number {
-  const n = Number(text);
-  expectOption(Number.isInteger(n) && n >= 1, 'bench', '--threads as a whole number ≥ 1', `'${text}'`);
-  return n;
-}
+const [threadsSetting] = settingsOf(group({ threads: count(1, 'threads', { most: mostThreads() }) }));
 
 async function run(names: readonly string[], { json, quick = false, threads }: Options): Promise<void> {
   const report = names[0] === 'report';
   expectOption(!(report && quick), 'bench report', 'no --quick', '--quick', 'Quick times mean nothing.');
   const chosen = report ? names.slice(1) : names;
+  const possible = report ? compared : known;
   for (const name of chosen) {
-    const repair = suggestion(name, [...known, 'report']);
-    expectOption(known.includes(name), 'bench', `report or some of ${known.join(', ')}`, `'${name}'${repair}`);
+    const repair = suggestion(name, [...possible, 'report']);
+    expectOption(possible.includes(name), 'bench', `report or some of ${possible.join(', ')}`, `'${name}'${repair}`);
   }
-  for (const name of chosen.length > 0 ? chosen : known) {
+  for (const name of chosen.length > 0 ? chosen : compared) {
     const rows: Row[] = [];
-    await benches[name]({
+    await { ...benches, ...single }[name]({
       ...(threads && { threads }),
       quick,
       print: (row, text) => {
@@ -58,10 +60,13 @@ async function run(names: readonly string[], { json, quick = false, threads }: O
 
 const program = new Command('bench')
   .description('Measures speed and memory, beside PyTorch and other libraries where they are installed.')
-  .argument('[names...]', `which benchmarks: ${known.join(', ')}; none: all`)
-  .option('--threads <n>', 'number of threads; default: what each benchmark compares', count)
+  .argument('[names...]', `which benchmarks: ${known.join(', ')}; none: all but devices`)
+  .option('--threads <n>', 'number of threads; default: what each benchmark compares', (text) =>
+    Number(fromText(threadsSetting, '--threads', text)),
+  )
   .option('--json', 'print a line of JSON for each row')
   .option('--quick', 'one short call per row, to see that a benchmark works; its times mean nothing')
+  .addHelpText('after', "\n'bench devices' tries every device of this machine: adapter, golden values, speed.")
   .addHelpText('after', "\n'bench report NAMES…' also writes the figures to docs/performance.md.")
   .configureOutput({
     outputError: (text, write) => write(text.replace(/^error: /, 'bench: ').replace(/\n\((Did you mean .*)\)/, '. $1')),
@@ -71,7 +76,6 @@ const program = new Command('bench')
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof OptionError)) throw error;
-  console.error(error.message);
+  console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }

@@ -7,9 +7,12 @@ import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { barChart } from '../bench/chart.ts';
+import { findingsOf, lineOf } from '../bench/devices.ts';
 import { figureOf, ratioOf, sampleCalls } from '../bench/measure.ts';
 import { addToReport } from '../bench/report.ts';
 import { values } from '../bench/values.ts';
+import { find, parts } from '../tools/devices/report.ts';
+import { goldenSource } from '../tools/golden/folder.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 type Row = Record<string, unknown>;
@@ -39,6 +42,46 @@ for (const name of ['gemm', 'ops', 'step', 'sample', 'models', 'peers', 'scaling
       assert.ok((row['difference'] as number) <= 1e-3, JSON.stringify(row));
     }
   });
+}
+
+test('devices: adapter, golden values, product and step of a device, or why there are none', async () => {
+  const golden = [goldenSource(join(root, 'test/golden/adamw.safetensors'))];
+  const losses: number[] = [];
+  for (const device of ['cpu', 'reference']) {
+    const [open, values, product, step] = await inOrder(parts, (part) => find(part, device, golden, { quick: true }));
+    assert.match((open as { adapter: string }).adapter, /\d cores$/);
+    const { golden: figures } = values as { golden: { compared: number; misses: number; worst: number } };
+    assert.ok(figures.compared > 100 && figures.misses === 0 && figures.worst < 1e-4, JSON.stringify(values));
+    assert.ok((product as { gflops: number }).gflops > 0, JSON.stringify(product));
+    const { stepMs, loss } = step as { stepMs: number; loss: number };
+    assert.ok(stepMs > 0);
+    losses.push(loss);
+  }
+  assert.ok(Math.abs(losses[0] - losses[1]) < 1e-4, `${losses}`);
+  const absent = await find('step', 'webgl2', golden, { quick: true });
+  assert.deepEqual(absent, { part: 'step', failed: 'webgl2: expected a browser with WebGL 2, got none. In Node use webgpu or headlessgl.' }); // biome-ignore format: one thought
+});
+
+test('devices: one that ends its process is a row with what was found before', async () => {
+  const program = `console.log('{"adapter":"a GPU"}'); console.error('driver error'); process.kill(process.pid, 'SIGSEGV')`;
+  assert.deepEqual(await findingsOf(['-e', program]), [
+    { adapter: 'a GPU' },
+    { part: 'process', failed: 'signal SIGSEGV driver error' },
+  ]);
+  const row = { bench: 'devices', device: 'webgpu', where: 'Node' };
+  assert.match(lineOf(row, { adapter: 'a GPU' }), /^webgpu +Node +– +– +– +a GPU$/);
+  const wrong = { compared: 9, misses: 2, worst: 0.5, first: 'out/y: 1 instead of 2' };
+  assert.match(
+    lineOf(row, { golden: wrong, gflops: 1234.5 }),
+    /^webgpu +Node +7\/9 results ±5e-1 +1234\.5 GFLOP\/s +–\n {4}out\/y: 1 instead of 2$/,
+  );
+});
+
+/** One after another. */
+async function inOrder<A, B>(items: readonly A[], f: (item: A) => Promise<B>): Promise<B[]> {
+  const results: B[] = [];
+  for (const item of items) results.push(await f(item));
+  return results;
 }
 
 /** A folder with an executable that stands in for Python. */
@@ -92,7 +135,7 @@ test('sides with different results are not compared', () => {
 test('help lists the benchmarks and options; wrong ones get a suggestion', () => {
   const help = bench(['--help']);
   assert.equal(help.status, 0);
-  for (const word of ['gemm', 'scaling', 'report', '--threads', '--json', '--quick'])
+  for (const word of ['gemm', 'scaling', 'devices', 'report', '--threads', '--json', '--quick'])
     assert.ok(help.stdout.includes(word));
   assert.match(
     bench(['stpe']).stderr,
@@ -100,7 +143,7 @@ test('help lists the benchmarks and options; wrong ones get a suggestion', () =>
   );
   assert.match(
     bench(['ops', '--threads', 'two']).stderr,
-    /^bench: expected --threads as a whole number ≥ 1, got 'two'\.$/m,
+    /^--threads: expected a whole number from 1 to \d+, got 'two'\.$/m,
   );
   assert.match(
     bench(['ops', '--thread', '2']).stderr,

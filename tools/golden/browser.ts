@@ -18,13 +18,13 @@ export async function runGoldenInBrowser(
 ): Promise<void> {
   if (missingChromium) throw new Error(`golden --browser: ${missingChromium}`);
   const script = await bundle(new URL('./page.ts', import.meta.url));
-  await withPage(scriptPage(script, serving(files)), { isolated: true }, async (page) => {
+  await withPage(scriptPage(script, servingGolden(files)), { isolated: true }, async (page) => {
     for (const { name } of files) show(await callPage<typeof api, 'runFile'>(page, 'runFile', name, device));
   });
 }
 
 /** Serves a file as /golden/NAME, and another file that its metadata names as /beside/NAME/OTHER. */
-const serving =
+export const servingGolden =
   (files: readonly GoldenSource[]): Files =>
   async (path) => {
     const [, kind, name, other] = path.split('/');

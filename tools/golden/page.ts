@@ -8,7 +8,8 @@ async function runFile(name: string, device: string): Promise<GoldenReport> {
   return runGolden(fetched(name), await openDevice(device));
 }
 
-const fetched = (name: string): GoldenSource => {
+/** A golden file of the page's own server. */
+export const fetched = (name: string): GoldenSource => {
   const get = async (path: string): Promise<Uint8Array | undefined> => {
     const answer = await fetch(path);
     if (answer.status === 404) return undefined;
