@@ -14,12 +14,13 @@ import {
   withHeldOut,
 } from '../train/index.ts';
 import { addDeviceOptions, type DeviceGiven } from './device.ts';
+import { addImageOptions, type ImagesGiven, imageOptions, remarks } from './images.ts';
 import { showProgress } from './progress.ts';
 import { runFolder } from './runs.ts';
 import { choice, count } from './values.ts';
 
 /** As commander hands them over. */
-export interface TrainingGiven extends DeviceGiven {
+export interface TrainingGiven extends DeviceGiven, ImagesGiven {
   readonly preset: string;
   readonly name: string;
   readonly seed: string;
@@ -31,11 +32,11 @@ export interface TrainingGiven extends DeviceGiven {
 }
 
 export const addTrainingOptions = (command: Command): Command =>
-  addDeviceOptions(command, 'high')
+  addImageOptions(addDeviceOptions(command, 'high'))
     .option('--preset <name>', Object.keys(presets).join(', '), 'tiny')
     .option('--name <name>', 'folder under runs/', 'quickstart')
     .option('--seed <number>', 'of weights, data order and samples', '0')
-    .option('--data <folder>', "'emoji' or a folder of class folders", 'emoji')
+    .option('--data <folder>', "'emoji', or a folder of pictures: of class folders, or of train/ and val/", 'emoji')
     .option('--resume', 'go on where it stopped', false)
     .option('--picture-every <steps>', 'updates between pictures; 0: at the end', '250')
     .option('--save-every <steps>', 'updates between checkpoints; 0: at the end', '250');
@@ -50,6 +51,7 @@ export const presetOf = ({ preset }: TrainingGiven): Preset =>
  */
 export function openGivenRun(given: TrainingGiven, announce: (dataset: ImageDataset) => void): Promise<Run> {
   const { heldOut } = presetOf(given);
+  const images = imageOptions(given);
   const notify = (message: string) => console.log(message);
   return openRun(runFolder(given.name), {
     preset: given.preset,
@@ -59,8 +61,9 @@ export function openGivenRun(given: TrainingGiven, announce: (dataset: ImageData
     saveEvery: count('--save-every', given.saveEvery),
     notify,
     async dataset(imageSize) {
-      const dataset = withHeldOut(await loadDataset(given.data, imageSize), heldOut);
+      const dataset = withHeldOut(await loadDataset(given.data, imageSize, images), heldOut);
       announce(dataset);
+      for (const line of remarks(dataset)) console.log(line);
       return dataset;
     },
   });
@@ -69,7 +72,7 @@ export function openGivenRun(given: TrainingGiven, announce: (dataset: ImageData
 /** "4,000 training and 450 held-out images of 32×32 in 8 classes" */
 export function describeDataset({ train, validation, size, classes }: ImageDataset): string {
   const n = (count: number) => count.toLocaleString('en');
-  return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${classes.length} classes`;
+  return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${n(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`;
 }
 
 /** Raised by Ctrl-C, after saving. */

@@ -12,6 +12,7 @@ export {
 } from './dataset.ts';
 export { loadEmoji } from './emoji-browser.ts';
 export { decodeImage } from './images-browser.ts';
+export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {
   type Batch,
   type Batches,
@@ -22,8 +23,26 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
-export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
-export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
+export {
+  fromPlanes,
+  type RgbImage,
+  toImages,
+  toPlanes,
+  toUint8ForMetrics,
+  toUint8Truncated,
+  toUnit,
+} from './pixels.ts';
+export {
+  centerCrop,
+  crop,
+  flip,
+  planSquare,
+  randomCrop,
+  resizeBicubic,
+  resizeShorterEdge,
+  resizeToSquare,
+  type SquarePlan,
+} from './resize.ts';
 export {
   parseSafetensors,
   type RawTensor,

@@ -3,7 +3,7 @@ import { DataError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { reason } from './errors.ts';
 import { decodeImage } from './images.ts';
-import type { RgbImage } from './resize.ts';
+import type { RgbImage } from './pixels.ts';
 import { loadSharp } from './sharp.ts';
 
 /** Options of `imageGrid`. */

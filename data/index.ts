@@ -27,7 +27,8 @@ export type { EmojiIndex, EmojiSetEntry } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { type GridOptions, imageGrid, writePng } from './grid.ts';
-export { decodeImage } from './images.ts';
+export { decodeImage, decodeSquare } from './images.ts';
+export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {
   type Batch,
   type Batches,
@@ -38,8 +39,26 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
-export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
-export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
+export {
+  fromPlanes,
+  type RgbImage,
+  toImages,
+  toPlanes,
+  toUint8ForMetrics,
+  toUint8Truncated,
+  toUnit,
+} from './pixels.ts';
+export {
+  centerCrop,
+  crop,
+  flip,
+  planSquare,
+  randomCrop,
+  resizeBicubic,
+  resizeShorterEdge,
+  resizeToSquare,
+  type SquarePlan,
+} from './resize.ts';
 export {
   parseSafetensors,
   type RawTensor,
@@ -49,4 +68,5 @@ export {
   type WritableTensor,
 } from './safetensors.ts';
 export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors-file.ts';
+export { decodeSquares } from './squares.ts';
 export type { FileDType, RawData } from './values.ts';

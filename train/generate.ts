@@ -1,6 +1,6 @@
 /** What trained models are for: new pictures of a class, pictures through their tokens and back, pictures as tokens. */
 import { noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
-import { centerCrop, type RgbImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
+import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/index.ts';
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
@@ -92,7 +92,7 @@ function toImages(pictures: readonly RgbImage[], size: number): Tensor {
   const each = 3 * size * size;
   const values = new Float32Array(pictures.length * each);
   for (const [i, picture] of pictures.entries()) {
-    values.set(toUnit(toPlanes(centerCrop(resizeShorterEdge(picture, size), size))), i * each);
+    values.set(toUnit(toPlanes(resizeToSquare(picture, size))), i * each);
   }
   return tensor(values, [pictures.length, 3, size, size]);
 }

@@ -180,6 +180,11 @@ export const v = {
   narrow: vectors(0x85),
   /** Of int16 lanes, to int32: a₀b₀ + a₁b₁, a₂b₂ + a₃b₃, … */
   dotPairs: vectors(0xba),
+  intMul: vectors(0xb5),
+  /** The first eight bytes as int16 lanes, and the first or last four of those as int32 lanes, without signs. */
+  widenBytes: vector(0x89), widenLow: vector(0xa9), widenHigh: vector(0xaa),
+  /** Sixteen bytes: the int16 lanes of a, then of b, clamped to 0..255. */
+  narrowToBytes: vectors(0x66),
   /** x·y + z in one rounding (relaxed SIMD). Kernels call Fn.madd, which knows whether the engine has it. */
   madd: (x: V128, y: V128, z: V128): V128 => code(x, y, z, simd(0x105)),
 } as const;

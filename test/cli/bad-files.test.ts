@@ -121,17 +121,20 @@ test('data: no such folder, no classes, an empty class, a picture that is none, 
   };
   await fails('nowhere', /^nowhere: expected a folder of images, got ENOENT/);
   mkdirSync('flat');
-  await fails('flat', /^flat: expected one folder per class, got none\. Put the images into folder\/CLASS/);
+  await fails('flat', /^flat: expected one folder of pictures per class, got none\. Put the pictures into flat\/CLASS/);
   mkdirSync('flat/cats');
-  await fails(
-    'flat',
-    /^flat\/cats: expected PNG, JPEG or WebP images of class 'cats', got none\. Add some, or remove the folder\.$/,
-  );
+  await fails('flat', /^flat\/cats: expected pictures of class 'cats', got none\. Add some, or remove the folder\.$/);
   writeFileSync('flat/cats/1.png', 'not a picture');
+  writeFileSync('flat/cats/2.png', '');
   await fails(
     'flat',
-    /^image flat\/cats\/1\.png: expected a readable PNG, JPEG or WebP image, got .*\. Remove it or save it again\.$/,
+    /^flat: 2 of 2 pictures cannot be read: cats\/1\.png \(a text file\), cats\/2\.png \(an empty file\)\. .*--skip-broken.*\.$/,
   );
+  await fails('flat/cats/1.png', /^flat\/cats\/1\.png: expected a folder of images, got a text file\.$/);
+  rmSync('flat/cats/2.png');
   writeFileSync('flat/cats/1.png', readFileSync('pictures/val/cats/0.png'));
-  await fails('flat', /^flat: expected training images and at least 2 held-out ones, got 1 and 0\. Add images/);
+  await fails(
+    'flat',
+    /^flat: expected training images and at least 2 held-out ones, got 1 and 0\. Add images: 3 are enough/,
+  );
 });
