@@ -44,7 +44,7 @@ export async function loadImageFolder(
   if (heldOutFraction !== undefined && !(heldOutFraction >= 0 && heldOutFraction <= 1)) {
     throw new DataError(`${folder}: expected a heldOutFraction from 0 to 1, got ${heldOutFraction}.`);
   }
-  const name = basename(resolve(folder));
+  const name = basename(resolve(folder)) || folder;
   const [leftOut, ignored] = [new LeftOutCounter(), new LeftOutCounter()];
   const layout = layoutOf(readTree(folder, { leftOut, ignored }), name, leftOut);
   const total = layout.files.length + (layout.heldOut?.files.length ?? 0);

@@ -73,8 +73,9 @@ export function decodeWhole({ upright, kind }: OpenedImage): Promise<RgbImage> {
 }
 
 /**
- * The middle square. libvips decodes and cuts, but does not resize: its reductions differ from the Python Imaging
- * Library's by up to 22 levels of 255, and JPEG's own reduction while decoding by up to 6.
+ * The middle square. libvips decodes and cuts, but does not resize: it changes a quarter of the golden values by 1 or 2
+ * levels (a test measures it). Of photos of 1500 × 1000 at 32 pixels it changes values by up to 22 levels, and of those at
+ * 128 and 256 pixels, reduced by the JPEG decoder first, by up to 6.
  * @throws Undecodable
  */
 export async function decodeMiddle(image: OpenedImage, size: number): Promise<RgbImage> {

@@ -1,6 +1,7 @@
 /**
- * Images, datasets and checkpoints. Reading order: errors, safetensors (values, json-keys, safetensors-file,
- * atomic-write), checkpoint, pixels, resize, images, grid, dataset, emoji, folder, loader.
+ * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, json-keys, safetensors-file,
+ * atomic-write), checkpoint, pixels, resize (windows, bicubic, limits), images, squares, grid, dataset, emoji, folder
+ * (left-out, folder-tree, folder-layout, hold-out), loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *

@@ -39,7 +39,8 @@ export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDatas
     const planes = validation.images.subarray(at * each, (at + 1) * each);
     return { planes, label: validation.labels[at], name: validation.names[at] };
   });
-  const unused = validation.names.filter((_, i) => !used.includes(i));
+  const inUse = new Set(used);
+  const unused = validation.names.filter((_, i) => !inUse.has(i));
   const cap = {
     reason: `held out beyond the ${count} that the preset measures`,
     count: unused.length,
