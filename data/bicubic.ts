@@ -17,17 +17,18 @@ import {
   wasmProgram,
 } from '../core/wasm.ts';
 import type { RgbImage } from './pixels.ts';
-import { fractionBits, type Windows } from './windows.ts';
+import { fractionBits, lowBits, type Windows } from './windows.ts';
 
 const pixel = 3; // bytes
 const half = 2 ** (fractionBits - 1); // the shift then rounds
 /** Readable bytes behind an image: padded windows and vectors reach over its end, with weights of 0. */
 const margin = (taps: number) => pixel * taps + 16;
 
-const toInt32 = (bytes: V128): V128 => v.widenLow(v.widenBytes(bytes));
-/** Sums of four values → four bytes, clamped. Sums stay below 2³¹: a window's weights have magnitudes of at most 1.3 · 2²². */
-const toBytes = (sum: V128): V128 =>
-  v.narrowToBytes(v.narrow(v.intShr(sum, fractionBits), v.intConst(0)), v.intConst(0));
+/** Sums of four values → four bytes, clamped. The parts may wrap around; the sum is below 2³¹, and so it is right. */
+const toBytes = (high: V128, low: V128): V128 => {
+  const sum = v.intAdd(v.intShl(high, lowBits), low);
+  return v.narrowToBytes(v.narrow(v.intShr(sum, fractionBits), v.intConst(0)), v.intConst(0));
+};
 
 /** Each pixel of an output row is a weighted sum of neighbors in its input row; one byte behind the output is overwritten. */
 const horizontal = wasmFunction(
@@ -35,15 +36,15 @@ const horizontal = wasmFunction(
   { input: i32, stride: i32, rows: i32, starts: i32, weights: i32, taps: i32, count: i32, output: i32 },
   (f, a) => {
     const { row, i, from, start, weight, left, to } = f.ints('row i from start weight left to');
-    const sum = f.vector('sum'); // red, green, blue, and a lane that is not used
+    const { high, low } = f.vectors('high low'); // lanes: red, green, blue, and one that is not used
     to.set(a.output);
     f.for(row, 0, a.rows, 1, () => {
       start.set(a.starts);
       weight.set(a.weights);
       f.for(i, 0, a.count, 1, () => {
         from.set(add(a.input, mul(i32.load(start), pixel)));
-        sumWindow(f, { sum, from, weight, left }, a.taps, pixel);
-        f.do(v.storeLane(to, toBytes(sum), 0));
+        sumWindow(f, { high, low, from, weight, left }, a.taps, pixel);
+        f.do(v.storeLane(to, toBytes(high, low), 0));
         to.set(add(to, pixel));
         start.set(add(start, 4));
       });
@@ -58,15 +59,15 @@ const vertical = wasmFunction(
   { input: i32, stride: i32, starts: i32, weights: i32, taps: i32, count: i32, output: i32 },
   (f, a) => {
     const { i, x, from, weight, left, to, column } = f.ints('i x from weight left to column');
-    const sum = f.vector('sum');
+    const { high, low } = f.vectors('high low');
     to.set(a.output);
     f.for(i, 0, a.count, 1, () => {
       column.set(add(a.input, mul(i32.load(a.starts), a.stride)));
       f.for(x, 0, a.stride, 4, () => {
         from.set(add(column, x));
         weight.set(a.weights);
-        sumWindow(f, { sum, from, weight, left }, a.taps, a.stride);
-        f.do(v.storeLane(add(to, x), toBytes(sum), 0));
+        sumWindow(f, { high, low, from, weight, left }, a.taps, a.stride);
+        f.do(v.storeLane(add(to, x), toBytes(high, low), 0));
       });
       to.set(add(to, a.stride));
       a.weights.set(weight);
@@ -76,23 +77,29 @@ const vertical = wasmFunction(
 );
 
 interface Sum {
-  readonly sum: Local<'v128'>;
+  readonly high: Local<'v128'>;
+  readonly low: Local<'v128'>;
   readonly from: Local<'i32'>;
   readonly weight: Local<'i32'>;
   readonly left: Local<'i32'>;
 }
 
-/** sum = half + Σ_k weight[k] · the four bytes at from + k · step; moves `from` and `weight` behind the window. */
-function sumWindow(f: Fn, { sum, from, weight, left }: Sum, taps: Local<'i32'>, step: number | Local<'i32'>): void {
-  sum.set(v.intConst(half));
+/**
+ * high, low = half + Σ_k weight[k] · the four bytes at from + k · step, by the parts of the weights; moves `from` and
+ * `weight` behind the window.
+ */
+function sumWindow(f: Fn, { high, low, from, weight, left }: Sum, taps: Local<'i32'>, step: number | Local<'i32'>) {
+  const pair = f.vector('pair');
+  high.set(v.intConst(0));
+  low.set(v.intConst(half));
   left.set(taps);
   f.doWhile(() => {
-    for (let k = 0; k < 4; k++) {
-      sum.set(v.intAdd(sum, v.intMul(toInt32(v.loadZero(from)), v.loadSplat(weight, 4 * k))));
-      from.set(add(from, step));
-    }
-    weight.set(add(weight, 16));
-    left.set(sub(left, 4));
+    pair.set(v.widenBytes(v.interleaveBytes(v.loadZero(from), v.loadZero(add(from, step)))));
+    high.set(v.intAdd(high, v.dotPairs(pair, v.loadSplat(weight))));
+    low.set(v.intAdd(low, v.dotPairs(pair, v.loadSplat(weight, 4))));
+    from.set(add(from, step, step));
+    weight.set(add(weight, 8));
+    left.set(sub(left, 2));
     return left;
   });
 }
@@ -145,4 +152,5 @@ export function resizePart(image: RgbImage, x: Windows, y: Windows, left = 0, to
   return { width, height, data };
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: Int32Array) => new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }: Int32Array | Int16Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength);

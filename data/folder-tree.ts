@@ -1,9 +1,10 @@
 /** The pictures below a folder, and what else is there. */
-import { closeSync, type Dirent, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { reason } from './errors.ts';
-import { fileKind, gotInstead, headBytes, otherThanFile } from './file-kind.ts';
+import { kindAt } from './file-head.ts';
+import { gotInstead } from './file-kind.ts';
 import type { LeftOutCounter } from './left-out.ts';
 
 /** A folder with its pictures and sub-folders, sorted by name. */
@@ -122,14 +123,7 @@ function realPath(path: string): string {
 /** The kind of a file by its first bytes; undefined also for one that cannot be read. */
 function headKind(path: string) {
   try {
-    if (otherThanFile(statSync(path))) return undefined;
-    const file = openSync(path, 'r');
-    try {
-      const head = new Uint8Array(headBytes);
-      return fileKind(head.subarray(0, readSync(file, head)));
-    } finally {
-      closeSync(file);
-    }
+    return kindAt(path);
   } catch {
     return undefined;
   }

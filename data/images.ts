@@ -1,10 +1,10 @@
 /** Image files in Node: decoding to 8-bit RGB. */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Sharp } from 'sharp';
 import { DataError } from '../core/index.ts';
 import { reason } from './errors.ts';
-import { type FileKind, fileKind, headBytes, otherThanFile } from './file-kind.ts';
+import { kindAt } from './file-head.ts';
+import { type FileKind, fileKind } from './file-kind.ts';
 import { isWithinLimits, maxPixels, sizeLimits } from './limits.ts';
 import type { RgbImage } from './pixels.ts';
 import { planSquare } from './resize.ts';
@@ -56,7 +56,9 @@ export class Undecodable extends Error {
 /** Reads a file, and a picture's size from its header. @throws Undecodable */
 export async function openImage(source: string | Uint8Array): Promise<OpenedImage> {
   const sharp = await loadSharp();
-  const { bytes, kind } = typeof source === 'string' ? await readPicture(source) : checkKind(source);
+  const kind = typeof source === 'string' ? await reading(async () => kindAt(source)) : fileKind(source);
+  if (kind && kind.picture !== 'decoded') throw new Undecodable(kind.name, kind.advice, kind);
+  const bytes = typeof source === 'string' ? await reading(() => readFile(source)) : source;
   const { width, height } = await decoding(kind, async () => {
     return (await sharp(bytes, { limitInputPixels: false }).metadata()).autoOrient;
   });
@@ -92,33 +94,13 @@ async function pixelsOf(image: Sharp): Promise<RgbImage> {
   return { width: info.width, height: info.height, data };
 }
 
-interface PictureFile {
-  readonly bytes: Uint8Array;
-  readonly kind: FileKind | undefined;
-}
-
-/** Reads a file; only its first bytes when it is no picture. @throws Undecodable */
-async function readPicture(path: string): Promise<PictureFile> {
-  let file: FileHandle | undefined;
+/** @throws Undecodable with the system's reason */
+async function reading<T>(action: () => Promise<T>): Promise<T> {
   try {
-    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)); // a pipe must not wait for its writer
-    const other = otherThanFile(await file.stat());
-    if (other) throw new Undecodable(other.name, other.advice);
-    const head = new Uint8Array(headBytes);
-    const { bytesRead } = await file.read(head, 0, headBytes, 0);
-    const { kind } = checkKind(head.subarray(0, bytesRead), path);
-    return { bytes: await file.readFile(), kind };
+    return await action();
   } catch (error) {
-    throw error instanceof Undecodable ? error : new Undecodable(reason(error), '', undefined, { cause: error });
-  } finally {
-    await file?.close();
+    throw new Undecodable(reason(error), '', undefined, { cause: error });
   }
-}
-
-function checkKind(bytes: Uint8Array, name?: string): PictureFile {
-  const kind = fileKind(bytes, name);
-  if (kind && kind.picture !== 'decoded') throw new Undecodable(kind.name, kind.advice, kind);
-  return { bytes, kind };
 }
 
 /** Runs sharp on a picture of a kind. @throws Undecodable */

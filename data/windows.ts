@@ -21,13 +21,18 @@ export interface Windows {
   readonly end: number;
   /** First input position of each window. */
   readonly starts: Int32Array;
-  /** `taps` for each window, a multiple of 4; those behind the window's end are 0. */
-  readonly weights: Int32Array;
+  /**
+   * `taps` for each window, an even number; behind the window's end they are 0. A weight w is its two parts w >> 11 and
+   * w & 2047, which fit 16 bits. For each pair of taps: both high parts, then both low parts.
+   */
+  readonly weights: Int16Array;
   readonly taps: number;
 }
 
 /** Of the weights, which add up to 2^fractionBits. */
 export const fractionBits = 22;
+/** In the low part of a weight. */
+export const lowBits = 11;
 const cubicRadius = 2;
 
 /** Recently used windows, because datasets hold thousands of images of a few sizes. */
@@ -49,9 +54,9 @@ function computeWindows({ input, output, first, count }: Axis): Windows {
   const scale = input / output;
   const spread = Math.max(1, scale);
   const radius = input === output ? 0.5 : cubicRadius * spread; // 0.5: each position sees itself
-  const taps = 4 * Math.ceil((2 * radius + 1) / 4);
+  const taps = 2 * Math.ceil((2 * radius + 1) / 2);
   const starts = new Int32Array(count);
-  const weights = new Int32Array(count * taps);
+  const weights = new Int16Array(2 * count * taps);
   const raw = new Float64Array(taps);
   let end = 0;
   for (let i = 0; i < count; i++) {
@@ -65,7 +70,10 @@ function computeWindows({ input, output, first, count }: Axis): Windows {
     }
     for (let k = 0; k < length; k++) {
       const fixed = (raw[k] / total) * 2 ** fractionBits;
-      weights[i * taps + k] = Math.trunc(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
+      const weight = Math.trunc(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
+      const at = 2 * (i * taps + k) - (k % 2);
+      weights[at] = weight >> lowBits;
+      weights[at + 2] = weight & (2 ** lowBits - 1);
     }
     starts[i] = start;
     end = start + length; // grows with i

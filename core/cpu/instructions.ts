@@ -180,9 +180,11 @@ export const v = {
   narrow: vectors(0x85),
   /** Of int16 lanes, to int32: a₀b₀ + a₁b₁, a₂b₂ + a₃b₃, … */
   dotPairs: vectors(0xba),
-  intMul: vectors(0xb5),
-  /** The first eight bytes as int16 lanes, and the first or last four of those as int32 lanes, without signs. */
-  widenBytes: vector(0x89), widenLow: vector(0xa9), widenHigh: vector(0xaa),
+  /** The first eight bytes as int16 lanes. */
+  widenBytes: vector(0x89),
+  /** The first eight bytes of a and b in turn: a₀, b₀, a₁, b₁, … */
+  interleaveBytes: (a: V128, b: V128): V128 =>
+    code(a, b, simd(13), Array.from({ length: 8 }, (_, i) => [i, 16 + i]).flat()),
   /** Sixteen bytes: the int16 lanes of a, then of b, clamped to 0..255. */
   narrowToBytes: vectors(0x66),
   /** x·y + z in one rounding (relaxed SIMD). Kernels call Fn.madd, which knows whether the engine has it. */
