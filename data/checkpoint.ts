@@ -6,9 +6,10 @@
  *
  * A published file has plain names and no such metadata. It loads as a single group, `model`.
  */
-import { CheckpointError } from '../core/index.ts';
+import { existsSync } from 'node:fs';
+import { CheckpointError, firstNonFiniteIndex } from '../core/index.ts';
 import type { RawTensor, WritableTensor } from './safetensors.ts';
-import { readSafetensors, writeSafetensors } from './safetensors-file.ts';
+import { openSafetensors, readSafetensors, writeSafetensors } from './safetensors-file.ts';
 import type { RawData } from './values.ts';
 
 const format = 'titok-ts checkpoint';
@@ -43,7 +44,8 @@ export interface Checkpoint {
  *
  *   await saveCheckpoint('runs/a/last.safetensors', { groups: { model: stateDict(model) }, meta: { preset, step } })
  *
- * @throws CheckpointError when the file cannot be written, or when `meta` holds NaN or infinity, which JSON would lose
+ * @throws CheckpointError when the file cannot be written, when a tensor holds NaN or infinity, which no training can go on
+ *   from, or when `meta` does, which JSON would lose. The previous file stays
  */
 export async function saveCheckpoint(path: string, { groups, meta }: CheckpointContent): Promise<void> {
   const tensors: Record<string, WritableTensor> = {};
@@ -53,6 +55,7 @@ export async function saveCheckpoint(path: string, { groups, meta }: CheckpointC
     }
     for (const [name, tensor] of Object.entries(members)) {
       const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data;
+      expectFinite(path, `${group}/${name}`, data);
       tensors[`${group}/${name}`] = {
         shape: tensor.shape,
         data: data instanceof Float64Array ? Float32Array.from(data) : data, // the reference device computes in float64
@@ -66,6 +69,17 @@ export async function saveCheckpoint(path: string, { groups, meta }: CheckpointC
   writeSafetensors(path, tensors, { format, version: String(version), meta: json });
 }
 
+function expectFinite(path: string, name: string, data: ArrayLike<number>): void {
+  const at = firstNonFiniteIndex(data);
+  if (at < 0) return;
+  const before = existsSync(path)
+    ? 'The file saved before is untouched; go on from it'
+    : 'Nothing was saved; start again';
+  throw new CheckpointError(
+    `checkpoint ${path}: expected finite values to save, got ${data[at]} in '${name}'. ${before}, with a lower learning rate.`,
+  );
+}
+
 /**
  * Loads a checkpoint or a published safetensors file.
  *
@@ -76,7 +90,32 @@ export async function saveCheckpoint(path: string, { groups, meta }: CheckpointC
  */
 export function loadCheckpoint(path: string, expected: Record<string, string | number> = {}): Checkpoint {
   const { tensors, metadata } = readSafetensors(path);
-  if (metadata['format'] !== format) return { groups: { model: tensors }, meta: {}, published: true };
+  const meta = checkpointMeta(path, metadata, expected);
+  if (!meta) return { groups: { model: tensors }, meta: {}, published: true };
+  const groups = new Map<string, [string, RawTensor][]>(); // not an object: a file may name a group __proto__
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const slash = name.indexOf('/');
+    if (slash < 1) throw new CheckpointError(`checkpoint ${path}: expected names like 'model/…', got '${name}'.`);
+    const group = name.slice(0, slash);
+    if (!groups.has(group)) groups.set(group, []);
+    groups.get(group)!.push([name.slice(slash + 1), tensor]);
+  }
+  const records = [...groups].map(([group, members]) => [group, Object.fromEntries(members)] as const);
+  return { groups: Object.fromEntries(records), meta, published: false };
+}
+
+/** `meta` alone, without reading the tensors; undefined for a published file. @throws CheckpointError as `loadCheckpoint` */
+export function loadCheckpointMeta(path: string): Record<string, unknown> | undefined {
+  using file = openSafetensors(path);
+  return checkpointMeta(path, file.metadata, {});
+}
+
+function checkpointMeta(
+  path: string,
+  metadata: Record<string, string>,
+  expected: Record<string, string | number>,
+): Record<string, unknown> | undefined {
+  if (metadata['format'] !== format) return undefined;
   if (metadata['version'] !== String(version)) {
     throw new CheckpointError(
       `checkpoint ${path}: expected format version ${version}, got ${metadata['version']}. Is titok-ts up to date?`,
@@ -90,16 +129,7 @@ export function loadCheckpoint(path: string, expected: Record<string, string | n
         `Choose that ${key}, or another checkpoint.`,
     );
   }
-  const groups = new Map<string, [string, RawTensor][]>(); // not an object: a file may name a group __proto__
-  for (const [name, tensor] of Object.entries(tensors)) {
-    const slash = name.indexOf('/');
-    if (slash < 1) throw new CheckpointError(`checkpoint ${path}: expected names like 'model/…', got '${name}'.`);
-    const group = name.slice(0, slash);
-    if (!groups.has(group)) groups.set(group, []);
-    groups.get(group)!.push([name.slice(slash + 1), tensor]);
-  }
-  const records = [...groups].map(([group, members]) => [group, Object.fromEntries(members)] as const);
-  return { groups: Object.fromEntries(records), meta, published: false };
+  return meta;
 }
 
 function parseMeta(path: string, json: string | undefined): Record<string, unknown> {

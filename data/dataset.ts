@@ -16,6 +16,8 @@ export interface ImageDataset {
   readonly classes: readonly string[];
   readonly train: ImageSet;
   readonly validation: ImageSet;
+  /** Classes whose images are as good mirrored, which doubles their variety in training; default: none. */
+  readonly mirrored?: readonly string[];
 }
 
 /** One image, as `imageSet` takes it. */

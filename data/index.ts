@@ -7,11 +7,12 @@
  * @module
  */
 export { mobilenetTrunkPath } from './assets.ts';
-export { writeFileAtomic } from './atomic-write.ts';
+export { removeLeftovers, writeFileAtomic } from './atomic-write.ts';
 export {
   type Checkpoint,
   type CheckpointContent,
   loadCheckpoint,
+  loadCheckpointMeta,
   type Saveable,
   saveCheckpoint,
 } from './checkpoint.ts';
@@ -38,6 +39,7 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
+export { lockFolder } from './lock.ts';
 export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
 export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
 export {

@@ -1,11 +1,10 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { Rng, tensorScope } from '../core/index.ts';
 import {
   createGenerator,
   dropLabels,
   type Generator,
-  type GeneratorConfig,
   inputSequence,
   laptopGenerators,
   laptopSampling,
@@ -14,12 +13,13 @@ import {
   maskId,
   maskingSchedules,
   maskTokens,
-  type SamplingOptions,
 } from '../maskgit/index.ts';
 import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
-import { betas, count, flag, fraction, group, internal, oneOf, positive, weight } from './settings.ts';
+import { savedPart } from './saved.ts';
+import { betas, count, flag, fraction, group, internal, oneOf, positive, share, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
+import { fitting, headsDivideWidth } from './together.ts';
 import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -52,10 +52,10 @@ export const generatorSettings = group({
     layers: count(tiny.layers, 'transformer blocks'),
     heads: count(tiny.heads, 'attention heads; a divisor of the width'),
     mlpWidth: count(tiny.mlpWidth, 'width of the MLPs'),
-    dropout: fraction(tiny.dropout, 'of hidden states'),
-    attentionDropout: fraction(tiny.attentionDropout, 'of attention probabilities'),
+    dropout: share(tiny.dropout, 'of hidden states'),
+    attentionDropout: share(tiny.attentionDropout, 'of attention probabilities'),
     initializerRange: weight(tiny.initializerRange, 'standard deviation of the weights at the start, as published'),
-  }),
+  }).superRefine(fitting(headsDivideWidth)),
   steps: count(1000, 'updates', { least: 0 }),
   batchSize: count(32, 'token rows per update'),
   learningRate: positive(1.5e-3, 'at the top of the cosine'),
@@ -64,10 +64,10 @@ export const generatorSettings = group({
   betas: betas([0.9, 0.96], "of AdamW's averages; arXiv:2406.07550"),
   weightDecay: weight(0.03, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
-  labelSmoothing: fraction(0.1, 'of the cross-entropy; arXiv:2406.07550'),
+  labelSmoothing: share(0.1, 'of the cross-entropy; arXiv:2406.07550'),
   unmaskedWeight: weight(0.1, 'of tokens that the generator was shown, in the loss; arXiv:2406.07550'),
   labelDrop: fraction(0.1, 'of samples trained without their class, which guidance needs; arXiv:2406.07550'),
-  emaDecay: fraction(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
+  emaDecay: share(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
   schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are masked, as published'),
   sampling: samplingSettings,
 });
@@ -135,6 +135,11 @@ export const generator = defineStage({
   name: 'generator',
   about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
   settings: generatorSettings,
+  imageSize: (run) => run.pixelTokenizer().config.imageSize,
+  fixed({ generator: { architecture, width, layers, heads, mlpWidth } }) {
+    return { generator: { architecture, width, layers, heads, mlpWidth } };
+  },
+  initial: ['generator.initializerRange'],
 
   async start(run, { sampling, ...settings }) {
     const tokenizer = run.pixelTokenizer();
@@ -143,6 +148,11 @@ export const generator = defineStage({
     const { classes } = dataset;
     const config = { ...settings.generator, latentTokens, codebookSize, classes: classes.length };
     const { batchSize, steps } = settings;
+    if (sampling.steps > latentTokens) {
+      run.notify(
+        `sampling.steps ${sampling.steps}: an image has ${latentTokens} tokens, and every round fills in at least one.`,
+      );
+    }
     const data = await TokenBatches.encode(tokenizer, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
     const { model, ...training } = trainGenerator({ ...settings, generator: config }, data, run.rng(4));
     return {
@@ -154,10 +164,14 @@ export const generator = defineStage({
 
   /** The generator with its averaged weights. */
   load({ settings, groups, source }): TrainedGenerator {
-    const generator = createGenerator(settings['generator'] as GeneratorConfig, new Rng(0));
+    const { shape } = generatorSettings.unwrap();
+    const part = <T extends z.ZodType>(name: string, schema: T) =>
+      savedPart(schema, settings[name], source, `settings.${name}`);
+    const config = part('generator', shape.generator);
+    const names = part('classes', z.array(z.string()).length(config.classes));
+    const generator = createGenerator(config, new Rng(0));
     loadStateDict(generator, groups['ema.model'] ?? {}, { source });
-    const [classes, sampling] = [settings['classes'] as string[], settings['sampling'] as SamplingOptions];
-    return { generator, classes, sampling };
+    return { generator, classes: names, sampling: part('sampling', samplingSettings) };
   },
 
   evaluate: evaluateSamples,

@@ -2,13 +2,16 @@
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { CheckpointError } from '../core/index.ts';
-import { type Checkpoint, loadCheckpoint } from '../data/index.ts';
+import { type Checkpoint, loadCheckpoint, loadCheckpointMeta } from '../data/index.ts';
 import { stateDict } from '../nn/index.ts';
 import type { Spent } from './loop.ts';
+import { originSchema } from './origin.ts';
+import { savedPart } from './saved.ts';
 import { knownSettings } from './settings.ts';
 import { type ChangesOf, type SavedModel, type Stage, type StageName, stageNames } from './stage.ts';
-import type { StepReport } from './training.ts';
+import { type StepReport, savedState } from './training.ts';
 
 /** The part of a checkpoint that the loop needs to go on. */
 export interface LoopState extends Spent {
@@ -16,11 +19,29 @@ export interface LoopState extends Spent {
   readonly recent: readonly StepReport[];
 }
 
+/** What a checkpoint says beside its tensors. Versions up to 0.1.0 did not keep their seed and images. */
+const savedMeta = z.looseObject({
+  stage: z.enum(stageNames),
+  preset: z.string().optional(),
+  origin: originSchema.optional(),
+  settings: z.record(z.string(), z.unknown()),
+  madeWith: z.record(z.string(), z.string()).default({}),
+  loop: z
+    .strictObject({
+      seconds: z.number().min(0),
+      images: z.int().min(0),
+      recent: z.array(z.object({ loss: z.number() }).catchall(z.number())),
+    })
+    .default({ seconds: 0, images: 0, recent: [] }),
+  state: savedState,
+});
+/** Preset, settings, fingerprints and state of a training. */
+export type SavedMeta = z.output<typeof savedMeta>;
+
 export interface OpenedStage {
   readonly saved: SavedModel;
   readonly loop: LoopState;
-  /** Preset, fingerprints, state of the training. */
-  readonly meta: Checkpoint['meta'];
+  readonly meta: SavedMeta;
 }
 
 type Named = { readonly name: StageName };
@@ -43,68 +64,97 @@ export class RunFolder {
     return existsSync(this.checkpoint(stage));
   }
 
+  /** The stages that have a checkpoint. */
+  get trained(): readonly StageName[] {
+    return stageNames.filter((name) => this.has({ name }));
+  }
+
   /** The settings that a stage was trained with, if it was. */
   settingsOf<S extends Stage>(stage: S): ChangesOf<S> | undefined {
     if (!this.has(stage)) return undefined;
-    return knownSettings(stage.settings, this.open(stage).saved.settings) as ChangesOf<S>;
+    return knownSettings(stage.settings, this.meta(stage).settings) as ChangesOf<S>;
   }
 
   /** @throws CheckpointError when the stage has no checkpoint, or a damaged one */
   open(stage: Named): OpenedStage {
     const path = this.checkpoint(stage);
-    if (!existsSync(path)) {
-      throw new CheckpointError(
-        `checkpoint ${path}: expected the result of 'titok train ${stage.name}', got no file. Run that first, or give another --name.`,
-      );
-    }
+    this.#expectFile(stage);
     const { meta, groups } = loadCheckpoint(path, { stage: stage.name });
-    const loop = (meta['loop'] ?? { seconds: 0, images: 0, recent: [] }) as LoopState;
-    return { meta, loop, saved: savedModel(path, meta, groups) };
+    const checkedMeta = metaOf(path, meta);
+    return { meta: checkedMeta, loop: checkedMeta.loop as LoopState, saved: savedModel(path, checkedMeta, groups) };
+  }
+
+  /** What a checkpoint says beside its tensors, which are not read. @throws CheckpointError as `open` */
+  meta(stage: Named): SavedMeta {
+    this.#expectFile(stage);
+    const path = this.checkpoint(stage);
+    return metaOf(path, loadCheckpointMeta(path) ?? {});
+  }
+
+  #expectFile(stage: Named): void {
+    if (this.has(stage)) return;
+    throw new CheckpointError(
+      `checkpoint ${this.checkpoint(stage)}: expected the result of 'titok train ${stage.name}', got no file. Run that first, or give another --name.`,
+    );
+  }
+
+  /**
+   * What the run says about a stage before it trains: its own checkpoint if there is one, else that of the nearest stage
+   * before it, else of one after it. Unreadable files are passed over.
+   */
+  before(stage: StageName = stageNames[0]): SavedMeta | undefined {
+    const at = stageNames.indexOf(stage);
+    for (const name of [...stageNames.slice(0, at + 1).reverse(), ...stageNames.slice(at + 1)]) {
+      try {
+        if (this.has({ name })) return this.meta({ name });
+      } catch (error) {
+        if (!(error instanceof CheckpointError)) throw error;
+      }
+    }
+    return undefined;
   }
 
   /** @throws CheckpointError when a stage was trained with other models than these parts of the run */
   async expectMadeWith(stage: Stage, parts: Readonly<Record<string, object>>): Promise<void> {
-    const { meta, saved } = this.open(stage);
-    const earlier = (meta['madeWith'] ?? {}) as Record<string, string>;
+    const { madeWith } = this.meta(stage);
     for (const [part, fingerprint] of Object.entries(await fingerprints(parts))) {
-      if (earlier[part] === undefined || earlier[part] === fingerprint) continue;
+      if (madeWith[part] === undefined || madeWith[part] === fingerprint) continue;
       throw new CheckpointError(
-        `${saved.source}: expected to be made with the run's ${part}, got one made with another ${part}, which has been trained again since. ` +
-          `Run 'titok train ${stage.name}' again.`,
+        `checkpoint ${this.checkpoint(stage)}: expected to be made with the run's ${part}, got one made with another ${part}, which has been trained again since. ` +
+          `Run 'titok train ${stage.name} --overwrite'.`,
       );
     }
   }
 
   /** Image size of the first stage that was trained, pixels. */
   get imageSize(): number | undefined {
-    const sizes = stageNames
-      .filter((name) => this.has({ name }))
-      .map((name) => this.open({ name }).saved.settings)
-      .map((settings) => settings['imageSize'] ?? (settings['model'] as { imageSize?: number } | undefined)?.imageSize);
+    const sizes = this.trained
+      .map((name) => this.meta({ name }))
+      .map(({ origin, settings }) => {
+        const model = settings['model'] as { imageSize?: number } | undefined;
+        return origin?.data.imageSize ?? settings['imageSize'] ?? model?.imageSize;
+      });
     return sizes.find((size) => size !== undefined) as number | undefined;
   }
 
   /** Training time that the checkpoints record, in seconds. */
   get secondsSpent(): number {
-    const trained = stageNames.filter((name) => this.has({ name }));
-    return trained.reduce((sum, name) => sum + this.open({ name }).loop.seconds, 0);
+    return this.trained.reduce((sum, name) => sum + this.meta({ name }).loop.seconds, 0);
   }
 
-  /** Deletes checkpoints, log and metrics: a run that starts again must not continue with an earlier stage's result. */
-  clear(): void {
-    for (const name of stageNames) rmSync(this.checkpoint({ name }), { force: true });
-    for (const file of ['log.jsonl', 'metrics.json']) rmSync(join(this.folder, file), { force: true });
+  /** Deletes checkpoints, log and metrics. @param kept  a stage whose checkpoint stays, and the log with it */
+  clear(kept?: Named): void {
+    for (const name of stageNames) if (name !== kept?.name) rmSync(this.checkpoint({ name }), { force: true });
+    for (const file of ['metrics.json', ...(kept ? [] : ['log.jsonl'])])
+      rmSync(join(this.folder, file), { force: true });
   }
 }
 
+const metaOf = (path: string, meta: Checkpoint['meta']): SavedMeta => savedPart(savedMeta, meta, `checkpoint ${path}`);
+
 /** A checkpoint's model part. @throws CheckpointError when it is not one of our trainings */
 export function savedModel(path: string, meta: Checkpoint['meta'], groups: Checkpoint['groups']): SavedModel {
-  const source = `checkpoint ${path}`;
-  const { settings } = meta;
-  if (typeof settings !== 'object' || settings === null) {
-    throw new CheckpointError(`${source}: expected the settings of a training in its metadata, got none.`);
-  }
-  return { settings: settings as Record<string, unknown>, groups, source };
+  return { settings: metaOf(path, meta).settings, groups, source: `checkpoint ${path}` };
 }
 
 /** 16 hex digits per model, from its weights: a checkpoint can tell whether it was made with this one. */

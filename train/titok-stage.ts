@@ -1,14 +1,29 @@
 /** What the stages have in common whose result is a TiTok. */
-import { Rng } from '../core/index.ts';
+import { z } from 'zod';
+import { CheckpointError, OptionError, Rng } from '../core/index.ts';
 import { loadStateDict } from '../nn/index.ts';
-import { TiTok, type TiTokConfig } from '../titok/index.ts';
+import { presets, TiTok } from '../titok/index.ts';
+import { titokSettings } from './model-settings.ts';
+import { savedPart } from './saved.ts';
 import type { RunContext, SavedModel } from './stage.ts';
+import { teacherSettings } from './teacher.ts';
+
+const titokConfig = z.strictObject({
+  ...titokSettings(presets.tiny, 'proxy').unwrap().shape,
+  pixelDecoder: teacherSettings.unwrap().shape.teacher.unwrap().nullable().default(null),
+});
 
 /** @throws CheckpointError when the checkpoint is of another size or kind */
 export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
-  const model = new TiTok(settings['model'] as TiTokConfig, new Rng(0));
-  loadStateDict(model, groups['model'] ?? {}, { source });
-  return model;
+  const config = savedPart(titokConfig, settings['model'], source, 'settings.model');
+  try {
+    const model = new TiTok(config, new Rng(0));
+    loadStateDict(model, groups['model'] ?? {}, { source });
+    return model;
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error; // two values that contradict each other
+    throw new CheckpointError(`${source}, settings.model in its metadata: ${error.message}`, { cause: error });
+  }
 }
 
 /** Figures of a TiTok that gives pixels. */
