@@ -21,7 +21,7 @@ import { reconstructionWeights } from './model-settings.ts';
 import { betas, count, fraction, group, positive, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
 import { fitting, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
@@ -148,6 +148,7 @@ export const finetune = defineStage({
     return { training, stored: { model: model.config }, madeWith: { warmup: warm, teacher } };
   },
 
+  model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
   draw: (run, model) => drawPixels('finetune', run, model),

@@ -130,6 +130,14 @@ export function trainGenerator(
   return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
 
+const { generator: generatorConfig } = generatorSettings.unwrap().shape;
+const generatorModel = z
+  .object({ generator: generatorConfig, classes: z.array(z.string()), sampling: samplingSettings })
+  .refine(({ generator, classes }) => generator.classes === classes.length, {
+    path: ['classes'],
+    error: 'as many classes as generator.classes says',
+  });
+
 /** Stage 3. Trains MaskGIT on the tokens of the run's tokenizer. */
 export const generator = defineStage({
   name: 'generator',
@@ -162,16 +170,14 @@ export const generator = defineStage({
     };
   },
 
+  model: generatorModel,
+
   /** The generator with its averaged weights. */
   load({ settings, groups, source }): TrainedGenerator {
-    const { shape } = generatorSettings.unwrap();
-    const part = <T extends z.ZodType>(name: string, schema: T) =>
-      savedPart(schema, settings[name], source, `settings.${name}`);
-    const config = part('generator', shape.generator);
-    const names = part('classes', z.array(z.string()).length(config.classes));
-    const generator = createGenerator(config, new Rng(0));
+    const saved = savedPart(generatorModel, settings, source, 'settings');
+    const generator = createGenerator(saved.generator, new Rng(0));
     loadStateDict(generator, groups['ema.model'] ?? {}, { source });
-    return { generator, classes: names, sampling: part('sampling', samplingSettings) };
+    return { ...saved, generator };
   },
 
   evaluate: evaluateSamples,

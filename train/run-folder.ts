@@ -11,6 +11,7 @@ import { originSchema } from './origin.ts';
 import { savedPart } from './saved.ts';
 import { knownSettings } from './settings.ts';
 import { type ChangesOf, type SavedModel, type Stage, type StageName, stageNames } from './stage.ts';
+import { stages } from './stages.ts';
 import { type StepReport, savedState } from './training.ts';
 
 /** The part of a checkpoint that the loop needs to go on. */
@@ -18,6 +19,17 @@ export interface LoopState extends Spent {
   /** The last 50 updates. */
   readonly recent: readonly StepReport[];
 }
+
+const words = z.array(z.int()).length(4); // state of a generator of random numbers
+const index = z.int().min(0);
+/** A place in batches of images, or of token rows. */
+const position = z.looseObject({
+  count: index.optional(),
+  position: index,
+  epoch: z.union([index, words], { error: 'a whole number, or four' }),
+  order: words.optional(),
+  draws: words.optional(),
+});
 
 /** What a checkpoint says beside its tensors. Versions up to 0.1.0 did not keep their seed and images. */
 const savedMeta = z.looseObject({
@@ -33,7 +45,7 @@ const savedMeta = z.looseObject({
       recent: z.array(z.object({ loss: z.number() }).catchall(z.number())),
     })
     .default({ seconds: 0, images: 0, recent: [] }),
-  state: savedState,
+  state: savedState.extend({ streams: z.looseObject({ data: position, rng: words.optional() }) }),
 });
 /** Preset, settings, fingerprints and state of a training. */
 export type SavedMeta = z.output<typeof savedMeta>;
@@ -79,16 +91,16 @@ export class RunFolder {
   open(stage: Named): OpenedStage {
     const path = this.checkpoint(stage);
     this.#expectFile(stage);
-    const { meta, groups } = loadCheckpoint(path, { stage: stage.name });
-    const checkedMeta = metaOf(path, meta);
-    return { meta: checkedMeta, loop: checkedMeta.loop as LoopState, saved: savedModel(path, checkedMeta, groups) };
+    const { meta: read, groups } = loadCheckpoint(path, { stage: stage.name }, (meta) => metaOf(path, meta));
+    const meta = metaOf(path, read);
+    return { meta, loop: meta.loop as LoopState, saved: savedModel(path, meta, groups) };
   }
 
   /** What a checkpoint says beside its tensors, which are not read. @throws CheckpointError as `open` */
   meta(stage: Named): SavedMeta {
     this.#expectFile(stage);
     const path = this.checkpoint(stage);
-    return metaOf(path, loadCheckpointMeta(path) ?? {});
+    return metaOf(path, loadCheckpointMeta(path, (meta) => metaOf(path, meta)) ?? {});
   }
 
   #expectFile(stage: Named): void {
@@ -150,7 +162,15 @@ export class RunFolder {
   }
 }
 
-const metaOf = (path: string, meta: Checkpoint['meta']): SavedMeta => savedPart(savedMeta, meta, `checkpoint ${path}`);
+/** The metadata of a checkpoint, checked. @throws CheckpointError naming the value that is wrong */
+export function metaOf(path: string, meta: Checkpoint['meta']): SavedMeta {
+  const source = `checkpoint ${path}`;
+  const saved = savedPart(savedMeta, meta, source);
+  const stage = stages[saved.stage];
+  savedPart(stage.model, saved.settings, source, 'settings');
+  savedPart(stage.settings, knownSettings(stage.settings, saved.settings), source, 'settings', { alone: true });
+  return saved;
+}
 
 /** A checkpoint's model part. @throws CheckpointError when it is not one of our trainings */
 export function savedModel(path: string, meta: Checkpoint['meta'], groups: Checkpoint['groups']): SavedModel {

@@ -71,7 +71,7 @@ export class RunImages {
     if (flip !== undefined) mirrored = mirroredClasses(flip, classes);
     else if (stored) mirrored = stored.mirrored;
     else if (before) {
-      mirrored = classes.filter((name) => name !== 'Symbols'); // as versions up to 0.1.0 did
+      mirrored = classes.filter((name) => name !== 'Symbols'); // as that version did
       this.#notify(
         `${this.#folder.folder}: saved by an earlier version, which kept neither seed nor images, so they cannot be compared.`,
       );

@@ -15,7 +15,7 @@ import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { betas, count, fraction, group, oneOf, positive, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -117,6 +117,7 @@ export const single = defineStage({
     return { training: trainSingle(settings, data, run.rng(3), perceptual) };
   },
 
+  model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
   draw: (run, model) => drawPixels('single', run, model),

@@ -105,6 +105,8 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   readonly initial: readonly string[];
   /** Loads data and earlier models and builds the training. */
   start(run: RunContext, settings: z.output<Schema>): Promise<Started<Model>>;
+  /** The settings, among those in its checkpoint, that `load` needs. */
+  readonly model: z.ZodType;
   /** The trained model from a checkpoint. @throws CheckpointError when it does not fit */
   load(saved: SavedModel): Model;
   /** Measures a model on the run's held-out images. */

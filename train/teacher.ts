@@ -174,6 +174,8 @@ export async function trainTeacher(
 /** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
 const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
 
+const teacherModel = z.looseObject({ teacher: teacherSettings.unwrap().shape.teacher });
+
 /** Stage 0. Trains the 2-D tokenizer that stage 1 learns from. */
 export const teacher = defineStage({
   name: 'teacher',
@@ -192,8 +194,10 @@ export const teacher = defineStage({
     return { training: await trainTeacher(settings, data, run.rng(0), weights) };
   },
 
+  model: teacherModel,
+
   load({ settings, groups, source }) {
-    const config = savedPart(teacherSettings.unwrap().shape.teacher, settings['teacher'], source, 'settings.teacher');
+    const config = savedPart(teacherModel, settings, source, 'settings').teacher;
     const teacher = new Teacher(config, new Rng(0));
     loadStateDict(teacher, groups['model'] ?? {}, { source });
     return teacher;

@@ -1,29 +1,42 @@
 /** What the stages have in common whose result is a TiTok. */
 import { z } from 'zod';
-import { CheckpointError, OptionError, Rng } from '../core/index.ts';
+import { OptionError, Rng } from '../core/index.ts';
 import { loadStateDict } from '../nn/index.ts';
-import { presets, TiTok } from '../titok/index.ts';
+import { checkConfig, presets, TiTok, type TiTokConfig } from '../titok/index.ts';
 import { titokSettings } from './model-settings.ts';
 import { savedPart } from './saved.ts';
 import type { RunContext, SavedModel } from './stage.ts';
 import { teacherSettings } from './teacher.ts';
 
-const titokConfig = z.strictObject({
-  ...titokSettings(presets.tiny, 'proxy').unwrap().shape,
-  pixelDecoder: teacherSettings.unwrap().shape.teacher.unwrap().nullable().default(null),
+/** The configuration of a TiTok in a checkpoint's settings. */
+export const titokModel = z.looseObject({
+  model: z
+    .strictObject({
+      ...titokSettings(presets.tiny, 'proxy').unwrap().shape,
+      pixelDecoder: teacherSettings.unwrap().shape.teacher.unwrap().nullable(),
+    })
+    .superRefine((config, context) => {
+      const message = contradiction(config);
+      if (message !== undefined)
+        context.addIssue({ code: 'custom', message: `values that fit each other (${message})` });
+    }),
 });
+
+function contradiction(config: TiTokConfig): string | undefined {
+  try {
+    checkConfig(config);
+  } catch (error) {
+    if (error instanceof OptionError) return error.message;
+    throw error;
+  }
+  return undefined;
+}
 
 /** @throws CheckpointError when the checkpoint is of another size or kind */
 export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
-  const config = savedPart(titokConfig, settings['model'], source, 'settings.model');
-  try {
-    const model = new TiTok(config, new Rng(0));
-    loadStateDict(model, groups['model'] ?? {}, { source });
-    return model;
-  } catch (error) {
-    if (!(error instanceof OptionError)) throw error; // two values that contradict each other
-    throw new CheckpointError(`${source}, settings.model in its metadata: ${error.message}`, { cause: error });
-  }
+  const model = new TiTok(savedPart(titokModel, settings, source, 'settings').model, new Rng(0));
+  loadStateDict(model, groups['model'] ?? {}, { source });
+  return model;
 }
 
 /** Figures of a TiTok that gives pixels. */

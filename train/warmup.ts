@@ -19,7 +19,7 @@ import { titokSettings } from './model-settings.ts';
 import { betas, count, fraction, group, oneOf, positive, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { loadTiTok } from './titok-stage.ts';
+import { loadTiTok, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized } from './together.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -156,6 +156,7 @@ export const warmup = defineStage({
     return { training: { ...training, prepare }, stored: { model }, madeWith: { teacher } };
   },
 
+  model: titokModel,
   load: loadTiTok,
 
   async evaluate(run, model) {
