@@ -1,7 +1,7 @@
 /** Reading what a checkpoint's metadata holds: a file may be damaged, or made by another program. */
 import type { z } from 'zod';
 import { CheckpointError } from '../core/index.ts';
-import { mistakeOf } from './settings.ts';
+import { type Mistake, mistakeOf } from './settings.ts';
 
 /**
  * A part of the metadata, checked.
@@ -22,9 +22,23 @@ export function savedPart<T extends z.ZodType>(
   if (result.success) return result.data;
   const issue = result.error.issues.find(({ code }) => !alone || code !== 'custom');
   if (!issue) return values as z.output<T>;
-  const { path, expected, got } = mistakeOf(issue, schema, values);
-  const place = [at, ...path].filter(Boolean).join('.');
+  const mistake = mistakeOf(issue, schema, values);
+  const path = issue.code === 'unrecognized_keys' ? mistake.path : issue.path;
   throw new CheckpointError(
-    `${source}: expected ${expected} as ${place} in its metadata, got ${got.slice(0, 80)}. Is the file damaged?`,
+    `${source}: expected ${expectation(issue, mistake)} as ${[at, ...path].filter((name) => name !== '').join('.')} ` +
+      `in its metadata, got ${mistake.got.slice(0, 80)}. Is the file damaged?`,
   );
+}
+
+function expectation(issue: z.core.$ZodIssue, mistake: Mistake): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `a value of type ${issue.expected}`;
+    case 'too_small':
+      return `a value ${issue.inclusive ? '≥' : '>'} ${issue.minimum}`;
+    case 'too_big':
+      return `a value ${issue.inclusive ? '≤' : '<'} ${issue.maximum}`;
+    default:
+      return mistake.expected;
+  }
 }
