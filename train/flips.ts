@@ -12,12 +12,12 @@ export function flippable({ classes, mirrored = [] }: Pick<ImageDataset, 'classe
 }
 
 /** The classes that are mirrored. @throws OptionError for an exception that is no class */
-export function mirroredClasses(flip: Flip, classes: readonly string[], where = 'flip'): readonly string[] {
+export function mirroredClasses(flip: Flip, classes: readonly string[]): readonly string[] {
   if (typeof flip === 'boolean') return flip ? classes : [];
   const unknown = flip.except.find((name) => !classes.includes(name));
   if (unknown !== undefined) {
     throw new OptionError(
-      `${where}: expected classes of ${classes.join(', ')}, got '${unknown}'${suggestion(unknown, classes)}.`,
+      `flip.except (--no-flip-classes): expected classes of ${classes.join(', ')}, got '${unknown}'${suggestion(unknown, classes)}.`,
     );
   }
   return classes.filter((name) => !flip.except.includes(name));

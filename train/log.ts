@@ -1,5 +1,5 @@
 /** runs/NAME/log.jsonl: one line of JSON for each update of each stage. */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import fs, { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from '../data/index.ts';
@@ -13,7 +13,7 @@ export class RunLog {
     this.#path = join(folder, 'log.jsonl');
     this.#stage = stage;
     const text = existsSync(this.#path) ? readFileSync(this.#path, 'utf8') : '';
-    if (text !== '' && !text.endsWith('\n')) this.#write(() => appendFileSync(this.#path, '\n')); // a line was cut short
+    if (text !== '' && !text.endsWith('\n')) this.#write(() => fs.appendFileSync(this.#path, '\n')); // a line was cut short
     this.#earlier = text === '' ? 0 : text.replace(/\n$/, '').split('\n').length;
   }
 
@@ -21,7 +21,7 @@ export class RunLog {
   write(step: number, figures: Readonly<Record<string, number | string>>): void {
     const entry = { stage: this.#stage, step, ...figures };
     const line = JSON.stringify(entry, (_, x) => (typeof x === 'number' && !Number.isFinite(x) ? String(x) : x));
-    this.#write(() => appendFileSync(this.#path, `${line}\n`));
+    this.#write(() => fs.appendFileSync(this.#path, `${line}\n`));
   }
 
   /**

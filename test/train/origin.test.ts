@@ -132,7 +132,7 @@ test('another seed and other mirrored classes are refused, too', async (t) => {
   const unknown = await openRun(join(folder, 'new'), { dataset: dataset(), flip: { except: ['8'] } });
   await assert.rejects(
     train(unknown),
-    option(/^flip: expected classes of round, 7, got '8' \(did you mean '7'\?\)\.$/),
+    option(/^flip\.except \(--no-flip-classes\): expected classes of round, 7, got '8' \(did you mean '7'\?\)\.$/),
   );
 });
 
