@@ -1,7 +1,7 @@
 /** A lock on a folder: one process at a time writes there. */
 import fs from 'node:fs';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../core/index.ts';
 import { reason } from './errors.ts';
 import { isRunning, startOf } from './processes.ts';
@@ -14,7 +14,7 @@ interface Owner {
   readonly started?: string | undefined;
 }
 
-const held = new Set<string>(); // files of this process
+const held = new Map<string, { readonly isNew: boolean }>(); // lock files of this process; whether their folder is new
 let releasesAtExit = false;
 
 /**
@@ -31,8 +31,9 @@ export function lockFolder(folder: string): () => void {
     throw new CheckpointError(`${folder}: expected one training at a time, got a second one of this program.`);
   }
   const own: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
+  let isNew = false;
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    isNew = fs.mkdirSync(folder, { recursive: true }) !== undefined;
     while (!create(path, own)) removeStale(path, folder);
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
@@ -41,12 +42,24 @@ export function lockFolder(folder: string): () => void {
       { cause: error },
     );
   }
-  held.add(path);
-  if (!releasesAtExit) process.on('exit', () => held.forEach(remove));
+  held.set(path, { isNew });
+  if (!releasesAtExit) process.on('exit', () => [...held.keys()].forEach(release));
   releasesAtExit = true;
-  return () => {
-    if (held.delete(path)) remove(path);
-  };
+  return () => release(path);
+}
+
+/** Removes a lock of this process, and the folder that was made for it if nothing came into it. */
+function release(path: string): void {
+  const lock = held.get(path);
+  if (!lock) return;
+  held.delete(path);
+  remove(path);
+  if (!lock.isNew) return;
+  try {
+    fs.rmdirSync(dirname(path)); // fails unless it is empty
+  } catch {
+    // it is in use
+  }
 }
 
 function remove(path: string): void {

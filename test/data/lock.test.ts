@@ -27,8 +27,12 @@ test('a second lock is refused in the same process, and after release there is n
   assert.throws(() => lockFolder(folder), busy(/expected one training at a time, got a second one of this program/));
   release();
   release();
+  assert.equal(fs.existsSync(folder), false, 'it was made for the lock');
+  const again = lockFolder(folder);
+  fs.writeFileSync(join(folder, 'a'), '');
+  again();
   lockFolder(folder)();
-  assert.deepEqual(fs.readdirSync(folder), []);
+  assert.deepEqual(fs.readdirSync(folder), ['a']);
 });
 
 test('another process that lives is named; killed, it is no obstacle', { timeout: 30_000 }, async (t) => {
