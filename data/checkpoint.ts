@@ -130,10 +130,11 @@ export function loadCheckpoint(
 /** `meta` alone, without reading the tensors; undefined for a published file. @throws CheckpointError as `loadCheckpoint` */
 export function loadCheckpointMeta(
   path: string,
+  expected: Record<string, string | number> = {},
   examine: (meta: Record<string, unknown>) => void = () => {},
 ): Record<string, unknown> | undefined {
   using file = openSafetensors(path);
-  return checkpointMeta(path, file.metadata, {}, examine);
+  return checkpointMeta(path, file.metadata, expected, examine);
 }
 
 function fail(path: string, expected: string, got: string): never {

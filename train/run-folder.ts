@@ -4,7 +4,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../core/index.ts';
-import { type Checkpoint, loadCheckpoint, loadCheckpointMeta } from '../data/index.ts';
+import { type Checkpoint, loadCheckpoint, loadCheckpointMeta, lockFolder } from '../data/index.ts';
 import { stateDict } from '../nn/index.ts';
 import type { Spent } from './loop.ts';
 import { originSchema } from './origin.ts';
@@ -61,9 +61,27 @@ type Named = { readonly name: StageName };
 /** The checkpoints of a run: one file per stage, loaded and compared by fingerprint. */
 export class RunFolder {
   readonly folder: string;
+  #locks = 0;
+  #release = () => {};
 
   constructor(folder: string) {
     this.folder = folder;
+  }
+
+  /**
+   * Keeps other processes from training in this run, until the lock is disposed or this process ends. `train` locks by
+   * itself; a program that trains several stages can hold the lock between them: `using _ = run.lock()`.
+   *
+   * @throws CheckpointError when another process trains in this run, or when its folder cannot be written to
+   */
+  lock(): Disposable {
+    if (this.#locks === 0) this.#release = lockFolder(this.folder);
+    this.#locks++;
+    return {
+      [Symbol.dispose]: () => {
+        if (--this.#locks === 0) this.#release();
+      },
+    };
   }
 
   /** Where a stage's checkpoint is, or will be. */
@@ -100,7 +118,7 @@ export class RunFolder {
   meta(stage: Named): SavedMeta {
     this.#expectFile(stage);
     const path = this.checkpoint(stage);
-    return metaOf(path, loadCheckpointMeta(path, (meta) => metaOf(path, meta)) ?? {});
+    return metaOf(path, loadCheckpointMeta(path, { stage: stage.name }, (meta) => metaOf(path, meta)) ?? {});
   }
 
   #expectFile(stage: Named): void {
@@ -116,14 +134,21 @@ export class RunFolder {
    */
   before(stage: StageName = stageNames[0]): SavedMeta | undefined {
     const at = stageNames.indexOf(stage);
-    for (const name of [...stageNames.slice(0, at + 1).reverse(), ...stageNames.slice(at + 1)]) {
-      try {
-        if (this.has({ name })) return this.meta({ name });
-      } catch (error) {
-        if (!(error instanceof CheckpointError)) throw error;
-      }
+    const nearest = [...stageNames.slice(0, at + 1).reverse(), ...stageNames.slice(at + 1)];
+    for (const name of nearest) {
+      const meta = this.#readable(name);
+      if (meta) return meta;
     }
     return undefined;
+  }
+
+  #readable(name: StageName): SavedMeta | undefined {
+    try {
+      return this.has({ name }) ? this.meta({ name }) : undefined;
+    } catch (error) {
+      if (error instanceof CheckpointError) return undefined;
+      throw error;
+    }
   }
 
   /** @throws CheckpointError when a stage was trained with other models than these parts of the run */
@@ -138,15 +163,15 @@ export class RunFolder {
     }
   }
 
-  /** Image size of the first stage that was trained, pixels. */
+  /** Pixels of the images that the run was trained on, as far as a readable checkpoint says. */
   get imageSize(): number | undefined {
-    const sizes = this.trained
-      .map((name) => this.meta({ name }))
-      .map(({ origin, settings }) => {
-        const model = settings['model'] as { imageSize?: number } | undefined;
-        return origin?.data.imageSize ?? settings['imageSize'] ?? model?.imageSize;
-      });
-    return sizes.find((size) => size !== undefined) as number | undefined;
+    for (const name of stageNames) {
+      const { origin, settings = {} } = this.#readable(name) ?? {};
+      const model = settings['model'] as { imageSize: number } | undefined; // versions without an origin
+      const size = origin?.data.imageSize ?? settings['imageSize'] ?? model?.imageSize;
+      if (size !== undefined) return size as number;
+    }
+    return undefined;
   }
 
   /** Training time that the checkpoints record, in seconds. */

@@ -35,10 +35,15 @@ export class RunImages {
     this.#notify = notify;
   }
 
+  /** Pixels, where the images are loaded or given. */
+  get givenSize(): number | undefined {
+    const { dataset } = this.#options;
+    return this.#loaded?.dataset.size ?? (typeof dataset === 'object' ? dataset.size : undefined);
+  }
+
   /** Pixels, as far as it is known before they are loaded. */
   get size(): number | undefined {
-    const { dataset } = this.#options;
-    return this.#loaded?.dataset.size ?? (typeof dataset === 'object' ? dataset.size : this.#folder.imageSize);
+    return this.givenSize ?? this.#folder.imageSize;
   }
 
   /** The images, and what is kept of them in checkpoints. @throws OptionError when the run has images of another size */

@@ -5,7 +5,6 @@ import {
   batches,
   type ImageDataset,
   loadCheckpoint,
-  lockFolder,
   mobilenetTrunkPath,
   readSafetensors,
   removeLeftovers,
@@ -21,27 +20,18 @@ import {
   statisticsOf,
 } from './evaluate.ts';
 import { finetune } from './finetune.ts';
+import { expectFits } from './fits.ts';
 import { flippable } from './flips.ts';
 import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
-import { expectImages, expectOrigin, expectSeed, type Origin } from './origin.ts';
+import { expectImages } from './origin.ts';
 import { drawGrid, drawReconstructions } from './pictures.ts';
-import { expectResumable } from './resume.ts';
-import { fingerprints, type LoopState, RunFolder, type SavedMeta } from './run-folder.ts';
+import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { type ImageOptions, RunImages } from './run-images.ts';
 import { merge, parseSettings } from './settings.ts';
 import { single } from './single.ts';
-import {
-  type ChangesOf,
-  type Figures,
-  type RunContext,
-  type Stage,
-  type StageName,
-  type StageRow,
-  type Started,
-  stageNames,
-} from './stage.ts';
-import { type AnySettings, uselessSettings } from './together.ts';
+import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
+import type { AnySettings } from './together.ts';
 
 /** Options of `openRun`. What is left out is as in the run's checkpoints, if there are any. */
 export interface RunOptions extends ImageOptions {
@@ -77,8 +67,6 @@ export class Run extends RunFolder implements RunContext {
   #trunk: MobileNetTrunk | undefined;
   #originals: FeatureStatistics | undefined;
   #startsAgain = false;
-  #locks = 0;
-  #release = () => {};
 
   /** Use `openRun`. */
   constructor(folder: string, options: RunOptions) {
@@ -91,22 +79,6 @@ export class Run extends RunFolder implements RunContext {
     for (const [name, value] of Object.entries(counts)) {
       if (value !== undefined) expectOption(isCount(value), `openRun, ${name}`, 'a whole number ≥ 0', value);
     }
-  }
-
-  /**
-   * Keeps other processes from training in this run, until the lock is disposed or this process ends. `train` locks by
-   * itself; a program that trains several stages can hold the lock between them: `using _ = run.lock()`.
-   *
-   * @throws CheckpointError when another process trains in this run, or when its folder cannot be written to
-   */
-  lock(): Disposable {
-    if (this.#locks === 0) this.#release = lockFolder(this.folder);
-    this.#locks++;
-    return {
-      [Symbol.dispose]: () => {
-        if (--this.#locks === 0) this.#release();
-      },
-    };
   }
 
   /**
@@ -126,7 +98,7 @@ export class Run extends RunFolder implements RunContext {
     const preset = this.#options.preset ?? this.before(name)?.preset;
     const earlier = resume && this.has(stage) ? this.meta(stage) : undefined;
     const settings = parseSettings(stage.settings, merge(this.base(stage), changes), `${name} settings`);
-    const origin = await this.#expectFits(stage, settings as AnySettings, earlier);
+    const origin = await expectFits(this, stage, settings as AnySettings, this.#images, earlier, this.#options.preset);
 
     const started = (await stage.start(this, settings)) as Started<object>;
     this.#models.delete(name);
@@ -194,7 +166,8 @@ export class Run extends RunFolder implements RunContext {
   /** The settings that a stage's changes are applied to: its checkpoint's when resuming, and the size of the run's images. */
   base<S extends Stage>(stage: S): ChangesOf<S> {
     const { resume = true } = this.#options;
-    const sized = this.#images.size === undefined ? {} : (stage.sized?.(this.#images.size) ?? {});
+    const size = this.#startsAgain ? this.#images.givenSize : this.#images.size;
+    const sized = size === undefined ? {} : (stage.sized?.(size) ?? {});
     return merge(sized, (resume && this.settingsOf(stage)) || {}) as ChangesOf<S>;
   }
 
@@ -306,36 +279,6 @@ export class Run extends RunFolder implements RunContext {
   ): Promise<void> {
     const { validation } = await this.dataset();
     await drawReconstructions(join(this.folder, file), validation, models, columns);
-  }
-
-  /** Checks everything that can be known before a stage starts, then loads the images. */
-  async #expectFits(stage: Stage, settings: AnySettings, earlier: SavedMeta | undefined): Promise<Origin> {
-    const source = `checkpoint ${this.checkpoint(stage)}`;
-    const notes = uselessSettings(settings);
-    if (earlier) {
-      const { preset = earlier.preset } = this.#options;
-      if (earlier.preset !== undefined && earlier.preset !== preset) {
-        throw new CheckpointError(
-          `${source}: expected a training of preset ${preset}, got one of ${earlier.preset}. ` +
-            `Go on with --preset ${earlier.preset}, or train again with --overwrite.`,
-        );
-      }
-      notes.push(...expectResumable(stage, earlier, settings, source));
-    }
-    const others = this.trained.filter((name) => stageNames.indexOf(name) < stageNames.indexOf(stage.name));
-    const compared = (earlier ? [stage.name, ...others] : others).map((name) => ({ name }));
-    for (const other of compared) {
-      const { origin } = this.meta(other);
-      if (origin) expectSeed(origin, this.seed, `checkpoint ${this.checkpoint(other)}`);
-    }
-    const imageSize = stage.imageSize(this, settings);
-    for (const note of notes) this.notify(`${stage.name}, ${note}`);
-    const { origin } = await this.#images.at(imageSize);
-    for (const other of compared) {
-      const { origin: before } = this.meta(other);
-      if (before) expectOrigin(before, origin, `checkpoint ${this.checkpoint(other)}`);
-    }
-    return origin;
   }
 
   /** After a training's first checkpoint: what it replaces is forgotten. */

@@ -169,6 +169,18 @@ before(async () => {
 });
 const opened = (stage: Stage) => run.open(stage);
 
+test('a damaged checkpoint can be trained again: with resume false nothing is read from it', async () => {
+  await damaged(
+    single,
+    ({ meta }) => put(meta, ['settings'], null),
+    async () => {
+      const again = await openRun(folder, { dataset, resume: false });
+      for await (const _ of again.train(single, changesOf(single)));
+      assert.equal(again.meta(single).state.done, 3);
+    },
+  );
+});
+
 test('files without checksums, published ones and those of earlier versions: NaN is named all the same', async () => {
   const model = (await open()).model(single);
   const values = Object.fromEntries(
