@@ -45,16 +45,21 @@ export function readSettings<T extends z.ZodType>(schema: T, base: unknown, give
     },
     parseSettings(schema, base, 'settings'),
   );
-  return checked(schema, values, (mistake) => {
-    const setting = settings.find(({ path }) => path.join() === mistake.path.join());
-    return message(mistake, setting && textOf(setting), values);
-  });
+  return checked(
+    schema,
+    values,
+    (mistake) => {
+      const setting = settings.find(({ path }) => path.join() === mistake.path.join());
+      return message(mistake, setting && textOf(setting), values);
+    },
+    (path) => `--${optionName(path)}`,
+  );
 }
 
-function message({ path, expected, got }: Mistake, text: unknown, values: unknown): string {
+function message({ path, expected, got, repair }: Mistake, text: unknown, values: unknown): string {
   const option = `--${optionName(path)}`;
-  if (text === undefined) return `${option}: expected ${expected}, got ${got}.`;
-  if (expected !== 'no such setting') return `${option}: expected ${expected}, got '${text}'.`;
+  if (text === undefined) return `${option}: expected ${expected}, got ${got}.${repair}`;
+  if (expected !== 'no such setting') return `${option}: expected ${expected}, got '${text}'.${repair}`;
   const [group] = path;
   const { kind } = (values as Record<string, { kind: string }>)[group];
   return `${option}: expected no such option with a ${kind} ${group}, got ${text}.`;

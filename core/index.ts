@@ -61,6 +61,7 @@ export {
   ShapeError,
   suggestion,
 } from './errors.ts';
+export { firstNonFiniteIndex } from './finite.ts';
 export type { Formula } from './formula.ts';
 export { type GradOptions, grad, valueAndGrad } from './grad.ts';
 export { metaDevice } from './meta.ts';

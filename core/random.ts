@@ -9,7 +9,7 @@ export class Rng {
 
   constructor(seed: number | RngState) {
     if (typeof seed !== 'number') {
-      this.#s = Int32Array.from(seed);
+      this.#s = wordsOf(seed);
       return;
     }
     let z = seed | 0;
@@ -28,7 +28,7 @@ export class Rng {
     return Array.from(this.#s) as unknown as RngState;
   }
   set state(state: RngState) {
-    this.#s = Int32Array.from(state);
+    this.#s = wordsOf(state);
   }
 
   /** A new generator with an independent stream: one for weights, one for data, one for dropout. */
@@ -79,7 +79,7 @@ export class Rng {
       c ^= t;
       d = (d << 11) | (d >>> 21);
     }
-    this.state = [a, b, c, d];
+    this.#s = Int32Array.of(a, b, c, d);
     return out;
   }
   /** n values of N(0, 1). */
@@ -104,4 +104,12 @@ export class Rng {
     }
     return out;
   }
+}
+
+/** @throws RangeError for anything but four whole numbers, not all of them 0: from there all numbers would be 0 */
+function wordsOf(state: RngState): Int32Array {
+  const words: readonly unknown[] = Array.isArray(state) ? state : [];
+  if (words.length === 4 && words.every(Number.isInteger) && words.some((word) => word !== 0))
+    return Int32Array.from(state);
+  throw new RangeError(`Rng: expected a state of four whole numbers, not all 0, got ${JSON.stringify(state)}.`);
 }

@@ -21,6 +21,8 @@ export interface ImageDataset {
   readonly leftOut?: readonly LeftOut[];
   /** How the folder was read, where that is not plain: 'no validation folder: test/ is held out'. */
   readonly notes?: readonly string[];
+  /** Classes whose images are as good mirrored, which doubles their variety in training; default: none. */
+  readonly mirrored?: readonly string[];
 }
 
 /** One image, as `imageSet` takes it. */

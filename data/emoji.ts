@@ -77,6 +77,7 @@ export async function assembleEmoji(size: number, { read, decode }: EmojiSource)
       size,
     ),
     validation: imageSet(images.filter(isValidation), size),
+    mirrored: classes.filter((name) => name !== 'Symbols'), // symbols hold letters
   };
 }
 

@@ -8,11 +8,12 @@
  * @module
  */
 export { mobilenetTrunkPath } from './assets.ts';
-export { writeFileAtomic } from './atomic-write.ts';
+export { removeLeftovers, writeFileAtomic } from './atomic-write.ts';
 export {
   type Checkpoint,
   type CheckpointContent,
   loadCheckpoint,
+  loadCheckpointMeta,
   type Saveable,
   saveCheckpoint,
 } from './checkpoint.ts';
@@ -40,6 +41,7 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
+export { lockFolder } from './lock.ts';
 export {
   fromPlanes,
   type RgbImage,

@@ -1,5 +1,6 @@
 /** Sampling: all tokens start masked; each step predicts them, keeps the surest, and masks the rest again. */
-import { div, expectOption, noGrad, type Rng, type Tensor, tidy } from '../core/index.ts';
+import { div, expectOption, firstNonFiniteIndex, noGrad, type Rng, type Tensor, tidy } from '../core/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import { maskId, nullLabel } from './config.ts';
 import type { Generator } from './generator.ts';
 import { guidanceAt, guide, isUnguided } from './guidance.ts';
@@ -34,7 +35,8 @@ export interface SamplingState {
  *
  * @param labels  classes in 0..C, where C is no class
  * @returns       batch·K ids in 0..V−1
- * @throws OptionError when steps is not a whole number above 0, RangeError when a label is out of range
+ * @throws OptionError when steps is not a whole number above 0, RangeError when a label is out of range, NonFiniteError when a
+ *   logit is NaN or infinite, as damaged weights make it
  * @see Chang et al. 2022, arXiv:2202.04200, section 3.2
  */
 export async function sample(
@@ -68,6 +70,12 @@ export async function* samplingSteps(
     const predicted = guidedLogits(generator, ids, Array.from(labels), positions, step, settings); // [batch, count, V]
     const logits = await predicted.data();
     predicted.dispose();
+    const bad = firstNonFiniteIndex(logits);
+    if (bad >= 0) {
+      throw new NonFiniteError(
+        `sample, step ${step}: expected finite logits, got ${logits[bad]}. Are the generator's weights damaged?`,
+      );
+    }
 
     // 2. Draw each of them; its logit, not a probability, is the confidence. Tokens that are known are certain.
     const temperature = settings.randomizeTemperature * noiseTemperature(step, steps);

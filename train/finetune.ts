@@ -21,7 +21,8 @@ import { reconstructionWeights } from './model-settings.ts';
 import { betas, count, fraction, group, positive, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { fitting, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
 
@@ -41,7 +42,7 @@ export const finetuneSettings = group({
     0.05,
     'part of the steps before the discriminator joins in: at first it would judge noise',
   ),
-});
+}).superRefine(fitting(someWeight('l2', 'l1', 'gradient', 'perceptual', 'adversarial')));
 /** The full settings of stage 2. */
 export type FinetuneSettings = z.output<typeof finetuneSettings>;
 
@@ -126,6 +127,9 @@ export const finetune = defineStage({
   name: 'finetune',
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
   settings: finetuneSettings,
+  imageSize: (run) => run.model(warmup).config.imageSize,
+  fixed: ({ weights }) => ({ 'weights.adversarial above 0': weights.adversarial > 0 }),
+  initial: ['sharpness'],
 
   async start(run, settings) {
     const [warm, teacher] = [run.model(warmup), run.model(teacherStage)];
@@ -144,6 +148,7 @@ export const finetune = defineStage({
     return { training, stored: { model: model.config }, madeWith: { warmup: warm, teacher } };
   },
 
+  model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
   draw: (run, model) => drawPixels('finetune', run, model),

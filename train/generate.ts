@@ -3,6 +3,7 @@ import { noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from 
 import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/index.ts';
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { generator } from './generator.ts';
 import { picturesOf } from './pictures.ts';
@@ -80,9 +81,19 @@ export async function reconstruct(tokenizer: TiTok, pictures: readonly RgbImage[
 /** The token ids of pictures: K numbers from 0 to codebookSize − 1 for each. */
 export async function tokenize(tokenizer: TiTok, pictures: readonly RgbImage[]): Promise<number[][]> {
   const images = toImages(pictures, tokenizer.config.imageSize);
-  const indices = noGrad(() => tidy(() => tokenizer.encode(images).indices));
-  const ids = await indices.data();
-  for (const t of [images, indices]) t.dispose();
+  const { indices, commitmentLoss } = noGrad(() =>
+    tidy(() => {
+      const { indices, commitmentLoss } = tokenizer.encode(images);
+      return { indices, commitmentLoss };
+    }),
+  );
+  const [ids, distance] = [await indices.data(), await commitmentLoss.item()];
+  for (const t of [images, indices, commitmentLoss]) t.dispose();
+  if (!Number.isFinite(distance)) {
+    throw new NonFiniteError(
+      `tokenize: expected finite latents, got ${distance}. Are the tokenizer's weights damaged?`,
+    );
+  }
   const k = tokenizer.config.latentTokens;
   return pictures.map((_, i) => Array.from(ids.subarray(i * k, (i + 1) * k)));
 }

@@ -7,10 +7,12 @@
  */
 export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';
+export type { Flip } from './flips.ts';
 export { classIndex, type GenerateOptions, generate, type Reconstructed, reconstruct, tokenize } from './generate.ts';
+export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, picturesOf } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
-export { fingerprint, RunFolder } from './run-folder.ts';
+export { fingerprint, RunFolder, type SavedMeta } from './run-folder.ts';
 export type { TrainedGenerator } from './samples.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';

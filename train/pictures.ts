@@ -1,10 +1,20 @@
 /** Held-out images and what models make of them, as a picture. */
-import { concat, noGrad, type Tensor, tidy } from '../core/index.ts';
+import { concat, firstNonFiniteIndex, noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, type ImageSet, imageGrid, type RgbImage, toImages, writePng } from '../data/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 
-/** Pictures of a batch [n, 3, height, width] in 0..1 (clamped), for grids and files. */
+/**
+ * Pictures of a batch [n, 3, height, width] in 0..1 (clamped), for grids and files.
+ *
+ * @throws NonFiniteError when a pixel is NaN or infinite, as damaged weights make it
+ */
 export async function picturesOf(images: Tensor): Promise<RgbImage[]> {
-  return toImages(Float32Array.from(await images.data()), images.shape);
+  const pixels = Float32Array.from(await images.data());
+  const at = firstNonFiniteIndex(pixels);
+  if (at >= 0) {
+    throw new NonFiniteError(`pictures: expected finite pixels, got ${pixels[at]}. Are the model's weights damaged?`);
+  }
+  return toImages(pixels, images.shape);
 }
 
 /** Writes a PNG: images [n, 3, size, size] in rows of `columns`, each row with a label. */
