@@ -89,6 +89,7 @@ export {
   avgPool2d,
   batchNorm,
   type ConvOptions,
+  type CrossEntropyOptions,
   clamp,
   concat,
   conv2d,

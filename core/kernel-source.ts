@@ -10,6 +10,12 @@ export const quotient = (e: string, d: number): string => (d === 1 ? e : `(Math.
 /** e mod d for whole e ≥ 0. */
 export const remainder = (e: string, d: number): string => (d === 1 ? '0' : `(${e} - ${quotient(e, d)} * ${d})`);
 
+/**
+ * A whole number that a kernel holds as float32, such as an id, as part of an index into `size` values. An index is
+ * computed in float32 with it, which skips numbers from 2²⁴ on, and as an integer where the array is longer.
+ */
+export const wholeIndex = (e: string, size: number): string => (size <= 2 ** 24 ? e : `(${e} | 0)`);
+
 /** One thread per value of a tensor of shape y: [last, second to last, rest]. */
 export function threads(y: Shape): number[] {
   if (y.length === 0) return [1];
@@ -45,6 +51,10 @@ export const loopSum = (count: number, term: string, i = 'i', s = 's'): string =
 /** A statement that runs where all conditions hold: nested ifs, which every gpu.js mode compiles alike. */
 export const when = (conditions: readonly string[], statement: string): string =>
   conditions.reduceRight((inner, condition) => `if (${condition}) { ${inner} }`, statement);
+
+/** A statement that runs where a value is larger than the largest so far, or the first NaN, which nothing is larger than. */
+export const ifLarger = (value: string, largest: string, statement: string): string =>
+  `if (${value} > ${largest}) { ${statement} } else { ${when([`${value} != ${value}`, `${largest} == ${largest}`], statement)} }`;
 
 /** Ops with any number of inputs read this many arrays per kernel: WebGPU allows 8 storage buffers, one is the result. */
 export const ARRAYS_PER_KERNEL = 6;

@@ -61,7 +61,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   checkMask(mask.shape, scores.shape);
   const y = matmul(softmax(where(mask, scores, MASKED)), v);
   const attends = less(0, max(mask, -1, true)); // [batch, heads, queries, 1]: 0 where every key is masked
-  return mul(y, attends);
+  return where(attends, y, 0);
 }
 
 function checkMask(mask: Shape, scores: Shape): void {
