@@ -44,9 +44,38 @@ export function address(index: readonly string[], step: readonly number[], offse
   return terms.join(' + ');
 }
 
-/** A loop that adds `count` terms to a variable: `for (let i = 0; i < count; i++) { s += term; }` */
-export const loopSum = (count: number, term: string, i = 'i', s = 's'): string =>
-  `for (let ${i} = 0; ${i} < ${count}; ${i}++) { ${s} += ${term}; }`;
+/** Sums of more terms are taken in blocks; of many more, in blocks of blocks. */
+const [LONG_SUM, VERY_LONG_SUM] = [256, 4096];
+
+/**
+ * A loop that adds `count` terms to a variable: `for (let i = 0; i < count; i++) { s += term(i); }`. Long sums are taken in
+ * √count or ∛count blocks, whose sums are then added, so that their float32 rounding errors stay those of short ones.
+ *
+ * @param term  source of the term at an index
+ * @param only  source of a condition on the index; other terms are left out
+ */
+export function loopSum(
+  count: number,
+  term: (i: string) => string,
+  { i = 'i', s = 's', only }: { i?: string; s?: string; only?: (i: string) => string } = {},
+): string {
+  const levels = count <= LONG_SUM ? 1 : count <= VERY_LONG_SUM ? 2 : 3;
+  const length = levels === 1 ? count : Math.ceil(count ** (1 / levels) - 1e-9);
+  const name = (level: number) => (level === 1 ? i : `${i}Block${level}`);
+  const index = Array.from({ length: levels }, (_, k) => levels - k).reduce(
+    (outer, level) => (outer === '' ? name(level) : `(${outer} * ${length} + ${name(level)})`),
+    '',
+  );
+  const conditions = [...(length ** levels > count ? [`${index} < ${count}`] : []), ...(only ? [only(index)] : [])];
+  const level = (k: number, sum: string): string => {
+    const loop = (statements: string) =>
+      `for (let ${name(k)} = 0; ${name(k)} < ${length}; ${name(k)}++) { ${statements} }`;
+    if (k === 1) return loop(when(conditions, `${sum} += ${term(index)};`));
+    const part = `${s}Block${k}`;
+    return loop(`let ${part} = 0.0; ${level(k - 1, part)} ${sum} += ${part};`);
+  };
+  return level(levels, s);
+}
 
 /** A statement that runs where all conditions hold: nested ifs, which every gpu.js mode compiles alike. */
 export const when = (conditions: readonly string[], statement: string): string =>

@@ -95,3 +95,30 @@ export function linearThreads(pass: Pass): Pass {
     body: pass.body.replace(/this\.thread\.([xyz])/g, (_, axis: string) => index[axis]),
   };
 }
+
+/** Beyond it, float32 skips numbers. */
+const EXACT = 2 ** 24;
+/** `quotient` in kernel-source.ts divides exactly up to here. */
+const EXACT_QUOTIENT = 2 ** 23;
+
+/**
+ * The same pass for arrays whose longest has `longest` values. In the webasm mode, loop counters are float32 inside of an
+ * index: past 2²⁴ values they become integers.
+ */
+export function exactIndices(pass: Pass, longest: number, floatCounters: boolean): Pass {
+  if (longest <= EXACT || !floatCounters) return pass;
+  const counters = new Set(Array.from(pass.body.matchAll(/for \(let (\w+) = 0;/g), ([, name]) => name));
+  const body = pass.body.replace(/for \(let [^)]*\)|\w+/g, (text) => (counters.has(text) ? `(${text} | 0)` : text));
+  return { ...pass, body };
+}
+
+/** @throws Error when a pass divides counts that are too large to be divided exactly */
+export function checkQuotients({ out, body }: Pass): void {
+  if (!/\+ 0\.5\) \/ \d+\.0\) \| 0\)/.test(body)) return;
+  const counts = [...out, ...Array.from(body.matchAll(/ < (\d+); \w+\+\+/g), ([, count]) => Number(count))];
+  const largest = Math.max(...counts);
+  if (largest <= EXACT_QUOTIENT) return;
+  throw new Error(
+    `expected at most ${EXACT_QUOTIENT} values along the axes that a kernel takes together (float32 indices), got ${largest}. Use the cpu device, or split the tensor`,
+  );
+}

@@ -85,7 +85,7 @@ const attend: Op<[qkv: Tensor, options: { heads: number }]> = defineOp({
     const { B, T, D, H, d } = n;
     const rows = B * H * T;
     const row = `((this.thread.z * ${H} + ${quotient('this.thread.x', d)}) * ${T} + this.thread.y)`;
-    const value = `qkv[(this.thread.z * ${T} + i) * ${3 * D} + ${2 * D} + this.thread.x]`;
+    const value = (i: string) => `qkv[(this.thread.z * ${T} + ${i}) * ${3 * D} + ${2 * D} + this.thread.x]`;
     return [
       // s = q·k / √d, [B·H, T, T]
       {
@@ -105,7 +105,7 @@ const attend: Op<[qkv: Tensor, options: { heads: number }]> = defineOp({
         inputs: { qkv: 0, s: 's', mz: 'mz' },
         body: `
           let y = 0.0;
-          ${loopSum(T, `Math.exp(s[${row} * ${T} + i] - mz[${row}]) * ${value}`, 'i', 'y')}
+          ${loopSum(T, (i) => `Math.exp(s[${row} * ${T} + ${i}] - mz[${row}]) * ${value(i)}`, { s: 'y' })}
           return y / mz[${rows} + ${row}];`,
       },
     ];

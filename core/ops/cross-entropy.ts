@@ -32,7 +32,7 @@ const crossEntropyRows: Op<[logits: Tensor, target: Tensor, options: Smoothing]>
     const below = (i: string) => `(${m} - x[this.thread.x * ${n} + ${i}])`;
     const own = below(wholeIndex(target, numel(x)));
     const all = `
-      ${loopSum(n, below('i'))}
+      ${loopSum(n, below)}
       loss += ${literal(smoothing / n)} * s;`;
     // log z + (1 − s)(m − x_t) + s/V Σ (m − x). Terms of weight 0 are left out: a logit may be −∞
     const found = `

@@ -54,7 +54,7 @@ export function readPacked(part: 'q' | 'k' | 'v', { T, D, H, d }: PackedSizes, b
 
 /** Statements that leave the score q·k / √d of query this.thread.y and key this.thread.x of head this.thread.z in `s`. */
 export function findScore(n: PackedSizes): string {
-  const q = readPacked('q', n, 'this.thread.z', 'this.thread.y', 'i');
-  const k = readPacked('k', n, 'this.thread.z', 'this.thread.x', 'i');
-  return `${loopSum(n.d, `${q} * ${k}`)} s = s * ${1 / Math.sqrt(n.d)};`;
+  const q = (i: string) => readPacked('q', n, 'this.thread.z', 'this.thread.y', i);
+  const k = (i: string) => readPacked('k', n, 'this.thread.z', 'this.thread.x', i);
+  return `${loopSum(n.d, (i) => `${q(i)} * ${k(i)}`)} s = s * ${1 / Math.sqrt(n.d)};`;
 }

@@ -48,6 +48,6 @@ export function checkIds(op: string, ids: Tensor, count: number, from: string, i
 export function checkPositions(op: string, count: number): void {
   if (count <= MOST) return;
   throw new DeviceError(
-    `${op}: expected at most 2^24 positions, which all devices hold exactly, got ${count}. Take an axis of a smaller shape.`,
+    `${op}: expected at most 2^24 positions, which all devices hold exactly, got ${count}. Split the axis.`,
   );
 }

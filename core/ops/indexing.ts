@@ -2,7 +2,7 @@
 
 import { arange } from '../create.ts';
 import { ShapeError } from '../errors.ts';
-import { when, wholeIndex } from '../kernel-source.ts';
+import { loopSum, when, wholeIndex } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -40,9 +40,7 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
   kernel: ([rows, D], _, ids) => {
     const body = `
       let s = 0.0;
-      for (let i = 0; i < ${numel(ids)}; i++) {
-        if (ids[i] == this.thread.y) { s += g[i * ${D} + this.thread.x]; }
-      }
+      ${loopSum(numel(ids), (i) => `g[${i} * ${D} + this.thread.x]`, { only: (i) => `ids[${i}] == this.thread.y` })}
       return s;`;
     return [{ out: [D, rows], inputs: { g: 0, ids: 1 }, body }];
   },
@@ -101,11 +99,10 @@ export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number 
   vjp: ({ g: u }, _, ids) => [() => takeLast(u, ids)],
   kernel: (_, g, _ids, { size }) => {
     const K = g.at(-1)!;
+    const entry = (array: string, i: string) => `${array}[this.thread.y * ${K} + ${i}]`;
     const body = `
       let s = 0.0;
-      for (let i = 0; i < ${K}; i++) {
-        if (ids[this.thread.y * ${K} + i] == this.thread.x) { s += g[this.thread.y * ${K} + i]; }
-      }
+      ${loopSum(K, (i) => entry('g', i), { only: (i) => `${entry('ids', i)} == this.thread.x` })}
       return s;`;
     return [{ out: [size, numel(g) / K], inputs: { g: 0, ids: 1 }, body }];
   },

@@ -42,7 +42,6 @@ const adaptiveMax: Op<[x: Tensor, options: PoolSize]> = defineOp({
   shape: (x, { size }) => {
     if (x.length !== 4 || (numel(size) > 0 && x[2] * x[3] === 0))
       throw new ShapeError(`adaptiveMaxPool2d: expected x [N, C, H, W] with values in each window, got ${show(x)}.`);
-    checkPositions('adaptiveMaxPool2d', x[2] * x[3]);
     return [x[0], x[1], ...size];
   },
   vjp: ({ g }, x, options) => [() => adaptiveMaxPoolGrad(x, g, options)],
@@ -57,7 +56,10 @@ const adaptiveMax: Op<[x: Tensor, options: PoolSize]> = defineOp({
 /** Gradient of adaptive max pooling: g put where each window of x has its first maximum. */
 export const adaptiveMaxPoolGrad: Op<[x: Tensor, g: Tensor, options: PoolSize]> = defineOp({
   name: 'adaptiveMaxPoolGrad',
-  shape: (x) => x,
+  shape: (x) => {
+    checkPositions('adaptiveMaxPoolGrad', x[2] * x[3]);
+    return x;
+  },
   vjp: ({ g: u }, x, _, { size }) => [null, () => pickMaxima(x, u, { size })],
   kernel: (_, x, _g, { size }) => {
     const [N, C, H, W] = x as [number, number, number, number];

@@ -39,9 +39,9 @@ export const nearestCode: Op<[z: Tensor, codebook: Tensor]> = defineOp<[z: Tenso
   },
   vjp: () => null,
   kernel: (_, [R, D], [V]) => {
-    const z = `z[this.thread.x * ${D} + i]`;
-    const e = (row: string) => `e[${row} * ${D} + i]`;
-    const entry = e('this.thread.x');
+    const z = (i: string) => `z[this.thread.x * ${D} + ${i}]`;
+    const e = (row: string, i: string) => `e[${row} * ${D} + ${i}]`;
+    const own = (i: string) => e('this.thread.x', i);
     return [
       {
         name: 'ee',
@@ -49,7 +49,7 @@ export const nearestCode: Op<[z: Tensor, codebook: Tensor]> = defineOp<[z: Tenso
         inputs: { e: 1 },
         body: `
           let s = 0.0;
-          ${loopSum(D, `${entry} * ${entry}`)}
+          ${loopSum(D, (i) => `${own(i)} * ${own(i)}`)}
           return s;`,
       },
       {
@@ -60,7 +60,7 @@ export const nearestCode: Op<[z: Tensor, codebook: Tensor]> = defineOp<[z: Tenso
           let best = 0.0;
           for (let j = 0; j < ${V}; j++) {
             let s = 0.0;
-            ${loopSum(D, `${z} * ${e('j')}`)}
+            ${loopSum(D, (i) => `${z(i)} * ${e('j', i)}`)}
             let d = ee[j] - 2.0 * s;
             if (d < least) {
               least = d;

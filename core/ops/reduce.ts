@@ -1,6 +1,6 @@
 /** Sums, and their gradient: `sum` adds values along axes, `expand` repeats them. */
 import { ShapeError } from '../errors.ts';
-import { address, indices, threads } from '../kernel-source.ts';
+import { address, indices, loopSum, threads } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -103,12 +103,10 @@ const runningSum: Op<[x: Tensor, options: { reverse: boolean }]> = defineOp({
   vjp: ({ g }, _, { reverse }) => [() => runningSum(g, { reverse: !reverse })],
   kernel: (_, x, { reverse }) => {
     const n = x.at(-1) ?? 1;
-    const taken = reverse ? 'i >= this.thread.x' : 'i <= this.thread.x';
+    const taken = (i: string) => `${i} ${reverse ? '>=' : '<='} this.thread.x`;
     const body = `
       let s = 0.0;
-      for (let i = 0; i < ${n}; i++) {
-        if (${taken}) { s += x[this.thread.y * ${n} + i]; }
-      }
+      ${loopSum(n, (i) => `x[this.thread.y * ${n} + ${i}]`, { only: taken })}
       return s;`;
     return [{ out: [n, numel(x) / n], inputs: { x: 0 }, body }];
   },

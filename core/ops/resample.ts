@@ -35,11 +35,11 @@ const averagePool: Op<[x: Tensor, options: { size: number }]> = defineOp({
   shape: (x, { size }) => dividedSides('avgPool2d', x, size),
   vjp: ({ g }, _, { size }) => [() => mul(enlarge(g, { scale: size }), 1 / (size * size))],
   kernel: (y, [, , H, W], { size }) => {
-    const [row, column] = [`this.thread.y * ${size} + i`, `this.thread.x * ${size} + j`];
+    const [row, column] = [`this.thread.y * ${size} + i`, (j: string) => `this.thread.x * ${size} + ${j}`];
     const body = `
       let s = 0.0;
       for (let i = 0; i < ${size}; i++) {
-        ${loopSum(size, `x[(this.thread.z * ${H} + ${row}) * ${W} + ${column}]`, 'j')}
+        ${loopSum(size, (j) => `x[(this.thread.z * ${H} + ${row}) * ${W} + ${column(j)}]`, { i: 'j' })}
       }
       return s / ${size * size}.0;`;
     return [{ out: [y[3], y[2], y[0] * y[1]], inputs: { x: 0 }, body }];

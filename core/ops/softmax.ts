@@ -55,7 +55,7 @@ function fromRowSum(
     vjp: ({ through }, y, g) => through(composite, y, g),
     kernel: (_, y) => {
       const { n, rows } = rowsOf(y);
-      const entry = (array: string) => `${array}[this.thread.x * ${n} + i]`;
+      const entry = (array: string, i: string) => `${array}[this.thread.x * ${n} + ${i}]`;
       return [
         {
           name: 's',
@@ -63,7 +63,7 @@ function fromRowSum(
           inputs: term.inputs,
           body: `
             let s = 0.0;
-            ${loopSum(n, term.source(entry('y'), entry('g')))}
+            ${loopSum(n, (i) => term.source(entry('y', i), entry('g', i)))}
             return s;`,
         },
         {
