@@ -2,7 +2,7 @@
 import type { Device } from './device.ts';
 import { defaultDevice } from './devices.ts';
 import { DeviceError, ShapeError } from './errors.ts';
-import type { Rng } from './random.ts';
+import { expectRng, type Rng } from './random.ts';
 import { numel, type Shape, show } from './shape.ts';
 import { type DType, Tensor } from './tensor.ts';
 
@@ -59,12 +59,16 @@ export const eye = (n: number, options?: TensorOptions): Tensor =>
 /** 0, 1, … count−1 as int32, [count]. */
 export const arange = (count: number, options?: TensorOptions): Tensor =>
   filled([count], () => Int32Array.from({ length: count }, (_, i) => i), { dtype: 'int32', ...options });
-/** Independent values of N(0, 1). */
-export const randn = (shape: Shape, rng: Rng, options?: TensorOptions): Tensor =>
-  filled(shape, (count) => rng.normals(count), options);
-/** Independent values, uniform in [low, high). */
-export const uniform = (shape: Shape, low: number, high: number, rng: Rng, options?: TensorOptions): Tensor =>
-  filled(shape, (count) => rng.uniforms(count, low, high), options);
+/** Independent values of N(0, 1). @throws OptionError without a generator */
+export function randn(shape: Shape, rng: Rng, options?: TensorOptions): Tensor {
+  expectRng('randn', rng);
+  return filled(shape, (count) => rng.normals(count), options);
+}
+/** Independent values, uniform in [low, high). @throws OptionError without a generator */
+export function uniform(shape: Shape, low: number, high: number, rng: Rng, options?: TensorOptions): Tensor {
+  expectRng('uniform', rng);
+  return filled(shape, (count) => rng.uniforms(count, low, high), options);
+}
 
 /** A copy on another device; gradients do not flow through it. */
 export async function to(t: Tensor, device: Device): Promise<Tensor> {

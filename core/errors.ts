@@ -34,7 +34,7 @@ export function expectOption(
   repair = '',
 ): asserts holds {
   if (holds) return;
-  const shown = typeof got === 'string' ? got : JSON.stringify(got);
+  const shown = typeof got === 'object' && got !== null ? JSON.stringify(got) : String(got);
   throw new OptionError(`${where}: expected ${expected}, got ${shown}.${repair && ` ${repair}`}`);
 }
 

@@ -180,7 +180,7 @@ export {
 } from './ops/index.ts';
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
-export { Rng, type RngState } from './random.ts';
+export { expectRng, Rng, type RngState } from './random.ts';
 export { broadcastShapes, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
   type Arg,

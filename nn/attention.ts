@@ -1,6 +1,7 @@
 /** Multi-head attention with PyTorch's packed projection: self-attention, cross-attention and masks. */
 import {
   attention,
+  expectRng,
   linear,
   mergeHeads,
   narrow,
@@ -53,6 +54,7 @@ export class MultiheadAttention {
 
   /** @throws ShapeError unless `heads` divides `dim` */
   constructor(dim: number, heads: number, rng: Rng) {
+    expectRng('MultiheadAttention', rng);
     if (dim % heads !== 0)
       throw new ShapeError(`MultiheadAttention: expected a width that ${heads} heads divide, got ${dim}.`);
     this.in_proj_weight = parameter(() => xavierUniform([3 * dim, dim], rng));

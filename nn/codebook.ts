@@ -5,6 +5,7 @@
 import {
   defineUpdate,
   embedding,
+  expectRng,
   noGrad,
   oneHot,
   type Rng,
@@ -64,6 +65,7 @@ export class EmaCodebook {
    * @param rng      draws the latents that dead codes start from
    */
   update(z: Tensor, indices: Tensor, rng: Rng): void {
+    expectRng('EmaCodebook.update', rng);
     const { codebookSize } = this.#quantizer;
     const { weight } = this.#quantizer.embedding;
     noGrad(() =>
@@ -91,6 +93,7 @@ export class EmaCodebook {
    * @param latents  [rows, dim], row-major; about 16 rows for each code
    */
   async warmStart(latents: ArrayLike<number>, rng: Rng, options?: KMeansOptions): Promise<void> {
+    expectRng('EmaCodebook.warmStart', rng);
     const { codebookSize, dim } = this.#quantizer;
     const { weight } = this.#quantizer.embedding;
     const rows = tidy(() =>

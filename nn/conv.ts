@@ -1,5 +1,5 @@
 /** Convolution layers. Parameters start uniform in ±1/√(fan-in), as in PyTorch. */
-import { conv2d, convTranspose2d, type Rng, type Tensor } from '../core/index.ts';
+import { conv2d, convTranspose2d, expectRng, type Rng, type Tensor } from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
 /** Options of `Conv2d`. */
@@ -27,6 +27,7 @@ export class Conv2d {
   readonly groups: number;
 
   constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
+    expectRng('Conv2d', rng);
     const { stride = 1, padding = 0, groups = 1, bias = true } = options;
     const fanIn = (inChannels / groups) * kernel * kernel;
     this.weight = parameter(() => fanInUniform([outChannels, inChannels / groups, kernel, kernel], fanIn, rng));
@@ -56,6 +57,7 @@ export class ConvTranspose2d {
   readonly groups: number;
 
   constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
+    expectRng('ConvTranspose2d', rng);
     const { stride = 1, padding = 0, groups = 1, bias = true } = options;
     const fanIn = (outChannels / groups) * kernel * kernel; // as PyTorch counts it, from the weight's second axis
     this.weight = parameter(() => fanInUniform([inChannels, outChannels / groups, kernel, kernel], fanIn, rng));

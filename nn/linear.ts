@@ -1,5 +1,5 @@
 /** The linear layer. */
-import { linear, type Rng, type Tensor } from '../core/index.ts';
+import { expectRng, linear, type Rng, type Tensor } from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
 /**
@@ -14,6 +14,7 @@ export class Linear {
   readonly bias: Tensor | null; // [out]
 
   constructor(inFeatures: number, outFeatures: number, rng: Rng, { bias = true }: { bias?: boolean } = {}) {
+    expectRng('Linear', rng);
     this.weight = parameter(() => fanInUniform([outFeatures, inFeatures], inFeatures, rng));
     this.bias = bias ? parameter(() => fanInUniform([outFeatures], inFeatures, rng)) : null;
   }

@@ -2,6 +2,7 @@
 import {
   defineUpdate,
   embedding,
+  expectRng,
   isRecording,
   l2Normalize,
   nearestCode,
@@ -66,6 +67,7 @@ export class VectorQuantizer {
   readonly commitmentCost: number;
 
   constructor(codebookSize: number, dim: number, rng: Rng, options: VectorQuantizerOptions = {}) {
+    expectRng('VectorQuantizer', rng);
     const { l2Norm = false, commitmentCost = 0.25, clusteringVQ = false } = options;
     this.embedding = {
       weight: parameter(() => uniform([codebookSize, dim], -1 / codebookSize, 1 / codebookSize, rng)),
