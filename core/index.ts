@@ -55,6 +55,8 @@ export {
   CheckpointError,
   DataError,
   DeviceError,
+  expectKnown,
+  expectNoPromise,
   expectOption,
   nearest,
   OptionError,
@@ -181,7 +183,7 @@ export {
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
 export { expectRng, Rng, type RngState } from './random.ts';
-export { broadcastShapes, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
+export { broadcastShapes, divides, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
   type Arg,
   type DType,

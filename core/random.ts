@@ -9,7 +9,7 @@ export class Rng {
   #s: Int32Array;
 
   /**
-   * @param seed  a whole number in 0..2⁵³−1, of which every bit counts, or a state to continue from
+   * @param seed  a whole number within ±(2⁵³ − 1), of which every bit counts, or a state to continue from
    * @throws OptionError for anything else
    */
   constructor(seed: number | RngState) {
@@ -100,9 +100,8 @@ export class Rng {
 }
 
 function fromSeed(seed: number): Int32Array {
-  const whole = Number.isSafeInteger(seed) && seed >= 0;
-  expectOption(whole, 'Rng', `a seed that is a whole number in 0..${Number.MAX_SAFE_INTEGER}`, seed);
-  const words = splitmix(seed % 2 ** 32);
+  expectOption(Number.isSafeInteger(seed), 'Rng', 'a seed that is a whole number within ±(2^53 − 1)', seed);
+  const words = splitmix(seed);
   const high = Math.floor(seed / 2 ** 32);
   // in another order, so that equal halves do not cancel out
   return high === 0 ? words : splitmix(high).map((word, i) => word ^ words[3 - i]);

@@ -1,6 +1,7 @@
 /** Multi-head attention with PyTorch's packed projection: self-attention, cross-attention and masks. */
 import {
   attention,
+  divides,
   expectRng,
   linear,
   mergeHeads,
@@ -55,7 +56,7 @@ export class MultiheadAttention {
   /** @throws ShapeError unless `heads` divides `dim` */
   constructor(dim: number, heads: number, rng: Rng) {
     expectRng('MultiheadAttention', rng);
-    if (dim % heads !== 0)
+    if (!divides(heads, dim))
       throw new ShapeError(`MultiheadAttention: expected a width that ${heads} heads divide, got ${dim}.`);
     this.in_proj_weight = parameter(() => xavierUniform([3 * dim, dim], rng));
     this.in_proj_bias = parameter(() => zeros([3 * dim]));

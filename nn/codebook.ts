@@ -5,6 +5,8 @@
 import {
   defineUpdate,
   embedding,
+  expectKnown,
+  expectOption,
   expectRng,
   noGrad,
   oneHot,
@@ -47,7 +49,10 @@ export class EmaCodebook {
   readonly #decay: number;
   readonly #threshold: number;
 
-  constructor(quantizer: VectorQuantizer, { decay = 0.97, reviveBelow = 0.03 }: EmaCodebookOptions = {}) {
+  constructor(quantizer: VectorQuantizer, options: EmaCodebookOptions = {}) {
+    expectKnown('EmaCodebook', options, ['decay', 'reviveBelow']);
+    const { decay = 0.97, reviveBelow = 0.03 } = options;
+    expectOption(decay >= 0 && decay <= 1, 'EmaCodebook, decay', 'a number in 0..1', decay);
     const { codebookSize, dim } = quantizer;
     this.#quantizer = quantizer;
     this.#decay = decay;

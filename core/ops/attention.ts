@@ -1,10 +1,10 @@
 /** Scaled dot-product attention: of any queries, keys and values, and fused for self-attention. */
 
-import { ShapeError } from '../errors.ts';
+import { expectKnown, ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { type Shape, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { divides, type Shape, show } from '../shape.ts';
+import { expectTensors, type Tensor } from '../tensor.ts';
 import { selfAttentionGrad } from './attention-grad.ts';
 import { less, mul, where } from './elementwise.ts';
 import { max } from './extremes.ts';
@@ -44,6 +44,8 @@ const MASKED = -1e30;
  * @see Vaswani et al. 2017, arXiv:1706.03762, eq. 1
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  expectTensors('attention', q, k, v);
+  expectKnown('attention', options, ['mask', 'scale']);
   const { mask, scale = 1 / Math.sqrt(q.shape.at(-1) ?? 1) } = options;
   if (
     q.rank < 2 ||
@@ -113,7 +115,7 @@ const attend: Op<[qkv: Tensor, options: { heads: number }]> = defineOp({
 });
 
 function checkPacked(qkv: Shape, heads: number): void {
-  if (qkv.length === 3 && qkv[2] % (3 * heads) === 0) return;
+  if (qkv.length === 3 && divides(heads, qkv[2] / 3)) return;
   throw new ShapeError(
     `selfAttention: expected qkv [batch, tokens, 3·dim] with dim divisible by ${heads} heads, got ${show(qkv)}.`,
   );

@@ -1,10 +1,10 @@
 /** Cross-entropy of logits against class ids. */
-import { expectOption, ShapeError } from '../errors.ts';
+import { expectKnown, expectOption, ShapeError } from '../errors.ts';
 import { literal } from '../formula.ts';
 import { loopSum, when, wholeIndex } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { numel, sameShape, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { expectTensors, type Tensor } from '../tensor.ts';
 import { equal, less, lessEqual, mul, sub, where } from './elementwise.ts';
 import { checkIds, expectIds } from './ids.ts';
 import { equalIds } from './indexing.ts';
@@ -98,9 +98,11 @@ export const crossEntropyGrad: Op<[logits: Tensor, target: Tensor, g: Tensor, op
  * @see Szegedy et al. 2015, arXiv:1512.00567, for label smoothing
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  expectKnown('crossEntropy', options, ['smoothing', 'ignoreIndex']);
   const { smoothing = 0, ignoreIndex = -100 } = options;
   expectOption(smoothing >= 0 && smoothing <= 1, 'crossEntropy, smoothing', 'a number in 0..1', smoothing);
   expectOption(Number.isInteger(ignoreIndex), 'crossEntropy, ignoreIndex', 'a whole number', ignoreIndex);
+  expectTensors('crossEntropy', logits);
   expectIds('crossEntropy', target);
   if (logits.rank < 1 || !sameShape(logits.shape.slice(0, -1), target.shape)) {
     throw new ShapeError(

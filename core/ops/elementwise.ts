@@ -3,6 +3,7 @@
  * to write. Operands broadcast as in NumPy and may be plain numbers.
  */
 import type { Pass } from '../device.ts';
+import { kindOf } from '../errors.ts';
 import {
   call,
   derivative,
@@ -39,8 +40,20 @@ export function elementwise<Args extends readonly Operand[]>(
   source: string,
   vjp?: MapVjp<Args>,
 ): Op<Args> {
-  const op = defineOp<Args>(mapSpec(name, formula(source), vjp));
-  return (...args) => op(...broadcast(name, args));
+  const f = formula(source);
+  const op = defineOp<Args>(mapSpec(name, f, vjp));
+  return (...args) => op(...broadcast(name, operandsOf(name, f.params, args)));
+}
+
+/** The op's own arguments, checked; `xs.map(relu)` passes more. @throws TypeError when one is no tensor or number */
+function operandsOf<Args extends readonly Operand[]>(name: string, params: readonly string[], args: Args): Args {
+  for (const [i, param] of params.entries()) {
+    const a: unknown = args[i];
+    if (typeof a === 'number' || a instanceof Tensor) continue;
+    const repair = Array.isArray(a) ? ` Make a tensor of it: tensor(${param}).` : '';
+    throw new TypeError(`${name}: expected a tensor or a number as '${param}', got ${kindOf(a)}.${repair}`);
+  }
+  return args.length > params.length ? (args.slice(0, params.length) as unknown as Args) : args;
 }
 
 /** Expands tensors to the common shape. One with a single element stays as it is: kernels read it for every value. */

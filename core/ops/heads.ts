@@ -1,7 +1,7 @@
 /** Attention heads: on an axis of their own, or side by side in the last axis. */
 import { ShapeError } from '../errors.ts';
 import { loopSum, quotient, remainder } from '../kernel-source.ts';
-import { type Shape, show } from '../shape.ts';
+import { divides, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { permute, reshape } from './movement.ts';
 
@@ -12,7 +12,7 @@ import { permute, reshape } from './movement.ts';
  * @throws ShapeError when x has another rank or the heads do not divide its last axis
  */
 export function splitHeads(x: Tensor, heads: number): Tensor {
-  if (x.rank !== 3 || x.shape[2] % heads !== 0) {
+  if (x.rank !== 3 || !divides(heads, x.shape[2])) {
     throw new ShapeError(
       `splitHeads: expected x [batch, tokens, dim] with dim divisible by ${heads} heads, got ${show(x.shape)}.`,
     );
