@@ -55,6 +55,8 @@ export {
   CheckpointError,
   DataError,
   DeviceError,
+  expectKnown,
+  expectNoPromise,
   expectOption,
   nearest,
   OptionError,
@@ -90,6 +92,7 @@ export {
   avgPool2d,
   batchNorm,
   type ConvOptions,
+  type CrossEntropyOptions,
   clamp,
   concat,
   conv2d,
@@ -180,8 +183,8 @@ export {
 } from './ops/index.ts';
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
-export { Rng, type RngState } from './random.ts';
-export { broadcastShapes, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
+export { expectRng, Rng, type RngState } from './random.ts';
+export { broadcastShapes, divides, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
   type Arg,
   type DType,

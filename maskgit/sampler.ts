@@ -1,5 +1,14 @@
 /** Sampling: all tokens start masked; each step predicts them, keeps the surest, and masks the rest again. */
-import { div, expectOption, firstNonFiniteIndex, noGrad, type Rng, type Tensor, tidy } from '../core/index.ts';
+import {
+  div,
+  expectOption,
+  expectRng,
+  firstNonFiniteIndex,
+  noGrad,
+  type Rng,
+  type Tensor,
+  tidy,
+} from '../core/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import { maskId, nullLabel } from './config.ts';
 import type { Generator } from './generator.ts';
@@ -18,10 +27,13 @@ export interface SamplingDraws {
 }
 
 /** Fresh random numbers. */
-export const drawsFrom = (rng: Rng): SamplingDraws => ({
-  tokens: (_step, count) => rng.uniforms(count),
-  confidence: (_step, count) => rng.uniforms(count),
-});
+export function drawsFrom(rng: Rng): SamplingDraws {
+  expectRng('drawsFrom', rng);
+  return {
+    tokens: (_step, count) => rng.uniforms(count),
+    confidence: (_step, count) => rng.uniforms(count),
+  };
+}
 
 /** The tokens that enter a step. After the last step, `step` is the number of steps and `ids` the result. */
 export interface SamplingState {
@@ -60,6 +72,7 @@ export async function* samplingSteps(
   const settings = { ...samplingDefaults, ...options };
   const { steps } = settings;
   expectOption(Number.isInteger(steps) && steps > 0, 'sample steps', 'a whole number above 0', steps);
+  expectOption(typeof draws?.tokens === 'function', 'sample', 'draws', draws, 'Pass drawsFrom(new Rng(0)).');
   const { latentTokens: K, codebookSize: V } = generator.config;
   const mask = maskId(generator.config);
   let ids = new Int32Array(labels.length * K).fill(mask);

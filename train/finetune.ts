@@ -65,10 +65,11 @@ export function trainFinetune(
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
-  const optimizer = new AdamW({ params, ...settings });
+  const averaging = { betas: settings.betas, weightDecay: settings.weightDecay };
+  const optimizer = new AdamW({ params, ...averaging });
   const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const criticOptimizer = new AdamW({ ...settings, params: criticParams, lr: settings.discriminatorLearningRate });
+  const criticOptimizer = new AdamW({ params: criticParams, lr: settings.discriminatorLearningRate, ...averaging });
   const lecam = new LeCam();
   const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({

@@ -94,7 +94,7 @@ export function trainGenerator(
   const ema = new Ema(params, { decay: settings.emaDecay });
 
   // optimizer
-  const optimizer = new AdamW({ params, ...settings });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: generator },

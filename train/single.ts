@@ -58,7 +58,7 @@ export function trainSingle(
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const optimizer = new AdamW({ params, ...settings });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },

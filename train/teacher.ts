@@ -128,7 +128,7 @@ export async function trainTeacher(
 
   // optimizer
   const params = codebook.optimized(stateDict(teacher));
-  const optimizer = new AdamW({ params, ...settings });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: teacher, codebook: codebook.averages },

@@ -75,7 +75,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const optimizer = new AdamW({ params, ...settings });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },
