@@ -202,10 +202,10 @@ export function derivative(e: Expr, name: string): Expr {
 /** u v' / v²; where v² would lose digits or become 0, (u/v) v' / v instead. */
 function divisorSlope(u: Expr, v: Expr, dv: Expr): Expr {
   const square = call('mul', v, v);
-  const plain = call('div', call('mul', u, dv), square);
-  if (u.kind === 'const') return plain;
-  const careful = call('div', call('mul', call('div', u, v), dv), v);
-  return call('where', call('lt', square, constant(1e-30)), careful, plain);
+  if (u.kind === 'const') return call('div', call('mul', u, dv), square);
+  const isTiny = call('lt', square, constant(1e-30));
+  const numerator = call('where', isTiny, call('div', u, v), u);
+  return call('div', call('mul', numerator, dv), call('where', isTiny, v, square));
 }
 
 /** By the base: v u^(v−1), and 0 where v is 0, also for u = 0. */
@@ -225,6 +225,9 @@ function exponentSlope(u: Expr, v: Expr): Expr {
 const normalDensity = (u: Expr): Expr =>
   call('mul', constant(1 / Math.sqrt(2 * Math.PI)), call('exp', call('mul', constant(-0.5), call('mul', u, u))));
 
+/** u where its normal density is not 0, and finite elsewhere, so that their product is not ∞ · 0. */
+const clamped = (u: Expr): Expr => call('min', call('max', u, constant(-100)), constant(100));
+
 /**
  * The formula without the functions that only the SIMD loops have: sigmoid(u) = (1 + tanh(u/2)) / 2, which does not
  * overflow, gelu(u) = u Φ(u) and its slope Φ(u) + u φ(u), where Φ(u) = (1 + erf(u/√2)) / 2.
@@ -238,7 +241,7 @@ export function spelledOut(e: Expr): Expr {
   const cdf = () => centered(call('erf', call('mul', constant(Math.SQRT1_2), u)));
   if (e.fn === 'sigmoid') return centered(call('tanh', call('mul', half, u)));
   if (e.fn === 'gelu') return call('mul', u, cdf());
-  if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', u, normalDensity(u)));
+  if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', clamped(u), normalDensity(u)));
   return call(e.fn, ...args);
 }
 

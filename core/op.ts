@@ -83,7 +83,8 @@ function dtypeOf({ dtype = 'float32' }: OpSpec<Arg[]>, args: readonly Arg[]): DT
 
 function deviceOf(op: string, args: readonly Arg[]): Device {
   let device: Device | undefined;
-  for (const [i, a] of args.entries()) {
+  for (let i = 0; i < args.length; i++) {
+    const a = args[i];
     if (!isTensor(a)) {
       if (typeof a !== 'number' && (typeof a !== 'object' || Array.isArray(a)))
         throw new TypeError(`${op}: expected a tensor as argument ${i + 1}, got ${kindOf(a)}.`);

@@ -47,11 +47,11 @@ export function elementwise<Args extends readonly Operand[]>(
 
 /** The op's own arguments, checked; `xs.map(relu)` passes more. @throws TypeError when one is no tensor or number */
 function operandsOf<Args extends readonly Operand[]>(name: string, params: readonly string[], args: Args): Args {
-  for (const [i, param] of params.entries()) {
+  for (let i = 0; i < params.length; i++) {
     const a: unknown = args[i];
-    if (typeof a === 'number' || a instanceof Tensor) continue;
-    const repair = Array.isArray(a) ? ` Make a tensor of it: tensor(${param}).` : '';
-    throw new TypeError(`${name}: expected a tensor or a number as '${param}', got ${kindOf(a)}.${repair}`);
+    if (a instanceof Tensor || typeof a === 'number') continue;
+    const repair = Array.isArray(a) ? ` Make a tensor of it: tensor(${params[i]}).` : '';
+    throw new TypeError(`${name}: expected a tensor or a number as '${params[i]}', got ${kindOf(a)}.${repair}`);
   }
   return args.length > params.length ? (args.slice(0, params.length) as unknown as Args) : args;
 }

@@ -16,6 +16,9 @@ interface Deviation {
   readonly row: string;
   readonly at: readonly string[];
   readonly of: string;
+  readonly ours: readonly number[];
+  /** PyTorch's value is right, too. */
+  readonly sometimes?: boolean;
   readonly why: string;
 }
 const table = JSON.parse(readFileSync(new URL('./pytorch.json', import.meta.url), 'utf8')) as {
@@ -65,8 +68,10 @@ async function differences(row: string, kind: 'unary' | 'binary', device: Device
       const at = places[kind][i].join(' ');
       const unspecified = isGpu(device) && ![...taken[i], w].every(isNormal);
       const beyond = isGpu(device) && driversOwn.includes(row) && Math.abs(taken[i][0]) > 1e4;
-      if (unspecified || beyond || agrees(got[i], w, isGpu(device) && driversOwn.includes(row) ? 2e-4 : 4e-7)) continue;
-      if (table.deviations.some((d) => d.row === row && d.of === of && d.at.includes(at))) continue;
+      if (unspecified || beyond) continue;
+      const near = (value: number) => agrees(got[i], value, isGpu(device) && driversOwn.includes(row) ? 2e-4 : 4e-7);
+      const other = table.deviations.find((d) => d.row === row && d.of === of && d.at.includes(at));
+      if (other ? near(other.ours[other.at.indexOf(at)]) || (other.sometimes && near(w)) : near(w)) continue;
       found.push(`${of} at ${at}: ${got[i]}, PyTorch ${w}`);
     }
   }

@@ -55,7 +55,7 @@ const operands: readonly (readonly [() => unknown, string])[] = [
   [() => tensor(any(new BigInt64Array([1n]))), 'tensor: expected numbers, got a BigInt64Array. Convert it: Float32Array.from(values, Number).'],
   [() => tensor(any([1n])), 'tensor: expected numbers, got a bigint at position 0.'],
   [() => tensor(any(undefined)), 'tensor: expected numbers, got undefined.'],
-  [() => tensor(any({})), 'tensor: expected numbers, got a Object.'],
+  [() => tensor(any({})), 'tensor: expected numbers, got an Object.'],
   [() => tensor(any(x)), 'tensor: expected numbers, got a tensor. Use to(t, device) for a copy, or await t.data().'],
   [() => ones([2]).assign(any(['a', 'b'])), 'assign: expected numbers, got a string at position 0.'],
   [() => T.full([2], any('1')), 'full: expected a number, got a string.'],
@@ -138,7 +138,7 @@ test('a loss and what to differentiate by must be tensors', () => {
   const wanted = "valueAndGrad: expected a loss that is a tensor, or an object with such a 'loss', got";
   answers(got(3), 'TypeError', `${wanted} a number. Compute it with ops: numbers that were read have no gradient.`);
   answers(got(undefined), 'TypeError', `${wanted} undefined.`);
-  answers(got({ lss: x }), 'TypeError', `${wanted} a Object.`);
+  answers(got({ lss: x }), 'TypeError', `${wanted} an Object.`);
   answers(
     () => T.valueAndGrad(any(x), loss),
     'TypeError',

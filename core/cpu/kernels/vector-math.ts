@@ -24,7 +24,7 @@ export interface VectorMath {
   sigmoid(x: V128): V128;
   /** x Φ(x), absolute error below 3e-7 max(1, |x|); exactly x or 0 far out; NaN at −∞, as ∞ · 0. */
   gelu(x: V128): V128;
-  /** Φ(x) + x φ(x), absolute error below 5e-7; NaN at ±∞, as ∞ · 0. x should be a local. */
+  /** Φ(x) + x φ(x), absolute error below 5e-7; 1 and 0 at ±∞. */
   geluSlope(x: V128): V128;
 }
 
@@ -148,7 +148,7 @@ export function vectorMath(f: Fn, local: (name: string) => Local<'v128'> = (name
     a.set(v.pmax(v.pmin(x, c(5.8)), c(-5.8)));
     z.set(v.mul(a, a));
     const [p, q] = [f.polynomial(z, GELU_SLOPE.p), f.polynomial(z, GELU_SLOPE.q)];
-    return v.add(v.div(v.mul(a, p), q), madd(x, c(0), c(0.5))); // ½, but NaN for ±∞ like ∞ · 0
+    return v.add(v.div(v.mul(a, p), q), c(0.5));
   };
 
   return { exp, expFast, log, tanh, erf, sigmoid, gelu, geluSlope };
