@@ -84,9 +84,9 @@ export async function openGivenRun(
   const { heldOut: limit } = preset;
   const images = imageOptions(given);
   const stored = before?.origin?.data.source;
-  const named = given.data === undefined && stored ? stored : { path: given.data ?? 'emoji' };
-  const heldOut = images.heldOutFraction ?? named.heldOut;
-  const source = { path: named.path, ...(heldOut !== undefined && { heldOut }) };
+  const path = given.data ?? stored?.path ?? 'emoji';
+  const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
+  const source = { path, ...(heldOut !== undefined && { heldOut }) };
   const flip = flipOf(given);
   sayWhatIsKept(given, before);
   const notify = (message: string) => console.log(message);
@@ -101,7 +101,6 @@ export async function openGivenRun(
     notify,
     source,
     async dataset(imageSize) {
-      const { path, heldOut } = source;
       const dataset = await loadDataset(path, imageSize, {
         ...images,
         ...(heldOut !== undefined && { heldOutFraction: heldOut }),

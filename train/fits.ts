@@ -39,7 +39,8 @@ export async function expectFits(
   const order = stageNames.indexOf(stage.name);
   const compared = run.trained
     .filter((name) => stageNames.indexOf(name) < order || (earlier && name === stage.name))
-    .map((name) => ({ source: sourceOf({ name }), origin: run.meta({ name }).origin }));
+    .map((name) => ({ source: sourceOf({ name }), origin: run.meta({ name }).origin }))
+    .reverse(); // the nearest first
   for (const { source, origin } of compared) if (origin) expectSeed(origin, run.seed, source);
   const imageSize = stage.imageSize(run, settings);
   for (const note of notes) run.notify(`${stage.name}, ${note}`);

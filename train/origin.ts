@@ -10,7 +10,7 @@ const set = z.strictObject({ count: z.int().min(0), fingerprint: z.string() });
 export const originSchema = z.strictObject({
   seed: z.int().min(0),
   data: z.strictObject({
-    source: z.strictObject({ path: z.string(), heldOut: z.number().optional() }).optional(),
+    source: z.strictObject({ path: z.string(), heldOut: z.number().gt(0).lt(1).optional() }).optional(),
     classes: z.array(z.string()),
     imageSize: z.int().min(1),
     train: set,

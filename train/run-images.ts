@@ -1,10 +1,11 @@
 /** A run's images: loaded once, with the classes that are mirrored, and a record of what they are. */
+import { existsSync } from 'node:fs';
 import { DataError, OptionError } from '../core/index.ts';
 import type { ImageDataset } from '../data/index.ts';
 import { loadDataset, withHeldOut } from './datasets.ts';
 import { type Flip, mirroredClasses } from './flips.ts';
 import { type DataSource, type Origin, originOf } from './origin.ts';
-import type { RunFolder } from './run-folder.ts';
+import type { RunFolder, SavedMeta } from './run-folder.ts';
 
 /** The options of `openRun` that concern images. */
 export interface ImageOptions {
@@ -60,32 +61,46 @@ export class RunImages {
     const before = this.#folder.before();
     const stored = before?.origin?.data;
     const source = this.#options.source ?? (this.#options.dataset ? undefined : stored?.source);
-    const { dataset = source && ((size: number) => loadDataset(source.path, size)) } = this.#options;
+    if (source && source.path === stored?.source?.path && source.path !== 'emoji' && !existsSync(source.path)) {
+      throw new DataError(
+        `${source.path}: expected the images of the run ${this.#folder.folder}, got no such folder. Say where they are now with --data (dataset, in a program).`,
+      );
+    }
+    const { dataset = source && ((size: number) => loadSource(source, size)) } = this.#options;
     if (!dataset) {
       throw new OptionError(`openRun('${this.#folder.folder}'): expected a dataset, got none. Pass { dataset }.`);
     }
     const all = typeof dataset === 'function' ? await dataset(imageSize) : dataset;
-    const { train, validation, name, classes } = all;
+    const { train, validation, name } = all;
     if (train.count < 1 || validation.count < 2) {
       throw new DataError(
         `${name}: expected training images and at least 2 held-out ones, got ${train.count} and ${validation.count}.`,
       );
     }
-    const { flip } = this.#options;
-    let mirrored = all.mirrored ?? [];
-    if (flip !== undefined) mirrored = mirroredClasses(flip, classes);
-    else if (stored) mirrored = stored.mirrored;
-    else if (before) {
-      mirrored = classes.filter((name) => name !== 'Symbols'); // as that version did
+    if (before && !stored) {
       this.#notify(
         `${this.#folder.folder}: saved by an earlier version, which kept neither seed nor images, so they cannot be compared.`,
       );
-    } else if (!all.mirrored) {
-      this.#notify(
-        "Training images are not mirrored. Where left and right do not matter, 'flip' (--flip, --no-flip-classes A,B) doubles their variety.",
-      );
     }
-    const dataset_ = { ...withHeldOut(all, this.#options.heldOut), mirrored };
-    return { dataset: dataset_, origin: originOf(this.#seed, all, mirrored, source) };
+    const mirrored = this.#mirrored(all, before);
+    return {
+      dataset: { ...withHeldOut(all, this.#options.heldOut), mirrored },
+      origin: originOf(this.#seed, all, mirrored, source),
+    };
+  }
+
+  /** The classes that are mirrored: as the options say, else as the run did so far, else as the dataset says. */
+  #mirrored({ classes, mirrored }: ImageDataset, before: SavedMeta | undefined): readonly string[] {
+    const { flip } = this.#options;
+    if (flip !== undefined) return mirroredClasses(flip, classes);
+    if (before) return before.origin?.data.mirrored ?? classes.filter((name) => name !== 'Symbols'); // as earlier versions did
+    if (mirrored) return mirrored;
+    this.#notify(
+      "Training images are not mirrored. Where left and right do not matter, 'flip' (--flip, --no-flip-classes A,B) doubles their variety.",
+    );
+    return [];
   }
 }
+
+const loadSource = ({ path, heldOut }: DataSource, size: number): Promise<ImageDataset> =>
+  loadDataset(path, size, heldOut === undefined ? {} : { heldOutFraction: heldOut });

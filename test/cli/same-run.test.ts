@@ -67,6 +67,29 @@ test('other images, a renamed class, another seed: refused before anything is tr
   assert.equal(readFileSync('runs/run/log.jsonl', 'utf8'), log);
 });
 
+test('the held-out fraction of the run holds, too; images that are gone are asked for', {
+  timeout: 60_000,
+}, async (t) => {
+  cpSync('pictures/train', 'flat', { recursive: true });
+  const flat = [...['train', 'teacher', ...quick('flat', 'flat'), ...small.teacher], '--held-out', '0.4'];
+  assert.equal((await titok(t, ...flat)).status, 0);
+  const { source, heldOut } = originOf('runs/flat/teacher.safetensors').data;
+  assert.deepEqual(source, { path: 'flat', heldOut: 0.4 });
+  renameSync('flat', 'elsewhere');
+  const next = (...more: string[]) => titok(t, 'train', 'warmup', ...bare('flat'), ...small.warmup, ...more);
+  assert.equal(
+    (await next()).err,
+    'flat: expected the images of the run runs/flat, got no such folder. Say where they are now with --data (dataset, in a program).',
+  );
+  const moved = await next('--data', 'elsewhere');
+  assert.equal(moved.status, 0, moved.err);
+  assert.deepEqual(originOf('runs/flat/warmup.safetensors').data.heldOut, heldOut);
+  assert.match(
+    (await next('--data', 'elsewhere', '--held-out', '0.2', '--overwrite')).err,
+    /expected \d+ training images, got \d+/,
+  );
+});
+
 test('mirroring: options that contradict each other, and a class that is none', async (t) => {
   const wrong = (...options: string[]) => titok(t, ...teach('wrong', ...options));
   assert.equal(

@@ -62,7 +62,7 @@ test('images come from where the run says when a program gives none', async (t) 
   await trained(folder, { source: { path: 'nowhere' } });
   await assert.rejects((await openRun(folder)).dataset(), {
     name: 'DataError',
-    message: /^nowhere: expected a folder/,
+    message: /^nowhere: expected the images of the run .*, got no such folder\. .*--data/,
   });
 });
 
