@@ -60,7 +60,7 @@ export class RunImages {
     const before = this.#folder.before();
     const stored = before?.origin?.data;
     const source = this.#options.source ?? (this.#options.dataset ? undefined : stored?.source);
-    const { dataset = source && ((size: number) => loadDataset(source.path, size)) } = this.#options;
+    const { dataset = source && ((size: number) => loadDataset(source.path, size, splitOf(source))) } = this.#options;
     if (!dataset) {
       throw new OptionError(`openRun('${this.#folder.folder}'): expected a dataset, got none. Pass { dataset }.`);
     }
@@ -89,3 +89,6 @@ export class RunImages {
     return { dataset: dataset_, origin: originOf(this.#seed, all, mirrored, source) };
   }
 }
+
+/** The options of `loadDataset` that decide which images are held out. */
+const splitOf = ({ heldOut }: DataSource) => (heldOut === undefined ? {} : { heldOutFraction: heldOut });
