@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { Rng } from '../../core/index.ts';
 import { writePng } from '../../data/index.ts';
-import { loadDataset, presets, withHeldOut } from '../../train/index.ts';
+import { loadDataset, openRun, presets, withHeldOut } from '../../train/index.ts';
 import { quick, small, titok, workIn } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
@@ -38,6 +38,8 @@ test('what is held out, left out and assumed is said in a line each', async (t) 
     '6 training and 4 held-out images of 16×16 in 1 class',
     "no class folders: all images are of one class, 'flat'",
   ]);
+  const { train: kept, validation } = await (await openRun('runs/run')).dataset(); // from where its checkpoint says
+  assert.deepEqual([kept.count, validation.count], [6, 4]);
   rmSync('runs', { recursive: true });
   writeFileSync('split/train/a/notes.txt', 'text');
   writeFileSync('split/train/a/.DS_Store', '');
