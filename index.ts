@@ -114,6 +114,7 @@ export {
   stopGradient,
   sub,
   sum,
+  sumOfSquares,
   Tensor,
   type TensorData,
   takeAlong,

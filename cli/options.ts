@@ -83,12 +83,17 @@ export function readSettings<T extends z.ZodType>(schema: T, base: unknown, give
     },
     parseSettings(schema, base, 'settings'),
   );
-  return checked(schema, values, (mistake) => message(mistake, values));
+  return checked(
+    schema,
+    values,
+    (mistake) => message(mistake, values),
+    (path) => `--${optionName(path)}`,
+  );
 }
 
-function message({ path, expected, got }: Mistake, values: unknown): string {
+function message({ path, expected, got, repair }: Mistake, values: unknown): string {
   const option = `--${optionName(path)}`;
-  if (expected !== 'no such setting') return `${option}: expected ${expected}, got ${got}.`;
+  if (expected !== 'no such setting') return `${option}: expected ${expected}, got ${got}.${repair}`;
   const [group] = path;
   const { kind } = (values as Record<string, { kind: string }>)[group];
   return `${option}: expected no such option with a ${kind} ${group}, got ${got}.`;

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path';
 import type { Option } from 'commander';
 import { DataError, OptionError } from '../core/index.ts';
-import { centerCrop, decodeImage, imageFormat, type RgbImage, resizeShorterEdge } from '../data/index.ts';
+import { decodeSquare, imageFormat, type RgbImage } from '../data/index.ts';
 import { imagesAtOnce, inParts } from '../train/index.ts';
 import { CheckedOption } from './options.ts';
 
@@ -45,7 +45,7 @@ export function expectAllRead(unread: readonly string[]): void {
 
 const readPicture = async (path: string, size: number): Promise<PictureFile> => ({
   path,
-  picture: centerCrop(resizeShorterEdge(await decodeImage(path), size), size),
+  picture: await decodeSquare(path, size),
 });
 
 /** --output, for a picture. */

@@ -7,7 +7,7 @@ import { decodeSoft } from '../titok/index.ts';
 import { finetune, generator, single, teacher, warmup } from '../train/index.ts';
 import { describeDevice, openGivenDevice } from './device.ts';
 import { table, tableNote } from './table.ts';
-import { describeDataset, openGivenRun, presetOf, readTraining, type TrainingGiven, trainStage } from './training.ts';
+import { describeDataset, openGivenRun, type TrainingGiven, trainStage } from './training.ts';
 
 export interface QuickstartGiven extends TrainingGiven {
   /** Also trains the single-stage recipe for as long as stages 0 to 2 took. */
@@ -16,13 +16,13 @@ export interface QuickstartGiven extends TrainingGiven {
 
 export async function quickstart(given: QuickstartGiven): Promise<void> {
   const started = performance.now();
-  const preset = presetOf(given);
   const device = await openGivenDevice(given, 'high');
-  const run = await openGivenRun(given, (dataset) => {
+  const { run, preset, presetName } = await openGivenRun(given, undefined, (dataset) => {
     console.log(`${describeDataset(dataset)}; ${describeDevice(device)}`);
   });
-  if (!given.resume) run.clear();
-  const secondsBefore = run.secondsSpent; // training of earlier sessions
+  using _ = run.lock();
+  const secondsBefore = given.resume ? run.secondsSpent : 0; // training of earlier sessions
+  if (given.overwrite) run.startAgain();
 
   const rows = [
     await trainStage(run, teacher, preset.teacher),
@@ -52,7 +52,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
   const seconds = secondsBefore + (performance.now() - started) / 1000;
   const heldOut = (await run.dataset()).validation.count;
   const metrics = {
-    preset: readTraining(given).preset,
+    preset: presetName,
     seed: run.seed,
     device: device.name,
     threads: device.threads,

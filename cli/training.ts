@@ -1,8 +1,10 @@
 /** Shared by the training commands: options, opening the run, and training a stage with a progress line. */
 import type { Command } from 'commander';
+import { OptionError } from '../core/index.ts';
 import type { ImageDataset } from '../data/index.ts';
 import {
   type ChangesOf,
+  type Flip,
   group,
   loadDataset,
   oneOf,
@@ -11,6 +13,9 @@ import {
   type PresetName,
   presets,
   type Run,
+  RunFolder,
+  type SavedMeta,
+  type Setting,
   type Stage,
   type StageRow,
   seed,
@@ -18,16 +23,23 @@ import {
   withHeldOut,
 } from '../train/index.ts';
 import { addDeviceOptions } from './device.ts';
+import { addImageOptions, type ImagesGiven, imageOptions, remarks } from './images.ts';
 import { Interrupted, SignalWatch, stopRequest } from './interruption.ts';
-import { addSettings, byDefault, type Given, readSettings } from './options.ts';
+import { addSettings, type Given, readSettings } from './options.ts';
 import { showProgress } from './progress.ts';
 import { nameOption, runFolder } from './runs.ts';
 
 /** As commander hands them over. */
-export interface TrainingGiven extends Given {
+export interface TrainingGiven extends Given, ImagesGiven {
+  readonly preset?: PresetName;
   readonly name: string;
-  readonly data: string;
+  readonly seed?: number;
+  readonly data?: string;
+  readonly flip?: boolean;
+  /** true without --no-flip-classes, as commander has it. */
+  readonly flipClasses: string | true;
   readonly resume: boolean;
+  readonly overwrite: boolean;
 }
 
 const trainingSettings = () =>
@@ -38,41 +50,118 @@ const trainingSettings = () =>
     saveEvery: updates(250, 'updates between checkpoints; 0: at the end'),
   });
 
-/** What `addTrainingOptions` declares, apart from the device. */
-export const readTraining = (given: TrainingGiven) => readSettings(trainingSettings(), {}, given);
+/** The preset and the seed of a run are those of its later stages. */
+const fallback = ({ path: [name], default: value }: Setting): string =>
+  `default ${name === 'preset' || name === 'seed' ? `the run's, else ${value}` : value}`;
 
 export const addTrainingOptions = (command: Command): Command =>
-  addSettings(addDeviceOptions(command, 'high'), trainingSettings(), byDefault)
+  addSettings(addImageOptions(addDeviceOptions(command, 'high')), trainingSettings(), fallback)
     .addOption(nameOption('folder in runs/'))
-    .option('--data <folder>', "'emoji' or a folder of class folders", 'emoji')
-    .option('--resume', 'go on where it stopped', false);
+    .option(
+      '--data <folder>',
+      "'emoji', or a folder of pictures: of class folders, or of train/ and val/ (default: the run's, else emoji)",
+    )
+    .option('--flip', 'mirror half of the training images (default: of emoji all but Symbols, of your own none)')
+    .option('--no-flip', 'mirror none')
+    .option('--no-flip-classes <names>', 'mirror all but these classes, such as those with text: A,B')
+    .option('--resume', 'go on where it stopped', false)
+    .option('--overwrite', 'train again what the run has; until the first save, that stays', false);
 
-export const presetOf = (given: TrainingGiven): Preset => presets[readTraining(given).preset];
+/** A run, and the preset that its options or its checkpoints name. */
+export interface GivenRun {
+  readonly run: Run;
+  readonly preset: Preset;
+  readonly presetName: string;
+}
 
 /**
- * Opens the run that the options name.
+ * Opens the run that the options name. What they leave out is as the run's checkpoints say.
  *
+ * @param stage     what is to be trained; undefined: all stages
  * @param announce  describes the dataset once it is loaded
+ * @throws OptionError when something is trained already, and neither --resume nor --overwrite is given
  */
-export function openGivenRun(given: TrainingGiven, announce: (dataset: ImageDataset) => void): Promise<Run> {
-  const { heldOut } = presetOf(given);
+export async function openGivenRun(
+  given: TrainingGiven,
+  stage: Stage | undefined,
+  announce: (dataset: ImageDataset) => void,
+): Promise<GivenRun> {
+  const folder = new RunFolder(runFolder(given.name));
+  expectIntended(given, folder, stage);
+  const before = folder.before(stage?.name);
+  const isKnown = (name: string | undefined): name is PresetName => Object.keys(presets).includes(name ?? '');
+  const presetName = given.preset ?? (isKnown(before?.preset) ? before.preset : 'tiny');
+  const preset: Preset = presets[presetName];
+  const { heldOut: limit } = preset;
+  const images = imageOptions(given);
+  const stored = before?.origin?.data.source;
+  const path = given.data ?? stored?.path ?? 'emoji';
+  const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
+  const source = { path, ...(heldOut !== undefined && { heldOut }) };
+  const flip = flipOf(given);
+  sayWhatIsKept(given, before);
   const notify = (message: string) => console.log(message);
-  return openRun(runFolder(given.name), {
-    ...readTraining(given),
+  const { pictureEvery, saveEvery } = readSettings(trainingSettings(), {}, given);
+  const run = await openRun(folder.folder, {
+    preset: presetName,
+    ...(given.seed !== undefined && { seed: given.seed }),
+    ...(flip !== undefined && { flip }),
+    ...(limit !== undefined && { heldOut: limit }),
+    pictureEvery,
+    saveEvery,
     resume: given.resume,
     notify,
+    source,
     async dataset(imageSize) {
-      const dataset = withHeldOut(await loadDataset(given.data, imageSize), heldOut);
-      announce(dataset);
+      const dataset = await loadDataset(path, imageSize, {
+        ...images,
+        ...(heldOut !== undefined && { heldOutFraction: heldOut }),
+      });
+      const used = withHeldOut(dataset, limit);
+      announce(used);
+      for (const line of remarks(used)) console.log(line);
       return dataset;
     },
   });
+  return { run, preset, presetName };
+}
+
+/** Nothing that was trained is replaced by mistake. */
+function expectIntended({ name, resume, overwrite }: TrainingGiven, folder: RunFolder, stage: Stage | undefined): void {
+  if (resume && overwrite) {
+    throw new OptionError('--overwrite: expected one of --resume and --overwrite, got both. Choose one.');
+  }
+  const trained = folder.trained.filter((name) => stage === undefined || name === stage.name);
+  if (resume || overwrite || trained.length === 0) return;
+  throw new OptionError(
+    `--name: expected a run without ${stage ? `the stage ${stage.name}` : 'results'}, got '${name}', which has ${trained.join(', ')} in ${folder.folder}. ` +
+      'Go on with --resume, train again with --overwrite, or choose another --name.',
+  );
+}
+
+/** Options that are left out and follow from the run, not from the program's defaults. */
+function sayWhatIsKept(given: TrainingGiven, before: SavedMeta | undefined): void {
+  const { seed, data } = before?.origin ?? {};
+  const kept = [
+    given.data === undefined && data?.source && data.source.path !== 'emoji' && `--data ${data.source.path}`,
+    given.seed === undefined && seed && `--seed ${seed}`,
+    given.preset === undefined && before?.preset !== 'tiny' && before?.preset && `--preset ${before.preset}`,
+  ].filter(Boolean);
+  if (kept.length > 0) console.log(`As before in this run: ${kept.join(', ')}.`);
+}
+
+function flipOf({ flip, flipClasses }: TrainingGiven): Flip | undefined {
+  if (typeof flipClasses !== 'string') return flip;
+  if (flip === false) {
+    throw new OptionError('--no-flip-classes: expected to be without --no-flip, got both. Choose one.');
+  }
+  return { except: flipClasses.split(',').map((name) => name.trim()) };
 }
 
 /** "4,000 training and 450 held-out images of 32×32 in 8 classes" */
 export function describeDataset({ train, validation, size, classes }: ImageDataset): string {
   const n = (count: number) => count.toLocaleString('en');
-  return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${classes.length} classes`;
+  return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${n(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`;
 }
 
 /**

@@ -1,10 +1,10 @@
 /** Makes tensors from numbers. */
 import type { Device } from './device.ts';
 import { defaultDevice } from './devices.ts';
-import { DeviceError, ShapeError } from './errors.ts';
-import type { Rng } from './random.ts';
-import { numel, type Shape, show } from './shape.ts';
-import { type DType, Tensor } from './tensor.ts';
+import { DeviceError, expectOption, kindOf, ShapeError } from './errors.ts';
+import { expectRng, type Rng } from './random.ts';
+import { checkShape, numel, type Shape, show } from './shape.ts';
+import { type DType, expectNumbers, Tensor } from './tensor.ts';
 
 /** Where a new tensor lives, and what it holds. */
 export interface TensorOptions {
@@ -27,14 +27,20 @@ export type NestedNumbers = number | readonly NestedNumbers[];
  * @param values  copied to the device; int32 takes whole numbers within ±2²⁴
  * @param shape   default: the shape of nested arrays, or one axis
  * @throws ShapeError when nested arrays differ in length, or the shape holds another number of values
+ * @throws TypeError when a value is no number; OptionError for an unknown dtype
  * @throws DeviceError when a value is no int32 id
  */
 export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
   const { dtype = values instanceof Int32Array ? 'int32' : 'float32', device = defaultDevice() } = options;
+  expectOption(dtype === 'float32' || dtype === 'int32', 'tensor, dtype', "'float32' or 'int32'", dtype);
+  if (values instanceof Tensor)
+    throw new TypeError('tensor: expected numbers, got a tensor. Use to(t, device) for a copy, or await t.data().');
   const nested = typeof values === 'number' || (Array.isArray(values) && Array.isArray(values[0]));
   const flat = (nested ? [values].flat(Infinity) : values) as ArrayLike<number>;
+  if (!device.shapesOnly) expectNumbers('tensor', flat);
   const want = shape ?? (nested ? nestedShape(values as NestedNumbers) : [flat.length]);
-  const length = lengthOf(want);
+  checkShape('tensor', want, device);
+  const length = numel(want);
   if (flat.length !== length) {
     throw new ShapeError(`tensor: expected ${length} values for shape ${show(want)}, got ${flat.length}.`);
   }
@@ -43,8 +49,10 @@ export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape,
 }
 
 /** Every value equal to `value`. */
-export const full = (shape: Shape, value: number, options?: TensorOptions): Tensor =>
-  filled(shape, (count) => new Float32Array(count).fill(value), options);
+export function full(shape: Shape, value: number, options?: TensorOptions): Tensor {
+  if (typeof value !== 'number') throw new TypeError(`full: expected a number, got ${kindOf(value)}.`);
+  return filled(shape, (count) => new Float32Array(count).fill(value), options);
+}
 /** Zeros of a shape. */
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
 /** Ones of a shape. */
@@ -59,12 +67,16 @@ export const eye = (n: number, options?: TensorOptions): Tensor =>
 /** 0, 1, … count−1 as int32, [count]. */
 export const arange = (count: number, options?: TensorOptions): Tensor =>
   filled([count], () => Int32Array.from({ length: count }, (_, i) => i), { dtype: 'int32', ...options });
-/** Independent values of N(0, 1). */
-export const randn = (shape: Shape, rng: Rng, options?: TensorOptions): Tensor =>
-  filled(shape, (count) => rng.normals(count), options);
-/** Independent values, uniform in [low, high). */
-export const uniform = (shape: Shape, low: number, high: number, rng: Rng, options?: TensorOptions): Tensor =>
-  filled(shape, (count) => rng.uniforms(count, low, high), options);
+/** Independent values of N(0, 1). @throws OptionError without a generator */
+export function randn(shape: Shape, rng: Rng, options?: TensorOptions): Tensor {
+  expectRng('randn', rng);
+  return filled(shape, (count) => rng.normals(count), options);
+}
+/** Independent values, uniform in [low, high). @throws OptionError without a generator */
+export function uniform(shape: Shape, low: number, high: number, rng: Rng, options?: TensorOptions): Tensor {
+  expectRng('uniform', rng);
+  return filled(shape, (count) => rng.uniforms(count, low, high), options);
+}
 
 /** A copy on another device; gradients do not flow through it. */
 export async function to(t: Tensor, device: Device): Promise<Tensor> {
@@ -75,17 +87,13 @@ export async function to(t: Tensor, device: Device): Promise<Tensor> {
 /** A tensor with the values that `make` returns; a device that keeps only shapes does not call it. */
 function filled(shape: Shape, make: (count: number) => ArrayLike<number>, options: TensorOptions = {}): Tensor {
   const { device = defaultDevice() } = options;
-  const length = lengthOf(shape);
+  checkShape('tensor', shape, device);
+  const length = numel(shape);
   return tensor(device.shapesOnly ? { length } : make(length), shape, options);
 }
 
-function lengthOf(shape: Shape): number {
-  if (shape.every((d) => Number.isInteger(d) && d >= 0)) return numel(shape);
-  throw new ShapeError(`tensor: expected a shape of whole numbers ≥ 0, got ${show(shape)}.`);
-}
-
 function nestedShape(values: NestedNumbers): number[] {
-  if (typeof values === 'number') return [];
+  if (!Array.isArray(values)) return [];
   const inner = values.map(nestedShape);
   if (inner.some((s) => show(s) !== show(inner[0]))) {
     throw new ShapeError(`tensor: expected rows of equal shape, got ${[...new Set(inner.map(show))].join(' and ')}.`);

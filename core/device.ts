@@ -35,7 +35,7 @@ export interface Pass {
    * this.thread.x counts fours. For devices that gain from it; out[0] must be a multiple of 4.
    */
   readonly four?: string;
-  /** Functions that the body calls: 'erf', 'tanh'. Each device brings its own best version. */
+  /** Functions that the body calls: 'erf', 'tanh', 'log', 'pow'. Each device brings its own best version. */
   readonly helpers?: readonly string[];
 }
 

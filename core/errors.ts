@@ -34,8 +34,42 @@ export function expectOption(
   repair = '',
 ): asserts holds {
   if (holds) return;
-  const shown = typeof got === 'string' || typeof got === 'number' ? got : JSON.stringify(got); // JSON has no NaN
+  const shown = typeof got === 'object' && got !== null ? JSON.stringify(got) : String(got);
   throw new OptionError(`${where}: expected ${expected}, got ${shown}.${repair && ` ${repair}`}`);
+}
+
+/**
+ * Checks the names of options. JavaScript ignores an option that nothing reads, and the default then hides the mistake.
+ *
+ * @throws OptionError that lists the known ones
+ */
+export function expectKnown(where: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new OptionError(
+    `${where}: expected options ${known.join(', ')}, got '${unknown}'${suggestion(unknown, known)}.`,
+  );
+}
+
+/**
+ * What a callback returned, which must not be a promise: the code after an await would run when `where` is over.
+ *
+ * @throws TypeError
+ */
+export function expectNoPromise<T>(where: string, result: T): T {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {}); // this error says what is wrong
+  throw new TypeError(
+    `${where}: expected a synchronous function, got one that returns a promise. Await before or after it.`,
+  );
+}
+
+/** What a value is, for messages: 'an array', 'undefined', 'a string'. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  const name = typeof value === 'object' ? (value.constructor?.name ?? 'object') : typeof value;
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** " (did you mean 'ln_1.weight'?)", or nothing when no candidate is close. */

@@ -178,7 +178,7 @@ export function derivative(e: Expr, name: string): Expr {
     case 'sub': return call('sub', d(u), d(v));
     case 'neg': return call('neg', d(u));
     case 'mul': return call('add', call('mul', d(u), v), call('mul', u, d(v)));
-    case 'div': return call('sub', call('div', d(u), v), is(d(v), 0) ? zero : call('div', call('mul', u, d(v)), call('mul', v, v)));
+    case 'div': return call('sub', call('div', d(u), v), is(d(v), 0) ? zero : divisorSlope(u, v, d(v)));
     case 'max': return call('where', call('le', v, u), d(u), d(v));
     case 'min': return call('where', call('le', u, v), d(u), d(v));
     case 'where': return call('where', u, d(v), d(w));
@@ -194,18 +194,39 @@ export function derivative(e: Expr, name: string): Expr {
     case 'sin': return chain(() => call('cos', u));
     case 'cos': return chain(() => call('neg', call('sin', u)));
     case 'acos': return chain(() => call('neg', call('div', c(1), call('sqrt', call('sub', c(1), call('mul', u, u))))));
-    case 'pow': { // exponent constant in x: v·u^(v−1); base constant: ln(u)·u^v
-      const left = is(d(u), 0) ? zero : call('mul', d(u), call('mul', v, call('pow', u, call('sub', v, c(1)))));
-      const right = is(d(v), 0) ? zero : call('mul', d(v), call('mul', call('log', u), e));
-      return call('add', left, right);
-    }
+    case 'pow': return call('add', is(d(u), 0) ? zero : call('mul', d(u), baseSlope(u, v)), is(d(v), 0) ? zero : call('mul', d(v), exponentSlope(u, v)));
     case 'floor': case 'lt': case 'le': case 'eq': return zero;
   } // biome-ignore format: a table of derivatives
+}
+
+/** u v' / v²; where v² would lose digits or become 0, (u/v) v' / v instead. */
+function divisorSlope(u: Expr, v: Expr, dv: Expr): Expr {
+  const square = call('mul', v, v);
+  if (u.kind === 'const') return call('div', call('mul', u, dv), square);
+  const isTiny = call('lt', square, constant(1e-30));
+  const numerator = call('where', isTiny, call('div', u, v), u);
+  return call('div', call('mul', numerator, dv), call('where', isTiny, v, square));
+}
+
+/** By the base: v u^(v−1), and 0 where v is 0, also for u = 0. */
+function baseSlope(u: Expr, v: Expr): Expr {
+  if (is(v, 0)) return constant(0);
+  const slope = call('mul', v, call('pow', u, call('sub', v, constant(1))));
+  return v.kind === 'const' ? slope : call('where', call('eq', v, constant(0)), constant(0), slope);
+}
+
+/** By the exponent: ln(u) u^v, and 0 where u is 0 and v ≥ 0. */
+function exponentSlope(u: Expr, v: Expr): Expr {
+  const isZero = call('mul', call('eq', u, constant(0)), call('le', constant(0), v));
+  return call('where', isZero, constant(0), call('mul', call('log', u), call('pow', u, v)));
 }
 
 /** φ(u) = e^(−u²/2) / √(2π) */
 const normalDensity = (u: Expr): Expr =>
   call('mul', constant(1 / Math.sqrt(2 * Math.PI)), call('exp', call('mul', constant(-0.5), call('mul', u, u))));
+
+/** u where its normal density is not 0, and finite elsewhere, so that their product is not ∞ · 0. */
+const clamped = (u: Expr): Expr => call('min', call('max', u, constant(-100)), constant(100));
 
 /**
  * The formula without the functions that only the SIMD loops have: sigmoid(u) = (1 + tanh(u/2)) / 2, which does not
@@ -220,7 +241,7 @@ export function spelledOut(e: Expr): Expr {
   const cdf = () => centered(call('erf', call('mul', constant(Math.SQRT1_2), u)));
   if (e.fn === 'sigmoid') return centered(call('tanh', call('mul', half, u)));
   if (e.fn === 'gelu') return call('mul', u, cdf());
-  if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', u, normalDensity(u)));
+  if (e.fn === 'geluSlope') return call('add', cdf(), call('mul', clamped(u), normalDensity(u)));
   return call(e.fn, ...args);
 }
 
@@ -255,7 +276,7 @@ export function literal(value: number): string {
  * JavaScript (and gpu.js) statements that return the formula's value.
  *
  * @param read  how a parameter is read: 'x' → 'x[this.thread.x]'
- * @returns     the function body, and the helper functions it calls by name (`erf`, `tanh`)
+ * @returns     the function body, and the helper functions it calls by name (`erf`, `tanh`, `log`, `pow`)
  */
 export function formulaSource(f: Formula, read: (name: string) => string): { body: string; helpers: string[] } {
   const result = spelledOut(f.body);
@@ -281,10 +302,11 @@ export function formulaSource(f: Formula, read: (name: string) => string): { bod
       case 'sub': return `(${a} - ${b})`;
       case 'mul': return `(${a} * ${b})`;
       case 'div': return `(${a} / ${b})`;
-      case 'neg': return `(0.0 - ${a})`;
+      case 'neg': return `(-1.0 * ${a})`;
       case 'lt': case 'le': case 'eq': return `(${condition(e)} ? 1.0 : 0.0)`;
       case 'where': return `(${condition(e.args[0])} ? ${b} : ${c})`;
-      case 'erf': case 'tanh': helpers.add(e.fn); return `${e.fn}(${a})`;
+      case 'erf': case 'tanh': case 'log': helpers.add(e.fn); return `${e.fn}(${a})`;
+      case 'pow': helpers.add(e.fn); return `pow(${a}, ${b})`;
       default: return `Math.${e.fn}(${[a, b].filter((x) => x !== undefined).join(', ')})`;
     } // biome-ignore format: a table of operators
   };

@@ -1,6 +1,6 @@
 /** Gradients: reverse-mode differentiation over the recorded ops. */
 import { full } from './create.ts';
-import { ShapeError } from './errors.ts';
+import { expectNoPromise, kindOf, ShapeError } from './errors.ts';
 import { isRecording, noGrad, withRecording } from './op.ts';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/movement.ts';
@@ -21,6 +21,7 @@ export interface GradOptions {
  *   const [dx, dw] = grad(loss, [x, w]);
  *
  * @throws ShapeError when the loss has more than one element and no seed is given
+ * @throws TypeError when the loss or one of the others is no tensor
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[], options?: GradOptions): Tensor[];
 export function grad<K extends string>(
@@ -33,6 +34,8 @@ export function grad(
   wrt: readonly Tensor[] | Readonly<Record<string, Tensor>>,
   options: GradOptions = {},
 ): Tensor[] | Record<string, Tensor> {
+  expectLoss('grad', loss);
+  expectWrt('grad', wrt);
   if (Array.isArray(wrt)) return backward(loss, wrt, options);
   const names = Object.keys(wrt);
   const grads = backward(loss, Object.values(wrt), options);
@@ -49,16 +52,19 @@ export function grad(
  * @param f       returns the loss, or an object with a `loss` and whatever else should be kept
  * @returns value: what f returned; grads: gradients under the same keys as `params`
  * @throws ShapeError when the loss has more than one element
+ * @throws TypeError when f is asynchronous or returns no loss, or when a parameter is no tensor
  */
 export function valueAndGrad<K extends string, V extends Tensor | { readonly loss: Tensor }>(
   params: Readonly<Record<K, Tensor>>,
   f: () => V,
 ): { value: V; grads: Record<K, Tensor> } {
+  expectWrt('valueAndGrad', params);
   const scope = tensorScope();
   try {
-    const value = withRecording(true, f);
+    const value = expectNoPromise('valueAndGrad', withRecording(true, f));
     const kept = new Set(tensorsIn(value));
-    const loss = value instanceof Tensor ? value : value.loss;
+    const loss = value instanceof Tensor ? value : value?.loss;
+    expectLoss('valueAndGrad', loss, value);
     const grads = backward(loss, Object.values<Tensor>(params), {}, (t) => {
       if (!kept.has(t) && scope.owns(t)) t.dispose();
     });
@@ -69,6 +75,25 @@ export function valueAndGrad<K extends string, V extends Tensor | { readonly los
     };
   } finally {
     scope[Symbol.dispose]();
+  }
+}
+
+function expectLoss(where: string, loss: unknown, got: unknown = loss): asserts loss is Tensor {
+  if (loss instanceof Tensor) return;
+  throw new TypeError(
+    `${where}: expected a loss that is a tensor${where === 'grad' ? '' : ", or an object with such a 'loss'"}, got ${kindOf(got)}. Compute it with ops: numbers that were read have no gradient.`,
+  );
+}
+function expectWrt(where: string, wrt: object): void {
+  if (wrt instanceof Tensor)
+    throw new TypeError(`${where}: expected a list or record of tensors, got a tensor. Pass [x].`);
+  if (typeof wrt !== 'object' || wrt === null)
+    throw new TypeError(`${where}: expected a list or record of tensors, got ${kindOf(wrt)}.`);
+  for (const [name, t] of Object.entries(wrt)) {
+    if (t instanceof Tensor) continue;
+    throw new TypeError(
+      `${where}: expected tensors to differentiate by, got ${kindOf(t)} as '${name}'. For a model pass stateDict(model).`,
+    );
   }
 }
 

@@ -56,12 +56,15 @@ export {
   CheckpointError,
   DataError,
   DeviceError,
+  expectKnown,
+  expectNoPromise,
   expectOption,
   nearest,
   OptionError,
   ShapeError,
   suggestion,
 } from './errors.ts';
+export { firstNonFiniteIndex } from './finite.ts';
 export type { Formula } from './formula.ts';
 export { type GradOptions, grad, valueAndGrad } from './grad.ts';
 export { metaDevice } from './meta.ts';
@@ -90,6 +93,7 @@ export {
   avgPool2d,
   batchNorm,
   type ConvOptions,
+  type CrossEntropyOptions,
   clamp,
   concat,
   conv2d,
@@ -180,9 +184,9 @@ export {
 } from './ops/index.ts';
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
-export { Rng, type RngState } from './random.ts';
+export { expectRng, Rng, type RngState } from './random.ts';
 export { expectNumber, expectWhole } from './ranges.ts';
-export { broadcastShapes, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
+export { broadcastShapes, divides, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
   type Arg,
   type DType,

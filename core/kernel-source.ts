@@ -10,6 +10,12 @@ export const quotient = (e: string, d: number): string => (d === 1 ? e : `(Math.
 /** e mod d for whole e ≥ 0. */
 export const remainder = (e: string, d: number): string => (d === 1 ? '0' : `(${e} - ${quotient(e, d)} * ${d})`);
 
+/**
+ * A whole number that a kernel holds as float32, such as an id, as part of an index into `size` values. An index is
+ * computed in float32 with it, which skips numbers from 2²⁴ on, and as an integer where the array is longer.
+ */
+export const wholeIndex = (e: string, size: number): string => (size <= 2 ** 24 ? e : `(${e} | 0)`);
+
 /** One thread per value of a tensor of shape y: [last, second to last, rest]. */
 export function threads(y: Shape): number[] {
   if (y.length === 0) return [1];
@@ -38,13 +44,46 @@ export function address(index: readonly string[], step: readonly number[], offse
   return terms.join(' + ');
 }
 
-/** A loop that adds `count` terms to a variable: `for (let i = 0; i < count; i++) { s += term; }` */
-export const loopSum = (count: number, term: string, i = 'i', s = 's'): string =>
-  `for (let ${i} = 0; ${i} < ${count}; ${i}++) { ${s} += ${term}; }`;
+/** Sums of more terms are taken in blocks; of many more, in blocks of blocks. */
+const [LONG_SUM, VERY_LONG_SUM] = [256, 4096];
+
+/**
+ * A loop that adds `count` terms to a variable: `for (let i = 0; i < count; i++) { s += term(i); }`. Long sums are taken in
+ * √count or ∛count blocks, whose sums are then added, so that their float32 rounding errors stay those of short ones.
+ *
+ * @param term  source of the term at an index
+ * @param only  source of a condition on the index; other terms are left out
+ */
+export function loopSum(
+  count: number,
+  term: (i: string) => string,
+  { i = 'i', s = 's', only }: { i?: string; s?: string; only?: (i: string) => string } = {},
+): string {
+  const levels = count <= LONG_SUM ? 1 : count <= VERY_LONG_SUM ? 2 : 3;
+  const length = levels === 1 ? count : Math.ceil(count ** (1 / levels) - 1e-9);
+  const name = (level: number) => (level === 1 ? i : `${i}Block${level}`);
+  const index = Array.from({ length: levels }, (_, k) => levels - k).reduce(
+    (outer, level) => (outer === '' ? name(level) : `(${outer} * ${length} + ${name(level)})`),
+    '',
+  );
+  const conditions = [...(length ** levels > count ? [`${index} < ${count}`] : []), ...(only ? [only(index)] : [])];
+  const level = (k: number, sum: string): string => {
+    const loop = (statements: string) =>
+      `for (let ${name(k)} = 0; ${name(k)} < ${length}; ${name(k)}++) { ${statements} }`;
+    if (k === 1) return loop(when(conditions, `${sum} += ${term(index)};`));
+    const part = `${s}Block${k}`;
+    return loop(`let ${part} = 0.0; ${level(k - 1, part)} ${sum} += ${part};`);
+  };
+  return level(levels, s);
+}
 
 /** A statement that runs where all conditions hold: nested ifs, which every gpu.js mode compiles alike. */
 export const when = (conditions: readonly string[], statement: string): string =>
   conditions.reduceRight((inner, condition) => `if (${condition}) { ${inner} }`, statement);
+
+/** A statement that runs where a value is larger than the largest so far, or the first NaN, which nothing is larger than. */
+export const ifLarger = (value: string, largest: string, statement: string): string =>
+  `if (${value} > ${largest}) { ${statement} } else { ${when([`${value} != ${value}`, `${largest} == ${largest}`], statement)} }`;
 
 /** Ops with any number of inputs read this many arrays per kernel: WebGPU allows 8 storage buffers, one is the result. */
 export const ARRAYS_PER_KERNEL = 6;

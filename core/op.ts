@@ -1,8 +1,8 @@
 /** `defineOp` declares an op once: a name, a shape rule, a vector-Jacobian product and a kernel. */
 import type { Device, KernelArg, Pass } from './device.ts';
-import { DeviceError } from './errors.ts';
+import { DeviceError, expectNoPromise, kindOf } from './errors.ts';
 import type { Formula } from './formula.ts';
-import { numel, type Shape, show } from './shape.ts';
+import { checkShape, numel, type Shape, show } from './shape.ts';
 import { type Arg, type DType, disposedError, type Gradient, Tensor, type VjpContext } from './tensor.ts';
 
 /** The argument list of an op with every tensor replaced by its shape. */
@@ -60,6 +60,7 @@ function run(spec: OpSpec<Arg[]>, args: Arg[]): Tensor {
   const device = deviceOf(spec.name, args);
   const shapes = args.map((a) => (isTensor(a) ? a.shape : a)) as ShapesOf<Arg[]>;
   const shape = spec.shape(...shapes);
+  checkShape(spec.name, shape, device);
   const node = recording ? { op: spec, args } : undefined;
   if (!spec.kernel) return (args[0] as Tensor).view(shape, node);
   const started = observer && performance.now();
@@ -82,8 +83,13 @@ function dtypeOf({ dtype = 'float32' }: OpSpec<Arg[]>, args: readonly Arg[]): DT
 
 function deviceOf(op: string, args: readonly Arg[]): Device {
   let device: Device | undefined;
-  for (const a of args) {
-    if (!isTensor(a)) continue;
+  for (let i = 0; i < args.length; i++) {
+    const a = args[i];
+    if (!isTensor(a)) {
+      if (typeof a !== 'number' && (typeof a !== 'object' || Array.isArray(a)))
+        throw new TypeError(`${op}: expected a tensor as argument ${i + 1}, got ${kindOf(a)}.`);
+      continue;
+    }
     if (a.disposed) throw disposedError(op, a);
     device ??= a.device;
     if (a.device !== device) {
@@ -114,9 +120,13 @@ let recording = true;
 /** True where ops are recorded for gradients, false inside of `noGrad`. */
 export const isRecording = (): boolean => recording;
 
-/** Runs f without recording ops, as for evaluation: its results have no gradient. f must be synchronous. */
+/**
+ * Runs f without recording ops, as for evaluation: its results have no gradient.
+ *
+ * @throws TypeError when f is asynchronous
+ */
 export function noGrad<T>(f: () => T): T {
-  return withRecording(false, f);
+  return expectNoPromise('noGrad', withRecording(false, f));
 }
 /** Runs f with recording switched on or off. */
 export function withRecording<T>(on: boolean, f: () => T): T {

@@ -1,12 +1,17 @@
 /** Runs an op's gpu.js passes as plain JavaScript: on `reference` always, on `cpu` where it has no kernel. */
 import { isRef, type KernelCall, type Pass, type Ref } from './device.ts';
 import { numel } from './shape.ts';
-import { erf } from './special.ts';
+import { erf, pow } from './special.ts';
 
 type Values = Float32Array<ArrayBufferLike> | Float64Array;
 type Compiled = (out: Values, sizes: readonly number[], ...inputs: (Values | number)[]) => void;
 
-const helpers: Readonly<Record<string, (x: number) => number>> = { erf, tanh: Math.tanh };
+const helpers: Readonly<Record<string, (...xs: number[]) => number>> = {
+  erf,
+  tanh: Math.tanh,
+  log: Math.log,
+  pow,
+};
 const compiled = new Map<string, Compiled>();
 
 /** A loop around the pass's body, which V8 inlines. Equal sources are compiled once. */

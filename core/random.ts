@@ -1,4 +1,5 @@
 /** Random numbers from a seed, with serializable state. Nothing in the library calls Math.random. */
+import { expectOption } from './errors.ts';
 
 /** The state of a generator: four 32-bit words. */
 export type RngState = readonly [number, number, number, number];
@@ -7,20 +8,12 @@ export type RngState = readonly [number, number, number, number];
 export class Rng {
   #s: Int32Array;
 
+  /**
+   * @param seed  a whole number within ±(2⁵³ − 1), of which every bit counts, or a state to continue from
+   * @throws OptionError for anything else
+   */
   constructor(seed: number | RngState) {
-    if (typeof seed !== 'number') {
-      this.#s = Int32Array.from(seed);
-      return;
-    }
-    let z = seed | 0;
-    this.#s = Int32Array.from({ length: 4 }, () => {
-      z = (z + 0x9e3779b9) | 0;
-      let t = z ^ (z >>> 16);
-      t = Math.imul(t, 0x21f0aaad);
-      t = t ^ (t >>> 15);
-      t = Math.imul(t, 0x735a2d97);
-      return t ^ (t >>> 15);
-    });
+    this.#s = typeof seed === 'object' && seed !== null ? wordsOf(seed) : fromSeed(seed);
   }
 
   /** For checkpoints: `new Rng(rng.state)` continues the stream. */
@@ -28,12 +21,12 @@ export class Rng {
     return Array.from(this.#s) as unknown as RngState;
   }
   set state(state: RngState) {
-    this.#s = Int32Array.from(state);
+    this.#s = wordsOf(state);
   }
 
   /** A new generator with an independent stream: one for weights, one for data, one for dropout. */
   fork(): Rng {
-    return new Rng(this.#next());
+    return new Rng(this.#next() >>> 0);
   }
 
   #next(): number {
@@ -79,7 +72,7 @@ export class Rng {
       c ^= t;
       d = (d << 11) | (d >>> 21);
     }
-    this.state = [a, b, c, d];
+    this.#s = Int32Array.of(a, b, c, d);
     return out;
   }
   /** n values of N(0, 1). */
@@ -104,4 +97,38 @@ export class Rng {
     }
     return out;
   }
+}
+
+function fromSeed(seed: number): Int32Array {
+  expectOption(Number.isSafeInteger(seed), 'Rng', 'a seed that is a whole number within ±(2^53 − 1)', seed);
+  const words = splitmix(seed);
+  const high = Math.floor(seed / 2 ** 32);
+  // in another order, so that equal halves do not cancel out
+  return high === 0 ? words : splitmix(high).map((word, i) => word ^ words[3 - i]);
+}
+
+/** Four words of splitmix32. */
+function splitmix(seed: number): Int32Array {
+  let z = seed | 0;
+  return Int32Array.from({ length: 4 }, () => {
+    z = (z + 0x9e3779b9) | 0;
+    let t = z ^ (z >>> 16);
+    t = Math.imul(t, 0x21f0aaad);
+    t = t ^ (t >>> 15);
+    t = Math.imul(t, 0x735a2d97);
+    return t ^ (t >>> 15);
+  });
+}
+
+function wordsOf(state: RngState): Int32Array {
+  const words: readonly number[] = Array.isArray(state) ? state : [];
+  const isState = words.length === 4 && words.every((w) => Number.isInteger(w)) && words.some((w) => (w | 0) !== 0);
+  expectOption(isState, 'Rng', 'a state of four 32-bit words that are not all 0', words);
+  return Int32Array.from(words);
+}
+
+/** @throws OptionError naming `where` when a caller left its generator out, or passed a seed in its place */
+export function expectRng(where: string, rng: Rng): void {
+  const isRng = typeof (rng as Partial<Rng> | undefined)?.uniforms === 'function';
+  expectOption(isRng, where, 'a generator of random numbers', rng, 'Pass one, such as new Rng(0).');
 }

@@ -1,5 +1,5 @@
 /** Shapes: axis lengths, outermost first, `[]` for a scalar. Values are stored in row-major order. */
-import { ShapeError } from './errors.ts';
+import { DeviceError, kindOf, ShapeError } from './errors.ts';
 
 /** Axis lengths, outermost first; `[]` for a scalar. */
 export type Shape = readonly number[];
@@ -10,6 +10,39 @@ export const numel = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`;
 /** True when both shapes have the same axes. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
+
+/** True when n splits into `parts` equal whole parts. */
+export const divides = (parts: number, n: number): boolean => Number.isInteger(parts) && parts >= 1 && n % parts === 0;
+
+/** Most values of a tensor: 4 GiB as float32. */
+const MOST_VALUES = 2 ** 30;
+
+/**
+ * Checks the shape of a new tensor.
+ *
+ * @throws ShapeError when it is no list of whole numbers ≥ 0; DeviceError when no device can hold so many values
+ */
+export function checkShape(op: string, shape: Shape, { shapesOnly }: { readonly shapesOnly?: boolean }): void {
+  if (!Array.isArray(shape)) {
+    const got = typeof shape === 'number' ? shape : kindOf(shape);
+    throw new ShapeError(`${op}: expected a shape such as [2, 3], got ${got}.`);
+  }
+  let count = 1;
+  for (const d of shape) {
+    if (!Number.isInteger(d) || d < 0)
+      throw new ShapeError(`${op}: expected a shape of whole numbers ≥ 0, got ${show(shape)}.`);
+    count *= d;
+  }
+  if (count > MOST_VALUES && !shapesOnly)
+    throw new DeviceError(`${op}: expected at most ${MOST_VALUES} values (4 GiB), got ${count} for ${show(shape)}.`);
+}
+
+/** @throws ShapeError unless `list` is an array of whole numbers, such as axes or lengths */
+export function expectWhole(op: string, what: string, list: readonly number[]): void {
+  if (Array.isArray(list) && list.every((n) => Number.isInteger(n))) return;
+  const got = Array.isArray(list) ? show(list) : typeof list === 'number' ? list : kindOf(list);
+  throw new ShapeError(`${op}: expected ${what} as an array of whole numbers, got ${got}.`);
+}
 
 /** Distance in memory between neighbors along each axis, counted in values. */
 export function strides(shape: Shape): number[] {

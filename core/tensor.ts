@@ -1,6 +1,6 @@
 /** Tensors: immutable values on a device, with a shape and the op that made them. Scopes that free a step's tensors. */
 import type { Attributes, Device, Handle, KernelCall } from './device.ts';
-import { DeviceError, ShapeError } from './errors.ts';
+import { DeviceError, expectNoPromise, kindOf, ShapeError } from './errors.ts';
 import { formula } from './formula.ts';
 import { printValues } from './print.ts';
 import { numel, type Shape, show } from './shape.ts';
@@ -8,7 +8,18 @@ import { numel, type Shape, show } from './shape.ts';
 /** int32 tensors hold ids: whole numbers within ±2²⁴, which every device stores exactly as float32. */
 export type DType = 'float32' | 'int32';
 /** Values of a tensor; float64 comes from the `reference` device only. */
-export type TensorData = Float32Array | Float64Array | Int32Array;
+export type TensorData = NumberArray & (Float32Array | Float64Array | Int32Array);
+/** Methods of all of them for which TypeScript finds no common signature, or loses it in the result. */
+interface NumberArray {
+  map(f: (value: number, index: number) => number): TensorData;
+  filter(f: (value: number, index: number) => unknown): TensorData;
+  slice(start?: number, end?: number): TensorData;
+  subarray(start?: number, end?: number): TensorData;
+  reduce(f: (total: number, value: number, index: number) => number, initial?: number): number;
+  reduce<T>(f: (total: T, value: number, index: number) => T, initial: T): T;
+  reduceRight(f: (total: number, value: number, index: number) => number, initial?: number): number;
+  reduceRight<T>(f: (total: T, value: number, index: number) => T, initial: T): T;
+}
 
 /** Values on a device, shared by a tensor and its reshaped views. */
 export interface Storage {
@@ -153,6 +164,7 @@ export class Tensor {
   assign(values: Tensor | ArrayLike<number> | (() => ArrayLike<number>)): this {
     if (typeof values === 'function') return this.device.shapesOnly ? this : this.assign(values());
     const length = values instanceof Tensor ? values.size : values.length;
+    if (!(values instanceof Tensor)) expectNumbers('assign', values);
     if (length !== this.size) {
       throw new ShapeError(`assign: expected ${this.size} values for ${show(this.shape)}, got ${length}.`);
     }
@@ -185,6 +197,17 @@ export class Tensor {
     if (!synchronous) return `${summary(this)} with values to await: 'await t.data()'`;
     return `${summary(this)}${this.rank > 1 ? '\n' : ' '}${printValues(this.dataSync(), this.shape)}`;
   }
+  /** JSON holds the text of `toString` without values; `await t.tolist()` gives them. */
+  toJSON(): string {
+    return summary(this, ...(this.disposed ? ['disposed'] : []));
+  }
+  /** Text for `${t}`. Operators would make a number of a tensor: `t + 1`, `t > 1`. @throws TypeError for them */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString();
+    throw new TypeError(
+      `${summary(this)}: JavaScript's operators do not work on tensors. Use x.add(1) for x + 1, less(1, x) for x > 1, and await x.item() for the number.`,
+    );
+  }
   /** Inside of arrays and objects, values that do not fit on the line are left out. */
   [inspect](depth: number, options: { readonly depth: number | null }): string {
     const text = this.toString();
@@ -198,6 +221,28 @@ export class Tensor {
   #typed(values: Float32Array | Float64Array): TensorData {
     return this.dtype === 'int32' ? Int32Array.from(values) : values;
   }
+}
+
+/** @throws TypeError unless values are numbers (or booleans, which count as 1 and 0) */
+export function expectNumbers(where: string, values: ArrayLike<number>): void {
+  if (ArrayBuffer.isView(values) && !(values instanceof BigInt64Array || values instanceof BigUint64Array)) return;
+  const fail = (got: string): never => {
+    throw new TypeError(`${where}: expected numbers, got ${got}.`);
+  };
+  if (typeof values !== 'object' || values === null || typeof values.length !== 'number') fail(kindOf(values));
+  if (ArrayBuffer.isView(values)) fail(`${kindOf(values)}. Convert it: Float32Array.from(values, Number)`);
+  for (let i = 0; i < values.length; i++) {
+    const type = typeof values[i];
+    if (type !== 'number' && type !== 'boolean') fail(`${kindOf(values[i])} at position ${i}`);
+  }
+}
+
+/** @throws TypeError unless all of these arguments of an op are tensors */
+export function expectTensors(op: string, ...xs: readonly unknown[]): void {
+  const wrong = xs.findIndex((x) => !(x instanceof Tensor));
+  if (wrong < 0) return;
+  const repair = typeof xs[wrong] === 'number' || Array.isArray(xs[wrong]) ? ' Make one with tensor(values).' : '';
+  throw new TypeError(`${op}: expected a tensor as argument ${wrong + 1}, got ${kindOf(xs[wrong])}.${repair}`);
 }
 
 /** x ↦ x */
@@ -260,22 +305,30 @@ export function tensorScope(): Scope {
 /** Keeps a tensor beyond the innermost open scope. */
 export const keep = <T extends Tensor>(t: T): T => currentScope?.keep(t) ?? t;
 
-/** Runs f outside of every scope: the tensors it makes (parameters, optimizer state) live until they are disposed. */
+/**
+ * Runs f outside of every scope: the tensors it makes (parameters, optimizer state) live until they are disposed.
+ *
+ * @throws TypeError when f is asynchronous
+ */
 export function outsideScopes<T>(f: () => T): T {
   const scope = currentScope;
   currentScope = undefined;
   try {
-    return f();
+    return expectNoPromise('outsideScopes', f());
   } finally {
     currentScope = scope;
   }
 }
 
-/** Runs f and frees the tensors it made, except those it returns (alone, in an array or in a plain object). */
+/**
+ * Runs f and frees the tensors it made, except those it returns (alone, in an array or in a plain object).
+ *
+ * @throws TypeError when f is asynchronous: `using scope = tensorScope()` works there
+ */
 export function tidy<T>(f: () => T): T {
   const scope = tensorScope();
   try {
-    const result = f();
+    const result = expectNoPromise('tidy', f());
     for (const t of tensorsIn(result)) scope.keep(t);
     return result;
   } finally {

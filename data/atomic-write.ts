@@ -1,6 +1,7 @@
 /** Atomic writes: after a crash, a kill or a full disk, the file is either the new version or the previous one. */
 import fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isRunning } from './processes.ts';
 
 let counter = 0;
 
@@ -11,7 +12,7 @@ let counter = 0;
 export function writeFileAtomic(path: string, pieces: Iterable<Uint8Array>): void {
   const folder = dirname(path);
   fs.mkdirSync(folder, { recursive: true });
-  removeLeftovers(path);
+  removeLeftovers(folder, basename(path));
   const temporary = `${path}.${process.pid}-${counter++}.tmp`;
   let file: number | undefined;
   try {
@@ -42,13 +43,18 @@ function flushFolder(folder: string): void {
   }
 }
 
-/** Removes the temporary files of killed processes: those older than an hour, which is longer than any save takes. */
-function removeLeftovers(path: string): void {
+/**
+ * Removes what killed processes left in a folder while they wrote a file, or any file. What a living process writes stays for
+ * an hour, which is longer than any save takes: after that, the number belongs to another process.
+ */
+export function removeLeftovers(folder: string, file?: string): void {
   const hourAgo = Date.now() - 3600_000;
-  for (const name of fs.readdirSync(dirname(path))) {
-    if (!name.startsWith(`${basename(path)}.`) || !/\.\d+-\d+\.tmp$/.test(name)) continue;
-    const leftover = join(dirname(path), name);
+  for (const name of fs.readdirSync(folder)) {
+    const [, of, id] = /^(.+)\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
+    if (id === undefined || (file !== undefined && of !== file)) continue;
+    const leftover = join(folder, name);
     const { mtimeMs } = fs.statSync(leftover, { throwIfNoEntry: false }) ?? { mtimeMs: Infinity };
-    if (mtimeMs < hourAgo) fs.rmSync(leftover, { force: true });
+    const pid = Number(id); // a write of this process ends before the next begins
+    if (pid === process.pid || !isRunning(pid) || mtimeMs < hourAgo) fs.rmSync(leftover, { force: true });
   }
 }

@@ -13,6 +13,7 @@ export {
 export { loadEmoji } from './emoji-browser.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { decodeImage } from './images-browser.ts';
+export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {
   type Batch,
   type Batches,
@@ -23,8 +24,26 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
-export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
-export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
+export {
+  fromPlanes,
+  type RgbImage,
+  toImages,
+  toPlanes,
+  toUint8ForMetrics,
+  toUint8Truncated,
+  toUnit,
+} from './pixels.ts';
+export {
+  centerCrop,
+  crop,
+  flip,
+  planSquare,
+  randomCrop,
+  resizeBicubic,
+  resizeShorterEdge,
+  resizeToSquare,
+  type SquarePlan,
+} from './resize.ts';
 export {
   parseSafetensors,
   type RawTensor,

@@ -1,4 +1,5 @@
 /** Datasets: 8-bit images of one size in memory, each with a class. */
+import type { LeftOut } from './left-out.ts';
 
 /** Images of one size with their labels. */
 export interface ImageSet {
@@ -16,6 +17,12 @@ export interface ImageDataset {
   readonly classes: readonly string[];
   readonly train: ImageSet;
   readonly validation: ImageSet;
+  /** Files and images that are in neither set, and why. */
+  readonly leftOut?: readonly LeftOut[];
+  /** How the folder was read, where that is not plain: 'no validation folder: test/ is held out'. */
+  readonly notes?: readonly string[];
+  /** Classes whose images are as good mirrored, which doubles their variety in training; default: none. */
+  readonly mirrored?: readonly string[];
 }
 
 /** One image, as `imageSet` takes it. */

@@ -5,8 +5,9 @@
  */
 import { DataError } from '../core/index.ts';
 import { type ImageDataset, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
-import { toPlanes } from './pixels.ts';
-import { crop, type RgbImage, resizeBicubic } from './resize.ts';
+import { fileKind, gotInstead } from './file-kind.ts';
+import { type RgbImage, toPlanes } from './pixels.ts';
+import { crop, resizeBicubic } from './resize.ts';
 
 /** Content of `assets/emoji/index.json`, the description of the sheets. */
 export interface EmojiIndex {
@@ -52,8 +53,7 @@ export async function assembleEmoji(size: number, { read, decode }: EmojiSource)
   if (!Number.isInteger(size) || size < 8 || size > 512) {
     throw new DataError(`emoji: expected a size of 8 to 512 pixels, got ${size}.`);
   }
-  const index: EmojiIndex = JSON.parse(new TextDecoder().decode(await read('index.json')));
-  const { classes, columns, tileSizes, sets } = index;
+  const { classes, columns, tileSizes, sets } = parseIndex(await read('index.json'));
   const side = tileSizes.includes(size) ? size : Math.max(...tileSizes);
   const images: LabeledImage[] = [];
   for (const { name, icons, labels } of sets) {
@@ -77,7 +77,19 @@ export async function assembleEmoji(size: number, { read, decode }: EmojiSource)
       size,
     ),
     validation: imageSet(images.filter(isValidation), size),
+    mirrored: classes.filter((name) => name !== 'Symbols'), // symbols hold letters
   };
+}
+
+/** Servers may answer with a page where a file is missing. */
+function parseIndex(bytes: Uint8Array): EmojiIndex {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    const kind = fileKind(bytes);
+    const got = kind ? gotInstead(kind) : `got ${bytes.length} bytes of another file.`;
+    throw new DataError(`emoji: expected the sheets' index.json, ${got}`, { cause: error });
+  }
 }
 
 /** 'noto/red-heart' → 'red-heart' */

@@ -1,138 +1,130 @@
-/**
- * Your own images: a folder with one folder per class.
- *
- *   pets/cat/1.jpg  pets/dog/7.png …                  10 % are held out, by file name
- *   pets/train/cat/1.jpg …  pets/val/cat/2.jpg …      or split by you
- *
- * All images are decoded once, cropped to a square and kept in memory as bytes (256 × 256: 0.2 MB each).
- */
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+/** Your own images: a folder of pictures as a dataset. What such a folder may look like is in folder-layout.ts. */
+import { basename, resolve } from 'node:path';
 import { DataError, expectNumber, expectWhole } from '../core/index.ts';
-import { type ImageDataset, type ImageSet, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
-import { megabytes, reason } from './errors.ts';
-import { decodeImage } from './images.ts';
+import { classCounts, type ImageDataset, type ImageSet, imageSet, type LabeledImage } from './dataset.ts';
+import { megabytes } from './errors.ts';
+import { emptyClass, type LabeledFile, type Layout, layoutOf } from './folder-layout.ts';
+import { readTree } from './folder-tree.ts';
+import { chooseHeldOut } from './hold-out.ts';
+import { Undecodable } from './images.ts';
+import { describeLeftOut, LeftOutCounter } from './left-out.ts';
 import { toPlanes } from './pixels.ts';
-import { centerCrop, resizeShorterEdge } from './resize.ts';
+import { decodeEach, describeBroken } from './squares.ts';
 
 /** Options of `loadImageFolder`. */
 export interface FolderOptions {
-  /** Fraction of the images to hold out if there is no `val` folder; default: 0.1. */
+  /**
+   * Fraction of the images to hold out if no folder does: round(fraction · n), at least 2, chosen by class and file name.
+   * Default: 0.1.
+   */
   readonly heldOutFraction?: number;
+  /** Goes on without pictures that cannot be read, and lists them in `leftOut`. Default: false, an error. */
+  readonly skipBroken?: boolean;
   /** Memory limit for the images; default: 2e9. */
   readonly maxBytes?: number;
-  /** Called after each image. */
+  /** Called after each picture. */
   readonly onProgress?: (decoded: number, total: number) => void;
 }
 
-interface ImageFile {
-  readonly path: string;
-  readonly label: number;
-}
-
-const imageName = /\.(png|jpe?g|webp)$/i;
-const inFlight = 8; // decodings at once, on sharp's threads
-
 /**
- * Loads a folder of images: resizes the shorter edge to `size` (antialiased bicubic) and crops the center square. For
- * random crops, load a larger size and let `batches` crop.
+ * Loads a folder of pictures: resizes the shorter edge to `size` (antialiased bicubic) and crops the center square. For
+ * random crops, load a larger size and let `batches` crop. All images are decoded once and kept as bytes (256 × 256:
+ * 0.2 MB each).
  * @param size  pixels
- * @throws DataError for a folder without classes, a class without images, an unreadable image, or images beyond `maxBytes`
+ * @throws DataError for a folder without pictures, a class without pictures, pictures that cannot be read (all in one
+ *   message), or images beyond `maxBytes`; OptionError for a size or fraction out of range
  */
 export async function loadImageFolder(
   folder: string,
   size: number,
   options: FolderOptions = {},
 ): Promise<ImageDataset> {
-  const { heldOutFraction = 0.1, maxBytes = 2e9, onProgress } = options;
+  const { heldOutFraction, maxBytes = 2e9 } = options;
   expectWhole('loadImageFolder, size', size, 1, 4096);
-  expectNumber('loadImageFolder, heldOutFraction', heldOutFraction, 0, 1);
-  const { classes, train, validation } = listFiles(folder, heldOutFraction);
-  const total = train.length + validation.length;
+  if (heldOutFraction !== undefined) expectNumber('loadImageFolder, heldOutFraction', heldOutFraction, 0, 1);
+  const name = basename(resolve(folder)) || folder;
+  const [leftOut, ignored] = [new LeftOutCounter(), new LeftOutCounter()];
+  const layout = layoutOf(readTree(folder, { leftOut, ignored }), name, leftOut);
+  const total = layout.files.length + (layout.heldOut?.files.length ?? 0);
   if (total * 3 * size * size > maxBytes) {
     throw new DataError(
       `${folder}: expected images of at most ${megabytes(maxBytes)} in memory, got ${total} of ${size}×${size} = ` +
         `${megabytes(total * 3 * size * size)}. Choose a smaller size or fewer images, or raise maxBytes.`,
     );
   }
-  let decoded = 0;
-  const load = (files: readonly ImageFile[]) =>
-    decodeAll(files, folder, size, () => {
-      onProgress?.(++decoded, total);
-    });
+  const { own, heldOut } = await decodeFiles(folder, layout, size, options, leftOut);
+  const { classes, notes } = layout;
+  const empty = classes.find((_, label) => ![...own, ...heldOut].some((image) => image.label === label));
+  if (empty !== undefined) throw emptyClass(folder, empty, leftOut);
+  const chosen = layout.heldOut ? new Set(heldOut) : chooseHeldOut(own, classes, heldOutFraction ?? 0.1);
+  const train = imageSet(
+    own.filter((image) => !chosen.has(image)),
+    size,
+  );
+  const validation = imageSet(
+    [...own, ...heldOut].filter((image) => chosen.has(image)),
+    size,
+  );
   return {
-    name: basename(folder),
+    name,
     size,
     classes,
-    train: await load(train),
-    validation: await load(validation),
+    train,
+    validation,
+    leftOut: leftOut.list,
+    notes: [
+      ...notes,
+      ...(layout.heldOut && heldOutFraction !== undefined
+        ? [`${layout.heldOut.folder}/ is held out; the fraction of ${heldOutFraction} is not used`]
+        : []),
+      ...untrained(train, classes),
+      ...(ignored.list.length > 0 ? [describeLeftOut(ignored.list, 'ignored')!] : []),
+    ],
   };
 }
 
-function listFiles(folder: string, heldOutFraction: number) {
-  const trainFolder = join(folder, 'train');
-  if (!existsSync(trainFolder)) {
-    const { classes, files } = listClasses(folder);
-    const isValidation = ({ path }: ImageFile) => isHeldOut(basename(path), heldOutFraction);
-    return { classes, train: files.filter((file) => !isValidation(file)), validation: files.filter(isValidation) };
-  }
-  const { classes, files } = listClasses(trainFolder);
-  const validationFolder = ['val', 'validation'].map((name) => join(folder, name)).find((path) => existsSync(path));
-  const validation = validationFolder === undefined ? [] : listClasses(validationFolder, classes).files;
-  return { classes, train: files, validation };
-}
+type Loaded = LabeledImage & LabeledFile;
 
-function listClasses(folder: string, known?: readonly string[]): { classes: readonly string[]; files: ImageFile[] } {
-  const found = list(folder).filter((name) => statSync(join(folder, name)).isDirectory());
-  if (found.length === 0) {
-    throw new DataError(`${folder}: expected one folder per class, got none. Put the images into folder/CLASS/….`);
-  }
-  const classes = known ?? found;
-  const files = found.flatMap((name) => {
-    const label = classes.indexOf(name);
-    if (label < 0) {
-      throw new DataError(`${join(folder, name)}: expected a class of train (${classes.join(', ')}), got '${name}'.`);
-    }
-    const images = list(join(folder, name)).filter((file) => imageName.test(file));
-    if (images.length === 0) {
-      throw new DataError(
-        `${join(folder, name)}: expected PNG, JPEG or WebP images of class '${name}', got none. ` +
-          'Add some, or remove the folder.',
-      );
-    }
-    return images.map((file) => ({ path: join(folder, name, file), label }));
-  });
-  return { classes, files };
-}
-
-/** The names in a folder, sorted, without hidden ones. */
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-      .filter((name) => !name.startsWith('.'))
-      .sort();
-  } catch (error) {
-    throw new DataError(`${folder}: expected a folder of images, got ${reason(error)}.`, { cause: error });
-  }
-}
-
-async function decodeAll(
-  files: readonly ImageFile[],
+/** Decodes all files. @throws DataError that lists those that cannot be read, unless they are skipped */
+async function decodeFiles(
   folder: string,
+  { files, heldOut }: Layout,
   size: number,
-  onDecoded: () => void,
-): Promise<ImageSet> {
-  const images: LabeledImage[] = new Array(files.length);
-  let next = 0;
-  const work = async () => {
-    while (next < files.length) {
-      const i = next++;
-      const { path, label } = files[i];
-      const square = centerCrop(resizeShorterEdge(await decodeImage(path), size), size);
-      images[i] = { planes: toPlanes(square), label, name: path.slice(folder.length + 1) };
-      onDecoded();
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, work));
-  return imageSet(images, size);
+  { skipBroken = false, onProgress }: FolderOptions,
+  leftOut: LeftOutCounter,
+): Promise<{ own: Loaded[]; heldOut: Loaded[] }> {
+  const all = [...files, ...(heldOut?.files ?? [])];
+  const results = await decodeEach(
+    all.map(({ path }) => path),
+    size,
+    (square, i): Loaded => ({ ...all[i], planes: toPlanes(square) }),
+    onProgress,
+  );
+  const broken: { name: string; error: Undecodable }[] = [];
+  for (const [i, error] of results.entries()) {
+    if (!(error instanceof Undecodable)) continue;
+    const { name } = all[i];
+    if (error.kind?.picture === 'unknown') {
+      leftOut.add(`${error.kind.name.replace(/^an? /, '')}s, which cannot be decoded: save them as PNG or JPEG`, name);
+    } else broken.push({ name, error });
+  }
+  if (broken.length > 0 && !skipBroken) {
+    throw new DataError(
+      `${folder}: ${describeBroken(broken, all.length)} ` +
+        'Remove them or save them again, or go on without them with --skip-broken (skipBroken: true).',
+    );
+  }
+  for (const { name, error } of broken) leftOut.add('cannot be read', `${name}: ${error.found}`);
+  const decoded = (from: number, to?: number) =>
+    results.slice(from, to).filter((result): result is Loaded => !(result instanceof Undecodable));
+  return { own: decoded(0, files.length), heldOut: decoded(files.length) };
+}
+
+/** A note about classes all of whose images are held out. */
+function untrained(train: ImageSet, classes: readonly string[]): string[] {
+  const counts = classCounts(train, classes.length);
+  const without = classes.filter((_, label) => counts[label] === 0);
+  if (without.length === 0) return [];
+  const names = without.slice(0, 3).join(', ') + (without.length > 3 ? ', …' : '');
+  return [`without training images: ${without.length} of ${classes.length} classes (${names})`];
 }

@@ -2,7 +2,7 @@
 import { DataError, expectWhole } from '../core/index.ts';
 import { fontSize, type GridOptions, gridLayout, gridSize, headerHeight, largestGrid } from './grid-size.ts';
 import { decodeImage } from './images.ts';
-import type { RgbImage } from './resize.ts';
+import type { RgbImage } from './pixels.ts';
 
 /**
  * Arranges images of one size in a grid on white, `columns` in a row.

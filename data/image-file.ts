@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import { DataError, OptionError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { reason } from './errors.ts';
-import type { RgbImage } from './resize.ts';
+import type { RgbImage } from './pixels.ts';
 import { loadSharp } from './sharp.ts';
 
 type Format = 'png' | 'jpeg' | 'webp';

@@ -1,17 +1,19 @@
 /**
- * Images, datasets and checkpoints. Reading order: errors, safetensors (values, json-keys, safetensors-file,
- * atomic-write), checkpoint, pixels, resize, images, image-file, grid, dataset, emoji, folder, loader.
+ * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, json-keys, safetensors-file,
+ * atomic-write), checkpoint, pixels, resize (windows, bicubic, limits), images, squares, image-file, grid (grid-size),
+ * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
  * @module
  */
 export { mobilenetTrunkPath } from './assets.ts';
-export { writeFileAtomic } from './atomic-write.ts';
+export { removeLeftovers, writeFileAtomic } from './atomic-write.ts';
 export {
   type Checkpoint,
   type CheckpointContent,
   loadCheckpoint,
+  loadCheckpointMeta,
   type Saveable,
   saveCheckpoint,
 } from './checkpoint.ts';
@@ -29,7 +31,8 @@ export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { imageFormat, writeImage, writePng } from './image-file.ts';
-export { decodeImage } from './images.ts';
+export { decodeImage, decodeSquare } from './images.ts';
+export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {
   type Batch,
   type Batches,
@@ -40,8 +43,27 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
-export { fromPlanes, toImages, toPlanes, toUint8ForMetrics, toUint8Truncated, toUnit } from './pixels.ts';
-export { centerCrop, crop, flip, type RgbImage, randomCrop, resizeBicubic, resizeShorterEdge } from './resize.ts';
+export { lockFolder } from './lock.ts';
+export {
+  fromPlanes,
+  type RgbImage,
+  toImages,
+  toPlanes,
+  toUint8ForMetrics,
+  toUint8Truncated,
+  toUnit,
+} from './pixels.ts';
+export {
+  centerCrop,
+  crop,
+  flip,
+  planSquare,
+  randomCrop,
+  resizeBicubic,
+  resizeShorterEdge,
+  resizeToSquare,
+  type SquarePlan,
+} from './resize.ts';
 export {
   parseSafetensors,
   type RawTensor,
@@ -51,4 +73,5 @@ export {
   type WritableTensor,
 } from './safetensors.ts';
 export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors-file.ts';
+export { decodeSquares } from './squares.ts';
 export type { FileDType, RawData } from './values.ts';

@@ -113,10 +113,17 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
       return { count: set.count, epoch, position, order: epochStart, draws: drawRng.state };
     },
     set state(saved: BatchState) {
-      if (saved.count !== set.count) {
+      if (saved?.count !== set.count) {
         throw new DataError(
-          `batches: expected the position in a set of ${set.count} images, got one of ${saved.count}. ` +
+          `batches: expected the position in a set of ${set.count} images, got one of ${saved?.count}. ` +
             'Has the dataset changed since the checkpoint?',
+        );
+      }
+      const isCount = (n: unknown, most: number) =>
+        Number.isSafeInteger(n) && (n as number) >= 0 && (n as number) <= most;
+      if (!isCount(saved.epoch, Infinity) || !isCount(saved.position, set.count)) {
+        throw new DataError(
+          `batches: expected an epoch ≥ 0 and a position from 0 to ${set.count}, got ${saved.epoch} and ${saved.position}.`,
         );
       }
       ({ epoch, position } = saved);

@@ -1,6 +1,12 @@
 /** Conversions between 8-bit interleaved rows (images) and planes of bytes or of numbers in 0..1 (tensors). */
 import { DataError } from '../core/index.ts';
-import type { RgbImage } from './resize.ts';
+
+/** An image of 8-bit RGB, in interleaved rows. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array; // height × width × 3
+}
 
 /** Image, [height, width, 3] → planes [3, height, width]. */
 export function toPlanes({ width, height, data }: RgbImage): Uint8Array {

@@ -1,35 +1,68 @@
 /**
- * Antialiased bicubic resizing of 8-bit images, bit for bit as the Python Imaging Library does it, because published
- * models were trained and measured on its pictures: horizontal then vertical, weights of 22 fractional bits, rounded to
- * 8 bits after each pass.
- *
- *   out[i] = Σ_j w((j + ½ − c_i) / s) in[j] / Σ_j w(…)        c_i = (i + ½) in/out,  s = max(1, in/out)
- *
- * @see Keys 1981, cubic convolution with a = −½
+ * Resizing, cropping and flipping of 8-bit images. Resizing is antialiased bicubic and equals the Python Imaging Library
+ * bit for bit, because published models were trained and measured on its pictures.
  */
 import { DataError } from '../core/index.ts';
+import { resizePart } from './bicubic.ts';
+import { isWithinLimits, sizeLimits } from './limits.ts';
+import type { RgbImage } from './pixels.ts';
+import { type Axis, windowsOf } from './windows.ts';
 
-/** An image of 8-bit RGB, in interleaved rows. */
-export interface RgbImage {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array; // height × width × 3
-}
-
-const fractionBits = 22;
-const cubicRadius = 2;
-
-/** Resizes to exactly `width` × `height`. */
+/**
+ * Resizes to exactly `width` × `height`.
+ * @throws DataError unless both are whole numbers ≥ 1 within 65,535 pixels a side and 134 megapixels
+ */
 export function resizeBicubic(image: RgbImage, width: number, height: number): RgbImage {
-  const wide = image.width === width ? image : resizePass(image, width, 'horizontal');
-  return wide.height === height ? wide : resizePass(wide, height, 'vertical');
+  checkSize('resizeBicubic', width, height);
+  if (image.width === width && image.height === height) return image;
+  const all = (input: number, output: number) => windowsOf({ input, output, first: 0, count: output });
+  return resizePart(image, all(image.width, width), all(image.height, height));
 }
 
-/** Resizes so that the shorter edge is `size`; the longer one keeps the aspect ratio, rounded down. */
+/**
+ * Resizes so that the shorter edge is `size`; the longer one keeps the aspect ratio, rounded down.
+ * @throws DataError as `resizeBicubic`
+ */
 export function resizeShorterEdge(image: RgbImage, size: number): RgbImage {
-  const { width, height } = image;
-  const long = Math.floor((size * Math.max(width, height)) / Math.min(width, height));
-  return width <= height ? resizeBicubic(image, size, long) : resizeBicubic(image, long, size);
+  return resizeBicubic(image, ...scaled(image, size));
+}
+
+/**
+ * The image with its shorter edge resized to `size`, and of that the middle square. Equal to
+ * `centerCrop(resizeShorterEdge(image, size), size)`, but computes the square alone: also for 1 × 60,000 pixels.
+ * @throws DataError for a size that is not a whole number ≥ 1
+ */
+export function resizeToSquare(image: RgbImage, size: number): RgbImage {
+  return planSquare(image, size).resize(image);
+}
+
+/** How an image of some size becomes a square. */
+export interface SquarePlan {
+  /** The part of the image that the square depends on. */
+  readonly source: { readonly left: number; readonly top: number; readonly width: number; readonly height: number };
+  /** The square. @param image  the whole image, or the `source` of it */
+  resize(image: RgbImage): RgbImage;
+}
+
+/** `resizeToSquare` for an image of which only the size is known yet. */
+export function planSquare({ width, height }: { width: number; height: number }, size: number): SquarePlan {
+  checkSize('resizeToSquare', size, size);
+  const [outWidth, outHeight] = scaled({ width, height }, size);
+  const middle = (input: number, output: number): Axis => ({
+    input,
+    output,
+    first: middleOf(output, size),
+    count: size,
+  });
+  const x = windowsOf(middle(width, outWidth));
+  const y = windowsOf(middle(height, outHeight));
+  return {
+    source: { left: x.begin, top: y.begin, width: x.end - x.begin, height: y.end - y.begin },
+    resize: (image) => {
+      const whole = image.width === width && image.height === height;
+      return resizePart(image, x, y, whole ? 0 : x.begin, whole ? 0 : y.begin);
+    },
+  };
 }
 
 /**
@@ -52,8 +85,7 @@ export function crop(image: RgbImage, left: number, top: number, width: number, 
 
 /** The middle `size` × `size` window; halves are rounded to even, as Python does. @throws DataError for smaller images */
 export function centerCrop(image: RgbImage, size: number): RgbImage {
-  const middle = (space: number) => (space % 4 === 1 ? (space - 1) / 2 : Math.round(space / 2));
-  return crop(image, middle(image.width - size), middle(image.height - size), size, size);
+  return crop(image, middleOf(image.width, size), middleOf(image.height, size), size, size);
 }
 
 /** A random `size` × `size` window. */
@@ -74,72 +106,23 @@ export function flip(image: RgbImage): RgbImage {
   return { width, height, data };
 }
 
-function resizePass(image: RgbImage, size: number, direction: 'horizontal' | 'vertical'): RgbImage {
-  const { width, height, data } = image;
-  const horizontal = direction === 'horizontal';
-  const windows = resizeWindows(horizontal ? width : height, size);
-  const lines = horizontal ? height : width;
-  // Value (position along the direction, line, channel) lies at along·position + across·line + channel.
-  const [alongIn, acrossIn] = horizontal ? [3, width * 3] : [width * 3, 3];
-  const [alongOut, acrossOut] = horizontal ? [3, size * 3] : [width * 3, 3];
-  const out = new Uint8ClampedArray(lines * size * 3);
-  for (let line = 0; line < lines; line++) {
-    for (let i = 0; i < size; i++) {
-      const { first, weights } = windows[i];
-      let red = 2 ** (fractionBits - 1); // so that the shift rounds
-      let green = red;
-      let blue = red;
-      let from = first * alongIn + line * acrossIn;
-      for (let k = 0; k < weights.length; k++, from += alongIn) {
-        red += data[from] * weights[k];
-        green += data[from + 1] * weights[k];
-        blue += data[from + 2] * weights[k];
-      }
-      const to = i * alongOut + line * acrossOut;
-      out[to] = red >> fractionBits;
-      out[to + 1] = green >> fractionBits;
-      out[to + 2] = blue >> fractionBits;
-    }
-  }
-  const rows = new Uint8Array(out.buffer);
-  return horizontal ? { width: size, height, data: rows } : { width, height: size, data: rows };
+/** Width and height when the shorter edge becomes `size`. */
+function scaled({ width, height }: { width: number; height: number }, size: number): [width: number, height: number] {
+  const long = Math.floor((size * Math.max(width, height)) / Math.min(width, height));
+  return width <= height ? [size, long] : [long, size];
 }
 
-/** The input positions that one output position sees: from `first` on, with fixed-point weights. */
-interface Window {
-  readonly first: number;
-  readonly weights: Int32Array;
+/** Where the middle `part` of `whole` begins; halves are rounded to even. */
+function middleOf(whole: number, part: number): number {
+  const space = whole - part;
+  return space % 4 === 1 ? (space - 1) / 2 : Math.round(space / 2);
 }
 
-/** Cached, because datasets resize thousands of images of one size. */
-let latest: { readonly inSize: number; readonly outSize: number; readonly windows: readonly Window[] } | undefined;
-
-function resizeWindows(inSize: number, outSize: number): readonly Window[] {
-  if (latest?.inSize === inSize && latest.outSize === outSize) return latest.windows;
-  const scale = inSize / outSize;
-  const spread = Math.max(1, scale);
-  const radius = cubicRadius * spread;
-  const windows = Array.from({ length: outSize }, (_, i) => {
-    const center = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(center - radius + 0.5));
-    const end = Math.min(inSize, Math.trunc(center + radius + 0.5));
-    const raw = Array.from({ length: end - first }, (_, k) => cubic((first + k - center + 0.5) * (1 / spread)));
-    const total = raw.reduce((sum, w) => sum + w, 0);
-    const weights = Int32Array.from(raw, (w) => {
-      const fixed = (w / total) * 2 ** fractionBits;
-      return Math.trunc(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
-    });
-    return { first, weights };
-  });
-  latest = { inSize, outSize, windows };
-  return windows;
-}
-
-/** Keys' cubic: 1 at 0, 0 at ±1 and ±2. */
-function cubic(x: number): number {
-  const a = -0.5;
-  const d = Math.abs(x);
-  if (d < 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
-  if (d < 2) return (((d - 5) * d + 8) * d - 4) * a;
-  return 0;
+function checkSize(where: string, width: number, height: number): void {
+  const whole = [width, height].every((side) => Number.isSafeInteger(side) && side >= 1);
+  if (whole && isWithinLimits(width, height)) return;
+  throw new DataError(
+    `${where}: expected a whole number ≥ 1 and ${sizeLimits}, got ${width}×${height}.` +
+      (whole ? ' resizeToSquare computes the middle of a very long image.' : ''),
+  );
 }

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { megabytes, reason } from './errors.ts';
+import { gotInstead, headBytes, otherThanFile } from './file-kind.ts';
 import {
   headerLength,
   parseHeader,
@@ -41,6 +42,8 @@ export interface SafetensorsFile extends Disposable {
  * @throws CheckpointError when the file is missing, cut short or invalid
  */
 export function openSafetensors(path: string): SafetensorsFile {
+  const other = otherThanFile(attempt(path, () => fs.statSync(path))); // to open a pipe would wait for its writer
+  if (other) throw new CheckpointError(`${path}: expected a safetensors file, ${gotInstead(other)}`);
   const file = attempt(path, () => fs.openSync(path, 'r'));
   let open = true;
   const close = () => {
@@ -50,7 +53,7 @@ export function openSafetensors(path: string): SafetensorsFile {
   const bytesAt = (position: number, length: number) => attempt(path, () => readExactly(file, position, length));
   try {
     const { size } = fs.fstatSync(file);
-    const start = 8 + headerLength(bytesAt(0, Math.min(8, size)), size, path);
+    const start = 8 + headerLength(bytesAt(0, Math.min(headBytes, size)), size, path);
     const header = parseHeader(bytesAt(8, start - 8), size - start, path);
     const entries = new Map(header.entries.map((entry) => [entry.name, entry]));
     const read = (name: string): RawTensor => {

@@ -10,6 +10,7 @@
  */
 import { CheckpointError } from '../core/index.ts';
 import { megabytes } from './errors.ts';
+import { fileKind, gotInstead, headBytes } from './file-kind.ts';
 import { duplicateKey } from './json-keys.ts';
 import { decodeValues, encodeValues, type FileDType, isFileDType, itemSize, type RawData } from './values.ts';
 
@@ -56,7 +57,7 @@ const maxHeaderBytes = 100_000_000; // the limit of the reference implementation
  * @throws CheckpointError when the bytes are not a valid safetensors file
  */
 export function parseSafetensors(bytes: Uint8Array, where = 'safetensors'): SafetensorsContent {
-  const headerBytes = headerLength(bytes.subarray(0, lengthBytes), bytes.length, where);
+  const headerBytes = headerLength(bytes.subarray(0, headBytes), bytes.length, where);
   const start = lengthBytes + headerBytes;
   const { entries, metadata } = parseHeader(bytes.subarray(lengthBytes, start), bytes.length - start, where);
   const tensors = entries.map((entry): [string, RawTensor] => [
@@ -66,13 +67,21 @@ export function parseSafetensors(bytes: Uint8Array, where = 'safetensors'): Safe
   return { tensors: Object.fromEntries(tensors), metadata };
 }
 
-/** The length of the header, from the first 8 bytes of a file of `fileBytes` bytes. */
-export function headerLength(first: Uint8Array, fileBytes: number, where: string): number {
-  if (fileBytes < lengthBytes || first.length < lengthBytes) {
+/**
+ * The length of the header.
+ * @param head  the first `headBytes` bytes, so that a file of another kind is named
+ */
+export function headerLength(head: Uint8Array, fileBytes: number, where: string): number {
+  const length =
+    head.length < lengthBytes ? 0 : Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true));
+  const fits = length > 0 && length <= fileBytes - lengthBytes && length <= maxHeaderBytes;
+  const plausible = head[lengthBytes] === 0x7b && length < 2 ** 40; // 7b: the header's {
+  const kind = plausible ? undefined : fileKind(head);
+  if (kind) throw new CheckpointError(`${where}: expected a safetensors file, ${gotInstead(kind)}`);
+  if (fileBytes < lengthBytes) {
     throw new CheckpointError(`${where}: expected a safetensors file, got only ${fileBytes} bytes. Is it complete?`);
   }
-  const length = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
-  if (length > fileBytes - lengthBytes || length > maxHeaderBytes) {
+  if (!fits) {
     throw new CheckpointError(
       `${where}: expected a header within its ${fileBytes} bytes, got a header length of ${length}. ` +
         'Is the file complete, and is it safetensors?',
@@ -98,7 +107,8 @@ export function parseHeader(header: Uint8Array, dataBytes: number, where: string
   const repeated = duplicateKey(text);
   if (repeated !== undefined) fail('each name once in the header', `'${repeated}' twice`);
 
-  const { __metadata__: metadata = {}, ...named } = json;
+  const { __metadata__, ...named } = json;
+  const metadata = __metadata__ ?? {}; // some writers put null
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
     fail('__metadata__ of strings', JSON.stringify(metadata).slice(0, 80));
   }

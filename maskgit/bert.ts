@@ -3,6 +3,7 @@ import {
   add,
   type Device,
   embedding,
+  expectRng,
   gelu,
   linears,
   matmul,
@@ -46,6 +47,7 @@ export class ImageBert implements Generator {
   };
 
   constructor(config: GeneratorConfig, rng: Rng) {
+    expectRng('ImageBert', rng);
     const { width, layers, latentTokens, codebookSize } = config;
     this.config = config;
     this.model = {

@@ -14,9 +14,9 @@ import { add, mul, narrow, sub, type Tensor } from '../core/index.ts';
  */
 export type Guidance = 'constant' | 'linear' | 'power-cosine';
 
-/** The factor of (c − u) in step `step` of `steps`; `power` is p of power-cosine. */
+/** The factor of (c − u) in step `step` of `steps`, from there on that of step `steps`; `power` is p of power-cosine. */
 export function guidanceAt(guidance: Guidance, scale: number, step: number, steps: number, power = 3): number {
-  const progress = step / steps;
+  const progress = Math.min(1, step / steps);
   if (guidance === 'constant') return scale;
   if (guidance === 'linear') return scale * progress;
   return 1 + ((scale - 1) * (1 - Math.cos(Math.PI * progress ** power))) / 2;

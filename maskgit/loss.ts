@@ -1,6 +1,9 @@
 /** The masked-token loss. */
 import { argmax, crossEntropy, div, mul, noGrad, sum, type Tensor, tensor } from '../core/index.ts';
 
+/** Target of a token without weight. */
+const IGNORED = -1;
+
 /** How tokens count in `maskedTokenLoss`. */
 export interface MaskedLossOptions {
   /** ε. Default 0.1, as published. */
@@ -29,10 +32,11 @@ export function maskedTokenLoss(
   const { labelSmoothing = 0.1, unmaskedWeight = 0.1 } = options;
   const { device } = logits;
   const shape = logits.shape.slice(0, -1); // [batch, K]
-  const target = tensor(Int32Array.from(targets), shape, { dtype: 'int32', device });
   const weights = Float32Array.from(masks, (masked) => (masked ? 1 : unmaskedWeight));
   const total = weights.reduce((s, w) => s + w, 0);
-  const losses = crossEntropy(logits, target, { smoothing: labelSmoothing }); // [batch, K]
+  const counted = Int32Array.from(targets, (id, i) => (weights[i] === 0 ? IGNORED : id)); // 0 · ∞ would be NaN
+  const target = tensor(counted, shape, { dtype: 'int32', device });
+  const losses = crossEntropy(logits, target, { smoothing: labelSmoothing, ignoreIndex: IGNORED }); // [batch, K]
   return div(sum(mul(losses, tensor(weights, shape, { device }))), total + 1e-8);
 }
 

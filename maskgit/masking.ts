@@ -1,7 +1,10 @@
 /** How many tokens are masked, and which ones. */
 
+/** Holds the values at both ends beyond them. */
+const within0to1 = (f: (r: number) => number) => (r: number) => f(Math.min(1, Math.max(0, r)));
+
 /**
- * The fraction still masked at progress r: 1 at r = 0, 0 at r = 1.
+ * The fraction still masked at progress r: 1 up to r = 0, 0 from r = 1 on.
  *
  * The published generators use arccos; cosine, linear, square and root are from MaskGIT's ablation.
  *
@@ -9,15 +12,15 @@
  */
 export const maskingSchedules = {
   /** 2/π arccos r */
-  arccos: (r) => Math.acos(r) / (Math.PI / 2),
+  arccos: within0to1((r) => Math.acos(r) / (Math.PI / 2)),
   /** cos(π/2 r) */
-  cosine: (r) => Math.cos((Math.PI / 2) * r),
+  cosine: within0to1((r) => Math.cos((Math.PI / 2) * r)),
   /** 1 − r */
-  linear: (r) => 1 - r,
+  linear: within0to1((r) => 1 - r),
   /** 1 − √r */
-  root: (r) => 1 - Math.sqrt(r),
+  root: within0to1((r) => 1 - Math.sqrt(r)),
   /** 1 − r² */
-  square: (r) => 1 - r * r,
+  square: within0to1((r) => 1 - r * r),
 } as const satisfies Record<string, (r: number) => number>;
 
 /** The name of a masking schedule. */
@@ -97,7 +100,7 @@ export function maskTokens(
 /**
  * Tokens of each row that stay masked after sampling step `step` of `steps`, when `masked` are masked before it.
  *
- *   m = max(1, min(masked − 1, ⌊K · schedule((step+1)/steps)⌋));   none after the last step
+ *   m = max(1, min(masked − 1, ⌊K · schedule((step+1)/steps)⌋));   none from the last step on
  */
 export function stillMasked(
   length: number,
@@ -106,7 +109,7 @@ export function stillMasked(
   masked: number,
   schedule: MaskingSchedule = 'arccos',
 ): number {
-  if (step === steps - 1) return 0;
+  if (step >= steps - 1) return 0;
   const wanted = Math.floor(length * maskingSchedules[schedule]((step + 1) / steps));
   return Math.max(1, Math.min(masked - 1, wanted));
 }

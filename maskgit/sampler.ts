@@ -1,5 +1,15 @@
 /** Sampling: all tokens start masked; each step predicts them, keeps the surest, and masks the rest again. */
-import { div, expectOption, noGrad, type Rng, type Tensor, tidy } from '../core/index.ts';
+import {
+  div,
+  expectOption,
+  expectRng,
+  firstNonFiniteIndex,
+  noGrad,
+  type Rng,
+  type Tensor,
+  tidy,
+} from '../core/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import { type GeneratorConfig, maskId, nullLabel } from './config.ts';
 import type { Generator } from './generator.ts';
 import { guidanceAt, guide, isUnguided } from './guidance.ts';
@@ -17,10 +27,13 @@ export interface SamplingDraws {
 }
 
 /** Fresh random numbers. */
-export const drawsFrom = (rng: Rng): SamplingDraws => ({
-  tokens: (_step, count) => rng.uniforms(count),
-  confidence: (_step, count) => rng.uniforms(count),
-});
+export function drawsFrom(rng: Rng): SamplingDraws {
+  expectRng('drawsFrom', rng);
+  return {
+    tokens: (_step, count) => rng.uniforms(count),
+    confidence: (_step, count) => rng.uniforms(count),
+  };
+}
 
 /** How much is computed at once. The samples do not depend on it. */
 export interface SamplingWork {
@@ -42,7 +55,8 @@ export interface SamplingState {
  *
  * @param labels  classes in 0..C, where C is no class
  * @returns       batch·K ids in 0..V−1
- * @throws OptionError when steps is not a whole number above 0, RangeError when a label is out of range
+ * @throws OptionError when steps is not a whole number above 0, RangeError when a label is out of range, NonFiniteError when a
+ *   logit is NaN or infinite, as damaged weights make it
  * @see Chang et al. 2022, arXiv:2202.04200, section 3.2
  */
 export async function sample(
@@ -74,6 +88,7 @@ export async function* samplingSteps(
     'a whole number above 0',
     rowsAtOnce,
   );
+  expectOption(typeof draws?.tokens === 'function', 'sample', 'draws', draws, 'Pass drawsFrom(new Rng(0)).');
   const parts = Math.ceil(labels.length / rowsAtOnce);
   const rows = Math.ceil(labels.length / parts); // parts of about one size: small products are computed in other ways
   const { latentTokens: K, codebookSize: V } = generator.config;
@@ -92,6 +107,7 @@ export async function* samplingSteps(
       const predicted = guidedLogits(generator, own, ownLabels, positions, step, settings); // [rows, count, V]
       const logits = await predicted.data();
       predicted.dispose();
+      expectFinite(logits, step);
 
       // 2. Draw each of them; its logit, not a probability, is the confidence. Tokens that are known are certain.
       const tokenNoise = new GumbelNoise(temperature, () => draws.tokens(step, own.length * V, row * K * V));
@@ -114,6 +130,15 @@ export async function* samplingSteps(
     ids = drawn;
   }
   yield { step: steps, ids };
+}
+
+/** @throws NonFiniteError for NaN or infinity, as damaged weights give them */
+function expectFinite(logits: ArrayLike<number>, step: number): void {
+  const bad = firstNonFiniteIndex(logits);
+  if (bad < 0) return;
+  throw new NonFiniteError(
+    `sample, step ${step}: expected finite logits, got ${logits[bad]}. Are the generator's weights damaged?`,
+  );
 }
 
 /** Rows whose activations in all layers, with and without their class, and logits take some 1 GiB: 480 of preset tiny. */

@@ -31,7 +31,7 @@ export const samplingDefaults: Required<SamplingOptions> = {
   schedule: 'arccos',
 };
 
-/** The scale of step `step`'s noise for τ₀ = 1: falls from nearly 1 to 0. */
-export const noiseTemperature = (step: number, steps: number): number => 1 - (step + 1) / steps;
+/** The scale of step `step`'s noise for τ₀ = 1: falls from nearly 1 to 0, where it stays. */
+export const noiseTemperature = (step: number, steps: number): number => Math.max(0, 1 - (step + 1) / steps);
 /** What `annealing` divides the logits of step `step` by: falls from nearly 1.3 to 0.5. */
 export const softmaxTemperature = (step: number, steps: number): number => 0.5 + 0.8 * noiseTemperature(step, steps);

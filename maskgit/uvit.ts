@@ -6,6 +6,7 @@ import {
   concat,
   type Device,
   embedding,
+  expectRng,
   gelu,
   narrow,
   type Rng,
@@ -39,6 +40,7 @@ export class UViTBert implements Generator {
   readonly lm_head: Linear;
 
   constructor(config: GeneratorConfig, rng: Rng) {
+    expectRng('UViTBert', rng);
     const { width, layers, latentTokens, codebookSize } = config;
     const half = Array.from({ length: Math.floor(layers / 2) });
     this.config = config;

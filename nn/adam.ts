@@ -1,7 +1,14 @@
 /** Adam and AdamW: each update is one fused pass over parameter, gradient and both moments. */
-import { defineUpdate, expectNumber, expectOption } from '../core/index.ts';
+import { defineUpdate, expectOption } from '../core/index.ts';
 import type { StateDict } from './module.ts';
-import { Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
+import {
+  expectFinite,
+  expectShare,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  zerosFor,
+} from './optimizer.ts';
 
 export interface AdamOptions extends OptimizerOptions {
   /** Decay of the mean of the gradients and of the mean of their squares. Default [0.9, 0.999]. */
@@ -34,11 +41,13 @@ abstract class Moments extends Optimizer {
   readonly #betas: readonly [number, number];
   readonly #eps: number;
 
-  constructor({ betas = [0.9, 0.999], eps = 1e-8, ...options }: AdamOptions) {
-    super(options);
-    for (const beta of betas) expectOption(beta >= 0 && beta < 1, 'optimizer, betas', 'two numbers ≥ 0 and < 1', betas);
-    expectOption(betas.length === 2, 'optimizer, betas', 'two numbers ≥ 0 and < 1', betas);
-    expectNumber('optimizer, eps', eps, 0, 1e38);
+  constructor(options: AdamOptions) {
+    super(options, ['betas', 'eps']);
+    const { betas = [0.9, 0.999], eps = 1e-8 } = options;
+    const where = new.target.name;
+    expectOption(Array.isArray(betas) && betas.length === 2, `${where}, betas`, 'two numbers', betas);
+    for (const beta of betas) expectShare(`${where}, betas`, beta);
+    expectFinite(`${where}, eps`, eps);
     this.#betas = betas;
     this.#eps = eps;
     this.exp_avg = zerosFor(options.params);

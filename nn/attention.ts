@@ -1,6 +1,8 @@
 /** Multi-head attention with PyTorch's packed projection: self-attention, cross-attention and masks. */
 import {
   attention,
+  divides,
+  expectRng,
   linear,
   mergeHeads,
   narrow,
@@ -53,7 +55,8 @@ export class MultiheadAttention {
 
   /** @throws ShapeError unless `heads` divides `dim` */
   constructor(dim: number, heads: number, rng: Rng) {
-    if (dim % heads !== 0)
+    expectRng('MultiheadAttention', rng);
+    if (!divides(heads, dim))
       throw new ShapeError(`MultiheadAttention: expected a width that ${heads} heads divide, got ${dim}.`);
     this.in_proj_weight = parameter(() => xavierUniform([3 * dim, dim], rng));
     this.in_proj_bias = parameter(() => zeros([3 * dim]));

@@ -5,6 +5,9 @@
 import {
   defineUpdate,
   embedding,
+  expectKnown,
+  expectOption,
+  expectRng,
   noGrad,
   oneHot,
   type Rng,
@@ -46,7 +49,10 @@ export class EmaCodebook {
   readonly #decay: number;
   readonly #threshold: number;
 
-  constructor(quantizer: VectorQuantizer, { decay = 0.97, reviveBelow = 0.03 }: EmaCodebookOptions = {}) {
+  constructor(quantizer: VectorQuantizer, options: EmaCodebookOptions = {}) {
+    expectKnown('EmaCodebook', options, ['decay', 'reviveBelow']);
+    const { decay = 0.97, reviveBelow = 0.03 } = options;
+    expectOption(decay >= 0 && decay <= 1, 'EmaCodebook, decay', 'a number in 0..1', decay);
     const { codebookSize, dim } = quantizer;
     this.#quantizer = quantizer;
     this.#decay = decay;
@@ -64,6 +70,7 @@ export class EmaCodebook {
    * @param rng      draws the latents that dead codes start from
    */
   update(z: Tensor, indices: Tensor, rng: Rng): void {
+    expectRng('EmaCodebook.update', rng);
     const { codebookSize } = this.#quantizer;
     const { weight } = this.#quantizer.embedding;
     noGrad(() =>
@@ -91,6 +98,7 @@ export class EmaCodebook {
    * @param latents  [rows, dim], row-major; about 16 rows for each code
    */
   async warmStart(latents: ArrayLike<number>, rng: Rng, options?: KMeansOptions): Promise<void> {
+    expectRng('EmaCodebook.warmStart', rng);
     const { codebookSize, dim } = this.#quantizer;
     const { weight } = this.#quantizer.embedding;
     const rows = tidy(() =>

@@ -1,5 +1,14 @@
 /** Convolution layers. Parameters start uniform in ±1/√(fan-in), as in PyTorch. */
-import { conv2d, convTranspose2d, type Rng, type Tensor } from '../core/index.ts';
+import {
+  conv2d,
+  convTranspose2d,
+  divides,
+  expectKnown,
+  expectRng,
+  type Rng,
+  ShapeError,
+  type Tensor,
+} from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
 /** Options of `Conv2d`. */
@@ -27,7 +36,8 @@ export class Conv2d {
   readonly groups: number;
 
   constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
-    const { stride = 1, padding = 0, groups = 1, bias = true } = options;
+    expectRng('Conv2d', rng);
+    const { stride = 1, padding = 0, groups = 1, bias = true } = checked('Conv2d', options, inChannels, outChannels);
     const fanIn = (inChannels / groups) * kernel * kernel;
     this.weight = parameter(() => fanInUniform([outChannels, inChannels / groups, kernel, kernel], fanIn, rng));
     this.bias = bias ? parameter(() => fanInUniform([outChannels], fanIn, rng)) : null;
@@ -56,7 +66,13 @@ export class ConvTranspose2d {
   readonly groups: number;
 
   constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
-    const { stride = 1, padding = 0, groups = 1, bias = true } = options;
+    expectRng('ConvTranspose2d', rng);
+    const {
+      stride = 1,
+      padding = 0,
+      groups = 1,
+      bias = true,
+    } = checked('ConvTranspose2d', options, inChannels, outChannels);
     const fanIn = (outChannels / groups) * kernel * kernel; // as PyTorch counts it, from the weight's second axis
     this.weight = parameter(() => fanInUniform([inChannels, outChannels / groups, kernel, kernel], fanIn, rng));
     this.bias = bias ? parameter(() => fanInUniform([outChannels], fanIn, rng)) : null;
@@ -70,4 +86,15 @@ export class ConvTranspose2d {
     const { stride, padding, groups } = this;
     return convTranspose2d(x, this.weight, this.bias, { stride, padding, groups });
   }
+}
+
+/** @throws OptionError for an unknown option; ShapeError unless `groups` divides both numbers of channels */
+function checked(layer: string, options: Conv2dOptions, inChannels: number, outChannels: number): Conv2dOptions {
+  expectKnown(layer, options, ['stride', 'padding', 'groups', 'bias']);
+  const { groups = 1 } = options;
+  if (!divides(groups, inChannels) || !divides(groups, outChannels))
+    throw new ShapeError(
+      `${layer}: expected channels that ${groups} groups divide, got ${inChannels} and ${outChannels}.`,
+    );
+  return options;
 }

@@ -1,5 +1,5 @@
 /** A moving average of the weights, which is evaluated and released in place of the last weights. */
-import { expectNumber, mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
+import { expectKnown, expectOption, mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
 import { loadStateDict, type StateDict, type StateValue } from './module.ts';
 import { expectUpdates, type UpdateState } from './optimizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
@@ -27,8 +27,10 @@ export class Ema {
   readonly #warmup: boolean;
   #step = 0;
 
-  constructor(params: StateDict, { decay = 0.999, warmup = true }: EmaOptions = {}) {
-    expectNumber('Ema, decay', decay, 0, 1);
+  constructor(params: StateDict, options: EmaOptions = {}) {
+    expectKnown('Ema', options, ['decay', 'warmup']);
+    const { decay = 0.999, warmup = true } = options;
+    expectOption(decay >= 0 && decay <= 1, 'Ema, decay', 'a number in 0..1', decay);
     this.#params = { ...params };
     this.#decay = decay;
     this.#warmup = warmup;

@@ -1,5 +1,5 @@
 /** Lookup tables. */
-import { embedding, type Rng, randn, type Tensor } from '../core/index.ts';
+import { embedding, expectRng, type Rng, randn, type Tensor } from '../core/index.ts';
 import { parameter } from './init.ts';
 
 /** Table of `count` vectors, looked up by id. Entries start as N(0, 1), as in PyTorch. */
@@ -7,6 +7,7 @@ export class Embedding {
   readonly weight: Tensor; // [count, dim]
 
   constructor(count: number, dim: number, rng: Rng) {
+    expectRng('Embedding', rng);
     this.weight = parameter(() => randn([count, dim], rng));
   }
 

@@ -1,5 +1,6 @@
 /** Starting values of parameters. */
 import {
+  expectRng,
   numel,
   outsideScopes,
   type Rng,
@@ -16,6 +17,7 @@ export const parameter: (make: () => Tensor) => Tensor = outsideScopes;
 
 /** N(0, std²), drawn again outside ±2 (an absolute limit, as in PyTorch's `trunc_normal_`). */
 export function truncatedNormal(shape: Shape, std: number, rng: Rng): Tensor {
+  expectRng('truncatedNormal', rng);
   const draw = (): number => {
     const x = std * rng.normal();
     return Math.abs(x) <= 2 ? x : draw();
@@ -30,6 +32,7 @@ export function truncatedNormal(shape: Shape, std: number, rng: Rng): Tensor {
  * @see Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"
  */
 export function xavierUniform(shape: Shape, rng: Rng): Tensor {
+  expectRng('xavierUniform', rng);
   if (shape.length !== 2) throw new ShapeError(`xavierUniform: expected a shape [fanOut, fanIn], got ${show(shape)}.`);
   const bound = Math.sqrt(6 / (shape[0] + shape[1]));
   return uniform(shape, -bound, bound, rng);

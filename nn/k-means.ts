@@ -1,5 +1,5 @@
 /** k-means clustering. */
-import { nearestCode, type Rng, ShapeError, tensor, tidy } from '../core/index.ts';
+import { expectRng, nearestCode, type Rng, ShapeError, tensor, tidy } from '../core/index.ts';
 import { parameter } from './init.ts';
 
 /** Options of `kMeans`. */
@@ -23,6 +23,7 @@ export async function kMeans(
   rng: Rng,
   { iterations = 12 }: KMeansOptions = {},
 ): Promise<Float32Array> {
+  expectRng('kMeans', rng);
   const count = points.length / dim;
   if (!Number.isInteger(count) || count < k) {
     throw new ShapeError(`kMeans: expected at least ${k} points of ${dim} values, got ${count}.`);

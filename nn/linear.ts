@@ -1,5 +1,5 @@
 /** The linear layer. */
-import { linear, type Rng, type Tensor } from '../core/index.ts';
+import { expectKnown, expectRng, linear, type Rng, type Tensor } from '../core/index.ts';
 import { fanInUniform, parameter } from './init.ts';
 
 /**
@@ -13,7 +13,10 @@ export class Linear {
   readonly weight: Tensor; // [out, in]
   readonly bias: Tensor | null; // [out]
 
-  constructor(inFeatures: number, outFeatures: number, rng: Rng, { bias = true }: { bias?: boolean } = {}) {
+  constructor(inFeatures: number, outFeatures: number, rng: Rng, options: { bias?: boolean } = {}) {
+    expectRng('Linear', rng);
+    expectKnown('Linear', options, ['bias']);
+    const { bias = true } = options;
     this.weight = parameter(() => fanInUniform([outFeatures, inFeatures], inFeatures, rng));
     this.bias = bias ? parameter(() => fanInUniform([outFeatures], inFeatures, rng)) : null;
   }

@@ -1,5 +1,5 @@
 /** Models are plain objects; their state is the tensors in their fields. A tensor's key is the path of field names. */
-import { CheckpointError, nearest, type Shape, show, suggestion, Tensor } from '../core/index.ts';
+import { CheckpointError, firstNonFiniteIndex, nearest, type Shape, show, suggestion, Tensor } from '../core/index.ts';
 
 /** Tensors by checkpoint key, as in PyTorch: 'encoder.transformer.0.attn.in_proj_weight'. */
 export type StateDict = Record<string, Tensor>;
@@ -48,7 +48,8 @@ export interface LoadOptions {
  * Overwrites a model's parameters. Checks everything before it writes anything, so a failed load leaves the model as it
  * was.
  *
- * @throws CheckpointError with the keys that are missing, unexpected (and the model's nearest key) or of another shape
+ * @throws CheckpointError with the keys that are missing, unexpected (and the model's nearest key) or of another shape, or
+ *   with a key whose values (of an array) hold NaN or infinity
  */
 export function loadStateDict(
   model: object,
@@ -75,6 +76,15 @@ export function loadStateDict(
     const [shown, rest] = [problems.slice(0, 8), problems.length - 8];
     throw new CheckpointError(
       `${source}: expected the ${Object.keys(own).length} tensors of the model; ${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}. Was it saved with another preset?`,
+    );
+  }
+  for (const key of Object.keys(own)) {
+    const value = values[key];
+    if (!value || value instanceof Tensor) continue;
+    const at = firstNonFiniteIndex(value.data);
+    if (at < 0) continue;
+    throw new CheckpointError(
+      `${source}: expected finite values, got ${value.data[at]} in '${key}'. Take another copy of the file, or train again.`,
     );
   }
   for (const [key, p] of Object.entries(own)) {

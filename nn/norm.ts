@@ -1,5 +1,5 @@
 /** Normalization layers. Weights start at 1, biases at 0. */
-import { groupNorm, layerNorm, ones, type Tensor, zeros } from '../core/index.ts';
+import { divides, groupNorm, layerNorm, ones, ShapeError, type Tensor, zeros } from '../core/index.ts';
 import { parameter } from './init.ts';
 
 /**
@@ -39,7 +39,10 @@ export class GroupNorm {
   readonly groups: number;
   readonly eps: number;
 
+  /** @throws ShapeError unless `groups` divides `channels` */
   constructor(groups: number, channels: number, eps = 1e-5) {
+    if (!divides(groups, channels))
+      throw new ShapeError(`GroupNorm: expected channels that ${groups} groups divide, got ${channels}.`);
     this.weight = parameter(() => ones([channels]));
     this.bias = parameter(() => zeros([channels]));
     this.groups = groups;

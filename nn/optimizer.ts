@@ -1,15 +1,16 @@
 /** What all optimizers share: parameters by name, groups of weight decay, a count of updates, and a state to save. */
 import {
   CheckpointError,
-  expectNumber,
+  expectKnown,
+  expectOption,
   full,
   noGrad,
-  OptionError,
   type Shape,
   ShapeError,
+  sameShape,
   show,
   suggestion,
-  type Tensor,
+  Tensor,
   tidy,
   zeros,
 } from '../core/index.ts';
@@ -73,23 +74,18 @@ export abstract class Optimizer {
   readonly #lr: number;
   #step = 0;
 
-  /** @throws OptionError for a number out of range, and for an option that the optimizer does not have */
-  constructor({ params, lr = 1e-3, weightDecay = 0, decays = decaysWeight, ...unknown }: OptimizerOptions) {
-    expectNumber('optimizer, lr', lr, 0, 1e38);
-    expectNumber('optimizer, weightDecay', weightDecay, 0, 1e38);
-    for (const [name, value] of Object.entries(unknown)) {
-      const repair = suggestion(name, [
-        'params',
-        'lr',
-        'weightDecay',
-        'decays',
-        'betas',
-        'eps',
-        'momentum',
-        'nesterov',
-      ]);
-      throw new OptionError(`optimizer, ${name}: expected no such option, got ${JSON.stringify(value)}${repair}.`);
-    }
+  /**
+   * @param own  names of options that only the subclass has
+   * @throws OptionError for an unknown option or a value out of range; TypeError when a parameter is no tensor
+   */
+  constructor(options: OptimizerOptions, own: readonly string[] = []) {
+    const where = new.target.name;
+    expectKnown(where, options, ['params', 'lr', 'weightDecay', 'decays', ...own]);
+    const { params, lr = 1e-3, weightDecay = 0, decays = decaysWeight } = options;
+    expectParameters(where, params);
+    expectFinite(`${where}, lr`, lr);
+    expectFinite(`${where}, weightDecay`, weightDecay);
+    expectOption(typeof decays === 'function', `${where}, decays`, 'a function of name and shape', decays);
     this.#params = { ...params };
     this.#lr = lr;
     const names = Object.keys(params);
@@ -113,18 +109,18 @@ export abstract class Optimizer {
    *
    *   optimizer.step(grads, { lr: learningRate(step), scale: clipCoefficient(norm, 1) });
    *
-   * @param grads  a gradient for each parameter, under the same names; other names are ignored
-   * @throws TypeError when a gradient is missing; OptionError when the rate is no number ≥ 0; ShapeError when one has another shape than its parameter
+   * @param grads  a gradient for each parameter, under the same names
+   * @throws TypeError when a gradient is missing, or belongs to no parameter; ShapeError when one has another shape than its
+   *   parameter; OptionError for an unknown option or a rate that is no finite number ≥ 0
    */
-  step(grads: Readonly<Record<string, Tensor>>, { lr = this.#lr, scale }: StepOptions = {}): void {
-    const missing = Object.keys(this.#params).find((name) => !grads[name]);
-    if (missing !== undefined) {
-      const near = suggestion(missing, Object.keys(grads));
-      throw new TypeError(`optimizer.step: expected a gradient for '${missing}', got none${near}.`);
-    }
-    expectNumber('optimizer.step, lr', lr, 0, 1e38);
-    if (scale && scale.size !== 1) {
-      throw new ShapeError(`optimizer.step: expected a scale with one element, got ${show(scale.shape)}.`);
+  step(grads: Readonly<Record<string, Tensor>>, options: StepOptions = {}): void {
+    expectKnown('optimizer.step', options, ['lr', 'scale']);
+    const { lr = this.#lr, scale } = options;
+    expectFinite('optimizer.step, lr', lr);
+    this.#checkGradients(grads);
+    if (scale !== undefined && !(scale instanceof Tensor && scale.size === 1)) {
+      const got = scale instanceof Tensor ? show(scale.shape) : `a ${typeof scale}`;
+      throw new ShapeError(`optimizer.step: expected a scale that is a tensor with one element, got ${got}.`);
     }
     const step = ++this.#step;
     noGrad(() =>
@@ -137,6 +133,28 @@ export abstract class Optimizer {
         }
       }),
     );
+  }
+
+  #checkGradients(grads: Readonly<Record<string, Tensor>>): void {
+    const names = Object.keys(this.#params);
+    for (const name of names) {
+      const g: unknown = grads[name];
+      if (!(g instanceof Tensor)) {
+        const near = suggestion(name, Object.keys(grads));
+        const whole = 'grads' in grads ? " Pass the 'grads' of valueAndGrad's result." : '';
+        throw new TypeError(`optimizer.step: expected a gradient for '${name}', got none${near}.${whole}`);
+      }
+      const { shape } = this.#params[name];
+      if (!sameShape(g.shape, shape))
+        throw new ShapeError(
+          `optimizer.step: expected a gradient of shape ${show(shape)} for '${name}', got ${show(g.shape)}.`,
+        );
+    }
+    const extra = Object.keys(grads).find((name) => !(name in this.#params));
+    if (extra !== undefined)
+      throw new TypeError(
+        `optimizer.step: expected gradients of the optimizer's ${names.length} parameters, got one for '${extra}' too. Leave it out with pick(grads, …), or train it.`,
+      );
   }
 
   /** The number of updates, and the optimizer's tensors as `FIELD.PARAMETER`: 'exp_avg.encoder.ln_pre.weight'. */
@@ -155,6 +173,24 @@ export abstract class Optimizer {
     loadStateDict(this, tensors, { source });
     this.#step = step;
   }
+}
+
+/** @throws OptionError unless x is a finite number ≥ 0 */
+export const expectFinite = (where: string, x: number): void =>
+  expectOption(Number.isFinite(x) && x >= 0, where, 'a finite number ≥ 0', x);
+
+/** @throws OptionError unless x is in 0..1, 1 excluded */
+export const expectShare = (where: string, x: number): void =>
+  expectOption(x >= 0 && x < 1, where, 'a number in 0..1, 1 excluded', x);
+
+function expectParameters(where: string, params: StateDict): void {
+  const isRecord = typeof params === 'object' && params !== null;
+  expectOption(isRecord, `${where}, params`, 'parameters by name', params, 'Pass stateDict(model).');
+  const wrong = Object.entries(params).find(([, p]) => !((p as unknown) instanceof Tensor));
+  if (wrong)
+    throw new TypeError(
+      `${where}, params: expected tensors, got another value as '${wrong[0]}'. Pass stateDict(model).`,
+    );
 }
 
 /** @throws CheckpointError unless `step` counts updates */

@@ -2,6 +2,8 @@
 import {
   defineUpdate,
   embedding,
+  expectKnown,
+  expectRng,
   isRecording,
   l2Normalize,
   nearestCode,
@@ -66,6 +68,8 @@ export class VectorQuantizer {
   readonly commitmentCost: number;
 
   constructor(codebookSize: number, dim: number, rng: Rng, options: VectorQuantizerOptions = {}) {
+    expectRng('VectorQuantizer', rng);
+    expectKnown('VectorQuantizer', options, ['l2Norm', 'commitmentCost', 'clusteringVQ']);
     const { l2Norm = false, commitmentCost = 0.25, clusteringVQ = false } = options;
     this.embedding = {
       weight: parameter(() => uniform([codebookSize, dim], -1 / codebookSize, 1 / codebookSize, rng)),

@@ -9,23 +9,26 @@ export interface CosineOptions {
   readonly lr: number;
   /** Updates during which the rate rises linearly from 0, which is the rate of the first update. Default 0. */
   readonly warmupSteps?: number;
-  /** Updates planned. Beyond them the cosine rises again, as published. */
+  /** Updates planned. Beyond them the rate stays at `endLr`. */
   readonly totalSteps: number;
   /** Learning rate at `totalSteps`. Default 0. */
   readonly endLr?: number;
 }
 
 /**
- * Linear warm-up over w updates, then half a cosine down to `endLr`.
+ * Linear warm-up over w updates, then half a cosine down to `endLr`, which holds from update T = `totalSteps` on.
  *
- *   t < w: lr · t / w;   then endLr + (lr − endLr) · ½ (1 + cos π (t − w) / (T − w))
+ *   t < w: lr · t / w;   w ≤ t < T: endLr + (lr − endLr) · ½ (1 + cos π (t − w) / (T − w));   T ≤ t: endLr
+ *
+ * The published code lets the cosine rise again beyond T.
  *
  * @see Loshchilov and Hutter 2017, arXiv:1608.03983
  */
 export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: CosineOptions): LearningRateSchedule {
   return (step) => {
+    if (step >= totalSteps) return endLr;
     if (step < warmupSteps) return (lr * step) / warmupSteps;
-    const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
+    const progress = (step - warmupSteps) / (totalSteps - warmupSteps);
     return endLr + (lr - endLr) * 0.5 * (1 + Math.cos(Math.PI * progress));
   };
 }

@@ -1,7 +1,7 @@
 /** Stochastic gradient descent, plain or with momentum: each update is one fused pass. */
-import { defineUpdate, expectNumber, expectOption } from '../core/index.ts';
+import { defineUpdate, expectOption } from '../core/index.ts';
 import type { StateDict } from './module.ts';
-import { Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
+import { expectShare, Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
 
 /** Options of `SGD`. */
 export interface SGDOptions extends OptimizerOptions {
@@ -38,9 +38,10 @@ export class SGD extends Optimizer {
   readonly #momentum: number;
   readonly #nesterov: boolean;
 
-  constructor({ momentum = 0, nesterov = false, ...options }: SGDOptions) {
-    super(options);
-    expectNumber('optimizer, momentum', momentum, 0, 1);
+  constructor(options: SGDOptions) {
+    super(options, ['momentum', 'nesterov']);
+    const { momentum = 0, nesterov = false } = options;
+    expectShare('SGD, momentum', momentum);
     expectOption(!nesterov || momentum > 0, 'SGD, nesterov', 'a momentum above 0', momentum);
     this.#momentum = momentum;
     this.#nesterov = nesterov;

@@ -1,5 +1,5 @@
 /** The transformer block of TiTok's encoder and decoder. */
-import { gelu, type Rng, type Tensor } from '../core/index.ts';
+import { expectRng, gelu, type Rng, type Tensor } from '../core/index.ts';
 import { MultiheadAttention, type MultiheadAttentionOptions, tokens } from './attention.ts';
 import { Linear } from './linear.ts';
 import { LayerNorm } from './norm.ts';
@@ -17,6 +17,7 @@ export class TransformerBlock {
 
   /** @param mlpRatio  width of the hidden layer, in multiples of `dim` */
   constructor(dim: number, heads: number, rng: Rng, mlpRatio = 4) {
+    expectRng('TransformerBlock', rng);
     const hidden = Math.round(dim * mlpRatio);
     this.ln_1 = new LayerNorm(dim);
     this.attn = new MultiheadAttention(dim, heads, rng);

@@ -23,8 +23,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   tools: library,
   bench: library,
 };
-/** Doors beside a folder's index, for what also runs in a browser, where the index brings Node's file system. */
-const sideDoors = ['data/browser.ts', 'train/browser.ts'];
+/** Doors beside a folder's index: for browsers, where the index brings Node's file system, and to write WebAssembly. */
+const sideDoors = ['core/wasm.ts', 'data/browser.ts', 'train/browser.ts'];
 
 interface Import {
   readonly from: string;

@@ -116,7 +116,7 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   [
     'TypeError',
     () => embedding(ones([4, 2]), tensor([0, 1])),
-    "embedding: expected int32 ids, got float32. Make them with { dtype: 'int32' }.",
+    "embedding: expected int32 ids, got float32. Make them with tensor(values, shape, { dtype: 'int32' }).",
   ],
   ['TypeError', () => oneHot(tensor([0]), 3), 'oneHot: expected int32 ids, got float32.'],
   ['TypeError', () => takeAlong(ones([1, 4]), tensor([[0]])), 'takeAlong: expected int32 ids, got float32.'],
@@ -130,11 +130,7 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
     () => takeAlong(ones([1, 4]), tensor([[-1]], undefined, int32)),
     'takeAlong: expected ids in 0..3 of the last axis of x [1, 4], got -1 at [0, 0] of ids [1, 1].',
   ],
-  [
-    'TypeError',
-    () => crossEntropy(ones([2, 5]), tensor([0, 1])),
-    'crossEntropy: expected int32 target ids, got float32.',
-  ],
+  ['TypeError', () => crossEntropy(ones([2, 5]), tensor([0, 1])), 'crossEntropy: expected int32 ids, got float32.'],
   [
     'DeviceError',
     () => tensor([0.5], [1], int32),

@@ -4,6 +4,7 @@ import { numel, type Shape, type Tensor } from '../core/index.ts';
 import { selfAttentionGrad } from '../core/ops/attention-grad.ts';
 import { conv2dGradInput, conv2dGradWeight } from '../core/ops/conv.ts';
 import { crossEntropyGrad } from '../core/ops/cross-entropy.ts';
+import { upperShare } from '../core/ops/elementwise.ts';
 import { groupNormGrad, groupNormGradGain } from '../core/ops/group-norm.ts';
 import { embeddingGrad, takeAlongGrad } from '../core/ops/indexing.ts';
 import { layerNormGrad, layerNormGradAffine } from '../core/ops/layer-norm.ts';
@@ -59,6 +60,11 @@ export const rows: Record<string, Row> = {
   div: { call: T.div, shapes: pair, range: positive },
   maximum: { call: T.maximum, shapes: pair, apart: true },
   minimum: { call: T.minimum, shapes: pair, apart: true },
+  upperShare: {
+    call: (g, a, b) => upperShare(g, T.stopGradient(a), T.stopGradient(b)),
+    shapes: (m, k) => [[m, k], ...pair(m, k)],
+    apart: true,
+  },
   pow: { call: T.pow, shapes: pair, range: positive },
   neg: { call: T.neg, shapes: same },
   exp: { call: T.exp, shapes: same },

@@ -3,10 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mostThreads, openDevice, Rng, type Tensor, tensor } from '../core/index.ts';
 import { batches, imageGrid, imageSet, inOrder, loadImageFolder, type RgbImage } from '../data/index.ts';
-import { Adam, AdamW, clipCoefficient, Ema, SGD } from '../nn/index.ts';
+import { clipCoefficient } from '../nn/index.ts';
 import { openRun, parseSettings, teacher, trainTeacher } from '../train/index.ts';
 
-const params = { p: tensor([1, 2]) };
 const pixel: RgbImage = { width: 1, height: 1, data: new Uint8Array(3) };
 const set = imageSet([{ planes: new Uint8Array(3 * 4), label: 0, name: 'a' }], 2);
 const batch = (options: object) => batches(set, { batchSize: 1, seed: 0, ...options });
@@ -30,12 +29,6 @@ const numbers: [where: string, least: number, most: number, whole: boolean, f: (
   ['openRun, seed', 0, 2 ** 32 - 1, true, (seed) => openRun('nowhere', { seed })],
   ['openRun, saveEvery', 0, 1e9, true, (saveEvery) => openRun('nowhere', { saveEvery })],
   ['openRun, pictureEvery', 0, 1e9, true, (pictureEvery) => openRun('nowhere', { pictureEvery })],
-  ['optimizer, lr', 0, 1e38, false, (lr) => new AdamW({ params, lr })],
-  ['optimizer, weightDecay', 0, 1e38, false, (weightDecay) => new SGD({ params, weightDecay })],
-  ['optimizer, eps', 0, 1e38, false, (eps) => new Adam({ params, eps })],
-  ['optimizer, momentum', 0, 1, false, (momentum) => new SGD({ params, momentum })],
-  ['optimizer.step, lr', 0, 1e38, false, (lr) => new SGD({ params }).step({ p: tensor([0, 0]) }, { lr })],
-  ['Ema, decay', 0, 1, false, (decay) => new Ema(params, { decay })],
   ['clipCoefficient, maxNorm', 0, Infinity, false, (maxNorm) => clipCoefficient(tensor(1), maxNorm)],
 ];
 
@@ -60,33 +53,6 @@ for (const [where, least, most, whole, f] of numbers) {
     }
   });
 }
-
-test('optimizers know their options', () => {
-  const wrong: [options: object, message: RegExp][] = [
-    [{ betas: [2, 3] }, /^optimizer, betas: expected two numbers ≥ 0 and < 1, got \[2,3\]\.$/],
-    [{ betas: [0.9, 1] }, /^optimizer, betas: /],
-    [{ betas: [0.9] }, /^optimizer, betas: /],
-    [{ betas: [-0.1, 0.9] }, /^optimizer, betas: /],
-    [
-      { weight_decay: 0.1 },
-      /^optimizer, weight_decay: expected no such option, got 0\.1 \(did you mean 'weightDecay'\?\)\.$/,
-    ],
-    [{ learningRate: 0.1 }, /^optimizer, learningRate: expected no such option, got 0\.1\.$/],
-    [{ momentum: 0.9 }, /^optimizer, momentum: expected no such option/],
-  ];
-  for (const [options, message] of wrong) {
-    for (const Kind of [Adam, AdamW]) {
-      assert.throws(
-        () => new Kind({ params, ...options }),
-        (error: Error) => {
-          assert.equal(error.name, 'OptionError');
-          assert.match(error.message, message);
-          return true;
-        },
-      );
-    }
-  }
-});
 
 test('threads: more than help are refused before any starts', async () => {
   for (const threads of [0, -1, 1.5, Number.NaN, mostThreads() + 1, 1e9]) {

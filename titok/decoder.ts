@@ -1,5 +1,16 @@
 /** TiTok's decoder: mask tokens stand for the image, and latent tokens tell them what to become. */
-import { concat, expand, linear, type Rng, reshape, type Tensor, tanh, transpose, zeros } from '../core/index.ts';
+import {
+  concat,
+  expand,
+  expectRng,
+  linear,
+  type Rng,
+  reshape,
+  type Tensor,
+  tanh,
+  transpose,
+  zeros,
+} from '../core/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
 import { repeat } from './encoder.ts';
@@ -27,6 +38,7 @@ export class TiTokDecoder {
   readonly grid: number;
 
   constructor(config: TiTokConfig, rng: Rng) {
+    expectRng('TiTokDecoder', rng);
     const { width, layers, heads, patchSize } = config.decoder;
     this.grid = gridOf(config, 'decoder');
     this.class_embedding = parameter(() => zeros([1, width]));

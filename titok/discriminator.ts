@@ -1,5 +1,5 @@
 /** Discriminators: is this patch from a real image? Here the laptop's; the published one is in published/. */
-import { avgPool2d, leakyRelu, type Rng, type Tensor } from '../core/index.ts';
+import { avgPool2d, expectRng, leakyRelu, type Rng, type Tensor } from '../core/index.ts';
 import { Conv2d, pick, type StateDict, stateDict, type Tap } from '../nn/index.ts';
 
 /** Judges images patch by patch. */
@@ -20,6 +20,7 @@ export class SmallDiscriminator implements Discriminator {
   readonly to_logits: Conv2d;
 
   constructor(rng: Rng) {
+    expectRng('SmallDiscriminator', rng);
     const widths = [3, 32, 48, 96];
     this.convs = widths.slice(1).map((width, i) => new Conv2d(widths[i], width, 3, rng, { padding: 1 }));
     this.to_logits = new Conv2d(96, 1, 3, rng, { padding: 1 });

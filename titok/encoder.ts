@@ -1,5 +1,15 @@
 /** TiTok's encoder: patches and a few learned latent tokens go through a transformer; only the latents come out. */
-import { concat, expand, type Rng, reshape, type Tensor, transpose, unsqueeze, zeros } from '../core/index.ts';
+import {
+  concat,
+  expand,
+  expectRng,
+  type Rng,
+  reshape,
+  type Tensor,
+  transpose,
+  unsqueeze,
+  zeros,
+} from '../core/index.ts';
 import { Conv2d, LayerNorm, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
 
@@ -22,6 +32,7 @@ export class TiTokEncoder {
   readonly legacy: boolean;
 
   constructor(config: TiTokConfig, rng: Rng) {
+    expectRng('TiTokEncoder', rng);
     const { width, layers, heads, patchSize } = config.encoder;
     const outputs = config.quantizeMode === 'vae' ? 2 * config.tokenSize : config.tokenSize; // mean and log-variance
     this.class_embedding = parameter(() => zeros([1, width]));

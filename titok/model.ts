@@ -1,5 +1,6 @@
 /** TiTok: an image as a short row of tokens, and back. */
 import {
+  expectRng,
   isRecording,
   l2Normalize,
   noGrad,
@@ -46,6 +47,7 @@ export class TiTok {
   readonly pixel_decoder?: PixelDecoder; // stage 2
 
   constructor(config: TiTokConfig, rng: Rng) {
+    expectRng('TiTok', rng);
     checkConfig(config);
     this.config = config;
     this.latent_tokens = parameter(() => zeros([config.latentTokens, config.encoder.width]));

@@ -1,5 +1,15 @@
 /** Teachers: 2-D tokenizers. Stage 1 learns to predict their codes, and stage 2 takes over their decoder. */
-import { argmax, embedding, matmul, type Rng, reshape, softmax, type Tensor, transpose } from '../core/index.ts';
+import {
+  argmax,
+  embedding,
+  expectRng,
+  matmul,
+  type Rng,
+  reshape,
+  softmax,
+  type Tensor,
+  transpose,
+} from '../core/index.ts';
 import { type Quantized, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
 import { latentDim, type TeacherConfig } from './config.ts';
 import { LeanDecoder, LeanEncoder } from './lean-teacher.ts';
@@ -37,6 +47,7 @@ export class Teacher {
   readonly quantize: VectorQuantizer;
 
   constructor(config: TeacherConfig, rng: Rng) {
+    expectRng('Teacher', rng);
     this.config = config;
     this.encoder = config.kind === 'lean' ? new LeanEncoder(config, rng) : new VqganEncoder(config, rng);
     this.decoder = createPixelDecoder(config, rng);

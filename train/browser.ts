@@ -20,6 +20,7 @@ export {
   merge,
   oneOf,
   parseSettings,
+  part,
   type Setting,
   seed,
   settingsOf,

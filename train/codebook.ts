@@ -1,12 +1,28 @@
 /** The codebook's part in a training: continuous latents first, then a start from k-means, then averages or the gradient. */
 import { concat, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import { EmaCodebook, latentRows, NonFiniteError, pick, type StateDict, type VectorQuantizer } from '../nn/index.ts';
+import type { RunContext } from './stage.ts';
+import { viewsOf } from './views.ts';
 
 export interface CodebookSettings {
   /** 'average': each code follows the mean of its latents. 'gradient': trained by the quantizer loss, as published. */
   readonly codebook: 'average' | 'gradient';
   /** Updates without quantization, after which the codebook starts from k-means. */
   readonly continuousSteps: number;
+}
+
+/** Says when images have fewer latents than there are codes. @param tokens  latents per image */
+export async function noteUnusedCodes(
+  run: RunContext,
+  imageSize: number,
+  codebookSize: number,
+  tokens: number,
+): Promise<void> {
+  const latents = viewsOf(await run.dataset(imageSize)).length * tokens;
+  if (codebookSize <= latents) return;
+  run.notify(
+    `codebookSize ${codebookSize}: the training images have only ${latents} latents, so most codes stay unused.`,
+  );
 }
 
 const latentsPerCode = 16; // fewer make k-means centers noisy

@@ -1,33 +1,50 @@
 /** Datasets by name, and how they are used. */
-import { DataError } from '../core/index.ts';
-import { type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
+import { DataError, OptionError } from '../core/index.ts';
+import { type FolderOptions, type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
 
 /**
- * The dataset that --data names: 'emoji', or a folder of class folders; images come at `size` × `size` pixels.
+ * The dataset that --data names: 'emoji', or a folder of pictures, of class folders or of splits; images come at
+ * `size` × `size` pixels.
  *
- * @throws DataError when there is too little to train on or to measure with
+ * @param options  of `loadImageFolder`
+ * @throws DataError when there is too little to train on or to measure with; OptionError for a held-out fraction of the
+ *   emoji, whose held-out concepts are fixed
  */
-export async function loadDataset(data: string, size: number): Promise<ImageDataset> {
-  const dataset = data === 'emoji' ? await loadEmoji(size) : await loadImageFolder(data, size);
-  const { train, validation } = dataset;
-  if (train.count < 1 || validation.count < 2) {
-    throw new DataError(
-      `${data}: expected training images and at least 2 held-out ones, got ${train.count} and ${validation.count}. ` +
-        `Add images (a tenth is held out, by file name), or split them into ${data}/train/CLASS and ${data}/val/CLASS.`,
+export async function loadDataset(data: string, size: number, options: FolderOptions = {}): Promise<ImageDataset> {
+  if (data !== 'emoji') return checkedSplit(data, await loadImageFolder(data, size, options));
+  if (options.heldOutFraction !== undefined) {
+    throw new OptionError(
+      `--held-out: expected a folder of images (--data), got emoji. Which emoji are held out is fixed, by concept.`,
     );
   }
-  return dataset;
+  return loadEmoji(size);
 }
 
-/** The dataset with at most `count` held-out images, spread evenly over them. */
+function checkedSplit(data: string, dataset: ImageDataset): ImageDataset {
+  const { train, validation } = dataset;
+  if (train.count >= 1 && validation.count >= 2) return dataset;
+  throw new DataError(
+    `${data}: expected training images and at least 2 held-out ones, got ${train.count} and ${validation.count}. ` +
+      'Add images: 3 are enough without a validation folder, as 2 or a tenth are then held out.',
+  );
+}
+
+/** The dataset with at most `count` held-out images, spread evenly over them; the others are counted as left out. */
 export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDataset {
-  const { validation, size } = dataset;
+  const { validation, size, leftOut = [] } = dataset;
   if (validation.count <= count) return dataset;
   const each = 3 * size * size;
-  const items = Array.from({ length: count }, (_, i) => {
-    const at = Math.floor((i * validation.count) / count);
+  const used = Array.from({ length: count }, (_, i) => Math.floor((i * validation.count) / count));
+  const items = used.map((at) => {
     const planes = validation.images.subarray(at * each, (at + 1) * each);
     return { planes, label: validation.labels[at], name: validation.names[at] };
   });
-  return { ...dataset, validation: imageSet(items, size) };
+  const inUse = new Set(used);
+  const unused = validation.names.filter((_, i) => !inUse.has(i));
+  const cap = {
+    reason: `held out beyond the ${count} that the preset measures`,
+    count: unused.length,
+    examples: unused.slice(0, 10),
+  };
+  return { ...dataset, validation: imageSet(items, size), leftOut: [...leftOut, cap] };
 }

@@ -1,7 +1,8 @@
 /** Figures on held-out images: PSNR, codes in use, and the Fréchet distance on MobileNetV2 features. */
-import { noGrad, resizeBilinear, type Tensor, tidy } from '../core/index.ts';
+import { firstNonFiniteIndex, noGrad, resizeBilinear, type Tensor, tidy } from '../core/index.ts';
 import { type ImageSet, inOrder } from '../data/browser.ts';
 import { CodebookUsage, FrechetStatistics, frechetDistance, SquaredError } from '../eval/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import type { MobileNetTrunk } from '../titok/index.ts';
 import { imagesAtOnce } from './image-batches.ts';
 
@@ -55,7 +56,11 @@ export interface Reconstruction {
   readonly [term: string]: number;
 }
 
-/** Reconstructs a whole set and measures it against the originals' features. */
+/**
+ * Reconstructs a whole set and measures it against the originals' features.
+ *
+ * @throws NonFiniteError when a pixel is NaN or infinite
+ */
 export async function measureReconstruction(
   trunk: MobileNetTrunk,
   originals: FeatureStatistics,
@@ -69,7 +74,14 @@ export async function measureReconstruction(
   const sums: Record<string, number> = {};
   for (const { images, labels } of inOrder(set, batchSize(set))) {
     const { reconstruction, codes, terms = {} } = noGrad(() => tidy(() => reconstruct(images)));
-    error.add(await images.data(), await reconstruction.data());
+    const pixels = await reconstruction.data();
+    const bad = firstNonFiniteIndex(pixels);
+    if (bad >= 0) {
+      throw new NonFiniteError(
+        `evaluation: expected finite pixels, got ${pixels[bad]}. Are the model's weights damaged?`,
+      );
+    }
+    error.add(await images.data(), pixels);
     usage.add(await codes.data());
     await statistics.add(reconstruction);
     for (const [name, t] of Object.entries(terms)) {

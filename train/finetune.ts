@@ -21,7 +21,8 @@ import { reconstructionWeights } from './model-settings.ts';
 import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { fitting, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
 
@@ -41,7 +42,7 @@ export const finetuneSettings = group({
     0.05,
     'part of the steps before the discriminator joins in: at first it would judge noise',
   ),
-});
+}).superRefine(fitting(someWeight('l2', 'l1', 'gradient', 'perceptual', 'adversarial')));
 /** The full settings of stage 2. */
 export type FinetuneSettings = z.output<typeof finetuneSettings>;
 
@@ -60,15 +61,15 @@ export function trainFinetune(
   perceptual: PerceptualLoss | null,
   discriminator: Discriminator | null,
 ): Training<TiTok> {
-  const { steps, batchSize, weights, maxNorm, betas, weightDecay } = settings;
+  const { steps, batchSize, weights, maxNorm } = settings;
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
-  const optimizer = new AdamW({ params, betas, weightDecay });
+  const averaging = { betas: settings.betas, weightDecay: settings.weightDecay };
+  const optimizer = new AdamW({ params, ...averaging });
   const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const lr = settings.discriminatorLearningRate;
-  const criticOptimizer = new AdamW({ params: criticParams, betas, weightDecay, lr });
+  const criticOptimizer = new AdamW({ params: criticParams, lr: settings.discriminatorLearningRate, ...averaging });
   const lecam = new LeCam();
   const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({
@@ -127,6 +128,9 @@ export const finetune = defineStage({
   name: 'finetune',
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
   settings: finetuneSettings,
+  imageSize: (run) => run.model(warmup).config.imageSize,
+  fixed: ({ weights }) => ({ 'weights.adversarial above 0': weights.adversarial > 0 }),
+  initial: ['sharpness'],
 
   async start(run, settings) {
     const [warm, teacher] = [run.model(warmup), run.model(teacherStage)];
@@ -145,6 +149,7 @@ export const finetune = defineStage({
     return { training, stored: { model: model.config }, madeWith: { warmup: warm, teacher } };
   },
 
+  model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
   draw: (run, model) => drawPixels('finetune', run, model),

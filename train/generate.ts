@@ -1,8 +1,9 @@
 /** What trained models are for: new pictures of a class, pictures through their tokens and back, pictures as tokens. */
 import { expectOption, noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
-import { centerCrop, type RgbImage, resizeShorterEdge, toPlanes, toUnit } from '../data/index.ts';
+import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/index.ts';
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { generator, samplingSettings } from './generator.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
@@ -110,9 +111,19 @@ export async function tokenize(tokenizer: TiTok, pictures: readonly RgbImage[]):
   const rows: number[][] = [];
   for (const part of inParts(pictures, imagesAtOnce(imageSize))) {
     const images = toImages(part, imageSize);
-    const indices = noGrad(() => tidy(() => tokenizer.encode(images).indices));
-    const ids = await indices.data();
-    for (const t of [images, indices]) t.dispose();
+    const { indices, commitmentLoss } = noGrad(() =>
+      tidy(() => {
+        const { indices, commitmentLoss } = tokenizer.encode(images);
+        return { indices, commitmentLoss };
+      }),
+    );
+    const [ids, distance] = [await indices.data(), await commitmentLoss.item()];
+    for (const t of [images, indices, commitmentLoss]) t.dispose();
+    if (!Number.isFinite(distance)) {
+      throw new NonFiniteError(
+        `tokenize: expected finite latents, got ${distance}. Are the tokenizer's weights damaged?`,
+      );
+    }
     for (const i of part.keys()) rows.push(Array.from(ids.subarray(i * latentTokens, (i + 1) * latentTokens)));
   }
   return rows;
@@ -123,7 +134,7 @@ function toImages(pictures: readonly RgbImage[], size: number): Tensor {
   const each = 3 * size * size;
   const values = new Float32Array(pictures.length * each);
   for (const [i, picture] of pictures.entries()) {
-    values.set(toUnit(toPlanes(centerCrop(resizeShorterEdge(picture, size), size))), i * each);
+    values.set(toUnit(toPlanes(resizeToSquare(picture, size))), i * each);
   }
   return tensor(values, [pictures.length, 3, size, size]);
 }

@@ -1,11 +1,10 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { Rng, tensorScope } from '../core/index.ts';
 import {
   createGenerator,
   dropLabels,
   type Generator,
-  type GeneratorConfig,
   inputSequence,
   laptopGenerators,
   laptopSampling,
@@ -14,13 +13,27 @@ import {
   maskId,
   maskingSchedules,
   maskTokens,
-  type SamplingOptions,
 } from '../maskgit/index.ts';
 import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
 import { modelThatFits } from './room.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
-import { betas, count, depth, flag, fraction, group, internal, oneOf, positive, updates, weight } from './settings.ts';
+import { savedPart } from './saved.ts';
+import {
+  betas,
+  count,
+  depth,
+  flag,
+  fraction,
+  group,
+  internal,
+  oneOf,
+  positive,
+  share,
+  updates,
+  weight,
+} from './settings.ts';
 import { defineStage } from './stage.ts';
+import { fitting, headsDivideWidth } from './together.ts';
 import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -55,10 +68,10 @@ export const generatorSettings = group({
     layers: depth(tiny.layers, 'transformer blocks'),
     heads: count(tiny.heads, 'attention heads; a divisor of the width'),
     mlpWidth: count(tiny.mlpWidth, 'width of the MLPs'),
-    dropout: fraction(tiny.dropout, 'of hidden states'),
-    attentionDropout: fraction(tiny.attentionDropout, 'of attention probabilities'),
+    dropout: share(tiny.dropout, 'of hidden states'),
+    attentionDropout: share(tiny.attentionDropout, 'of attention probabilities'),
     initializerRange: weight(tiny.initializerRange, 'standard deviation of the weights at the start, as published'),
-  }),
+  }).superRefine(fitting(headsDivideWidth)),
   steps: updates(1000, 'updates'),
   batchSize: count(32, 'token rows per update'),
   learningRate: positive(1.5e-3, 'at the top of the cosine'),
@@ -67,10 +80,10 @@ export const generatorSettings = group({
   betas: betas([0.9, 0.96], "of AdamW's averages; arXiv:2406.07550"),
   weightDecay: weight(0.03, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
-  labelSmoothing: fraction(0.1, 'of the cross-entropy; arXiv:2406.07550'),
+  labelSmoothing: share(0.1, 'of the cross-entropy; arXiv:2406.07550'),
   unmaskedWeight: weight(0.1, 'of tokens that the generator was shown, in the loss; arXiv:2406.07550'),
   labelDrop: fraction(0.1, 'of samples trained without their class, which guidance needs; arXiv:2406.07550'),
-  emaDecay: fraction(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
+  emaDecay: share(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
   schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are masked, as published'),
   sampling: samplingSettings,
 });
@@ -97,8 +110,7 @@ export function trainGenerator(
   const ema = new Ema(params, { decay: settings.emaDecay });
 
   // optimizer
-  const { betas, weightDecay } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: generator },
@@ -134,11 +146,24 @@ export function trainGenerator(
   return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step };
 }
 
+const { generator: generatorConfig } = generatorSettings.unwrap().shape;
+const generatorModel = z
+  .object({ generator: generatorConfig, classes: z.array(z.string()), sampling: samplingSettings })
+  .refine(({ generator, classes }) => generator.classes === classes.length, {
+    path: ['classes'],
+    error: 'as many classes as generator.classes says',
+  });
+
 /** Stage 3. Trains MaskGIT on the tokens of the run's tokenizer. */
 export const generator = defineStage({
   name: 'generator',
   about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
   settings: generatorSettings,
+  imageSize: (run) => run.pixelTokenizer().config.imageSize,
+  fixed({ generator: { architecture, width, layers, heads, mlpWidth } }) {
+    return { generator: { architecture, width, layers, heads, mlpWidth } };
+  },
+  initial: ['generator.initializerRange'],
 
   async start(run, { sampling, ...settings }) {
     const tokenizer = run.pixelTokenizer();
@@ -147,6 +172,11 @@ export const generator = defineStage({
     const { classes } = dataset;
     const config = { ...settings.generator, latentTokens, codebookSize, classes: classes.length };
     const { batchSize, steps } = settings;
+    if (sampling.steps > latentTokens) {
+      run.notify(
+        `sampling.steps ${sampling.steps}: an image has ${latentTokens} tokens, and every round fills in at least one.`,
+      );
+    }
     const data = await TokenBatches.encode(tokenizer, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
     const { model, ...training } = trainGenerator({ ...settings, generator: config }, data, run.rng(4));
     return {
@@ -156,12 +186,14 @@ export const generator = defineStage({
     };
   },
 
+  model: generatorModel,
+
   /** The generator with its averaged weights. */
   load({ settings, groups, source }): TrainedGenerator {
-    const generator = createGenerator(settings['generator'] as GeneratorConfig, new Rng(0));
+    const saved = savedPart(generatorModel, settings, source, 'settings');
+    const generator = createGenerator(saved.generator, new Rng(0));
     loadStateDict(generator, groups['ema.model'] ?? {}, { source });
-    const [classes, sampling] = [settings['classes'] as string[], settings['sampling'] as SamplingOptions];
-    return { generator, classes, sampling };
+    return { ...saved, generator };
   },
 
   evaluate: evaluateSamples,

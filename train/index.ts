@@ -8,6 +8,7 @@
 
 export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';
+export type { Flip } from './flips.ts';
 export {
   classIndex,
   type GenerateOptions,
@@ -17,9 +18,10 @@ export {
   tokenize,
 } from './generate.ts';
 export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
-export { fingerprint, RunFolder } from './run-folder.ts';
+export { fingerprint, RunFolder, type SavedMeta } from './run-folder.ts';
 export type { OnProgress, TrainedGenerator } from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { tableCells } from './table.ts';

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
 import { count, depth, flag, group, internal, oneOf, side, weight } from './settings.ts';
+import { fitting, headsDivideWidth, patchesFill } from './together.ts';
 
 const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => ({
   width: count(width, 'width; the MLP is 4 times as wide'),
@@ -13,13 +14,16 @@ const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => 
 /** The numbers and switches of a TiTok. Its head, and what follows from the teacher, are set by the stage. */
 export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
   const decoder = transformer(config.decoder);
+  const sameHeads = fitting(headsDivideWidth);
   return group({
     imageSize: side(config.imageSize, 'width and height of the images, pixels'),
     latentTokens: count(config.latentTokens, 'tokens per image'),
     codebookSize: count(config.codebookSize, 'different tokens'),
     tokenSize: count(config.tokenSize, 'numbers per code'),
-    encoder: group(transformer(config.encoder)),
-    decoder: group(head === 'proxy' ? { ...decoder, patchSize: internal(decoder.patchSize) } : decoder),
+    encoder: group(transformer(config.encoder)).superRefine(sameHeads),
+    decoder: group(head === 'proxy' ? { ...decoder, patchSize: internal(decoder.patchSize) } : decoder).superRefine(
+      sameHeads,
+    ),
     quantizeMode: internal(z.enum(['vq', 'vae']).default('vq')),
     l2Norm: flag(config.l2Norm, 'latents and codes on the unit sphere, as published'),
     commitmentCost: weight(config.commitmentCost, 'weight of the commitment loss in the quantizer loss, as published'),
@@ -28,7 +32,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
     proxyCodebookSize: internal(count(config.proxyCodebookSize, "codes of the teacher's codebook")),
     pixelDecoder: internal(z.custom<TiTokConfig['pixelDecoder']>().default(null)),
     init: oneOf(['published', 'width'], config.init, 'at width 128 the published values leave the latents empty'),
-  });
+  }).superRefine(head === 'proxy' ? fitting(patchesFill('encoder')) : fitting(patchesFill('encoder'), patchesFill('decoder'))); // biome-ignore format: one thought
 }
 
 const about: Readonly<Record<keyof ReconstructionWeights, string>> = {

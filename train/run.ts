@@ -1,7 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { CheckpointError, DataError, OptionError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
+import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
 import {
   batches,
   type ImageDataset,
@@ -9,6 +8,7 @@ import {
   mobilenetTrunkPath,
   type RgbImage,
   readSafetensors,
+  removeLeftovers,
   saveCheckpoint,
   writePng,
 } from '../data/index.ts';
@@ -22,20 +22,22 @@ import {
   statisticsOf,
 } from './evaluate.ts';
 import { finetune } from './finetune.ts';
+import { expectFits } from './fits.ts';
 import { flippable } from './flips.ts';
 import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
+import { expectImages } from './origin.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
+import { type ImageOptions, RunImages } from './run-images.ts';
 import { group, merge, parseSettings, seed, updates } from './settings.ts';
 import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
 import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
+import type { AnySettings } from './together.ts';
 
-/** Options of `openRun`. */
-export interface RunOptions {
-  /** Images to train on and to hold out; a function is called with the image size when a stage first needs them. */
-  readonly dataset?: ImageDataset | ((imageSize: number) => Promise<ImageDataset>);
+/** Options of `openRun`. What is left out is as in the run's checkpoints, if there are any. */
+export interface RunOptions extends ImageOptions {
   /** Of weights, data order and samples. Default 0. */
   readonly seed?: number;
   /** Continue stages that have a checkpoint. Default true; false trains them again. */
@@ -46,7 +48,7 @@ export interface RunOptions {
   readonly pictureEvery?: number;
   /** Stored in checkpoints; a checkpoint of another preset is not resumed. */
   readonly preset?: string;
-  /** Receives messages about long preparations. */
+  /** Receives messages: about long preparations, settings without effect, images that are not mirrored. */
   readonly notify?: (message: string) => void;
 }
 
@@ -71,18 +73,20 @@ export class Run extends RunFolder implements RunContext {
   readonly notify: (message: string) => void;
   readonly #options: RunOptions;
   readonly #models = new Map<StageName, unknown>();
-  #dataset: ImageDataset | undefined;
+  readonly #images: RunImages;
   #trunk: MobileNetTrunk | undefined;
   #originals: FeatureStatistics | undefined;
+  #startsAgain = false;
 
   /** Use `openRun`. */
   constructor(folder: string, options: RunOptions) {
     super(folder);
-    const { seed = 0, saveEvery = 0, pictureEvery = 0 } = options;
+    const { seed = this.before()?.origin?.seed ?? 0, saveEvery = 0, pictureEvery = 0 } = options;
     parseSettings(runSettings, { seed, saveEvery, pictureEvery }, 'openRun');
     this.seed = seed;
     this.notify = options.notify ?? (() => {});
     this.#options = options;
+    this.#images = new RunImages(this, options, this.seed, this.notify);
   }
 
   /**
@@ -90,34 +94,40 @@ export class Run extends RunFolder implements RunContext {
    * Continues from the stage's checkpoint if there is one (see `resume`).
    *
    * @param changes  settings that differ from the checkpoint's when resuming, else from the stage's defaults
-   * @throws OptionError for settings, CheckpointError for earlier stages that are missing or have changed,
-   *   NonFiniteError when a loss or gradient is NaN: the last checkpoint is as it was
+   * @throws OptionError for settings, CheckpointError for earlier stages that are missing or have changed, or that were
+   *   trained on other images, NonFiniteError when a loss or gradient is NaN: the last checkpoint is as it was
    */
   async *train<S extends Stage>(stage: S, changes: ChangesOf<S> = {} as ChangesOf<S>): AsyncGenerator<Progress, void> {
-    const { resume = true, saveEvery = 250, pictureEvery = 0, preset } = this.#options;
+    using _ = this.lock();
+    removeLeftovers(this.folder);
+    const { resume = true, saveEvery = 250, pictureEvery = 0 } = this.#options;
     const { name } = stage;
     const path = this.checkpoint(stage);
-    const stored = resume ? this.settingsOf(stage) : undefined;
-    const settings = parseSettings(stage.settings, merge(stored ?? {}, changes), `${name} settings`);
+    const preset = this.#options.preset ?? this.before(name)?.preset;
+    const earlier = resume && this.has(stage) ? this.meta(stage) : undefined;
+    const settings = parseSettings(stage.settings, merge(this.base(stage), changes), `${name} settings`);
+    const origin = await expectFits(this, stage, settings as AnySettings, this.#images, earlier, this.#options.preset);
+
     const started = (await stage.start(this, settings)) as Started<object>;
     this.#models.delete(name);
     const { training } = started;
     const { state, steps } = training;
     const madeWith = await fingerprints(started.madeWith ?? {});
-    mkdirSync(this.folder, { recursive: true });
     const log = new RunLog(this.folder, name);
     let kept: LoopState = { seconds: 0, images: 0, recent: [] };
     let saved: number | undefined;
-    if (resume && this.has(stage)) {
+    if (earlier) {
       kept = this.#restore(stage, started, madeWith);
       saved = state.done;
       this.notify(`${name}: ${state.done} of ${steps} updates are done`);
     }
     const { done } = state;
+    let isFirstSave = true;
     const recent = [...kept.recent];
     const meta = {
       stage: name,
       ...(preset !== undefined && { preset }),
+      origin,
       settings: { ...(settings as object), ...started.stored },
       madeWith,
     };
@@ -125,17 +135,19 @@ export class Run extends RunFolder implements RunContext {
       const loop = { ...kept, recent: [...recent] };
       await saveCheckpoint(path, { groups: state.groups(), meta: { ...meta, loop, state: state.values() } });
       saved = state.done;
+      if (isFirstSave) this.#replaceEarlier(stage, log, done);
+      isFirstSave = false;
     };
     const draw = () => {
       const picture = () => stage.draw(this, training.model);
       return training.ema ? training.ema.evaluate(picture) : picture();
     };
 
-    let failed = false;
+    let isBetweenUpdates = false;
     try {
       for await (const progress of trainingLoop(training, kept)) {
+        isBetweenUpdates = true;
         const { step, seconds, images, figures } = progress;
-        if (step === done + 1) log.forgetAfter(done); // logged by a session that did not save it
         recent.push(figures);
         if (recent.length > 50) recent.shift();
         kept = { seconds, images, recent };
@@ -144,18 +156,32 @@ export class Run extends RunFolder implements RunContext {
         const due = (every: number) => every > 0 && step % every === 0 && step < steps;
         if (due(saveEvery)) await save();
         if (due(pictureEvery)) await draw();
+        isBetweenUpdates = false;
       }
+      isBetweenUpdates = true;
     } catch (error) {
-      failed = true;
       if (!(error instanceof NonFiniteError)) throw error;
       log.write(state.done + 1, { error: error.message });
       throw stopped(error, state.done + 1, name, path, saved);
     } finally {
-      if (!failed && saved !== state.done) await save();
+      if (isBetweenUpdates && saved !== state.done) await save();
     }
     await draw();
     training.ema?.copyToModel(); // evaluated and sampled with the averaged weights
     this.#models.set(name, training.model);
+  }
+
+  /** The settings that a stage's changes are applied to: its checkpoint's when resuming, and the size of the run's images. */
+  base<S extends Stage>(stage: S): ChangesOf<S> {
+    const { resume = true } = this.#options;
+    const size = this.#startsAgain ? this.#images.givenSize : this.#images.size;
+    const sized = size === undefined ? {} : (stage.sized?.(size) ?? {});
+    return merge(sized, (resume && this.settingsOf(stage)) || {}) as ChangesOf<S>;
+  }
+
+  /** The next checkpoint replaces all checkpoints of the run, its log and its figures. Until then they stay. */
+  startAgain(): void {
+    this.#startsAgain = true;
   }
 
   /** Trains a stage to its end without looking, and measures it. */
@@ -166,7 +192,9 @@ export class Run extends RunFolder implements RunContext {
 
   /** Figures of a trained stage on the held-out images. */
   async evaluate(stage: Stage): Promise<StageRow> {
-    const { saved, loop } = this.open(stage);
+    const { saved, loop, meta } = this.open(stage);
+    const { origin } = await this.#images.at();
+    if (meta.origin) expectImages(meta.origin, origin, saved.source);
     const { seconds, images, recent } = loop;
     const loss = recent.reduce((sum, r) => sum + r.loss, 0) / recent.length;
     const figures: Figures = await stage.evaluate(this, this.model(stage));
@@ -206,26 +234,12 @@ export class Run extends RunFolder implements RunContext {
   }
 
   /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
-  async dataset(imageSize = this.#imageSize): Promise<ImageDataset> {
-    const { dataset } = this.#options;
-    if (!dataset) throw new OptionError(`openRun('${this.folder}'): expected a dataset, got none. Pass { dataset }.`);
-    this.#dataset ??= typeof dataset === 'function' ? await dataset(imageSize) : dataset;
-    const { size, train, validation, name } = this.#dataset;
-    if (size !== imageSize) {
-      throw new OptionError(
-        `imageSize: expected the ${size} pixels of the run's dataset, got ${imageSize}. Load the images at ${imageSize} pixels, or set imageSize (teacher) and model.imageSize (warmup, single) to ${size}.`,
-      );
-    }
-    if (train.count < 1 || validation.count < 2) {
-      throw new DataError(
-        `${name}: expected training images and at least 2 held-out ones, got ${train.count} and ${validation.count}.`,
-      );
-    }
-    return this.#dataset;
+  async dataset(imageSize?: number): Promise<ImageDataset> {
+    return (await this.#images.at(imageSize)).dataset;
   }
 
-  override clear(): void {
-    super.clear();
+  override clear(kept?: Pick<Stage, 'name'>): void {
+    super.clear(kept);
     this.#models.clear();
   }
 
@@ -237,6 +251,9 @@ export class Run extends RunFolder implements RunContext {
 
   async batches(imageSize: number, batchSize: number, stream: number) {
     const dataset = await this.dataset(imageSize);
+    const { count } = dataset.train;
+    if (batchSize > count)
+      this.notify(`batchSize ${batchSize}: there are only ${count} training images, so each batch repeats some.`);
     return batches(dataset.train, { batchSize, seed: 1000 * this.seed + stream, flip: flippable(dataset) });
   }
 
@@ -272,31 +289,24 @@ export class Run extends RunFolder implements RunContext {
     await drawReconstructions(join(this.folder, file), validation, models, columns);
   }
 
-  get #imageSize(): number {
-    const { dataset } = this.#options;
-    return this.#dataset?.size ?? (typeof dataset === 'object' ? dataset.size : (this.imageSize ?? 32));
+  /** After a training's first checkpoint: what it replaces is forgotten. */
+  #replaceEarlier(stage: Stage, log: RunLog, done: number): void {
+    if (this.#startsAgain) this.clear(stage);
+    log.forgetEarlier(done, this.#startsAgain);
+    this.#startsAgain = false;
   }
 
   /** Puts a training back to where its checkpoint was saved. */
   #restore(stage: Stage, { training }: Started<object>, madeWith: Readonly<Record<string, string>>): LoopState {
     const { saved, loop, meta } = this.open(stage);
-    const { source, groups } = saved;
-    const { preset } = this.#options;
-    if (meta['preset'] !== undefined && preset !== undefined && meta['preset'] !== preset) {
-      throw new CheckpointError(
-        `${source}: expected a training of preset ${preset}, got one of ${meta['preset']}. ` +
-          `Go on with --preset ${meta['preset']}, or leave --resume out to start again.`,
-      );
-    }
-    const earlier = meta['madeWith'] as Record<string, string> | undefined;
-    const other = Object.keys(madeWith).find((part) => earlier && earlier[part] !== madeWith[part]);
+    const other = Object.keys(madeWith).find((part) => meta.madeWith[part] !== madeWith[part]);
     if (other !== undefined) {
       throw new CheckpointError(
-        `${source}: expected a training with the run's ${other}, got one with another ${other}. ` +
-          'Leave --resume out to start again.',
+        `${saved.source}: expected a training with the run's ${other}, got one with another ${other}. ` +
+          'Train again with --overwrite.',
       );
     }
-    training.state.restore(groups, meta['state'], source);
+    training.state.restore(saved.groups, meta.state, saved.source);
     return loop;
   }
 }

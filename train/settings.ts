@@ -11,6 +11,7 @@
  */
 import { z } from 'zod';
 import { OptionError } from '../core/index.ts';
+import type { Conflict, NameOf } from './together.ts';
 
 /** What a number may be at most. Larger ones can only overflow float32, run out of memory, or never end. */
 const most = { number: 1e38, count: 65_536, side: 4096, updates: 1e9, seed: 2 ** 32 - 1 };
@@ -43,6 +44,12 @@ export const positive = (value: number, about: string) =>
 /** A number ≥ 0: a weight, a temperature. */
 export const weight = (value: number, about: string, { most: limit = most.number }: { most?: number } = {}) =>
   z.number().min(0).max(limit).default(value).describe(about);
+
+/** A number ≥ 0 and < 1: a decay, a probability of dropping. */
+export const share = (value: number, about: string) => z.number().min(0).lt(1).default(value).describe(about);
+
+/** A number > 0 and < 1: a part of a whole. */
+export const part = (value: number, about: string) => z.number().gt(0).lt(1).default(value).describe(about);
 
 /** A number from 0 to 1. */
 export const fraction = (value: number, about: string) => weight(value, about, { most: 1 });
@@ -203,7 +210,7 @@ export function parseSettings<T extends z.ZodType>(schema: T, values: unknown, w
   return checked(
     schema,
     values,
-    ({ path, expected, got }) => `${where}, ${path.join('.')}: expected ${expected}, got ${got}.`,
+    ({ path, expected, got, repair }) => `${where}, ${path.join('.')}: expected ${expected}, got ${got}.${repair}`,
   );
 }
 
@@ -214,26 +221,48 @@ export interface Mistake {
   readonly expected: string;
   /** As JSON. */
   readonly got: string;
+  /** ' Raise steps or lower continuousSteps.', or '' where the range says it all. */
+  readonly repair: string;
 }
 
-/** `parseSettings` with the caller's wording of a mistake. */
+/**
+ * `parseSettings` with the caller's wording of a mistake.
+ *
+ * @param nameOf  names other settings in the message; by default 'model.encoder.heads'
+ */
 export function checked<T extends z.ZodType>(
   schema: T,
   values: unknown,
   message: (mistake: Mistake) => string,
+  nameOf: (path: readonly string[]) => string = (path) => path.join('.'),
 ): z.output<T> {
   const result = schema.safeParse(values);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
+  throw new OptionError(message(mistakeOf(result.error.issues[0], schema, values, nameOf)));
+}
+
+/** What a schema found first. */
+export function mistakeOf(
+  issue: z.core.$ZodIssue,
+  schema: z.ZodType,
+  values: unknown,
+  nameOf: (path: readonly string[]) => string = (path) => path.join('.'),
+): Mistake {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
     const at = [...path, issue.keys[0]];
-    throw new OptionError(message({ path: at, expected: 'no such setting', got: shown(values, at) }));
+    return { path: at, expected: 'no such setting', got: shown(values, at), repair: '' };
+  }
+  if (issue.code === 'custom' && issue.params) {
+    const { setting, got, expected, repair } = issue.params['conflict'] as Conflict;
+    const group = path.slice(0, path.length - setting.split('.').length);
+    const name: NameOf = (other) => nameOf([...group, ...other.split('.')]);
+    return { path, expected: expected(name), got: JSON.stringify(got), repair: repair ? ` ${repair(name)}` : '' };
   }
   const setting = settingsOf(schema).find((s) => s.path.every((name, i) => name === path[i]));
-  throw new OptionError(
-    message({ path: setting?.path ?? path, expected: setting?.range ?? issue.message, got: shown(values, path) }),
-  );
+  const expected =
+    setting?.range ?? (issue.code === 'invalid_type' ? `a value of type ${issue.expected}` : issue.message);
+  return { path: setting?.path ?? path, expected, got: shown(values, path), repair: '' };
 }
 
 function shown(values: unknown, path: readonly string[]): string {

@@ -11,12 +11,13 @@ import {
   reconstructionLoss,
   TiTok,
 } from '../titok/index.ts';
-import { CodebookTraining } from './codebook.ts';
+import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { drawPixels, evaluatePixels, loadTiTok } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
 /** As stage 1, so that both can be compared at equal time; 13.3 dB after 2,134 steps. */
@@ -34,7 +35,7 @@ export const singleSettings = group({
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
   continuousSteps: updates(300, 'updates without quantization'),
-});
+}).superRefine(fitting(someQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
 
@@ -58,8 +59,7 @@ export function trainSingle(
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const { betas, weightDecay } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },
@@ -105,13 +105,20 @@ export const single = defineStage({
   name: 'single',
   about: 'TiTok from pixels in one stage, without a teacher',
   settings: singleSettings,
+  sized: (imageSize) => ({ model: { imageSize } }),
+  imageSize: (_, { model }) => model.imageSize,
+  fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook }) => ({ model, codebook }),
+  initial: ['model.init'],
 
   async start(run, settings) {
-    const data = await run.batches(settings.model.imageSize, settings.batchSize, 4);
+    const { imageSize, codebookSize, latentTokens } = settings.model;
+    const data = await run.batches(imageSize, settings.batchSize, 4);
+    await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;
     return { training: trainSingle(settings, data, run.rng(3), perceptual) };
   },
 
+  model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
   draw: (run, model) => drawPixels('single', run, model),

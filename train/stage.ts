@@ -58,6 +58,8 @@ export interface RunContext {
   readonly seed: number;
   /** Receives messages about long preparations. */
   readonly notify: (message: string) => void;
+  /** Pixels of the images that earlier stages were trained on, if there are any. */
+  readonly imageSize: number | undefined;
   /** The frozen network behind the perceptual loss and the Fréchet distance. */
   readonly trunk: MobileNetTrunk;
   /** A stage's own stream of random numbers. */
@@ -90,8 +92,22 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   /** One line for --help. */
   readonly about: string;
   readonly settings: Schema;
+  /** What follows from the size of the run's images, where settings do not say it: `{ imageSize }`. */
+  sized?(imageSize: number): z.input<Schema>;
+  /**
+   * Pixels of the images that it trains on. Loads earlier models, and no images.
+   *
+   * @throws CheckpointError when an earlier stage is missing, OptionError when settings do not fit it
+   */
+  imageSize(run: RunContext, settings: z.output<Schema>): number;
+  /** The values that must stay as they are when a training is resumed: what its model is made of. */
+  fixed(settings: z.output<Schema>): Readonly<Record<string, unknown>>;
+  /** Settings that only the first update reads: 'model.init'. */
+  readonly initial: readonly string[];
   /** Loads data and earlier models and builds the training. */
   start(run: RunContext, settings: z.output<Schema>): Promise<Started<Model>>;
+  /** The settings, among those in its checkpoint, that `load` needs. */
+  readonly model: z.ZodType;
   /** The trained model from a checkpoint. @throws CheckpointError when it does not fit */
   load(saved: SavedModel): Model;
   /** Measures a model on the run's held-out images. */

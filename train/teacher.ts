@@ -6,6 +6,7 @@ import { AdamW, clipCoefficient, finiteGradients, loadStateDict, type StateValue
 import {
   leanTeacher,
   leanTeacherWeights,
+  patchSizeOf,
   publishedVqgan,
   reconstructionLoss,
   startFromPca,
@@ -13,9 +14,10 @@ import {
   type TeacherConfig,
   type VqganConfig,
 } from '../titok/index.ts';
-import { CodebookTraining } from './codebook.ts';
+import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { modelThatFits } from './room.ts';
+import { savedPart } from './saved.ts';
 import {
   betas,
   count,
@@ -32,6 +34,7 @@ import {
   weight,
 } from './settings.ts';
 import { defineStage } from './stage.ts';
+import { type Conflict, fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
 /** The published teacher at the width that trains on a laptop: one code for each 4 × 4 pixels. */
@@ -53,6 +56,36 @@ export const teacherConfigs = {
 
 const { stem, resBlocks, dim, codebookSize } = leanTeacher;
 
+/** The group norms have 8 groups of channels in the lean teacher, 32 in MaskGIT-VQGAN. */
+const widthsFitNorm = (config: TeacherConfig): Conflict | false =>
+  config.kind === 'lean'
+    ? config.stem.at(-1)! % 8 !== 0 && {
+        setting: 'stem',
+        got: config.stem,
+        expected: () => 'a last width that is a multiple of 8, for the group norm',
+      }
+    : config.hiddenChannels % 32 !== 0 && {
+        setting: 'hiddenChannels',
+        got: config.hiddenChannels,
+        expected: () => 'a multiple of 32, for the group norm',
+      };
+
+const imagesFitGrid = ({ imageSize, teacher }: { imageSize: number; teacher: TeacherConfig }): Conflict | false => {
+  const patch = patchSizeOf(teacher);
+  return (
+    imageSize % patch !== 0 && {
+      setting: 'imageSize',
+      got: imageSize,
+      expected: (name) =>
+        `a multiple of ${patch}, the pixels that ${name(teacher.kind === 'lean' ? 'teacher.stem' : 'teacher.channelMult')} makes one code of`,
+    }
+  );
+};
+
+/** Without updates, weights from a file stay as they are. */
+const finallyQuantized = (settings: { steps: number; continuousSteps: number; weightsFrom: string }) =>
+  !(settings.steps === 0 && settings.weightsFrom !== '') && someQuantized(settings);
+
 export const teacherSettings = group({
   imageSize: side(32, 'width and height of the images, pixels'),
   teacher: z
@@ -73,7 +106,8 @@ export const teacherSettings = group({
         codebookSize: count(laptopVqgan.codebookSize, 'codes'),
       }),
     ])
-    .prefault({}),
+    .prefault({})
+    .superRefine(fitting(widthsFitNorm)),
   steps: updates(750, 'updates'),
   batchSize: count(16, 'images per update; 8 and 32 were worse at equal time'),
   learningRate: positive(1e-3, 'at the top of the cosine'),
@@ -87,7 +121,7 @@ export const teacherSettings = group({
   continuousSteps: updates(8, 'updates without quantization: the PCA start is good at once'),
   weightsFrom: text('safetensors to start from, such as the published teacher'),
   pcaStart: flag(true, 'start the linear path from principal components; without it all turns orange or blue'),
-});
+}).superRefine(fitting(imagesFitGrid, finallyQuantized, someWeight('l2', 'l1', 'gradient')));
 /** The full settings of stage 0. */
 export type TeacherSettings = z.output<typeof teacherSettings>;
 
@@ -109,8 +143,7 @@ export async function trainTeacher(
 
   // optimizer
   const params = codebook.optimized(stateDict(teacher));
-  const { betas, weightDecay } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: teacher, codebook: codebook.averages },
@@ -156,20 +189,31 @@ export async function trainTeacher(
 /** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
 const inARow = (z: Tensor) => reshape(z, [z.shape[0], z.shape[1], 1, -1]);
 
+const teacherModel = z.looseObject({ teacher: teacherSettings.unwrap().shape.teacher });
+
 /** Stage 0. Trains the 2-D tokenizer that stage 1 learns from. */
 export const teacher = defineStage({
   name: 'teacher',
   about: 'stage 0: the 2-D tokenizer whose codes stage 1 predicts',
   settings: teacherSettings,
+  sized: (imageSize) => ({ imageSize }),
+  imageSize: (_, { imageSize }) => imageSize,
+  fixed: ({ imageSize, teacher, codebook }) => ({ imageSize, teacher, codebook }),
+  initial: ['weightsFrom', 'pcaStart'],
 
   async start(run, settings) {
-    const data = await run.batches(settings.imageSize, settings.batchSize, 1);
+    const { imageSize, teacher: config } = settings;
+    const data = await run.batches(imageSize, settings.batchSize, 1);
+    await noteUnusedCodes(run, imageSize, config.codebookSize, (imageSize / patchSizeOf(config)) ** 2);
     const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
     return { training: await trainTeacher(settings, data, run.rng(0), weights) };
   },
 
+  model: teacherModel,
+
   load({ settings, groups, source }) {
-    const teacher = new Teacher(settings['teacher'] as TeacherConfig, new Rng(0));
+    const config = savedPart(teacherModel, settings, source, 'settings').teacher;
+    const teacher = new Teacher(config, new Rng(0));
     loadStateDict(teacher, groups['model'] ?? {}, { source });
     return teacher;
   },

@@ -1,12 +1,40 @@
 /** What the stages have in common whose result is a TiTok. */
-import { Rng } from '../core/index.ts';
+import { z } from 'zod';
+import { OptionError, Rng } from '../core/index.ts';
 import { loadStateDict } from '../nn/index.ts';
-import { TiTok, type TiTokConfig } from '../titok/index.ts';
+import { checkConfig, presets, TiTok, type TiTokConfig } from '../titok/index.ts';
+import { titokSettings } from './model-settings.ts';
+import { savedPart } from './saved.ts';
 import type { RunContext, SavedModel } from './stage.ts';
+import { teacherSettings } from './teacher.ts';
+
+/** The configuration of a TiTok in a checkpoint's settings. */
+export const titokModel = z.looseObject({
+  model: z
+    .strictObject({
+      ...titokSettings(presets.tiny, 'proxy').unwrap().shape,
+      pixelDecoder: teacherSettings.unwrap().shape.teacher.unwrap().nullable(),
+    })
+    .superRefine((config, context) => {
+      const message = contradiction(config);
+      if (message !== undefined)
+        context.addIssue({ code: 'custom', message: `values that fit each other (${message})` });
+    }),
+});
+
+function contradiction(config: TiTokConfig): string | undefined {
+  try {
+    checkConfig(config);
+  } catch (error) {
+    if (error instanceof OptionError) return error.message;
+    throw error;
+  }
+  return undefined;
+}
 
 /** @throws CheckpointError when the checkpoint is of another size or kind */
 export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
-  const model = new TiTok(settings['model'] as TiTokConfig, new Rng(0));
+  const model = new TiTok(savedPart(titokModel, settings, source, 'settings').model, new Rng(0));
   loadStateDict(model, groups['model'] ?? {}, { source });
   return model;
 }

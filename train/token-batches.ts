@@ -13,7 +13,7 @@ export interface TokenSource {
 
 /** A position in the endless row of batches; plain JSON. */
 interface TokenState {
-  /** Token rows, to notice another dataset. */
+  /** Token rows. */
   readonly count?: number;
   /** Before this epoch's order was drawn. */
   readonly epoch: RngState;
@@ -55,6 +55,8 @@ export class TokenBatches implements TokenSource {
   ): Promise<TokenBatches> {
     const views = viewsOf(dataset);
     const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]);
+    if (batchSize > chosen.length)
+      notify?.(`batchSize ${batchSize}: there are only ${chosen.length} token rows, so a batch has these.`);
     const tokens = await encodeViews(dataset, chosen, (images) => model.encode(images).indices, notify);
     const labels = Int32Array.from(chosen, ({ index }) => dataset.train.labels[index]);
     return new TokenBatches(tokens, labels, batchSize, seed);
@@ -79,15 +81,18 @@ export class TokenBatches implements TokenSource {
   get state(): TokenState {
     return { count: this.#labels.length, epoch: this.#epoch, position: this.#position };
   }
-  set state({ count, epoch, position }: TokenState) {
-    if (count !== undefined && count !== this.#labels.length) {
-      throw new DataError(
-        `token batches: expected the position in ${this.#labels.length} rows, got one in ${count}. Has the dataset changed since the checkpoint?`,
-      );
+  /** The place in rows of another number, as when a training is prolonged, is the beginning of an epoch. */
+  set state(saved: TokenState) {
+    const rows = this.#labels.length;
+    const { count = rows, epoch, position } = saved ?? {};
+    if (!isIndex(count) || !isIndex(position) || position > count) {
+      throw new DataError(`token batches: expected a position from 0 to ${count}, got ${JSON.stringify(position)}.`);
     }
-    this.#epoch = epoch;
     this.#rng.state = epoch;
-    this.#order = this.#rng.permutation(this.#labels.length);
-    this.#position = position;
+    this.#epoch = epoch;
+    this.#order = this.#rng.permutation(rows);
+    this.#position = count === rows ? position : 0;
   }
 }
+
+const isIndex = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

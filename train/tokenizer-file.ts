@@ -3,7 +3,7 @@ import { CheckpointError, OptionError, Rng } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
 import { loadStateDict, parameterShapes } from '../nn/index.ts';
 import { presets as models, TiTok, type TiTokConfig } from '../titok/index.ts';
-import { savedModel } from './run-folder.ts';
+import { metaOf, savedModel } from './run-folder.ts';
 import { loadTiTok } from './titok-stage.ts';
 
 /**
@@ -13,7 +13,7 @@ import { loadTiTok } from './titok-stage.ts';
  * @throws CheckpointError when the file does not fit; OptionError for an unknown preset
  */
 export function loadTokenizerFile(path: string, preset?: string): TiTok {
-  const { published, meta, groups } = loadCheckpoint(path);
+  const { published, meta, groups } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
   if (published) return withPixels(publishedTiTok(path, groups['model'] ?? {}, preset), path);
   const saved = savedModel(path, meta, groups);
   if (saved.settings['model']) return withPixels(loadTiTok(saved), path);

@@ -1,4 +1,5 @@
 /** A training: one `step()`, and the state that a checkpoint needs. The caller owns the loop. */
+import { z } from 'zod';
 import { CheckpointError, type Tensor } from '../core/index.ts';
 import {
   cosineSchedule,
@@ -9,6 +10,7 @@ import {
   type StateValue,
   stateDict,
 } from '../nn/index.ts';
+import { savedPart } from './saved.ts';
 
 /** What JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -50,6 +52,15 @@ export interface Moving {
   readonly streams: Readonly<Record<string, { state: unknown }>>;
 }
 
+const updates = z.record(z.string(), z.int().min(0));
+/** Schema of what `TrainingState.values` returns. */
+export const savedState = z.object({
+  done: z.int().min(0),
+  optimizers: updates,
+  averages: updates.default({}),
+  streams: z.record(z.string(), z.unknown()),
+});
+
 /** Collects the changing parts of a training for a checkpoint and puts them back. */
 export class TrainingState {
   readonly #moving: Moving;
@@ -89,16 +100,13 @@ export class TrainingState {
     values: unknown,
     source = 'checkpoint',
   ): void {
-    const saved = values as {
-      done: number;
-      optimizers: Record<string, number>;
-      averages: Record<string, number>;
-      streams: Record<string, unknown>;
-    };
+    const saved = savedPart(savedState, values, source, 'state');
     const { models, optimizers, averages = {}, streams } = this.#moving;
-    if (typeof saved?.done !== 'number' || Object.keys(streams).some((name) => !(name in (saved.streams ?? {})))) {
+    for (const [kind, wanted] of Object.entries({ optimizers, averages, streams })) {
+      const [names, known] = [Object.keys(wanted), Object.keys(saved[kind as 'streams'])];
+      if (names.every((name) => known.includes(name))) continue;
       throw new CheckpointError(
-        `${source}: expected the state of a training with ${Object.keys(streams).join(', ')}, got ${JSON.stringify(values)?.slice(0, 80)}. Was it saved by another command?`,
+        `${source}: expected the state of a training with the ${kind} ${names.join(', ')}, got ${known.join(', ') || 'none'}. Was it saved by another command?`,
       );
     }
     for (const [name, m] of Object.entries(models)) loadStateDict(m, groups[name] ?? {}, { source });
@@ -106,8 +114,17 @@ export class TrainingState {
       o.loadStateDict({ step: saved.optimizers[name], tensors: groups[`optimizer.${name}`] ?? {} }, source);
     for (const [name, a] of Object.entries(averages))
       a.loadStateDict({ step: saved.averages[name], tensors: groups[`ema.${name}`] ?? {} }, source);
-    for (const [name, s] of Object.entries(streams)) s.state = saved.streams[name];
+    for (const [name, s] of Object.entries(streams)) restoreStream(name, s, saved.streams[name], source);
     this.done = saved.done;
+  }
+}
+
+function restoreStream(name: string, stream: { state: unknown }, state: unknown, source: string): void {
+  try {
+    stream.state = state;
+  } catch (error) {
+    const { message } = error as Error;
+    throw new CheckpointError(`${source}, state.streams.${name}: ${message}`, { cause: error });
   }
 }
 

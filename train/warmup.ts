@@ -13,14 +13,15 @@ import {
   TiTok,
   warmupLoss,
 } from '../titok/index.ts';
-import { CodebookTraining } from './codebook.ts';
+import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { titokSettings } from './model-settings.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { loadTiTok } from './titok-stage.ts';
+import { loadTiTok, titokModel } from './titok-stage.ts';
+import { fitting, someQuantized } from './together.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
 /** Measured at 32 pixels on two cores: cross-entropy 3.33, 16.2 dB (soft), 508 of 512 codes after 2,000 steps. */
@@ -44,7 +45,7 @@ export const warmupSettings = group({
   }),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
   continuousSteps: updates(300, 'updates without quantization; with 150 it collapsed to 11 codes'),
-});
+}).superRefine(fitting(someQuantized));
 /** The full settings of stage 1. */
 export type WarmupSettings = z.output<typeof warmupSettings>;
 
@@ -76,8 +77,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const { betas, weightDecay } = settings;
-  const optimizer = new AdamW({ params, betas, weightDecay });
+  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },
@@ -124,6 +124,25 @@ export const warmup = defineStage({
   name: 'warmup',
   about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
   settings: warmupSettings,
+  sized: (imageSize) => ({ model: { imageSize } }),
+  fixed({ model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy }, codebook }) {
+    const { patchSize: _, ...half } = decoder; // the teacher's
+    return {
+      model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder: half, l2Norm, legacy },
+      codebook,
+    };
+  },
+  initial: ['model.init'],
+
+  imageSize(run, { model: { imageSize } }) {
+    const { config } = run.model(teacherStage);
+    const trainedAt = run.imageSize ?? imageSize;
+    const where = 'warmup settings, model.imageSize';
+    expectOption(imageSize === trainedAt, where, `${trainedAt}, as the run's teacher has`, imageSize);
+    const patch = patchSizeOf(config);
+    expectOption(imageSize % patch === 0, where, `a multiple of the teacher's patches of ${patch} pixels`, imageSize);
+    return imageSize;
+  },
 
   async start(run, settings) {
     const teacher = run.model(teacherStage);
@@ -132,12 +151,14 @@ export const warmup = defineStage({
     const model = { ...settings.model, decoder, proxyCodebookSize: config.codebookSize };
     const { batchSize, steps } = settings;
     const images = await run.batches(model.imageSize, batchSize, 2);
+    await noteUnusedCodes(run, model.imageSize, model.codebookSize, model.latentTokens);
     const data = codedBatches(images, await run.dataset(model.imageSize), teacher);
     const training = trainWarmup({ ...settings, model }, teacher, data, run.rng(1));
     const prepare = () => data.prepare(steps * batchSize, run.notify);
     return { training: { ...training, prepare }, stored: { model }, madeWith: { teacher } };
   },
 
+  model: titokModel,
   load: loadTiTok,
 
   async evaluate(run, model) {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { numel } from '../../core/index.ts';
 import { loadCheckpoint } from '../../data/index.ts';
+import type { Origin } from '../../train/index.ts';
 
 export function addInfo(program: Command): void {
   program
@@ -16,6 +17,11 @@ export function addInfo(program: Command): void {
           ? `${path}: published weights`
           : `${path}: stage ${meta['stage']}, preset ${meta['preset'] ?? 'unknown'}, ${stepsOf(meta)} updates done`,
       );
+      const { data, seed } = (meta['origin'] ?? {}) as Partial<Origin>;
+      if (data) {
+        const from = data.source ? `${data.source.path}: ` : '';
+        console.log(`  trained on ${from}${data.train.count} images of ${data.classes.length} classes, seed ${seed}`);
+      }
       for (const [group, tensors] of Object.entries(groups)) {
         const values = Object.values(tensors).reduce((n, t) => n + numel(t.shape), 0);
         console.log(

@@ -4,8 +4,8 @@ import {
   finetune,
   generator,
   group,
+  merge,
   oneOf,
-  type Preset,
   parseSettings,
   presets,
   type Setting,
@@ -18,14 +18,7 @@ import {
 import { openGivenDevice } from '../device.ts';
 import { addSettings, byDefault, readSettings } from '../options.ts';
 import { table, tableNote } from '../table.ts';
-import {
-  addTrainingOptions,
-  describeDataset,
-  openGivenRun,
-  presetOf,
-  type TrainingGiven,
-  trainStage,
-} from '../training.ts';
+import { addTrainingOptions, describeDataset, openGivenRun, type TrainingGiven, trainStage } from '../training.ts';
 
 /** A starting point for the settings under `teacher`. */
 const teacherKind = group({
@@ -59,15 +52,14 @@ function tinyValue(stage: Stage): (setting: Setting) => string {
 
 /** Checks options and earlier checkpoints before loading any data, then trains. */
 async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
-  const preset: Preset = presetOf(given);
-  await openGivenDevice(given, 'high');
   let heldOut = 0;
-  const run = await openGivenRun(given, (dataset) => {
+  const { run, preset } = await openGivenRun(given, stage, (dataset) => {
     heldOut = dataset.validation.count;
     console.log(describeDataset(dataset));
   });
-  const base = (given.resume && run.settingsOf(stage)) || preset[stage.name];
-  const settings = readSettings(stage.settings, withTeacherKind(stage, base as object, given), given);
+  const base = merge<object>(given.resume && run.has(stage) ? {} : (preset[stage.name] as object), run.base(stage));
+  const settings = readSettings(stage.settings, withTeacherKind(stage, base, given), given);
+  await openGivenDevice(given, 'high');
   if (given.resume && !run.has(stage)) {
     console.log(`${stage.name}: nothing to resume in ${run.checkpoint(stage)}; starting at the beginning`);
   }

@@ -180,6 +180,13 @@ export const v = {
   narrow: vectors(0x85),
   /** Of int16 lanes, to int32: a₀b₀ + a₁b₁, a₂b₂ + a₃b₃, … */
   dotPairs: vectors(0xba),
+  /** The first eight bytes as int16 lanes. */
+  widenBytes: vector(0x89),
+  /** The first eight bytes of a and b in turn: a₀, b₀, a₁, b₁, … */
+  interleaveBytes: (a: V128, b: V128): V128 =>
+    code(a, b, simd(13), Array.from({ length: 8 }, (_, i) => [i, 16 + i]).flat()),
+  /** Sixteen bytes: the int16 lanes of a, then of b, clamped to 0..255. */
+  narrowToBytes: vectors(0x66),
   /** x·y + z in one rounding (relaxed SIMD). Kernels call Fn.madd, which knows whether the engine has it. */
   madd: (x: V128, y: V128, z: V128): V128 => code(x, y, z, simd(0x105)),
 } as const;

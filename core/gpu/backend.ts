@@ -13,6 +13,8 @@ export interface Backend {
   readonly declaresArguments: boolean;
   /** A GL kernel only takes textures of the rank that it was compiled for. */
   readonly fixesRanks: boolean;
+  /** Loop counters are float32 where an index is computed, not integers. */
+  readonly floatCounters: boolean;
   /** Computes four columns per thread: about 2× as fast on WebGPU at 64³ and above. Needs results that can be reshaped. */
   readonly fours: boolean;
   /** Largest number of threads along [x, y, z]. */
@@ -77,6 +79,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
     gpu,
     declaresArguments: true,
     fixesRanks: false,
+    floatCounters: false,
     fours: true,
     maxThreads: [8 * groups, 8 * groups, groups],
     maxValues: bytes / 4,
@@ -124,6 +127,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
     gpu,
     declaresArguments: false,
     fixesRanks: true,
+    floatCounters: false,
     fours: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: size * size,
@@ -159,6 +163,7 @@ function openPlain(module: GpuJsModule, mode: 'webasm' | 'cpu'): Backend {
     gpu,
     declaresArguments: false,
     fixesRanks: false,
+    floatCounters: mode === 'webasm',
     fours: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: 2 ** 28,

@@ -1,5 +1,7 @@
 /** Types of the part of gpu.js that the devices use, and loading it. */
 
+import { numel } from '../shape.ts';
+
 /** A gpu.js mode; 'cpu' is gpu.js's own JavaScript path, our device 'gpujs-cpu'. */
 export type Mode = 'webgpu' | 'webgl2' | 'webgl' | 'headlessgl' | 'webasm' | 'cpu';
 
@@ -16,6 +18,10 @@ export interface Resident {
 }
 export type Raw = Resident | Float32Array;
 export const isResident = (raw: Raw): raw is Resident => !(raw instanceof Float32Array);
+
+/** Number of values. */
+export const lengthOf = (raw: Raw): number =>
+  isResident(raw) ? numel(raw.output) * (raw.componentCount ?? 1) : raw.length;
 
 /** A compiled kernel. gpu.js replaces `kernel` when it falls back to another mode. */
 export interface BuiltKernel {

@@ -3,11 +3,11 @@ import type { Pass } from '../device.ts';
 import { DeviceError } from '../errors.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import type { Backend } from './backend.ts';
-import { type BuiltKernel, flatten, isResident, type Raw } from './gpujs.ts';
+import { type BuiltKernel, flatten, isResident, lengthOf, type Raw } from './gpujs.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { debugsKernels, Profile } from './profile.ts';
 import type { Window } from './slot.ts';
-import { kernelSource, linearThreads, withOffsets } from './source.ts';
+import { checkQuotients, exactIndices, kernelSource, linearThreads, withOffsets } from './source.ts';
 
 /** Arrays that one kernel may read. With its result that is WebGPU's default limit of 8 storage buffers. */
 export const MAX_ARRAYS = 7;
@@ -106,17 +106,20 @@ export class Launcher {
   }
 
   #kernelFor(pass: Pass, four: string | undefined, args: readonly (Window | number)[]): BuiltKernel {
-    const { gpu, declaresArguments, fixesRanks, maxThreads } = this.#backend;
+    const { gpu, declaresArguments, fixesRanks, floatCounters, maxThreads } = this.#backend;
     const argumentTypes = args.flatMap((a) =>
       typeof a === 'number' ? ['Number'] : a.at === undefined ? ['Array'] : ['Array', 'Integer'],
     );
     const ranks = fixesRanks
       ? args.map((a) => (typeof a !== 'number' && isResident(a.raw) ? a.raw.output.length : 0))
       : '';
-    const key = `${pass.out}|${Object.keys(pass.inputs)}|${argumentTypes}|${ranks}|${pass.body}`;
+    const longest = Math.max(...args.map((a) => (typeof a === 'number' ? 0 : lengthOf(a.raw))));
+    const exact = exactIndices(pass, longest, floatCounters);
+    const key = `${pass.out}|${Object.keys(pass.inputs)}|${argumentTypes}|${ranks}|${exact.body}`;
     let kernel = this.kernels.get(key);
     if (!kernel) {
-      const wanted = four ? { ...pass, out: [pass.out[0] / 4, ...pass.out.slice(1)], body: four } : pass;
+      checkQuotients(pass);
+      const wanted = four ? { ...pass, out: [pass.out[0] / 4, ...pass.out.slice(1)], body: four } : exact;
       const tooWide = wanted.out.length > 1 && wanted.out.some((n, i) => n > maxThreads[i]);
       const { out, body } = tooWide ? linearThreads(wanted) : wanted;
       const offset = Object.keys(pass.inputs).filter((_, i) => (args[i] as Window).at !== undefined);

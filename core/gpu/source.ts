@@ -4,8 +4,9 @@ import { literal } from '../formula.ts';
 import { quotient, remainder } from '../kernel-source.ts';
 
 /**
- * Functions that bodies may call, as rational approximations (Eigen's) with a relative error of 3e-7. On GPUs the
- * built-in tanh is NaN above 45 and off by 1e-4 near 0, and there is no erf.
+ * Functions that bodies may call. erf and tanh are rational approximations (Eigen's) with a relative error of 3e-7: on
+ * GPUs the built-in tanh is NaN above 45 and off by 1e-4 near 0, and there is no erf. The built-in log and pow may give
+ * anything for negative x there; ours give √x, which is NaN, and whole powers of x with their sign.
  */
 const HELPERS: Readonly<Record<string, string>> = {
   erf: rational(
@@ -20,6 +21,25 @@ const HELPERS: Readonly<Record<string, string>> = {
     [4.89352455891786e-3, 6.37261928875436e-4, 1.48572235717979e-5, 5.12229709037114e-8, -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16],
     [4.89352518554385e-3, 2.268434632439e-3, 1.18534705686654e-4, 1.19825839466702e-6],
   ),
+  log: `function logOf(x) {
+    let r = Math.log(x);
+    if (x < 0.0) { r = Math.sqrt(x); }
+    return r;
+  }`,
+  pow: `function powOf(x, e) {
+    const size = Math.abs(x);
+    let r = 1.0;
+    if (size != 1.0) { r = Math.pow(size, e); }
+    if (Math.floor(e) == e) {
+      if (e - 2.0 * Math.floor(0.5 * e) == 1.0) {
+        if (x < 0.0) { r = -1.0 * r; }
+        if (x == 0.0) { if (1.0 / x < 0.0) { r = -1.0 * r; } }
+      }
+    } else {
+      if (x < 0.0) { if (size < 3e38) { r = Math.sqrt(x); } }
+    }
+    return r;
+  }`,
 }; // biome-ignore format: coefficients from low to high powers
 
 /** x P(x²) / Q(x²) with x clamped to ±limit. */
@@ -74,4 +94,31 @@ export function linearThreads(pass: Pass): Pass {
     out: [X * Y * Z],
     body: pass.body.replace(/this\.thread\.([xyz])/g, (_, axis: string) => index[axis]),
   };
+}
+
+/** Beyond it, float32 skips numbers. */
+const EXACT = 2 ** 24;
+/** `quotient` in kernel-source.ts divides exactly up to here. */
+const EXACT_QUOTIENT = 2 ** 23;
+
+/**
+ * The same pass for arrays whose longest has `longest` values. In the webasm mode, loop counters are float32 inside of an
+ * index: past 2²⁴ values they become integers.
+ */
+export function exactIndices(pass: Pass, longest: number, floatCounters: boolean): Pass {
+  if (longest <= EXACT || !floatCounters) return pass;
+  const counters = new Set(Array.from(pass.body.matchAll(/for \(let (\w+) = 0;/g), ([, name]) => name));
+  const body = pass.body.replace(/for \(let [^)]*\)|\w+/g, (text) => (counters.has(text) ? `(${text} | 0)` : text));
+  return { ...pass, body };
+}
+
+/** @throws Error when a pass divides counts that are too large to be divided exactly */
+export function checkQuotients({ out, body }: Pass): void {
+  if (!/\+ 0\.5\) \/ \d+\.0\) \| 0\)/.test(body)) return;
+  const counts = [...out, ...Array.from(body.matchAll(/ < (\d+); \w+\+\+/g), ([, count]) => Number(count))];
+  const largest = Math.max(...counts);
+  if (largest <= EXACT_QUOTIENT) return;
+  throw new Error(
+    `expected at most ${EXACT_QUOTIENT} values along the axes that a kernel takes together (float32 indices), got ${largest}. Use the cpu device, or split the tensor`,
+  );
 }

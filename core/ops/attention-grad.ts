@@ -52,8 +52,9 @@ const headOfSecond = ({ B, H }: PackedSizes) => `(this.thread.z - ${B * H})`;
 function scoresPass(n: PackedSizes): Pass {
   const { B, T, D, H, d } = n;
   const head = headOfSecond(n);
-  const g = `g[(${quotient(head, H)} * ${T} + this.thread.y) * ${D} + ${remainder(head, H)} * ${d} + i]`;
-  const v = readPacked('v', n, head, 'this.thread.x', 'i');
+  const g = (i: string) =>
+    `g[(${quotient(head, H)} * ${T} + this.thread.y) * ${D} + ${remainder(head, H)} * ${d} + ${i}]`;
+  const v = (i: string) => readPacked('v', n, head, 'this.thread.x', i);
   return {
     name: 'sd',
     out: [T, T, 2 * B * H],
@@ -63,7 +64,7 @@ function scoresPass(n: PackedSizes): Pass {
       if (this.thread.z < ${B * H}) {
         ${findScore(n)}
       } else {
-        ${loopSum(d, `${g} * ${v}`)}
+        ${loopSum(d, (i) => `${g(i)} * ${v(i)}`)}
       }
       return s;`,
   };
@@ -131,23 +132,23 @@ function gradientsPass(n: PackedSizes): Pass {
   const head = (first: number) => `(this.thread.z * ${H} + ${quotient(`(this.thread.x - ${first})`, d)})`;
   const ds = (first: number, row: string, column: string) =>
     `pds[${B * H * T * T} + ${cell(n, head(first), row, column)}]`;
-  const p = `pds[${cell(n, head(2 * D), 'i', 'this.thread.y')}]`;
-  const token = `(this.thread.z * ${T} + i)`;
-  const k = `qkv[${token} * ${3 * D} + this.thread.x + ${D}]`; // for dq: column x of k stands D after column x of q
-  const q = `qkv[${token} * ${3 * D} + this.thread.x - ${D}]`; // for dk
-  const g = `g[${token} * ${D} + this.thread.x - ${2 * D}]`; // for dv
+  const p = (i: string) => `pds[${cell(n, head(2 * D), i, 'this.thread.y')}]`;
+  const token = (i: string) => `(this.thread.z * ${T} + ${i})`;
+  const k = (i: string) => `qkv[${token(i)} * ${3 * D} + this.thread.x + ${D}]`; // for dq: column x of k stands D after column x of q
+  const q = (i: string) => `qkv[${token(i)} * ${3 * D} + this.thread.x - ${D}]`; // for dk
+  const g = (i: string) => `g[${token(i)} * ${D} + this.thread.x - ${2 * D}]`; // for dv
   return {
     out: [3 * D, T, B],
     inputs: { qkv: 0, g: 1, pds: 'pds' },
     body: `
       let s = 0.0;
       if (this.thread.x < ${D}) {
-        ${loopSum(T, `${ds(0, 'this.thread.y', 'i')} * ${k}`)}
+        ${loopSum(T, (i) => `${ds(0, 'this.thread.y', i)} * ${k(i)}`)}
       } else {
         if (this.thread.x < ${2 * D}) {
-          ${loopSum(T, `${ds(D, 'i', 'this.thread.y')} * ${q}`)}
+          ${loopSum(T, (i) => `${ds(D, i, 'this.thread.y')} * ${q(i)}`)}
         } else {
-          ${loopSum(T, `${p} * ${g}`)}
+          ${loopSum(T, (i) => `${p(i)} * ${g(i)}`)}
         }
       }
       return s;`,

@@ -1,10 +1,10 @@
 /** Scaled dot-product attention: of any queries, keys and values, and fused for self-attention. */
 
-import { ShapeError } from '../errors.ts';
+import { expectKnown, ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { type Shape, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { divides, type Shape, show } from '../shape.ts';
+import { expectTensors, type Tensor } from '../tensor.ts';
 import { selfAttentionGrad } from './attention-grad.ts';
 import { less, mul, where } from './elementwise.ts';
 import { max } from './extremes.ts';
@@ -44,6 +44,8 @@ const MASKED = -1e30;
  * @see Vaswani et al. 2017, arXiv:1706.03762, eq. 1
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  expectTensors('attention', q, k, v);
+  expectKnown('attention', options, ['mask', 'scale']);
   const { mask, scale = 1 / Math.sqrt(q.shape.at(-1) ?? 1) } = options;
   if (
     q.rank < 2 ||
@@ -61,7 +63,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   checkMask(mask.shape, scores.shape);
   const y = matmul(softmax(where(mask, scores, MASKED)), v);
   const attends = less(0, max(mask, -1, true)); // [batch, heads, queries, 1]: 0 where every key is masked
-  return mul(y, attends);
+  return where(attends, y, 0);
 }
 
 function checkMask(mask: Shape, scores: Shape): void {
@@ -85,7 +87,7 @@ const attend: Op<[qkv: Tensor, options: { heads: number }]> = defineOp({
     const { B, T, D, H, d } = n;
     const rows = B * H * T;
     const row = `((this.thread.z * ${H} + ${quotient('this.thread.x', d)}) * ${T} + this.thread.y)`;
-    const value = `qkv[(this.thread.z * ${T} + i) * ${3 * D} + ${2 * D} + this.thread.x]`;
+    const value = (i: string) => `qkv[(this.thread.z * ${T} + ${i}) * ${3 * D} + ${2 * D} + this.thread.x]`;
     return [
       // s = q·k / √d, [B·H, T, T]
       {
@@ -105,7 +107,7 @@ const attend: Op<[qkv: Tensor, options: { heads: number }]> = defineOp({
         inputs: { qkv: 0, s: 's', mz: 'mz' },
         body: `
           let y = 0.0;
-          ${loopSum(T, `Math.exp(s[${row} * ${T} + i] - mz[${row}]) * ${value}`, 'i', 'y')}
+          ${loopSum(T, (i) => `Math.exp(s[${row} * ${T} + ${i}] - mz[${row}]) * ${value(i)}`, { s: 'y' })}
           return y / mz[${rows} + ${row}];`,
       },
     ];
@@ -113,7 +115,7 @@ const attend: Op<[qkv: Tensor, options: { heads: number }]> = defineOp({
 });
 
 function checkPacked(qkv: Shape, heads: number): void {
-  if (qkv.length === 3 && qkv[2] % (3 * heads) === 0) return;
+  if (qkv.length === 3 && divides(heads, qkv[2] / 3)) return;
   throw new ShapeError(
     `selfAttention: expected qkv [batch, tokens, 3·dim] with dim divisible by ${heads} heads, got ${show(qkv)}.`,
   );

@@ -3,7 +3,7 @@
  * other two, so the set is closed under differentiation.
  */
 
-import { ShapeError } from '../errors.ts';
+import { expectKnown, expectOption, ShapeError } from '../errors.ts';
 import { quotient, remainder, when } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { show } from '../shape.ts';
@@ -30,12 +30,18 @@ export interface ConvAttributes {
 type InputSize = ConvAttributes & { readonly size: readonly [number, number] };
 type KernelSize = ConvAttributes & { readonly kernel: readonly [number, number] };
 
-function withDefaults({ stride = 1, padding = 0, groups = 1 }: ConvOptions): ConvAttributes {
-  return {
-    stride: typeof stride === 'number' ? [stride, stride] : [stride[0], stride[1]],
-    padding: typeof padding === 'number' ? [padding, padding, padding, padding] : [...padding],
-    groups,
-  };
+function withDefaults(op: string, options: ConvOptions): ConvAttributes {
+  expectKnown(op, options, ['stride', 'padding', 'groups']);
+  const { stride = 1, padding = 0, groups = 1 } = options;
+  const each = (value: number | readonly number[], count: number) =>
+    Array.isArray(value) ? [...value] : new Array<number>(count).fill(value as number);
+  const [strides, zeros] = [each(stride, 2), each(padding, 4)];
+  const whole = (list: readonly number[], count: number, least: number) =>
+    list.length === count && list.every((n) => Number.isInteger(n) && n >= least);
+  expectOption(whole(strides, 2, 1), `${op}, stride`, 'a whole number ≥ 1, or [y, x]', stride);
+  expectOption(whole(zeros, 4, 0), `${op}, padding`, 'a whole number ≥ 0, or [top, bottom, left, right]', padding);
+  expectOption(whole([groups], 1, 1), `${op}, groups`, 'a whole number ≥ 1', groups);
+  return { stride: strides as [number, number], padding: zeros as [number, number, number, number], groups };
 }
 const outSize = (n: number, k: number, before: number, after: number, stride: number) =>
   Math.floor((n + before + after - k) / stride) + 1;
@@ -174,10 +180,11 @@ export const conv2dGradWeight: Op<[x: Tensor, g: Tensor, options: KernelSize]> =
  * @param weight  [O, C/groups, kh, kw]
  * @param bias    [O] or null
  * @returns       [N, O, ⌊(H + top + bottom − kh) / stride⌋ + 1, ⌊(W + left + right − kw) / stride⌋ + 1]
- * @throws ShapeError when the shapes do not fit, or the padded image is smaller than the kernel
+ * @throws ShapeError when the shapes do not fit, or the padded image is smaller than the kernel; OptionError for a wrong
+ *   stride, padding or number of groups
  */
 export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve(x, weight, bias, withDefaults(options));
+  convolve(x, weight, bias, withDefaults('conv2d', options));
 
 /**
  * Transposed convolution: the gradient of conv2d with respect to its image, plus a bias.
@@ -194,7 +201,7 @@ export function convTranspose2d(
   bias: Tensor | null = null,
   options: ConvOptions = {},
 ): Tensor {
-  const full = withDefaults(options);
+  const full = withDefaults('convTranspose2d', options);
   const { stride, padding } = full;
   const length = (n: number, k: number, axis: 0 | 1): number =>
     (n - 1) * stride[axis] - padding[2 * axis] - padding[2 * axis + 1] + k;

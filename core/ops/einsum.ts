@@ -1,5 +1,5 @@
 /** Einstein summation: products and sums of tensors whose axes are named by letters. */
-import { ShapeError } from '../errors.ts';
+import { kindOf, ShapeError } from '../errors.ts';
 import { numel, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
@@ -47,6 +47,7 @@ function parse(notation: string, operands: readonly Tensor[]): { inputs: Labels[
   const fail = (expected: string, got: string): never => {
     throw new SyntaxError(`einsum: expected ${expected}, got ${got}.`);
   };
+  if (typeof notation !== 'string') fail("a notation such as 'ij,jk->ik' first", kindOf(notation));
   const [left, right, ...more] = notation.replaceAll(' ', '').split('->');
   if (right === undefined || more.length > 0) fail("axes and a result, such as 'ij,jk->ik'", `'${notation}'`);
   const sides = left.split(',');

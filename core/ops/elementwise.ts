@@ -3,6 +3,7 @@
  * to write. Operands broadcast as in NumPy and may be plain numbers.
  */
 import type { Pass } from '../device.ts';
+import { kindOf } from '../errors.ts';
 import {
   call,
   derivative,
@@ -39,8 +40,20 @@ export function elementwise<Args extends readonly Operand[]>(
   source: string,
   vjp?: MapVjp<Args>,
 ): Op<Args> {
-  const op = defineOp<Args>(mapSpec(name, formula(source), vjp));
-  return (...args) => op(...broadcast(name, args));
+  const f = formula(source);
+  const op = defineOp<Args>(mapSpec(name, f, vjp));
+  return (...args) => op(...broadcast(name, operandsOf(name, f.params, args)));
+}
+
+/** The op's own arguments, checked; `xs.map(relu)` passes more. @throws TypeError when one is no tensor or number */
+function operandsOf<Args extends readonly Operand[]>(name: string, params: readonly string[], args: Args): Args {
+  for (let i = 0; i < params.length; i++) {
+    const a: unknown = args[i];
+    if (a instanceof Tensor || typeof a === 'number') continue;
+    const repair = Array.isArray(a) ? ` Make a tensor of it: tensor(${params[i]}).` : '';
+    throw new TypeError(`${name}: expected a tensor or a number as '${params[i]}', got ${kindOf(a)}.${repair}`);
+  }
+  return args.length > params.length ? (args.slice(0, params.length) as unknown as Args) : args;
 }
 
 /** Expands tensors to the common shape. One with a single element stays as it is: kernels read it for every value. */
@@ -123,19 +136,36 @@ export const sub: Op<[a: Operand, b: Operand]> = elementwise('sub', '(a, b) => a
 export const mul: Op<[a: Operand, b: Operand]> = elementwise('mul', '(a, b) => a * b');
 /** y = a / b, elementwise. @throws ShapeError when the shapes do not broadcast */
 export const div: Op<[a: Operand, b: Operand]> = elementwise('div', '(a, b) => a / b');
+/** What goes to the upper of two operands: g where it is larger, half where both are equal. NaN counts as larger. */
+export const upperShare: Op<[g: Tensor, upper: Operand, lower: Operand]> = elementwise<
+  [g: Operand, upper: Operand, lower: Operand]
+>('upperShare', '(g, upper, lower) => where(upper < lower, 0, where(upper == lower, 0.5 * g, g))');
 /**
- * The larger of a and b, elementwise; `max` reduces over axes. Where both are equal, the gradient goes to a.
+ * The larger of a and b, elementwise; `max` reduces over axes. NaN where one is NaN. Where both are equal, each gets half
+ * of the gradient, as in PyTorch.
  *
  * @throws ShapeError when the shapes do not broadcast
  */
-export const maximum: Op<[a: Operand, b: Operand]> = elementwise('maximum', '(a, b) => max(a, b)');
+export const maximum: Op<[a: Operand, b: Operand]> = elementwise('maximum', '(a, b) => max(a, b)', ({ g }, a, b) => [
+  () => upperShare(g, a, b),
+  () => upperShare(g, b, a),
+]);
 /**
- * The smaller of a and b, elementwise; `min` reduces over axes. Where both are equal, the gradient goes to a.
+ * The smaller of a and b, elementwise; `min` reduces over axes. NaN where one is NaN. Where both are equal, each gets half
+ * of the gradient, as in PyTorch.
  *
  * @throws ShapeError when the shapes do not broadcast
  */
-export const minimum: Op<[a: Operand, b: Operand]> = elementwise('minimum', '(a, b) => min(a, b)');
-/** y = xᵉ, elementwise, for x > 0, or any x and a whole number e. @throws ShapeError when the shapes do not broadcast */
+export const minimum: Op<[a: Operand, b: Operand]> = elementwise('minimum', '(a, b) => min(a, b)', ({ g }, a, b) => [
+  () => upperShare(g, b, a),
+  () => upperShare(g, a, b),
+]);
+/**
+ * y = xᵉ, elementwise, for x ≥ 0, or any x and a whole number e; NaN for others. x⁰ is 1. Where 0 · ∞ would come up, the
+ * gradient is 0: by x for e = 0, and by e for x = 0 and e ≥ 0.
+ *
+ * @throws ShapeError when the shapes do not broadcast
+ */
 export const pow: Op<[x: Operand, e: Operand]> = elementwise('pow', '(x, e) => pow(x, e)');
 /** y = −x */
 export const neg: Op<[x: Tensor]> = elementwise('neg', '(x) => -x');

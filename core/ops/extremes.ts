@@ -1,10 +1,11 @@
 /** Largest and smallest values, and where they stand. */
 import { ShapeError } from '../errors.ts';
-import { address } from '../kernel-source.ts';
+import { address, ifLarger } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { neg } from './elementwise.ts';
+import { checkPositions } from './ids.ts';
 import { spread } from './indexing.ts';
 import { reshape, unsqueeze } from './movement.ts';
 import { type Axes, axesOf, dropAxes, runs } from './reduce.ts';
@@ -24,7 +25,10 @@ const maxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp({
 const argmaxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp<[x: Tensor, options: AxisOption]>({
   name: 'argmax',
   dtype: 'int32',
-  shape: (x, { axis }) => x.filter((_, i) => i !== axis),
+  shape: (x, { axis }) => {
+    checkPositions('argmax', x[axis]);
+    return x.filter((_, i) => i !== axis);
+  },
   vjp: () => null,
   kernel: (_, x, { axis }) => {
     const { outer, n, inner } = around(x, axis, axis + 1);
@@ -33,10 +37,7 @@ const argmaxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp<[x: Tensor, o
       let m = ${entry('0')};
       let best = 0.0;
       for (let i = 0; i < ${n}; i++) {
-        if (${entry('i')} > m) {
-          m = ${entry('i')};
-          best = i;
-        }
+        ${ifLarger(entry('i'), 'm', `m = ${entry('i')}; best = i;`)}
       }
       return best;`;
     return [{ out: [inner, outer], inputs: { x: 0 }, body }];
@@ -44,8 +45,8 @@ const argmaxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp<[x: Tensor, o
 });
 
 /**
- * Largest value over axes: one, several, or all when `axes` is left out. PyTorch's `amax`. The gradient goes to the first
- * place that holds the largest value, in row-major order.
+ * Largest value over axes: one, several, or all when `axes` is left out. PyTorch's `amax`. NaN where one is NaN. The
+ * gradient goes to the first place that holds the largest value, in row-major order.
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps reduced axes with length 1
@@ -68,8 +69,8 @@ function maxOver(x: Tensor, from: number, to: number): Tensor {
 }
 
 /**
- * Smallest value over axes: one, several, or all when `axes` is left out. PyTorch's `amin`. The gradient goes to the first
- * place that holds the smallest value, in row-major order.
+ * Smallest value over axes: one, several, or all when `axes` is left out. PyTorch's `amin`. NaN where one is NaN. The
+ * gradient goes to the first place that holds the smallest value, in row-major order.
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps reduced axes with length 1
@@ -81,18 +82,20 @@ export function min(x: Tensor, axes?: Axes, keepDims = false): Tensor {
 }
 
 /**
- * Index of the first largest value along an axis, which is removed (int32, no gradient). Without an axis: the index into
- * the flattened tensor, a scalar.
+ * Index of the first largest value along an axis, or of the first NaN; the axis is removed (int32, no gradient). Without
+ * an axis: the index into the flattened tensor, a scalar.
  *
  * @throws ShapeError when the axis does not exist or has no values
+ * @throws DeviceError when it has more than 2²⁴: positions would not be exact
  */
 export const argmax = (x: Tensor, axis?: number): Tensor => positionOf('argmax', x, axis);
 
 /**
- * Index of the first smallest value along an axis, which is removed (int32, no gradient). Without an axis: the index into
- * the flattened tensor, a scalar.
+ * Index of the first smallest value along an axis, or of the first NaN; the axis is removed (int32, no gradient). Without
+ * an axis: the index into the flattened tensor, a scalar.
  *
  * @throws ShapeError when the axis does not exist or has no values
+ * @throws DeviceError when it has more than 2²⁴: positions would not be exact
  */
 export const argmin = (x: Tensor, axis?: number): Tensor => positionOf('argmin', neg(x), axis);
 
@@ -102,7 +105,8 @@ function positionOf(op: string, x: Tensor, axis: number | undefined): Tensor {
   return argmaxAlong(rows, { axis: a });
 }
 
-function expectValues(op: string, shape: Shape, axes: readonly number[]): void {
+/** @throws ShapeError naming `op` when one of the axes has no values */
+export function expectValues(op: string, shape: Shape, axes: readonly number[]): void {
   const empty = axes.find((a) => shape[a] === 0);
   if (empty === undefined) return;
   throw new ShapeError(`${op}: expected at least one value along axis ${empty} of ${show(shape)}, got none.`);

@@ -1,7 +1,7 @@
 /** Attention heads: on an axis of their own, or side by side in the last axis. */
 import { ShapeError } from '../errors.ts';
 import { loopSum, quotient, remainder } from '../kernel-source.ts';
-import { type Shape, show } from '../shape.ts';
+import { divides, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { permute, reshape } from './movement.ts';
 
@@ -12,7 +12,7 @@ import { permute, reshape } from './movement.ts';
  * @throws ShapeError when x has another rank or the heads do not divide its last axis
  */
 export function splitHeads(x: Tensor, heads: number): Tensor {
-  if (x.rank !== 3 || x.shape[2] % heads !== 0) {
+  if (x.rank !== 3 || !divides(heads, x.shape[2])) {
     throw new ShapeError(
       `splitHeads: expected x [batch, tokens, dim] with dim divisible by ${heads} heads, got ${show(x.shape)}.`,
     );
@@ -54,7 +54,7 @@ export function readPacked(part: 'q' | 'k' | 'v', { T, D, H, d }: PackedSizes, b
 
 /** Statements that leave the score q·k / √d of query this.thread.y and key this.thread.x of head this.thread.z in `s`. */
 export function findScore(n: PackedSizes): string {
-  const q = readPacked('q', n, 'this.thread.z', 'this.thread.y', 'i');
-  const k = readPacked('k', n, 'this.thread.z', 'this.thread.x', 'i');
-  return `${loopSum(n.d, `${q} * ${k}`)} s = s * ${1 / Math.sqrt(n.d)};`;
+  const q = (i: string) => readPacked('q', n, 'this.thread.z', 'this.thread.y', i);
+  const k = (i: string) => readPacked('k', n, 'this.thread.z', 'this.thread.x', i);
+  return `${loopSum(n.d, (i) => `${q(i)} * ${k(i)}`)} s = s * ${1 / Math.sqrt(n.d)};`;
 }

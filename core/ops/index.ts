@@ -1,7 +1,7 @@
 /** Every op of the library. Many are also methods of a tensor: `x.matmul(w)` is `matmul(x, w)`. */
 export { type AttentionOptions, attention, selfAttention } from './attention.ts';
 export { type ConvOptions, conv2d, convTranspose2d, samePadding } from './conv.ts';
-export { crossEntropy } from './cross-entropy.ts';
+export { type CrossEntropyOptions, crossEntropy } from './cross-entropy.ts';
 export { einsum } from './einsum.ts';
 export {
   abs,

@@ -2,32 +2,23 @@
 
 import { arange } from '../create.ts';
 import { ShapeError } from '../errors.ts';
+import { loopSum, when, wholeIndex } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
+import { normalizeAxis, numel, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, equal } from './elementwise.ts';
+import { checkIds, expectIds } from './ids.ts';
 import { pad, slice, transpose, unsqueeze } from './movement.ts';
 
-function checkIds(op: string, ids: Tensor): void {
-  if (ids.dtype !== 'int32')
-    throw new TypeError(`${op}: expected int32 ids, got ${ids.dtype}. Make them with { dtype: 'int32' }.`);
-}
-
-/** Checks ids on synchronous devices. On GPUs and webasm an out-of-range id reads an unspecified value. */
-function checkRange(op: string, ids: Tensor, count: number, from: string): void {
-  const { device, storage, size, shape } = ids;
-  if (!device.synchronous || ids.disposed) return;
-  const values = device.read(storage.handle, size) as Float32Array;
-  for (let i = 0; i < size; i++) {
-    if (values[i] >= 0 && values[i] < count) continue;
-    const place = strides(shape).map((step, axis) => Math.floor(i / step) % shape[axis]);
-    throw new ShapeError(
-      `${op}: expected ids in 0..${count - 1} of ${from}, got ${values[i]} at ${show(place)} of ids ${show(shape)}.`,
-    );
-  }
-}
-
 // ---- rows of a table -----------------------------------------------------------------------------------------------
+
+/** Body that returns array[address(id)], or 0 for an id outside of 0..count−1. The array has `size` values. */
+function readAt(array: string, id: string, count: number, address: (id: string) => string, size: number): string {
+  return `
+    let v = 0.0;
+    ${when([`${id} >= 0`, `${id} < ${count}`], `v = ${array}[${address(wholeIndex(id, size))}];`)}
+    return v;`;
+}
 
 /** Primitive behind `embedding`. */
 const takeRows: Op<[table: Tensor, ids: Tensor]> = defineOp({
@@ -35,13 +26,10 @@ const takeRows: Op<[table: Tensor, ids: Tensor]> = defineOp({
   dtype: 'kept',
   shape: (table, ids) => [...ids, table[1]],
   vjp: ({ g }, table, ids) => [() => embeddingGrad(g, ids, { rows: table.shape[0] })],
-  kernel: (_, [, D], ids) => [
-    {
-      out: [D, numel(ids)],
-      inputs: { table: 0, ids: 1 },
-      body: `return table[ids[this.thread.y] * ${D} + this.thread.x];`,
-    },
-  ],
+  kernel: (_, [V, D], ids) => {
+    const body = readAt('table', 'ids[this.thread.y]', V, (id) => `${id} * ${D} + this.thread.x`, V * D);
+    return [{ out: [D, numel(ids)], inputs: { table: 0, ids: 1 }, body }];
+  },
 });
 
 /** y[v] = Σ_{r : ids[r] = v} g[r]: rows added up by id, the gradient of `embedding`. */
@@ -52,9 +40,7 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
   kernel: ([rows, D], _, ids) => {
     const body = `
       let s = 0.0;
-      for (let i = 0; i < ${numel(ids)}; i++) {
-        if (ids[i] == this.thread.y) { s += g[i * ${D} + this.thread.x]; }
-      }
+      ${loopSum(numel(ids), (i) => `g[${i} * ${D} + this.thread.x]`, { only: (i) => `ids[${i}] == this.thread.y` })}
       return s;`;
     return [{ out: [D, rows], inputs: { g: 0, ids: 1 }, body }];
   },
@@ -66,12 +52,11 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
  * @param table [V, D]    @param ids int32 [...], in 0..V−1    @returns [..., D]
  * @throws TypeError when ids are not int32
  * @throws ShapeError when the table is no matrix, and on `cpu` and `reference` when an id is out of range (other devices
- *   read an unspecified value)
+ *   give a row of zeros for it)
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   if (table.rank !== 2) throw new ShapeError(`embedding: expected table [V, D], got ${show(table.shape)}.`);
-  checkIds('embedding', ids);
-  checkRange('embedding', ids, table.shape[0], `table ${show(table.shape)}`);
+  checkIds('embedding', ids, table.shape[0], `table ${show(table.shape)}`);
   return takeRows(table, ids);
 }
 
@@ -80,14 +65,14 @@ export const equalIds = (ids: Tensor, depth: number): Tensor =>
   equal(unsqueeze(ids, -1), arange(depth, { device: ids.device }));
 
 /**
- * Ids as rows of a unit matrix: 1 at position id of a new last axis, 0 elsewhere (float32). An id outside 0..depth−1
- * gives a row of zeros.
+ * Ids as rows of a unit matrix: 1 at position id of a new last axis, 0 elsewhere (float32).
  *
- * @param ids int32 [...]    @returns [..., depth]
+ * @param ids int32 [...], in 0..depth−1    @returns [..., depth]
  * @throws TypeError when ids are not int32
+ * @throws ShapeError on `cpu` and `reference` when an id is out of range (other devices give a row of zeros for it)
  */
 export function oneHot(ids: Tensor, depth: number): Tensor {
-  checkIds('oneHot', ids);
+  checkIds('oneHot', ids, depth, `depth ${depth}`);
   return equalIds(ids, depth);
 }
 
@@ -101,13 +86,9 @@ const takeLast: Op<[x: Tensor, ids: Tensor]> = defineOp({
   vjp: ({ g }, x, ids) => [() => takeAlongGrad(g, ids, { size: x.shape.at(-1)! })],
   kernel: (_, x, ids) => {
     const [V, K] = [x.at(-1)!, ids.at(-1)!];
-    return [
-      {
-        out: [K, numel(ids) / K],
-        inputs: { x: 0, ids: 1 },
-        body: `return x[this.thread.y * ${V} + ids[this.thread.y * ${K} + this.thread.x]];`,
-      },
-    ];
+    const own = `ids[this.thread.y * ${K} + this.thread.x]`;
+    const body = readAt('x', own, V, (id) => `this.thread.y * ${V} + ${id}`, numel(x));
+    return [{ out: [K, numel(ids) / K], inputs: { x: 0, ids: 1 }, body }];
   },
 });
 
@@ -118,11 +99,10 @@ export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number 
   vjp: ({ g: u }, _, ids) => [() => takeLast(u, ids)],
   kernel: (_, g, _ids, { size }) => {
     const K = g.at(-1)!;
+    const entry = (array: string, i: string) => `${array}[this.thread.y * ${K} + ${i}]`;
     const body = `
       let s = 0.0;
-      for (let i = 0; i < ${K}; i++) {
-        if (ids[this.thread.y * ${K} + i] == this.thread.x) { s += g[this.thread.y * ${K} + i]; }
-      }
+      ${loopSum(K, (i) => entry('g', i), { only: (i) => `${entry('ids', i)} == this.thread.x` })}
       return s;`;
     return [{ out: [size, numel(g) / K], inputs: { g: 0, ids: 1 }, body }];
   },
@@ -135,16 +115,16 @@ export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number 
  * @param x [..., V]    @param ids int32 [..., K], in 0..V−1    @returns [..., K]
  * @throws TypeError when ids are not int32
  * @throws ShapeError when leading axes differ, and on `cpu` and `reference` when an id is out of range (other devices
- *   read an unspecified value)
+ *   read 0 for it)
  */
 export function takeAlong(x: Tensor, ids: Tensor): Tensor {
-  checkIds('takeAlong', ids);
+  expectIds('takeAlong', ids);
   if (!sameShape(x.shape.slice(0, -1), ids.shape.slice(0, -1))) {
     throw new ShapeError(
       `takeAlong: expected x [..., V] and ids [..., K], got x ${show(x.shape)} and ids ${show(ids.shape)}.`,
     );
   }
-  checkRange('takeAlong', ids, x.shape.at(-1)!, `the last axis of x ${show(x.shape)}`);
+  checkIds('takeAlong', ids, x.shape.at(-1)!, `the last axis of x ${show(x.shape)}`);
   return takeLast(x, ids);
 }
 
@@ -157,18 +137,18 @@ export function takeAlong(x: Tensor, ids: Tensor): Tensor {
  * @returns the shape of indices
  * @throws TypeError when indices are not int32
  * @throws ShapeError when the shapes do not fit, and on `cpu` and `reference` when an index is out of range (other devices
- *   read an unspecified value)
+ *   read 0 for it)
  */
 export function gather(x: Tensor, axis: number, indices: Tensor): Tensor {
   const a = normalizeAxis('gather', axis, x.rank);
-  checkIds('gather', indices);
+  expectIds('gather', indices);
   const block = x.shape.map((d, i) => (i === a ? d : indices.shape[i]));
   if (!isInside(indices.shape, x.shape, a)) {
     throw new ShapeError(
       `gather: expected indices of rank ${x.rank}, up to as long as x ${show(x.shape)} outside axis ${axis}, got ${show(indices.shape)}.`,
     );
   }
-  checkRange('gather', indices, x.shape[a], `axis ${axis} of x ${show(x.shape)}`);
+  checkIds('gather', indices, x.shape[a], `axis ${axis} of x ${show(x.shape)}`);
   const lead = slice(x, block.map(() => 0), block); // biome-ignore format: one thought
   return transpose(takeLast(transpose(lead, a, -1), transpose(indices, a, -1)), a, -1);
 }
@@ -183,18 +163,18 @@ export function gather(x: Tensor, axis: number, indices: Tensor): Tensor {
  * @param source   of x's rank; only the block of indices' shape is used
  * @returns the shape of x
  * @throws TypeError when indices are not int32
- * @throws ShapeError when the shapes do not fit, and on `cpu` and `reference` when an index is out of range (on other
- *   devices such values are lost)
+ * @throws ShapeError when the shapes do not fit, and on `cpu` and `reference` when an index is out of range (other devices
+ *   add nothing for it)
  */
 export function scatterAdd(x: Tensor, axis: number, indices: Tensor, source: Tensor): Tensor {
   const a = normalizeAxis('scatterAdd', axis, x.rank);
-  checkIds('scatterAdd', indices);
+  expectIds('scatterAdd', indices);
   if (!isInside(indices.shape, x.shape, a) || !isInside(indices.shape, source.shape)) {
     throw new ShapeError(
       `scatterAdd: expected indices of rank ${x.rank}, up to as long as source everywhere and as x outside axis ${axis}, got x ${show(x.shape)}, indices ${show(indices.shape)} and source ${show(source.shape)}.`,
     );
   }
-  checkRange('scatterAdd', indices, x.shape[a], `axis ${axis} of x ${show(x.shape)}`);
+  checkIds('scatterAdd', indices, x.shape[a], `axis ${axis} of x ${show(x.shape)}`);
   const none = x.shape.map(() => 0);
   const added = spread(slice(source, none, indices.shape), a, indices, x.shape[a]);
   return add(x, pad(added, none, x.shape.map((d, i) => d - added.shape[i]))); // biome-ignore format: one thought

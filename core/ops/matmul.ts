@@ -1,10 +1,10 @@
 /** Matrix products. */
 import type { Pass } from '../device.ts';
-import { ShapeError } from '../errors.ts';
+import { expectKnown, ShapeError } from '../errors.ts';
 import { address } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { broadcastShapes, numel, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { expectTensors, type Tensor } from '../tensor.ts';
 import { reshape } from './movement.ts';
 import { expand, sumTo } from './reduce.ts';
 
@@ -99,6 +99,8 @@ const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
  * @throws ShapeError when the inner axes differ, leading axes do not broadcast, or an operand has fewer than two axes
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  expectTensors('matmul', a, b);
+  expectKnown('matmul', options, ['transposeA', 'transposeB']);
   const { transposeA = false, transposeB = false } = options;
   const fail = (hint: string): never => {
     const [wantA, wantB] = [transposeA ? '[k, m]' : '[m, k]', transposeB ? '[n, k]' : '[k, n]'];

@@ -1,9 +1,10 @@
 /** Max pooling over windows that cover the image. All take x [N, C, H, W]. */
 import { ShapeError } from '../errors.ts';
-import { quotient, when } from '../kernel-source.ts';
+import { ifLarger, quotient, when, wholeIndex } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { show } from '../shape.ts';
+import { numel, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { checkPositions } from './ids.ts';
 import { dividedSides } from './resample.ts';
 
 type PoolSize = { size: readonly [h: number, w: number] };
@@ -17,7 +18,7 @@ const windowOf = (k: string, n: number, m: number) => ({
 
 /**
  * Statements that leave the largest value of a thread's window in `m` and its offset in the plane in `best`; the first of
- * equals wins. Loops count to the longest window, with a test inside, because gpu.js wants literal bounds.
+ * equals wins, and before all others the first NaN. Loops count to the longest window, with a test inside, because gpu.js wants literal bounds.
  */
 function findLargest(H: number, W: number, [h, w]: readonly [number, number]): string {
   const [rows, columns] = [windowOf('this.thread.y', H, h), windowOf('this.thread.x', W, w)];
@@ -30,7 +31,7 @@ function findLargest(H: number, W: number, [h, w]: readonly [number, number]): s
       let best = ${first};
       for (let i = 0; i < ${rows.longest}; i++) {
         for (let j = 0; j < ${columns.longest}; j++) {
-          ${when([...inWindow, `${x(offset)} > m`], `m = ${x(offset)}; best = ${offset};`)}
+          ${when(inWindow, ifLarger(x(offset), 'm', `m = ${x(offset)}; best = ${offset};`))}
         }
       }`;
 }
@@ -39,7 +40,8 @@ function findLargest(H: number, W: number, [h, w]: readonly [number, number]): s
 const adaptiveMax: Op<[x: Tensor, options: PoolSize]> = defineOp({
   name: 'adaptiveMaxPool2d',
   shape: (x, { size }) => {
-    if (x.length !== 4) throw new ShapeError(`adaptiveMaxPool2d: expected x [N, C, H, W], got ${show(x)}.`);
+    if (x.length !== 4 || (numel(size) > 0 && x[2] * x[3] === 0))
+      throw new ShapeError(`adaptiveMaxPool2d: expected x [N, C, H, W] with values in each window, got ${show(x)}.`);
     return [x[0], x[1], ...size];
   },
   vjp: ({ g }, x, options) => [() => adaptiveMaxPoolGrad(x, g, options)],
@@ -54,7 +56,10 @@ const adaptiveMax: Op<[x: Tensor, options: PoolSize]> = defineOp({
 /** Gradient of adaptive max pooling: g put where each window of x has its first maximum. */
 export const adaptiveMaxPoolGrad: Op<[x: Tensor, g: Tensor, options: PoolSize]> = defineOp({
   name: 'adaptiveMaxPoolGrad',
-  shape: (x) => x,
+  shape: (x) => {
+    checkPositions('adaptiveMaxPoolGrad', x[2] * x[3]);
+    return x;
+  },
   vjp: ({ g: u }, x, _, { size }) => [null, () => pickMaxima(x, u, { size })],
   kernel: (_, x, _g, { size }) => {
     const [N, C, H, W] = x as [number, number, number, number];
@@ -89,10 +94,10 @@ export const pickMaxima: Op<[x: Tensor, u: Tensor, options: PoolSize]> = defineO
   name: 'pickMaxima',
   shape: (x, _, { size }) => [x[0], x[1], ...size],
   vjp: ({ g }, x, _, { size }) => [null, () => adaptiveMaxPoolGrad(x, g, { size })],
-  kernel: (y, [, , H, W], _u, { size }) => {
+  kernel: (y, [N, C, H, W], _u, { size }) => {
     const body = `
       ${findLargest(H, W, size)}
-      return u[this.thread.z * ${H * W} + best];`;
+      return u[this.thread.z * ${H * W} + ${wholeIndex('best', N * C * H * W)}];`;
     return [{ out: [y[3], y[2], y[0] * y[1]], inputs: { x: 0, u: 1 }, body }];
   },
 });
@@ -101,7 +106,7 @@ export const pickMaxima: Op<[x: Tensor, u: Tensor, options: PoolSize]> = defineO
  * Largest value of each of h × w windows that cover the image: [N, C, H, W] → [N, C, h, w]. Window k of an axis reaches
  * from ⌊k H/h⌋ up to ⌈(k + 1) H/h⌉. The gradient goes to the first place that holds a window's largest value.
  *
- * @throws ShapeError when x is no batch of images
+ * @throws ShapeError when x is no batch of images, or of images without pixels
  */
 export const adaptiveMaxPool2d = (x: Tensor, size: readonly [h: number, w: number]): Tensor =>
   adaptiveMax(x, { size: [size[0], size[1]] });

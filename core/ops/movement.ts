@@ -1,10 +1,10 @@
 /** Ops that move values without changing them. They keep the dtype: ids stay int32. */
 
-import { ShapeError } from '../errors.ts';
+import { kindOf, ShapeError } from '../errors.ts';
 import { address, indices, inKernelGroups, threads, when } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { divides, expectWhole, normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
+import { expectTensors, type Tensor } from '../tensor.ts';
 
 // ---- shape ---------------------------------------------------------------------------------------------------------
 
@@ -22,6 +22,7 @@ const reshapeTo: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({
  * @throws ShapeError when the shape has another number of values
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  expectWhole('reshape', 'a shape', shape);
   const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
   const free = shape.indexOf(-1);
   const full = free < 0 ? shape : shape.map((d, i) => (i === free ? x.size / known : d));
@@ -61,8 +62,13 @@ export function squeeze(x: Tensor, axis: number): Tensor {
   );
 }
 
-/** Joins all axes from `from` on into one; all axes by default. `x.flatten(1)`: [2, 3, 4] → [2, 12]. */
-export const flatten = (x: Tensor, from = 0): Tensor => reshape(x, [...x.shape.slice(0, from), -1]);
+/**
+ * Joins all axes from `from` on into one; all axes by default. `x.flatten(1)`: [2, 3, 4] → [2, 12].
+ *
+ * @throws ShapeError when the axis does not exist
+ */
+export const flatten = (x: Tensor, from = 0): Tensor =>
+  reshape(x, [...x.shape.slice(0, x.rank === 0 ? 0 : normalizeAxis('flatten', from, x.rank)), -1]);
 
 /** The same values as a constant: gradients stop here. PyTorch's `detach`. */
 export const stopGradient = (x: Tensor): Tensor => x.view();
@@ -92,6 +98,7 @@ const permuteAxes: Op<[x: Tensor, options: { axes: readonly number[] }]> = defin
  * @throws ShapeError when `axes` does not name every axis once
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  expectWhole('permute', 'axes', axes);
   const order = axes.map((a) => normalizeAxis('permute', a, x.rank));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError(`permute: expected each of the ${x.rank} axes of ${show(x.shape)} once, got ${show(axes)}.`);
@@ -148,6 +155,8 @@ const sliceBlock: Op<[x: Tensor, options: { starts: readonly number[]; sizes: Sh
  * @throws ShapeError when the block is not inside x
  */
 export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tensor {
+  expectWhole('slice', 'starts', starts);
+  expectWhole('slice', 'sizes', sizes);
   const full = sizes.map((n, i) => (n === -1 ? x.shape[i] - starts[i] : n));
   if (
     starts.length !== x.rank ||
@@ -184,7 +193,7 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
 export function split(x: Tensor, parts: number, axis = 0): Tensor[] {
   const a = normalizeAxis('split', axis, x.rank);
   const length = x.shape[a] / parts;
-  if (!Number.isInteger(length)) {
+  if (!divides(parts, x.shape[a])) {
     throw new ShapeError(
       `split: expected axis ${axis} of ${show(x.shape)} to divide into ${parts} parts, got length ${x.shape[a]}.`,
     );
@@ -222,6 +231,8 @@ const padZeros: Op<[x: Tensor, options: { before: readonly number[]; after: read
  * @throws ShapeError when a count is negative or there is not one per axis
  */
 export function pad(x: Tensor, before: readonly number[], after: readonly number[]): Tensor {
+  expectWhole('pad', 'counts before', before);
+  expectWhole('pad', 'counts after', after);
   if (before.length !== x.rank || after.length !== x.rank || [...before, ...after].some((n) => n < 0)) {
     throw new ShapeError(
       `pad: expected ${x.rank} counts ≥ 0 on each side of ${show(x.shape)}, got ${show(before)} and ${show(after)}.`,
@@ -274,6 +285,7 @@ const join: Op<[...xs: Tensor[], options: { axis: number }]> = defineOp({
  * @throws ShapeError when there is none, or when shapes differ outside the axis
  */
 export function concat(xs: readonly Tensor[], axis = 0): Tensor {
+  expectTensorList('concat', xs);
   if (xs.length === 0) throw new ShapeError('concat: expected at least one tensor, got none.');
   const a = normalizeAxis('concat', axis, xs[0].rank);
   for (const x of xs) {
@@ -298,8 +310,15 @@ export function concat(xs: readonly Tensor[], axis = 0): Tensor {
  * @param axis  position of the new axis; negative ones count from the end of the result
  * @throws ShapeError when shapes differ
  */
-export const stack = (xs: readonly Tensor[], axis = 0): Tensor =>
-  concat(
+export function stack(xs: readonly Tensor[], axis = 0): Tensor {
+  expectTensorList('stack', xs);
+  return concat(
     xs.map((x) => unsqueeze(x, axis)),
     axis,
   );
+}
+
+function expectTensorList(op: string, xs: readonly Tensor[]): void {
+  if (!Array.isArray(xs)) throw new TypeError(`${op}: expected an array of tensors, got ${kindOf(xs)}.`);
+  expectTensors(op, ...xs);
+}

@@ -1,6 +1,6 @@
 /** Kernel passes for reductions: over axes of a tensor, and over the rows of a [rows, n] array. */
 import type { Pass } from '../device.ts';
-import { address, loopSum } from '../kernel-source.ts';
+import { address, loopSum, when } from '../kernel-source.ts';
 import { numel, type Shape } from '../shape.ts';
 
 /** A few sums of many values leave a GPU idle: LONG values or more for at most FEW results are taken in √n chunks. */
@@ -11,20 +11,31 @@ function chunksOf(n: number): { length: number; count: number } {
   const length = Math.ceil(Math.sqrt(n));
   return { length, count: Math.ceil(n / length) };
 }
-/** A loop over chunk this.thread.y of n entries; `statement` is given the index of an entry. */
-function chunkLoop(n: number, statement: (i: string) => string): string {
-  const { length } = chunksOf(n);
-  const i = `(this.thread.y * ${length} + i)`;
-  return `for (let i = 0; i < ${length}; i++) { if (${i} < ${n}) { ${statement(i)} } }`;
-}
-
-/** A reduction into the variable `s`: what it starts with, and how it takes a value. */
+/** A reduction into the variable `s`: what it starts with, and a loop over the values for which a condition holds. */
 interface Reduction {
   start(first: string): string;
-  take(value: string): string;
+  loop(count: number, value: (i: string) => string, only?: (i: string) => string): string;
 }
-export const SUM: Reduction = { start: () => '0.0', take: (value) => `s += ${value};` };
-export const MAX: Reduction = { start: (first) => first, take: (value) => `s = Math.max(s, ${value});` };
+export const SUM: Reduction = {
+  start: () => '0.0',
+  loop: (count, value, only) => loopSum(count, value, only && { only }),
+};
+export const MAX: Reduction = {
+  start: (first) => first,
+  loop: (count, value, only) =>
+    `for (let i = 0; i < ${count}; i++) { ${when(only ? [only('i')] : [], `s = Math.max(s, ${value('i')});`)} }`,
+};
+
+/** A loop over chunk this.thread.y of n entries. */
+function chunkLoop(n: number, value: (i: string) => string, { loop }: Pick<Reduction, 'loop'> = SUM): string {
+  const { length } = chunksOf(n);
+  const entry = (i: string) => `(this.thread.y * ${length} + ${i})`;
+  return loop(
+    length,
+    (i) => value(entry(i)),
+    (i) => `${entry(i)} < ${n}`,
+  );
+}
 
 /** x [outer, n, inner] around the axes from..to−1. */
 export function around(x: Shape, from: number, to: number): { outer: number; n: number; inner: number } {
@@ -32,17 +43,16 @@ export function around(x: Shape, from: number, to: number): { outer: number; n: 
 }
 
 /** Passes that reduce argument 0 over its axes from..to−1. */
-export function reducePasses({ start, take }: Reduction, x: Shape, from: number, to: number): Pass[] {
+export function reducePasses({ start, loop }: Reduction, x: Shape, from: number, to: number): Pass[] {
   const { outer, n, inner } = around(x, from, to);
   /** Entry i of a column in [rows, length, inner]. */
   const entry = (array: string, row: string, length: number) => (i: string) =>
     `${array}[${address([row, i, 'this.thread.x'], [length * inner, inner, 1])}]`;
-  const body = (first: string, loop: string) => `
+  const body = (first: string, statements: string) => `
     let s = ${start(first)};
-    ${loop}
+    ${statements}
     return s;`;
-  const all = (count: number, value: (i: string) => string) =>
-    body(value('0'), `for (let i = 0; i < ${count}; i++) { ${take(value('i'))} }`);
+  const all = (count: number, value: (i: string) => string) => body(value('0'), loop(count, value));
 
   if (!takesChunks(n, outer * inner)) {
     return [{ out: [inner, outer], inputs: { x: 0 }, body: all(n, entry('x', 'this.thread.y', n)) }];
@@ -54,10 +64,7 @@ export function reducePasses({ start, take }: Reduction, x: Shape, from: number,
       name: 'parts',
       out: [inner, count, outer],
       inputs: { x: 0 },
-      body: body(
-        value(`this.thread.y * ${length}`),
-        chunkLoop(n, (i) => take(value(i))),
-      ),
+      body: body(value(`this.thread.y * ${length}`), chunkLoop(n, value, { loop })),
     },
     { out: [inner, outer], inputs: { parts: 'parts' }, body: all(count, entry('parts', 'this.thread.y', count)) },
   ];
@@ -90,7 +97,7 @@ export function rowSums(
   if (!takesChunks(n, rows)) {
     const body = `
       let s = 0.0;
-      ${each('y', (term) => loopSum(n, term('i')))}
+      ${each('y', (term) => loopSum(n, term))}
       return ${result};`;
     return [{ name, out: [rows, terms.length], inputs, body }];
   }
@@ -103,7 +110,7 @@ export function rowSums(
       inputs,
       body: `
         let s = 0.0;
-        ${each('z', (term) => chunkLoop(n, (i) => `s += ${term(i)};`))}
+        ${each('z', (term) => chunkLoop(n, term))}
         return s;`,
     },
     {
@@ -112,7 +119,7 @@ export function rowSums(
       inputs: { [parts]: parts },
       body: `
         let s = 0.0;
-        ${loopSum(count, `${parts}[(this.thread.y * ${count} + i) * ${rows} + this.thread.x]`)}
+        ${loopSum(count, (i) => `${parts}[(this.thread.y * ${count} + ${i}) * ${rows} + this.thread.x]`)}
         return ${result};`,
     },
   ];
@@ -134,12 +141,12 @@ export function rowMoments(name: string, rows: number, n: number, x: Term, eps: 
   if (!takesChunks(n, rows)) {
     const body = `
       let s = 0.0;
-      ${loopSum(n, value('i'))}
+      ${loopSum(n, value)}
       const mean = s / ${n}.0;
       let v = mean;
       if (this.thread.y > 0) {
         s = 0.0;
-        ${loopSum(n, deviation('i'))}
+        ${loopSum(n, deviation)}
         v = ${rstd};
       }
       return v;`;
@@ -148,8 +155,9 @@ export function rowMoments(name: string, rows: number, n: number, x: Term, eps: 
   const parts = `${name}Parts`;
   const { length, count } = chunksOf(n);
   const width = (chunk: string) => `Math.min(${length}.0, ${n}.0 - ${chunk} * ${length}.0)`;
-  const mean = `${parts}[i * ${rows} + this.thread.x]`;
-  const squares = `${parts}[(${count} + i) * ${rows} + this.thread.x]`;
+  const mean = (i: string) => `${parts}[${i} * ${rows} + this.thread.x]`;
+  const squares = (i: string) => `${parts}[(${count} + ${i}) * ${rows} + this.thread.x]`;
+  const square = (i: string) => `${squares(i)} + (${mean(i)} - mean) * (${mean(i)} - mean) * ${width(i)}`;
   return [
     {
       name: parts, // [2, chunks, rows]: means, then sums of squares about them
@@ -157,12 +165,12 @@ export function rowMoments(name: string, rows: number, n: number, x: Term, eps: 
       inputs: { x: 0 },
       body: `
         let s = 0.0;
-        ${chunkLoop(n, (i) => `s += ${value(i)};`)}
+        ${chunkLoop(n, value)}
         const mean = s / ${width('this.thread.y')};
         let v = mean;
         if (this.thread.z > 0) {
           s = 0.0;
-          ${chunkLoop(n, (i) => `s += ${deviation(i)};`)}
+          ${chunkLoop(n, deviation)}
           v = s;
         }
         return v;`,
@@ -173,12 +181,12 @@ export function rowMoments(name: string, rows: number, n: number, x: Term, eps: 
       inputs: { [parts]: parts },
       body: `
         let s = 0.0;
-        ${loopSum(count, `${mean} * ${width('i')}`)}
+        ${loopSum(count, (i) => `${mean(i)} * ${width(i)}`)}
         const mean = s / ${n}.0;
         let v = mean;
         if (this.thread.y > 0) {
           s = 0.0;
-          ${loopSum(count, `${squares} + (${mean} - mean) * (${mean} - mean) * ${width('i')}`)}
+          ${loopSum(count, square)}
           v = ${rstd};
         }
         return v;`,
@@ -205,7 +213,7 @@ export function softmaxPass(array: string, from: number | string, rows: number, 
       let v = m;
       if (this.thread.y > 0) {
         v = 0.0;
-        ${loopSum(n, `Math.exp(${x('i')} - m)`, 'i', 'v')}
+        ${loopSum(n, (i) => `Math.exp(${x(i)} - m)`, { s: 'v' })}
       }
       return v;`,
   };

@@ -1,8 +1,8 @@
 /** Sums, and their gradient: `sum` adds values along axes, `expand` repeats them. */
 import { ShapeError } from '../errors.ts';
-import { address, indices, threads } from '../kernel-source.ts';
+import { address, indices, loopSum, threads } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
+import { expectWhole, normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { alongAxis, reshape } from './movement.ts';
 import { reducePasses, SUM } from './reduce-passes.ts';
@@ -35,6 +35,7 @@ export function sum(x: Tensor, axes?: Axes, keepDims = false): Tensor {
 /** Axes in rising order without repeats; all when `axes` is left out. */
 export function axesOf(op: string, shape: Shape, axes: Axes): number[] {
   if (axes === undefined) return shape.map((_, i) => i);
+  if (typeof axes !== 'number') expectWhole(op, 'axes', axes);
   const list = (typeof axes === 'number' ? [axes] : axes).map((a) => normalizeAxis(op, a, shape.length));
   return [...new Set(list)].sort((a, b) => a - b);
 }
@@ -76,6 +77,7 @@ const expandAxes: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({
  * @throws ShapeError when x does not broadcast to the shape
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  expectWhole('expand', 'a shape', shape);
   if (sameShape(x.shape, shape)) return x;
   const lead = shape.length - x.rank;
   const padded = [...new Array<number>(Math.max(0, lead)).fill(1), ...x.shape];
@@ -103,12 +105,10 @@ const runningSum: Op<[x: Tensor, options: { reverse: boolean }]> = defineOp({
   vjp: ({ g }, _, { reverse }) => [() => runningSum(g, { reverse: !reverse })],
   kernel: (_, x, { reverse }) => {
     const n = x.at(-1) ?? 1;
-    const taken = reverse ? 'i >= this.thread.x' : 'i <= this.thread.x';
+    const taken = (i: string) => `${i} ${reverse ? '>=' : '<='} this.thread.x`;
     const body = `
       let s = 0.0;
-      for (let i = 0; i < ${n}; i++) {
-        if (${taken}) { s += x[this.thread.y * ${n} + i]; }
-      }
+      ${loopSum(n, (i) => `x[this.thread.y * ${n} + ${i}]`, { only: taken })}
       return s;`;
     return [{ out: [n, numel(x) / n], inputs: { x: 0 }, body }];
   },

@@ -3,7 +3,7 @@ import { tensor } from '../create.ts';
 import { ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { numel, type Shape, show } from '../shape.ts';
+import { divides, expectWhole, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
 import { matmul } from './matmul.ts';
@@ -11,7 +11,7 @@ import { reshape } from './movement.ts';
 
 /** The shape of x with sides divided by `size`. */
 export function dividedSides(op: string, x: Shape, size: number): Shape {
-  if (x.length !== 4 || x[2] % size !== 0 || x[3] % size !== 0) {
+  if (x.length !== 4 || !divides(size, x[2]) || !divides(size, x[3])) {
     throw new ShapeError(`${op}: expected x [N, C, H, W] with sides divisible by ${size}, got ${show(x)}.`);
   }
   return [x[0], x[1], x[2] / size, x[3] / size];
@@ -20,7 +20,14 @@ export function dividedSides(op: string, x: Shape, size: number): Shape {
 /** Primitive behind `upsampleNearest`. */
 const enlarge: Op<[x: Tensor, options: { scale: number }]> = defineOp({
   name: 'upsampleNearest',
-  shape: ([N, C, H, W], { scale }) => [N, C, H * scale, W * scale],
+  shape: (x, { scale }) => {
+    const [N, C, H, W] = x as [number, number, number, number];
+    if (x.length !== 4 || !(Number.isInteger(scale) && scale > 0))
+      throw new ShapeError(
+        `upsampleNearest: expected x [N, C, H, W] and a whole scale ≥ 1, got ${show(x)} and ${scale}.`,
+      );
+    return [N, C, H * scale, W * scale];
+  },
   vjp: ({ g }, _, { scale }) => [() => mul(averagePool(g, { size: scale }), scale * scale)],
   kernel: (y, [, , H, W], { scale }) => {
     const [row, column] = [quotient('this.thread.y', scale), quotient('this.thread.x', scale)];
@@ -35,11 +42,11 @@ const averagePool: Op<[x: Tensor, options: { size: number }]> = defineOp({
   shape: (x, { size }) => dividedSides('avgPool2d', x, size),
   vjp: ({ g }, _, { size }) => [() => mul(enlarge(g, { scale: size }), 1 / (size * size))],
   kernel: (y, [, , H, W], { size }) => {
-    const [row, column] = [`this.thread.y * ${size} + i`, `this.thread.x * ${size} + j`];
+    const [row, column] = [`this.thread.y * ${size} + i`, (j: string) => `this.thread.x * ${size} + ${j}`];
     const body = `
       let s = 0.0;
       for (let i = 0; i < ${size}; i++) {
-        ${loopSum(size, `x[(this.thread.z * ${H} + ${row}) * ${W} + ${column}]`, 'j')}
+        ${loopSum(size, (j) => `x[(this.thread.z * ${H} + ${row}) * ${W} + ${column(j)}]`, { i: 'j' })}
       }
       return s / ${size * size}.0;`;
     return [{ out: [y[3], y[2], y[0] * y[1]], inputs: { x: 0 }, body }];
@@ -64,7 +71,8 @@ function resample(x: Tensor, rows: Tensor, columns: Tensor): Tensor {
 }
 
 function checkSize(op: string, x: Shape, size: readonly number[]): void {
-  if (x.length !== 4 || size.length !== 2 || numel(size) < 1)
+  expectWhole(op, 'a size', size);
+  if (x.length !== 4 || size.length !== 2 || size.some((n) => n < 1))
     throw new ShapeError(`${op}: expected x [N, C, H, W] and a size [h, w], got ${show(x)} and ${show(size)}.`);
 }
 

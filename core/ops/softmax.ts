@@ -3,8 +3,8 @@ import { loopSum } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { numel, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { add, exp, log, mul, sub } from './elementwise.ts';
-import { max } from './extremes.ts';
+import { abs, add, exp, less, log, mul, sub, where } from './elementwise.ts';
+import { expectValues, max } from './extremes.ts';
 import { alongAxis, stopGradient } from './movement.ts';
 import { axesOf, dropAxes, sum } from './reduce.ts';
 import { softmaxPass } from './reduce-passes.ts';
@@ -55,7 +55,7 @@ function fromRowSum(
     vjp: ({ through }, y, g) => through(composite, y, g),
     kernel: (_, y) => {
       const { n, rows } = rowsOf(y);
-      const entry = (array: string) => `${array}[this.thread.x * ${n} + i]`;
+      const entry = (array: string, i: string) => `${array}[this.thread.x * ${n} + ${i}]`;
       return [
         {
           name: 's',
@@ -63,7 +63,7 @@ function fromRowSum(
           inputs: term.inputs,
           body: `
             let s = 0.0;
-            ${loopSum(n, term.source(entry('y'), entry('g')))}
+            ${loopSum(n, (i) => term.source(entry('y', i), entry('g', i)))}
             return s;`,
         },
         {
@@ -113,13 +113,16 @@ export const softmax = (x: Tensor, axis = -1): Tensor => alongAxis('softmax', x,
 export const logSoftmax = (x: Tensor, axis = -1): Tensor => alongAxis('logSoftmax', x, axis, logSoftmaxRows);
 
 /**
- * log Σ e^x along an axis, the last by default. The maximum is subtracted first, so large values do not overflow.
+ * log Σ e^x along an axis, the last by default. The maximum is subtracted first, so large values do not overflow. −∞ where
+ * all values are −∞, as in PyTorch.
  *
  * @param keepDims  keeps the axis with length 1
  * @throws ShapeError when the axis does not exist or has no values
  */
 export function logsumexp(x: Tensor, axis = -1, keepDims = false): Tensor {
-  const m = stopGradient(max(x, axis, true));
+  expectValues('logsumexp', x.shape, axesOf('logsumexp', x.shape, axis));
+  const top = stopGradient(max(x, axis, true));
+  const m = where(less(abs(top), Infinity), top, 0); // ∞ − ∞ would be NaN
   const y = add(log(sum(exp(sub(x, m)), axis, true)), m);
   return keepDims ? y : dropAxes(y, axesOf('logsumexp', x.shape, axis));
 }

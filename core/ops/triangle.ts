@@ -1,7 +1,7 @@
 /** Triangles of matrices, for masks: `tril(ones([n, n]))` lets token i attend to tokens 0..i. */
 import { arange } from '../create.ts';
 import { ShapeError } from '../errors.ts';
-import { show } from '../shape.ts';
+import { expectWhole, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, lessEqual, where } from './elementwise.ts';
 import { unsqueeze } from './movement.ts';
@@ -29,6 +29,7 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
 /** 1 where j ≤ i + diagonal, [rows, columns]. */
 function onOrBelow(op: string, x: Tensor, diagonal: number): Tensor {
   if (x.rank < 2) throw new ShapeError(`${op}: expected x [..., rows, columns], got ${show(x.shape)}.`);
+  expectWhole(op, 'the diagonal', [diagonal]);
   const [rows, columns] = x.shape.slice(-2).map((n) => arange(n, { device: x.device }));
   return lessEqual(columns, add(unsqueeze(rows, -1), diagonal));
 }

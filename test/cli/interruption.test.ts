@@ -40,7 +40,10 @@ test('Ctrl-C saves, says how to go on and exits with 130; --resume repeats the l
     /^teacher: stopped after (\d+) of 40 updates; saved in runs\/stopped\/teacher\.safetensors\. Go on with the same command and --resume\.\n$/;
   const done = Number(err.match(stopped)?.[1]);
   assert.ok(done >= 7 && done < STEPS, err);
-  assert.match(out, /^12 training and 4 held-out images of 16×16 in 2 classes\nteacher 1\/40 {2}loss/);
+  assert.match(
+    out,
+    /^12 training and 4 held-out images of 16×16 in 2 classes\nTraining images are not mirrored\. .*\nteacher 1\/40 {2}loss/,
+  );
   assert.equal(losses('stopped').length, done);
 
   const goOn = ['train', 'teacher', '--name', 'stopped', '--data', 'pictures', '--threads', '1', '--resume'];

@@ -12,7 +12,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 const { smoke } = presets;
 const half = { width: 16, layers: 1, heads: 2 };
-const few = { batchSize: 2, steps: 12 };
+const few = { batchSize: 2, steps: 12, warmupSteps: 2 };
 /** Smoke, but in a second a stage. */
 const mite: Preset = merge<Preset>(smoke, {
   teacher: { ...few, imageSize: 16, teacher: { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 16 } },
@@ -112,16 +112,49 @@ test('interrupted in every stage, it goes on with that stage and trains none twi
   assert.ok(parts.seconds > parts.stages.reduce((sum, row) => sum + row.seconds, 0));
 });
 
-test('without --resume everything starts again, also what comes later', { timeout: 60_000 }, async (t) => {
-  const settle = interruptAfter(5, 'runs/whole', 'teacher');
-  const { status } = await titok(t, ...quickstart('whole', '--seed', '1'));
+test('a run that is there is not replaced by mistake', async (t) => {
+  const before = stages.map((stage) => readFileSync(`runs/whole/${stage}.safetensors`));
+  const log = readFileSync('runs/whole/log.jsonl', 'utf8');
+  const { status, out, err } = await titok(t, ...quickstart('whole'));
+  assert.deepEqual([status, out], [1, '']);
+  assert.equal(
+    err,
+    "--name: expected a run without results, got 'whole', which has teacher, warmup, finetune, generator in runs/whole. " +
+      'Go on with --resume, train again with --overwrite, or choose another --name.',
+  );
+  assert.match(
+    (await titok(t, ...quickstart('whole', '--resume', '--overwrite'))).err,
+    /^--overwrite: expected one of/,
+  );
+  // with --overwrite, too, until there is something to put in its place
+  const wrong = await titok(t, ...quickstart('whole', '--overwrite', '--data', 'nowhere'));
+  assert.equal(wrong.status, 1);
+  assert.deepEqual(
+    stages.map((stage) => readFileSync(`runs/whole/${stage}.safetensors`)),
+    before,
+  );
+  assert.equal(readFileSync('runs/whole/log.jsonl', 'utf8'), log);
+  assert.equal(existsSync('runs/whole/lock'), false);
+});
+
+test('with --overwrite everything starts again, also what comes later', { timeout: 60_000 }, async (t) => {
+  const settle = interruptAfter(17, 'runs/whole', 'teacher'); // 12 of the run before
+  const { status } = await titok(t, ...quickstart('whole', '--seed', '1', '--overwrite'));
   settle();
   assert.equal(status, 130);
   assert.deepEqual(
     stages.map((stage) => existsSync(`runs/whole/${stage}.safetensors`)),
     [true, false, false, false],
   );
-  const resumed = await titok(t, ...quickstart('whole', '--seed', '1', '--resume'));
+  assert.deepEqual([existsSync('runs/whole/metrics.json'), logged('runs/whole', 'warmup').length], [false, 0]);
+  const resumed = await titok(t, ...quickstart('whole', '--resume')); // with seed 1
   assert.equal(resumed.status, 0, resumed.err);
-  assert.equal(logged('runs/whole', 'warmup').length, 12);
+  assert.match(resumed.out, /^As before in this run: --seed 1\.\n/);
+  for (const stage of stages) {
+    assert.deepEqual(
+      logged('runs/whole', stage).map(({ step }) => step),
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    );
+  }
+  assert.equal(metricsOf('whole')['seed'], 1);
 });

@@ -289,13 +289,26 @@ test('a teacher from published weights, kept as it is', { timeout: 60_000 }, asy
 });
 
 test('a stage that was trained again: what was made with the old one is refused', { timeout: 60_000 }, async (t) => {
-  assert.equal((await titok(t, 'train', 'teacher', ...options, ...small.teacher, '--seed', '9')).status, 0);
+  const again = ['--overwrite', '--seed', '9'];
+  const refused = await titok(t, 'train', 'teacher', ...options, ...small.teacher, '--seed', '9');
+  assert.match(
+    refused.err,
+    /^--name: expected a run without the stage teacher, got 'run', which has teacher in runs\/run\./,
+  );
+  assert.equal((await titok(t, 'train', 'teacher', ...options, ...small.teacher, ...again)).status, 0);
   const stale =
-    "checkpoint runs/run/warmup.safetensors: expected to be made with the run's teacher, got one made with another teacher, which has been trained again since. Run 'titok train warmup' again.";
-  assert.equal((await titok(t, 'train', 'finetune', ...options, ...small.finetune)).err, stale);
+    "checkpoint runs/run/warmup.safetensors: expected to be made with the run's teacher, got one made with another teacher, which has been trained again since. Run 'titok train warmup --overwrite'.";
+  const finetune = await titok(t, 'train', 'finetune', ...options, ...small.finetune, '--overwrite', '--seed', '9');
+  assert.match(finetune.err, /^seed: expected 0, as in checkpoint runs\/run\/warmup\.safetensors, got 9\./);
+  const sameSeed = ['--overwrite', '--seed', '0'];
+  assert.equal(
+    (await titok(t, 'train', 'teacher', ...options, ...small.teacher, ...sameSeed, '--steps', '7')).status,
+    0,
+  );
+  assert.equal((await titok(t, 'train', 'finetune', ...options, ...small.finetune, '--overwrite')).err, stale);
   const resumed = await titok(t, 'train', 'warmup', ...options, ...small.warmup, '--resume');
   assert.equal(
     resumed.err,
-    "checkpoint runs/run/warmup.safetensors: expected a training with the run's teacher, got one with another teacher. Leave --resume out to start again.",
+    "checkpoint runs/run/warmup.safetensors: expected a training with the run's teacher, got one with another teacher. Train again with --overwrite.",
   );
 });

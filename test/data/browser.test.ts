@@ -43,7 +43,7 @@ test('Chromium: images are decoded on white, and unreadable ones are named', opt
     });
     await assert.rejects(callPage<typeof api, 'decode'>(page, 'decode', [1, 2, 3]), {
       name: 'DataError',
-      message: /^image 3 bytes in memory: expected an image that this browser can read, got /,
+      message: /^image 3 bytes in memory: expected a picture that this browser can read, got /,
     });
   });
 });

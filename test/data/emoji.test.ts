@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { conceptOf } from '../../data/emoji.ts';
 import { classCounts, type ImageDataset, loadEmoji, toPlanes } from '../../data/index.ts';
@@ -96,5 +98,8 @@ test('other sizes are resized from 64 pixels', async () => {
 
 test('a size that makes no sense and a folder without sheets are refused', async (t) => {
   await assert.rejects(loadEmoji(0), { name: 'DataError', message: /size of 8 to 512 pixels, got 0/ });
-  await assert.rejects(loadEmoji(32, temporaryFolder(t)), { name: 'DataError', message: /index\.json, got ENOENT/ });
+  const folder = temporaryFolder(t);
+  await assert.rejects(loadEmoji(32, folder), { name: 'DataError', message: /index\.json, got ENOENT/ });
+  writeFileSync(join(folder, 'index.json'), '<!doctype html>not found');
+  await assert.rejects(loadEmoji(32, folder), { name: 'DataError', message: /index\.json, got an HTML page\./ });
 });

@@ -3,10 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import sharp from 'sharp';
 import {
   centerCrop,
   decodeImage,
+  decodeSquare,
   flip,
   fromPlanes,
   imageGrid,
@@ -15,6 +17,7 @@ import {
   readSafetensors,
   resizeBicubic,
   resizeShorterEdge,
+  resizeToSquare,
   toImages,
   toPlanes,
   toUint8ForMetrics,
@@ -42,6 +45,20 @@ test('resizing, cropping and rounding equal the reference, bit for bit', () => {
     const int32 = (bytes: Uint8Array) => Int32Array.from(bytes);
     assert.deepEqual(int32(toUint8Truncated(reconstruction)), value('out/reconstruction_uint8_truncated').data);
     assert.deepEqual(int32(toUint8ForMetrics(reconstruction)), value('out/eval_quantised_uint8').data);
+  }
+});
+
+test('the decoder could not resize: no kernel of libvips gives the reference', async () => {
+  const { tensors, metadata } = readSafetensors(golden);
+  for (const name of Object.keys(JSON.parse(metadata['cases']))) {
+    const [{ shape, data }, expected] = ['in/image_hwc', 'out/resized_hwc'].map((key) => tensors[`${name}/${key}`]);
+    const [height, width] = expected.shape;
+    const image = sharp(Uint8Array.from(data), { raw: { width: shape[1], height: shape[0], channels: 3 } });
+    for (const kernel of ['linear', 'cubic', 'mitchell', 'lanczos2', 'lanczos3'] as const) {
+      const resized = await image.clone().resize(width, height, { fit: 'fill', kernel }).raw().toBuffer();
+      const different = resized.filter((value, i) => value !== expected.data[i]).length / resized.length;
+      assert.ok(different > 0.2, `${name}, ${kernel}: ${different}`);
+    }
   }
 });
 
@@ -95,29 +112,162 @@ test('gray, alpha, 16-bit, CMYK and turned images become upright 8-bit RGB', asy
   assert.deepEqual([upright.width, upright.height], [8, 16]);
 });
 
-test('unreadable images are named', async (t) => {
+test('palettes, animations and names that lie: the first picture, by its bytes', async (t) => {
   const folder = temporaryFolder(t);
-  const unreadable = async (name: string, bytes?: Uint8Array) => {
+  const red = await raw([255, 0, 0, 255, 0, 0], 3, 2).png({ palette: true }).toBuffer();
+  assert.deepEqual([...(await decodeImage(red)).data], [255, 0, 0, 255, 0, 0]);
+  const frames = [0, 255].map((value) => Buffer.alloc(4 * 4 * 3, value));
+  const animation = await sharp(Buffer.concat(frames), { raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } })
+    .gif()
+    .toBuffer();
+  assert.equal((await sharp(animation).metadata()).pages, 2);
+  const first = await decodeImage(animation);
+  assert.deepEqual([first.width, first.height, Math.max(...first.data)], [4, 4, 0]);
+  for (const name of ['lies.png', 'options[page=1]', 'no ending', '%23 #?&"\'']) {
+    writeFileSync(join(folder, name), await raw([9, 9, 9], 3).jpeg().toBuffer());
+    assert.deepEqual([(await decodeImage(join(folder, name))).width, name], [1, name]);
+  }
+});
+
+const formats = 'PNG, JPEG, WebP, GIF, TIFF, AVIF or SVG';
+
+test('unreadable images are named, with what they are', async (t) => {
+  const folder = temporaryFolder(t);
+  const unreadable = async (name: string, got: RegExp, bytes?: Uint8Array) => {
     const path = join(folder, name);
     if (bytes) writeFileSync(path, bytes);
     await assert.rejects(decodeImage(path), (error: Error) => {
       assert.equal(error.name, 'DataError');
-      assert.match(
-        error.message,
-        new RegExp(`^image .*${name}: expected a readable PNG, JPEG or WebP image, got .+\\. R`),
-      );
+      assert.ok(error.message.startsWith(`image ${path}: expected a picture (${formats}), got `), error.message);
+      assert.match(error.message, got);
       return true;
     });
   };
   const noise = Array.from({ length: 3 * 64 * 64 }, (_, i) => (i * 7919) % 256);
-  await unreadable('missing.png');
-  await unreadable('empty.png', new Uint8Array());
-  await unreadable('text.jpg', Buffer.from('not an image'));
+  const damaged = (type: string) => new RegExp(`got a ${type} picture, damaged: .+\\. Remove it or save it again\\.$`);
+  await unreadable('missing.png', /got ENOENT: no such file/);
+  await unreadable('empty.png', /got an empty file\. Was the download or copy cut short\?$/, new Uint8Array());
+  await unreadable('text.jpg', /got a text file\.$/, Buffer.from('not an image'));
+  await unreadable('bytes.jpg', /got a file of unknown type\./, Uint8Array.of(1, 2, 3, 0xff));
   const jpeg = await raw(noise, 3, 64).jpeg().toBuffer();
-  await unreadable('half.jpg', jpeg.subarray(0, jpeg.length / 2));
+  await unreadable('half.jpg', damaged('JPEG'), jpeg.subarray(0, jpeg.length / 2));
   const png = await raw(noise, 3, 64).png().toBuffer();
-  await unreadable('half.png', png.subarray(0, png.length / 2));
+  await unreadable('half.png', damaged('PNG'), png.subarray(0, png.length / 2));
   await assert.rejects(decodeImage(new Uint8Array(5)), { name: 'DataError', message: /5 bytes in memory/ });
+});
+
+/** A PNG that claims a size. Its pixels are missing: who looks at them finds it damaged. */
+async function claiming(width: number, height: number): Promise<Buffer> {
+  const png = await raw([1, 2, 3], 3).png().toBuffer();
+  png.writeUInt32BE(width, 16);
+  png.writeUInt32BE(height, 20);
+  png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
+  return png;
+}
+
+/** As PNG checks its parts. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+test('a picture beyond the limits is refused before it is decoded', async () => {
+  const limit = /beyond the limit of at most 65,535 pixels a side and 134 megapixels\. Scale it down\.$/;
+  for (const [width, height] of [
+    [20_000, 20_000],
+    [65_536, 1],
+    [1, 100_000],
+  ]) {
+    for (const decode of [decodeImage, (bytes: Uint8Array) => decodeSquare(bytes, 8)]) {
+      const message = new RegExp(`got ${width}×${height} pixels, ${limit.source}`);
+      await assert.rejects(decode(await claiming(width, height)), { name: 'DataError', message });
+    }
+  }
+  await assert.rejects(decodeImage(await claiming(11_000, 11_000)), { message: /a PNG picture, damaged/ });
+});
+
+test('a picture of 1 × 60,000 pixels is a square like any other; all of it enlarged is refused', async () => {
+  const long = await sharp({ create: { width: 1, height: 60_000, channels: 3, background: '#0a141e' } })
+    .png()
+    .toBuffer();
+  for (const size of [16, 256]) {
+    const square = await decodeSquare(long, size);
+    assert.deepEqual([square.width, square.height, ...square.data.subarray(0, 3)], [size, size, 10, 20, 30]);
+  }
+  const image = await decodeImage(long);
+  assert.deepEqual(resizeToSquare(image, 16), resizeToSquare({ ...image, width: 60_000, height: 1 }, 16));
+  assert.throws(() => resizeShorterEdge(image, 16), {
+    name: 'DataError',
+    message:
+      'resizeBicubic: expected a whole number ≥ 1 and at most 65,535 pixels a side and 134 megapixels, got 16×960000. ' +
+      'resizeToSquare computes the middle of a very long image.',
+  });
+  for (const size of [0, -1, 2.5, Number.NaN]) assert.throws(() => resizeToSquare(image, size), { name: 'DataError' });
+});
+
+/** The formula itself, see windows.ts: one value at a time, in plain numbers. */
+function plainResize(image: RgbImage, width: number, height: number): RgbImage {
+  const cubic = (x: number) => {
+    const d = Math.abs(x);
+    if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+    return d < 2 ? (((d - 5) * d + 8) * d - 4) * -0.5 : 0;
+  };
+  const pass = (line: number[], size: number): number[] =>
+    Array.from({ length: size }, (_, i) => {
+      const scale = line.length / size;
+      const spread = Math.max(1, scale);
+      const center = (i + 0.5) * scale;
+      const first = Math.max(0, Math.trunc(center - 2 * spread + 0.5));
+      const end = Math.min(line.length, Math.trunc(center + 2 * spread + 0.5));
+      const weights = line.slice(first, end).map((_, k) => cubic((first + k - center + 0.5) / spread));
+      const total = weights.reduce((a, b) => a + b, 0);
+      const fixed = weights.map((w) => Math.round((Math.abs(w) / total) * 2 ** 22) * Math.sign(w));
+      const sum = fixed.reduce((a, w, k) => a + w * line[first + k], 2 ** 21);
+      return Math.min(255, Math.max(0, Math.floor(sum / 2 ** 22)));
+    });
+  const data = new Uint8Array(width * height * 3);
+  for (let c = 0; c < 3; c++) {
+    const at = (x: number, y: number) => image.data[(y * image.width + x) * 3 + c];
+    const rows = Array.from({ length: image.height }, (_, y) =>
+      pass(
+        Array.from({ length: image.width }, (_, x) => at(x, y)),
+        width,
+      ),
+    );
+    for (let x = 0; x < width; x++) {
+      for (const [y, value] of pass(
+        rows.map((row) => row[x]),
+        height,
+      ).entries())
+        data[(y * width + x) * 3 + c] = value;
+    }
+  }
+  return { width, height, data };
+}
+
+test('property: resizing equals the formula, and a square is the middle of the resized image', async () => {
+  const side = fc.integer({ min: 1, max: 60 });
+  const noise = (width: number, height: number) =>
+    fc
+      .uint8Array({ minLength: width * height * 3, maxLength: width * height * 3 })
+      .map((data) => ({ width, height, data }));
+  const images = fc.tuple(side, side).chain(([width, height]) => noise(width, height));
+  const property = fc.asyncProperty(images, side, side, fc.integer({ min: 1, max: 8 }), async (image, x, y, turn) => {
+    assert.deepEqual(resizeBicubic(image, x, y).data, plainResize(image, x, y).data);
+    const square = resizeToSquare(image, x);
+    assert.deepEqual(square, centerCrop(resizeShorterEdge(image, x), x));
+    const { width, height, data } = image;
+    const file = await sharp(data, { raw: { width, height, channels: 3 } })
+      .withMetadata({ orientation: turn })
+      .jpeg()
+      .toBuffer();
+    assert.deepEqual(await decodeSquare(file, x), resizeToSquare(await decodeImage(file), x), `orientation ${turn}`);
+  });
+  await fc.assert(property, { numRuns: 60 });
 });
 
 test('cropping and flipping move pixels, not values', () => {

@@ -95,7 +95,7 @@ const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) => ({
 });
 const eight = new Uint8Array(8);
 const hostile: Record<string, [Uint8Array, RegExp]> = {
-  'an empty file': [new Uint8Array(), /only 0 bytes/],
+  'an empty file': [new Uint8Array(), /got an empty file\. Was the download/],
   'a header longer than the file': [file('{}').subarray(0, 9), /header length of 2/],
   'an absurd header length': [Buffer.alloc(16, 0xff), /header length of 18446744073709552000/],
   'no JSON': [file('PK\u0003\u0004'), /header of JSON/],
@@ -160,6 +160,22 @@ test('a damaged file is read or refused with a CheckpointError, nothing else', (
     }),
     { numRuns: 1000 },
   );
+});
+
+test('metadata may be null, and names may be those of every object', () => {
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty'];
+  const entries = names.map((name, i): [string, unknown] => [name, f32(4 * i, 4 * i + 4)]);
+  const content = parseSafetensors(
+    file(Object.fromEntries([['__metadata__', null], ...entries]), bytesOf(Float32Array.from([0, 1, 2, 3]))),
+  );
+  assert.deepEqual(content.metadata, {});
+  assert.deepEqual(
+    Object.entries(content.tensors).map(([name, { data }]) => [name, data[0]]),
+    names.map((name, i) => [name, i]),
+  );
+  const again = parseSafetensors(Buffer.concat(serializeSafetensors(content.tensors, { ['__proto__']: 'x' })));
+  assert.deepEqual(Object.keys(again.tensors).sort(), [...names].sort());
+  assert.deepEqual(Object.entries(again.metadata), [['__proto__', 'x']]);
 });
 
 test('one tensor of a large file is read without the others', (t) => {

@@ -145,3 +145,12 @@ for (const architecture of ['bert', 'uvit'] as const) {
     assert.ok((await maskedAccuracy(logits, tokens, new Uint8Array(8).fill(1))) > 0.99);
   });
 }
+
+test('a token without weight does not count, even where the model forbids its id', async () => {
+  using _ = tensorScope();
+  const logits = tensor([[[1, 2, 0], [-Infinity, 0, 0]]]); // biome-ignore format: a matrix
+  const loss = maskedTokenLoss(logits, [1, 0], [1, 0], { labelSmoothing: 0, unmaskedWeight: 0 });
+  assert.ok(Math.abs((await loss.item()) - 0.4076059) < 1e-5);
+  const dx = await grad(loss, [logits])[0].data();
+  assert.ok(dx.every(Number.isFinite) && dx.subarray(3).every((g) => g === 0), String(dx));
+});

@@ -29,6 +29,14 @@ test('every schedule falls from 1 to 0 and never rises', () => {
   }
 });
 
+test('beyond both ends the values at the ends hold', () => {
+  for (const name of names) {
+    assert.equal(maskingSchedules[name](-0.5), 1, name);
+    assert.equal(maskingSchedules[name](1.5), maskingSchedules[name](1), name);
+    assert.equal(stillMasked(16, 9, 8, 3, name), 0, name);
+  }
+});
+
 test('counts round halves to even and never reach zero', () => {
   assert.deepEqual(
     [0.5, 1.5, 2.5, 3.5, 2.4, 2.6].map((x) => maskedCount(8, x / 8)),

@@ -10,6 +10,7 @@ import {
   type GeneratorConfig,
   guidanceAt,
   laptopGenerators,
+  noiseTemperature,
   publishedGenerators,
   type SamplingOptions,
   sample,
@@ -179,6 +180,8 @@ test('power-cosine guidance starts at 1 and stays below its scale', () => {
   assert.equal(guidanceAt('power-cosine', 6.9, 0, 64), 1);
   assert.ok(guidanceAt('power-cosine', 6.9, 63, 64) < 6.9);
   assert.equal(guidanceAt('linear', 4, 2, 8), 1);
+  assert.deepEqual([guidanceAt('linear', 4, 9, 8), guidanceAt('power-cosine', 4, 9, 8)], [4, 4]); // the end holds
+  assert.deepEqual([noiseTemperature(8, 8), noiseTemperature(0, 8)], [0, 7 / 8]);
 });
 
 test('impossible requests name what is wrong', async () => {

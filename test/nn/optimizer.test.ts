@@ -247,11 +247,54 @@ test('clipGradNorm scales copies, and a step with them is the step with a scale'
   assert.deepEqual(await read(raw.w), [3, 0]);
   const after = async (grads: Record<string, Tensor>, scale?: Tensor) => {
     const w = tensor([1, 2]);
-    new AdamW({ params: { w }, lr: 0.1 }).step(grads, scale && { scale });
+    new AdamW({ params: { w }, lr: 0.1 }).step({ w: grads['w'] }, scale && { scale });
     return read(w);
   };
   close(await after(grads), await after(raw, clipCoefficient(norm, 1)), 1e-6);
   const before = memory();
   tidy(() => void clipGradNorm(raw, 1));
   assert.deepEqual(memory(), before);
+});
+
+test('options out of range or unknown, and gradients that do not fit, are named', () => {
+  using _ = tensorScope();
+  const params = { w: tensor([1, 2]) };
+  const g = tensor([1, 1]);
+  const any = (value: unknown): never => value as never;
+  // biome-ignore format: a table
+  const wrong: readonly (readonly [() => unknown, string, string])[] = [
+    [() => new AdamW(any({ params, learningRate: 0.1 })), 'OptionError', "AdamW: expected options params, lr, weightDecay, decays, betas, eps, got 'learningRate'."],
+    [() => new Adam(any({ params, weight_decay: 0.1 })), 'OptionError', "Adam: expected options params, lr, weightDecay, decays, betas, eps, got 'weight_decay' (did you mean 'weightDecay'?)."],
+    [() => new SGD(any({ params, betas: [0.9, 0.99] })), 'OptionError', "SGD: expected options params, lr, weightDecay, decays, momentum, nesterov, got 'betas'."],
+    [() => new AdamW({ params, lr: -1 }), 'OptionError', 'AdamW, lr: expected a finite number ≥ 0, got -1.'],
+    [() => new Adam({ params, lr: Number.NaN }), 'OptionError', 'Adam, lr: expected a finite number ≥ 0, got NaN.'],
+    [() => new SGD({ params, lr: any('0.1') }), 'OptionError', 'SGD, lr: expected a finite number ≥ 0, got 0.1.'],
+    [() => new AdamW({ params, weightDecay: -0.1 }), 'OptionError', 'AdamW, weightDecay: expected a finite number ≥ 0, got -0.1.'],
+    [() => new AdamW({ params, betas: [2, 3] }), 'OptionError', 'AdamW, betas: expected a number in 0..1, 1 excluded, got 2.'],
+    [() => new Adam({ params, betas: [0.9, 1] }), 'OptionError', 'Adam, betas: expected a number in 0..1, 1 excluded, got 1.'],
+    [() => new Adam({ params, betas: any([0.9]) }), 'OptionError', 'Adam, betas: expected two numbers, got [0.9].'],
+    [() => new Adam({ params, betas: any(0.9) }), 'OptionError', 'Adam, betas: expected two numbers, got 0.9.'],
+    [() => new AdamW({ params, eps: -1e-8 }), 'OptionError', 'AdamW, eps: expected a finite number ≥ 0, got -1e-8.'],
+    [() => new SGD({ params, momentum: 1 }), 'OptionError', 'SGD, momentum: expected a number in 0..1, 1 excluded, got 1.'],
+    [() => new AdamW({ params, decays: any(true) }), 'OptionError', 'AdamW, decays: expected a function of name and shape, got true.'],
+    [() => new AdamW({ params: any(undefined) }), 'OptionError', 'AdamW, params: expected parameters by name, got undefined. Pass stateDict(model).'],
+    [() => new AdamW({ params: any({ layer: { weight: g } }) }), 'TypeError', "AdamW, params: expected tensors, got another value as 'layer'. Pass stateDict(model)."],
+    [() => new AdamW({ params }).step({}), 'TypeError', "optimizer.step: expected a gradient for 'w', got none."],
+    [() => new SGD({ params }).step(any({ value: g, grads: { w: g } })), 'TypeError', "optimizer.step: expected a gradient for 'w', got none. Pass the 'grads' of valueAndGrad's result."],
+    [() => new AdamW({ params }).step({ w: g, b: g }), 'TypeError', "optimizer.step: expected gradients of the optimizer's 1 parameters, got one for 'b' too."],
+    [() => new AdamW({ params }).step({ w: tensor([1, 1, 1]) }), 'ShapeError', "optimizer.step: expected a gradient of shape [2] for 'w', got [3]."],
+    [() => new AdamW({ params }).step({ w: g }, { lr: -1 }), 'OptionError', 'optimizer.step, lr: expected a finite number ≥ 0, got -1.'],
+    [() => new AdamW({ params }).step({ w: g }, { scale: any(2) }), 'ShapeError', 'optimizer.step: expected a scale that is a tensor with one element, got a number.'],
+    [() => new AdamW({ params }).step({ w: g }, any({ learningRate: 1 })), 'OptionError', "optimizer.step: expected options lr, scale, got 'learningRate'."],
+  ];
+  for (const [f, name, message] of wrong) {
+    assert.throws(f, (error: Error) => {
+      assert.equal(error.name, name, `${error.name}: ${error.message}`);
+      assert.ok(error.message.startsWith(message), `${error.message}, want ${message}`);
+      return true;
+    });
+  }
+  const optimizer = new AdamW({ params });
+  assert.throws(() => optimizer.step({ w: tensor([1]) }));
+  assert.equal(optimizer.updates, 0); // a step that failed does not count
 });

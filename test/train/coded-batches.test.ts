@@ -7,7 +7,7 @@ import { leanTeacher, Teacher } from '../../titok/index.ts';
 import { codedBatches } from '../../train/coded-batches.ts';
 
 const size = 16;
-const classes = ['Cats', 'Symbols']; // symbols are not mirrored
+const classes = ['Cats', 'Symbols'];
 const rng = new Rng(1);
 const items = Array.from({ length: 21 }, (_, i) => ({
   planes: Uint8Array.from(rng.uniforms(3 * size * size), (x) => 256 * x),
@@ -15,7 +15,8 @@ const items = Array.from({ length: 21 }, (_, i) => ({
   name: `${i}`,
 }));
 const train = imageSet(items, size);
-const dataset = { name: 'noise', train, validation: imageSet(items.slice(0, 2), size), classes, size };
+const validation = imageSet(items.slice(0, 2), size);
+const dataset = { name: 'noise', train, validation, classes, size, mirrored: ['Cats'] };
 const teacher = new Teacher({ ...leanTeacher, codebookSize: 32 }, rng);
 const loader = () => batches(train, { batchSize: 5, seed: 3, flip: (label) => label === 0 });
 

@@ -82,7 +82,7 @@ test('pictures of the user’s own; a file that is none is named', options, asyn
     assert.equal(await page.locator('#pictures figure').count(), 2);
     await page.setInputFiles('[name=files]', [{ name: 'c.png', mimeType: 'image/png', buffer: Buffer.from('no') }]);
     await start(page, 'cpu', 3);
-    await page.locator('#error', { hasText: /^c\.png: expected a picture/ }).waitFor();
+    await page.locator('#error', { hasText: /^image c\.png: expected a picture/ }).waitFor();
   });
 });
 

@@ -1,5 +1,5 @@
 /** ConvNeXt (torchvision's layout): the classifier whose logits the published stage 2 compares. */
-import { gelu, mean, ones, permute, type Rng, type Tensor } from '../../core/index.ts';
+import { expectRng, gelu, mean, ones, permute, type Rng, type Tensor } from '../../core/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter, type Tap } from '../../nn/index.ts';
 
 /** Sizes of a ConvNeXt. */
@@ -24,6 +24,7 @@ export class ConvNext {
   readonly classifier: { readonly 0: LayerNorm; readonly 2: Linear };
 
   constructor({ dims, depths, classes }: ConvNextConfig, rng: Rng) {
+    expectRng('ConvNext', rng);
     this.features = dims.flatMap((dim, i) => [
       i === 0 ? new Patchify(dim, rng) : new Downsample(dims[i - 1], dim, rng),
       Array.from({ length: depths[i] }, () => new ConvNextBlock(dim, rng)),

@@ -3,6 +3,7 @@ import {
   adaptiveMaxPool2d,
   conv2d,
   expand,
+  expectRng,
   leakyRelu,
   type Rng,
   samePadding,
@@ -29,6 +30,7 @@ export class PatchDiscriminator implements Discriminator {
   readonly to_logits: { readonly 0: Conv2d; readonly 2: Conv2d };
 
   constructor({ hiddenChannels, stages }: PatchDiscriminatorConfig, rng: Rng) {
+    expectRng('PatchDiscriminator', rng);
     const widths = [hiddenChannels, ...Array.from({ length: stages }, (_, s) => hiddenChannels * 2 ** s)];
     const last = widths.at(-1)!;
     this.block_in = { 0: new Conv2d(3, hiddenChannels, 5, rng, { padding: 2 }) };

@@ -1,5 +1,5 @@
 /** LPIPS on VGG-16, with the published layer names. */
-import { maxPool2d, mean, narrow, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
+import { expectRng, maxPool2d, mean, narrow, type Rng, relu, type Tensor, tensor } from '../../core/index.ts';
 import { Conv2d, parameter, type Tap } from '../../nn/index.ts';
 import { unitChannels } from '../mobilenet.ts';
 
@@ -38,6 +38,7 @@ export class Lpips {
   readonly lin4: Head;
 
   constructor(rng: Rng, widths: readonly number[] = vgg16Widths) {
+    expectRng('Lpips', rng);
     const slice = (s: number): Slice =>
       Object.fromEntries(
         sliceLayers[s].map((layer, i) => [

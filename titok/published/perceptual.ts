@@ -1,5 +1,5 @@
 /** The perceptual losses of the paper's code: class logits of ConvNeXt-S, LPIPS, or a weighted mean of both. */
-import { expectOption, mean, type Rng, resizeBilinear, type Tensor, tensor } from '../../core/index.ts';
+import { expectOption, expectRng, mean, type Rng, resizeBilinear, type Tensor, tensor } from '../../core/index.ts';
 import { mse, parameter, type Tap, tapUnder } from '../../nn/index.ts';
 import { ConvNext, type ConvNextConfig, convNextSmall } from './convnext.ts';
 import { Lpips, vgg16Widths } from './lpips.ts';
@@ -34,6 +34,7 @@ export class PublishedPerceptualLoss {
     rng: Rng,
     { convnext, vgg }: PerceptualNetworks = { convnext: convNextSmall, vgg: vgg16Widths },
   ) {
+    expectRng('PublishedPerceptualLoss', rng);
     this.weights = perceptualWeights(name);
     this.imagenet_mean = parameter(() => tensor([0.485, 0.456, 0.406], [1, 3, 1, 1]));
     this.imagenet_std = parameter(() => tensor([0.229, 0.224, 0.225], [1, 3, 1, 1]));

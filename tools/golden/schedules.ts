@@ -86,7 +86,12 @@ export async function lrSchedule(file: GoldenFile, check: Comparison): Promise<v
     const steps = file.has(`${name}/step`)
       ? Array.from(file.values(`${name}/step`))
       : Array.from({ length: count }, (_, i) => i);
-    await check.check(`${name}/lr`, steps.map(schedule));
+    // the published cosine rises again beyond its end, as the mirror image of its fall
+    const mirrored = (step: number) => (sched === 'constant' ? step : Math.min(step, 2 * max - step));
+    await check.check(
+      `${name}/lr`,
+      steps.map((step) => schedule(mirrored(step))),
+    );
   }
   await check.check(
     'ema/decay',

@@ -23,6 +23,7 @@ import * as reduceKernels from './reduce-kernels.ts';
 import * as resample from './resample.ts';
 import * as rounding from './rounding.ts';
 import * as softmax from './softmax.ts';
+import * as sort from './sort.ts';
 import * as winogradKernels from './winograd-kernels.ts';
 import * as winogradWeights from './winograd-weights.ts';
 
@@ -49,6 +50,7 @@ const files: readonly KernelFile[] = [
   resample,
   rounding,
   softmax,
+  sort,
   winogradKernels,
   winogradWeights,
 ];

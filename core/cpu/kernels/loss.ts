@@ -4,9 +4,10 @@
  *
  *   loss = log z + (1 − s)(top − x_t) + s/V Σ (top − x)          gradient = g (e^(x − top) / z − (1 − s)[v = t] − s/V)
  *
- * An id outside 0..V−1 has no one-hot entry: its (1 − s) terms are 0.
+ * A row whose id is outside of 0..V−1 is ignored: loss and gradient are 0.
  */
 import { options, type Routine, ref } from '../routine.ts';
+import { fillFloats } from './copy.ts';
 import { f32, floatAt, i32, kernel, mul, sum4, v } from './dsl.ts';
 import { eachFour } from './rows.ts';
 import { rowMaximum } from './softmax.ts';
@@ -18,7 +19,7 @@ const crossEntropy = kernel('crossEntropy', { x: i32, target: i32, y: i32, n: i3
   const { i, j, row, id } = f.ints('i j row id');
   const { top, s, z, t } = f.vectors('top s z t');
   const { hit, spread } = f.floats('hit spread');
-  f.for(i, a.begin, a.end, 1, () => {
+  const rowLoss = () => {
     row.set(floatAt(a.x, mul(i, a.n)));
     rowMaximum(f, j, row, a.n, top);
     z.set(v.const(0));
@@ -28,15 +29,20 @@ const crossEntropy = kernel('crossEntropy', { x: i32, target: i32, y: i32, n: i3
       s.set(v.sub(s, t));
       z.set(v.add(z, live(exp(t), v.const(0))));
     });
-    id.set(i32.fromFloat(f32.load(floatAt(a.target, i))));
+    // a logit of −∞ must not become 0 · ∞
     hit.set(0);
-    f.if(i32.ltu(id, a.n), () => hit.set(f32.sub(v.lane(top, 0), f32.load(floatAt(row, id)))));
+    f.if(f32.ne(a.smoothing, 1), () => {
+      hit.set(f32.sub(v.lane(top, 0), f32.load(floatAt(row, id))));
+      hit.set(f32.mul(hit, f32.sub(1, a.smoothing)));
+    });
     spread.set(0);
-    // without smoothing a logit of −∞ must not become 0 · ∞
     f.if(f32.ne(a.smoothing, 0), () => spread.set(f32.mul(f32.div(a.smoothing, f32.fromInt(a.n)), sum4(s))));
     z.set(log(v.splat(sum4(z))));
-    hit.set(f32.mul(hit, f32.sub(1, a.smoothing)));
     f.do(f32.store(floatAt(a.y, i), f32.add(f32.add(v.lane(z, 0), hit), spread)));
+  };
+  f.for(i, a.begin, a.end, 1, () => {
+    id.set(i32.fromFloat(f32.load(floatAt(a.target, i))));
+    f.if(i32.ltu(id, a.n), rowLoss, () => f.do(f32.store(floatAt(a.y, i), 0)));
   });
 });
 
@@ -50,9 +56,8 @@ const crossEntropyGrad = kernel(
     const { top, z, t, less, g } = f.vectors('top z t less g');
     const gradient = f32.load(floatAt(a.g, i));
     less.set(v.splat(f32.div(a.smoothing, f32.fromInt(a.n))));
-    f.for(i, a.begin, a.end, 1, () => {
+    const rowGradient = () => {
       row.set(floatAt(a.x, mul(i, a.n)));
-      out.set(floatAt(a.y, mul(i, a.n)));
       g.set(v.splat(gradient));
       rowMaximum(f, j, row, a.n, top);
       z.set(v.const(0));
@@ -66,11 +71,13 @@ const crossEntropyGrad = kernel(
         t.set(v.mul(g, v.sub(v.mul(load(out), z), less)));
         store(out, t);
       });
+      out.set(floatAt(out, id));
+      f.do(f32.store(out, f32.sub(f32.load(out), f32.mul(gradient, f32.sub(1, a.smoothing)))));
+    };
+    f.for(i, a.begin, a.end, 1, () => {
+      out.set(floatAt(a.y, mul(i, a.n)));
       id.set(i32.fromFloat(f32.load(floatAt(a.target, i))));
-      f.if(i32.ltu(id, a.n), () => {
-        out.set(floatAt(out, id));
-        f.do(f32.store(out, f32.sub(f32.load(out), f32.mul(gradient, f32.sub(1, a.smoothing)))));
-      });
+      f.if(i32.ltu(id, a.n), rowGradient, () => fillFloats(f, out, v.const(0), a.n));
     });
   },
 );

@@ -24,7 +24,7 @@ export interface VectorMath {
   sigmoid(x: V128): V128;
   /** x Φ(x), absolute error below 3e-7 max(1, |x|); exactly x or 0 far out; NaN at −∞, as ∞ · 0. */
   gelu(x: V128): V128;
-  /** Φ(x) + x φ(x), absolute error below 5e-7. */
+  /** Φ(x) + x φ(x), absolute error below 5e-7; 1 and 0 at ±∞. */
   geluSlope(x: V128): V128;
 }
 

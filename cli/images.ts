@@ -1,0 +1,44 @@
+/** The options of the images to train on, and what is said while and after they are loaded. */
+import type { Command } from 'commander';
+import { describeLeftOut, type FolderOptions, type ImageDataset } from '../data/index.ts';
+import { group, part } from '../train/index.ts';
+import { addSettings } from './options.ts';
+
+const imageSettings = group({ heldOut: part(0.1, 'of the images in --data, to measure with') });
+
+export interface ImagesGiven {
+  readonly heldOut?: number;
+  readonly skipBroken?: boolean;
+}
+
+export const addImageOptions = (command: Command): Command =>
+  addSettings(command, imageSettings, () => 'default 0.1, or its folder val/').option(
+    '--skip-broken',
+    'go on without pictures that cannot be read',
+    false,
+  );
+
+/** Options of `loadDataset`. */
+export function imageOptions({ heldOut, skipBroken = false }: ImagesGiven): FolderOptions {
+  return { ...(heldOut !== undefined && { heldOutFraction: heldOut }), skipBroken, onProgress: showLoading() };
+}
+
+/** What is not plain about a dataset: a line each on how it was read, and one on what was left out. */
+export function remarks({ notes = [], leftOut }: ImageDataset): string[] {
+  return [...notes, describeLeftOut(leftOut) ?? []].flat();
+}
+
+/** 'reading pictures 300/2000' on stderr, in place on a terminal and every few seconds elsewhere; nothing for a few. */
+function showLoading(): (done: number, total: number) => void {
+  let shownAt = performance.now();
+  let open = false;
+  return (done, total) => {
+    const terminal = process.stderr.isTTY === true;
+    if (open && done === total) process.stderr.write('\r\x1b[2K');
+    if (done === total || performance.now() - shownAt < (terminal ? 200 : 5000)) return;
+    shownAt = performance.now();
+    const line = `reading pictures ${done}/${total}`;
+    process.stderr.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
+    open = terminal;
+  };
+}

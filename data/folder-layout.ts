@@ -1,0 +1,120 @@
+/**
+ * How a folder of pictures is a dataset.
+ *
+ *   pets/cat/1.jpg  pets/cat/more/2.jpg  pets/dog/7.png        a class for each folder, with all below it
+ *   pets/train/cat/1.jpg …  pets/val/cat/2.jpg …               split by you
+ *   pets/1.jpg …                                               no classes: one class
+ */
+import { DataError } from '../core/index.ts';
+import { type Folder, holdsPictures, type Picture, picturesIn } from './folder-tree.ts';
+import { describeLeftOut, type LeftOutCounter } from './left-out.ts';
+
+/** A picture file with its class. */
+export interface LabeledFile {
+  readonly path: string;
+  /** Path below the dataset's folder: 'train/cat/1.png'. */
+  readonly name: string;
+  /** Path below the folder of class folders, 'cat/1.png': by it, images are held out. */
+  readonly key: string;
+  readonly label: number;
+}
+
+export interface Layout {
+  readonly classes: readonly string[];
+  readonly files: readonly LabeledFile[];
+  /** Held-out files, when a folder says which; otherwise they are chosen from `files`. */
+  readonly heldOut?: { readonly folder: string; readonly files: readonly LabeledFile[] };
+  /** What is not plain from the folder's names. */
+  readonly notes: readonly string[];
+}
+
+const trainName = /^train(ing)?$/i;
+const validationName = /^(val|valid|validation|dev)$/i;
+const testName = /^test(ing)?$/i;
+const isSplit = ({ name }: Folder) => [trainName, validationName, testName].some((split) => split.test(name));
+
+/**
+ * Finds classes and splits. Pictures that belong to neither are counted as left out.
+ * @param name  of the dataset: a folder without class folders is a class of this name
+ * @throws DataError for a folder without pictures, a class without pictures, or a held-out class that is not trained
+ */
+export function layoutOf(root: Folder, name: string, leftOut: LeftOutCounter): Layout {
+  const train = trainFolder(root);
+  if (!train) {
+    const { classes, files, notes } = classify(root, name, leftOut);
+    return { classes, files, notes };
+  }
+  for (const { name } of root.pictures) leftOut.add('beside the class folders', name);
+  const { classes, files, notes } = classify(train, name, leftOut);
+  const others = root.folders.filter((folder) => folder !== train && holdsPictures(folder));
+  const usable = (folder: Folder) => hasClassFolders(folder) || !hasClassFolders(train);
+  const chosen = [validationName, testName]
+    .map((split) => others.find((folder) => split.test(folder.name) && usable(folder)))
+    .find((folder) => folder !== undefined);
+  for (const other of others) {
+    if (other === chosen) continue;
+    const why = !usable(other) ? ', which has no class folders' : chosen ? ` beside ${chosen.name}/` : '';
+    leftOut.add(`in ${other.name}/${why}`, `${other.name}/…`, picturesIn(other).length);
+  }
+  if (!chosen) return { classes, files, notes: [...notes, `no validation folder: some of ${train.name}/ is held out`] };
+  const heldOut = { folder: chosen.name, files: classify(chosen, name, leftOut, classes).files };
+  const isTest = testName.test(chosen.name) ? [`no validation folder: ${chosen.name}/ is held out`] : [];
+  return { classes, files, heldOut, notes: [...notes, ...isTest] };
+}
+
+const hasClassFolders = ({ folders }: Folder): boolean => folders.some(holdsPictures);
+
+/** The folder of training images, if the root is split. A class may have that name: beside others, without a split. */
+function trainFolder(root: Folder): Folder | undefined {
+  const full = root.folders.filter(holdsPictures);
+  const train = full.find(({ name }) => trainName.test(name));
+  const others = full.filter((folder) => folder !== train);
+  if (!train) return undefined;
+  const split = others.length > 0 ? others.every(isSplit) : hasClassFolders(train);
+  const beside = hasClassFolders(train) && others.some((folder) => isSplit(folder) && hasClassFolders(folder));
+  return split || beside ? train : undefined;
+}
+
+/** The pictures in a folder of class folders, or in one without. @param known  the classes that there may be */
+function classify(folder: Folder, name: string, leftOut: LeftOutCounter, known?: readonly string[]) {
+  const prefix = folder.name === '' ? '' : `${folder.name}/`;
+  const labeled = (pictures: readonly Picture[], label: number): LabeledFile[] =>
+    pictures.map(({ path, name }) => ({ path, name, key: name.slice(prefix.length), label }));
+  if (folder.pictures.length > 0 && !hasClassFolders(folder)) {
+    const notes = [`no class folders: all images are of one class, '${name}'`];
+    return { classes: [name], files: labeled(folder.pictures, 0), notes };
+  }
+  if (folder.folders.length === 0) {
+    throw new DataError(
+      `${folder.path}: expected one folder of pictures per class, got none${besides(leftOut)}. ` +
+        `Put the pictures into ${folder.path}/CLASS/….`,
+    );
+  }
+  for (const { name } of folder.pictures) leftOut.add('beside the class folders', name);
+  const classes = known ?? folder.folders.map(({ name }) => name);
+  const files = folder.folders.flatMap((one) => {
+    const label = classes.indexOf(one.name);
+    const pictures = picturesIn(one);
+    if (label < 0) {
+      throw new DataError(`${one.path}: expected a class of train (${classes.join(', ')}), got '${one.name}'.`);
+    }
+    if (pictures.length === 0 && !known) throw emptyClass(one.path, one.name, leftOut);
+    return labeled(pictures, label);
+  });
+  const parts = folder.folders.length === 1 ? folder.folders[0].folders.filter(holdsPictures) : [];
+  const wrapped = `${parts.map(({ name }) => name).join(', ')} belong to the one class '${classes[0]}'`;
+  return {
+    classes,
+    files,
+    notes: parts.length > 1 ? [`${wrapped}; for classes of their own, name ${folder.folders[0].path}`] : [],
+  };
+}
+
+/** A class without pictures, or without any that can be decoded. */
+export function emptyClass(path: string, name: string, leftOut: LeftOutCounter): DataError {
+  return new DataError(
+    `${path}: expected pictures of class '${name}', got none${besides(leftOut)}. Add some, or remove the folder.`,
+  );
+}
+
+const besides = ({ list }: LeftOutCounter): string => (list.length > 0 ? ` (${describeLeftOut(list)})` : '');

@@ -1,0 +1,102 @@
+/** Many picture files as squares: several at once within a bound of memory, and all that fail are told together. */
+import { DataError } from '../core/index.ts';
+import { decodeMiddle, imageError, openImage, Undecodable } from './images.ts';
+import type { RgbImage } from './pixels.ts';
+
+const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits
+const pixelsAtOnce = 2 ** 26; // 200 MB
+const listed = 10;
+
+/**
+ * `decodeSquare` of picture files, several at once. While it runs, decoded pixels take up to 200 MB, or as much as the
+ * largest picture.
+ * @param onProgress  called after each file
+ * @throws DataError that lists the files that cannot be decoded, ten of them with reasons
+ */
+export async function decodeSquares(
+  paths: readonly string[],
+  size: number,
+  onProgress?: (done: number, total: number) => void,
+): Promise<RgbImage[]> {
+  const results = await decodeEach(paths, size, (square) => square, onProgress);
+  const broken = results.flatMap((error, i) => (error instanceof Undecodable ? [{ name: paths[i], error }] : []));
+  if (broken.length === 1) throw imageError(broken[0].name, broken[0].error);
+  if (broken.length > 1) throw new DataError(`${describeBroken(broken, paths.length)} Remove them or save them again.`);
+  return results as RgbImage[];
+}
+
+/** What `use` makes of the square of each file, or why the file cannot be decoded, in the order of the paths. */
+export async function decodeEach<T>(
+  paths: readonly string[],
+  size: number,
+  use: (square: RgbImage, index: number) => T,
+  onProgress?: (done: number, total: number) => void,
+): Promise<(T | Undecodable)[]> {
+  const results = new Array<T | Undecodable>(paths.length);
+  const budget = new Budget(pixelsAtOnce);
+  let next = 0;
+  let done = 0;
+  const decodeOne = async (path: string): Promise<RgbImage> => {
+    const image = await openImage(path);
+    const pixels = image.width * image.height;
+    await budget.take(pixels);
+    try {
+      return await decodeMiddle(image, size);
+    } finally {
+      budget.give(pixels);
+    }
+  };
+  const work = async () => {
+    while (next < paths.length) {
+      const i = next++;
+      try {
+        results[i] = use(await decodeOne(paths[i]), i);
+      } catch (error) {
+        if (!(error instanceof Undecodable)) throw error;
+        results[i] = error;
+      }
+      onProgress?.(++done, paths.length);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return results;
+}
+
+/** '3 of 500 pictures cannot be read: a.png (an HTML page), b.jpg (…), ….' */
+export function describeBroken(broken: readonly { name: string; error: Undecodable }[], total: number): string {
+  const first = broken.slice(0, listed).map(({ name, error }) => `${name} (${error.found})`);
+  const list = [...first, ...(broken.length > listed ? ['…'] : [])].join(', ');
+  return `${broken.length} of ${total} pictures cannot be read: ${list}.`;
+}
+
+/** An amount that is shared: who wants more than is left waits, in turn. More than the whole is given to one alone. */
+class Budget {
+  readonly #whole: number;
+  #left: number;
+  readonly #waiting: { readonly amount: number; readonly start: () => void }[] = [];
+
+  constructor(whole: number) {
+    this.#whole = whole;
+    this.#left = whole;
+  }
+
+  take(amount: number): Promise<void> {
+    return new Promise((start) => {
+      this.#waiting.push({ amount: Math.min(amount, this.#whole), start });
+      this.#serve();
+    });
+  }
+
+  give(amount: number): void {
+    this.#left += Math.min(amount, this.#whole);
+    this.#serve();
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0 && this.#waiting[0].amount <= this.#left) {
+      const { amount, start } = this.#waiting.shift()!;
+      this.#left -= amount;
+      start();
+    }
+  }
+}

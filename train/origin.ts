@@ -1,0 +1,109 @@
+/** What a run is made from, its images and its seed: kept in every checkpoint, the default of later stages, and compared. */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { CheckpointError, OptionError } from '../core/index.ts';
+import type { ImageDataset, ImageSet } from '../data/index.ts';
+
+const set = z.strictObject({ count: z.int().min(0), fingerprint: z.string() });
+
+/** Schema of `Origin`. */
+export const originSchema = z.strictObject({
+  seed: z.int().min(0),
+  data: z.strictObject({
+    source: z.strictObject({ path: z.string(), heldOut: z.number().gt(0).lt(1).optional() }).optional(),
+    classes: z.array(z.string()),
+    imageSize: z.int().min(1),
+    train: set,
+    heldOut: set,
+    mirrored: z.array(z.string()),
+  }),
+});
+
+/** Seed and images of a training. */
+export type Origin = z.output<typeof originSchema>;
+/** Where images come from: 'emoji' or a folder, and the fraction to hold out. */
+export type DataSource = NonNullable<Origin['data']['source']>;
+
+/** @param mirrored  the classes that are mirrored in training */
+export function originOf(
+  seed: number,
+  { classes, size, train, validation }: ImageDataset,
+  mirrored: readonly string[],
+  source?: DataSource,
+): Origin {
+  return {
+    seed,
+    data: {
+      ...(source && { source }),
+      classes: [...classes],
+      imageSize: size,
+      train: recordOf(train),
+      heldOut: recordOf(validation),
+      mirrored: [...mirrored],
+    },
+  };
+}
+
+/** 16 hex digits from names, labels and pixels, in their order. */
+function recordOf({ count, names, labels, images }: ImageSet) {
+  const hash = createHash('sha256').update(JSON.stringify([names, Array.from(labels)]));
+  for (let at = 0; at < images.length; at += 2 ** 30) hash.update(images.subarray(at, at + 2 ** 30)); // its limit is 2 GiB
+  return { count, fingerprint: hash.digest('hex').slice(0, 16) };
+}
+
+const advice = 'Give the images that it was trained on (--data), or start a new run (--name).';
+
+/** @throws OptionError for another seed */
+export function expectSeed(stored: Origin, seed: number, source: string): void {
+  if (stored.seed === seed) return;
+  throw new OptionError(
+    `seed: expected ${stored.seed}, as in ${source}, got ${seed}. Leave the seed out, or start a new run (--name).`,
+  );
+}
+
+/**
+ * Compares what a stage is about to use with what a checkpoint of the run was made from.
+ *
+ * @param source  'checkpoint runs/mine/teacher.safetensors'
+ * @throws CheckpointError for other images or classes, OptionError for another seed or other mirrored classes
+ */
+export function expectOrigin(stored: Origin, now: Origin, source: string): void {
+  expectSeed(stored, now.seed, source);
+  expectImages(stored, now, source);
+  const [before, after] = [stored.data.mirrored, now.data.mirrored];
+  if (equal(before, after)) return;
+  const shown = (classes: readonly string[]) => (classes.length > 0 ? classes.join(', ') : 'no class');
+  throw new OptionError(
+    `flip: expected mirrored images of ${shown(before)}, as in ${source}, got ${shown(after)}. ` +
+      'Leave the options on mirroring out, or start a new run (--name).',
+  );
+}
+
+/** Where the images lie does not matter. @throws CheckpointError for other images or classes */
+export function expectImages(stored: Origin, now: Origin, source: string): void {
+  const [before, data] = [stored.data, now.data];
+  const from = data.source ? ` from ${data.source.path}` : '';
+  const fail = (expected: string, got: string) => {
+    throw new CheckpointError(`${source}: expected ${expected}, got ${got}${from}. ${advice}`);
+  };
+  if (before.imageSize !== data.imageSize) {
+    fail(`images of ${before.imageSize}×${before.imageSize} pixels`, `${data.imageSize}×${data.imageSize}`);
+  }
+  if (!equal(before.classes, data.classes)) {
+    fail(`the classes ${before.classes.join(', ')}`, data.classes.join(', '));
+  }
+  for (const [part, name] of [
+    ['train', 'training'],
+    ['heldOut', 'held-out'],
+  ] as const) {
+    if (before[part].count !== data[part].count) {
+      fail(`${before[part].count} ${name} images`, String(data[part].count));
+    }
+    if (before[part].fingerprint !== data[part].fingerprint) {
+      fail(`the ${before[part].count} ${name} images of its training`, 'as many with other names, labels or pixels');
+    }
+  }
+}
+
+const equal = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name, i) => name === b[i]);

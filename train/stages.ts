@@ -1,0 +1,9 @@
+/** All stages by name. */
+import { finetune } from './finetune.ts';
+import { generator } from './generator.ts';
+import { single } from './single.ts';
+import type { Stage, StageName } from './stage.ts';
+import { teacher } from './teacher.ts';
+import { warmup } from './warmup.ts';
+
+export const stages: Readonly<Record<StageName, Stage>> = { teacher, warmup, finetune, single, generator };

@@ -1,0 +1,117 @@
+/** Settings that belong together: those that contradict each other are errors, those without effect are told. */
+import type { z } from 'zod';
+
+/** Names a setting of the same group in a message: 'heads' → 'model.encoder.heads', or --model-encoder-heads. */
+export type NameOf = (setting: string) => string;
+
+/** A setting that does not fit the others of its group. */
+export interface Conflict {
+  readonly setting: string;
+  readonly got: unknown;
+  readonly expected: (name: NameOf) => string;
+  /** A sentence that says what to do. */
+  readonly repair?: (name: NameOf) => string;
+}
+
+type Rule<S> = (settings: S) => Conflict | false;
+/** What all of several rules read. */
+type Read<Rules extends readonly Rule<never>[]> = Rules[number] extends Rule<infer S> ? S : never;
+
+/** For `superRefine`: checks rules about the settings of one group. */
+export const fitting =
+  <Rules extends readonly Rule<never>[]>(...rules: Rules) =>
+  (settings: Read<Rules>, context: z.RefinementCtx): void => {
+    for (const rule of rules) {
+      const conflict = rule(settings as never);
+      if (conflict) context.addIssue({ code: 'custom', path: conflict.setting.split('.'), params: { conflict } });
+    }
+  };
+
+/** Attention heads share the width. */
+export const headsDivideWidth = ({ heads, width }: { heads: number; width: number }): Conflict | false =>
+  width % heads !== 0 && {
+    setting: 'heads',
+    got: heads,
+    expected: (name) => `a divisor of ${name('width')} ${width}`,
+  };
+
+/** An image is a whole number of patches wide. */
+export const patchesFill =
+  (half: 'encoder' | 'decoder') =>
+  (model: { imageSize: number } & Record<'encoder' | 'decoder', { patchSize: number }>): Conflict | false => {
+    const { patchSize } = model[half];
+    return (
+      model.imageSize % patchSize !== 0 && {
+        setting: 'imageSize',
+        got: model.imageSize,
+        expected: (name) => `a multiple of ${name(`${half}.patchSize`)} ${patchSize}`,
+      }
+    );
+  };
+
+/** A tokenizer must be quantized before its training ends. */
+export const someQuantized = ({ steps, continuousSteps }: Quantized): Conflict | false =>
+  steps <= continuousSteps && {
+    setting: 'steps',
+    got: steps,
+    expected: (name) =>
+      `more than ${name('continuousSteps')} ${continuousSteps}, the updates before the codebook starts`,
+    repair: (name) => `Raise ${name('steps')} or lower ${name('continuousSteps')}.`,
+  };
+
+interface Quantized {
+  readonly steps: number;
+  readonly continuousSteps: number;
+}
+
+/** A loss whose terms all have weight 0 teaches nothing. */
+export const someWeight =
+  <T extends string>(...terms: readonly T[]) =>
+  ({ weights }: { weights: Readonly<Record<T, number>> }): Conflict | false =>
+    terms.every((term) => weights[term] === 0) && {
+      setting: `weights.${terms[0]}`,
+      got: 0,
+      expected: (name) => `one of ${terms.map((term) => name(`weights.${term}`)).join(', ')} above 0`,
+    };
+
+/** Settings of any stage, as far as one can make another useless. */
+export interface AnySettings {
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly warmupSteps: number;
+  readonly scheduleSteps?: number;
+  readonly discriminatorStart?: number;
+  readonly labelDrop?: number;
+  readonly codebook?: string;
+  readonly weights?: { readonly adversarial?: number; readonly quantizer?: number };
+  readonly sampling?: { readonly steps: number; readonly guidance: string; readonly guidanceScale: number };
+}
+
+/** Settings that have no effect beside the others: a sentence for each. */
+export function uselessSettings(settings: AnySettings): string[] {
+  const { steps, warmupSteps, scheduleSteps = steps, labelDrop, weights = {}, sampling } = settings;
+  if (steps === 0) return [];
+  const found: [useless: boolean | undefined, sentence: string][] = [
+    [
+      scheduleSteps < steps,
+      `scheduleSteps ${scheduleSteps}: from then on the learning rate stays at its end, for ${steps - scheduleSteps} of ${steps} updates`,
+    ],
+    [
+      warmupSteps >= Math.min(steps, scheduleSteps),
+      `warmupSteps ${warmupSteps}: the learning rate is still rising when its ${Math.min(steps, scheduleSteps)} updates end`,
+    ],
+    [
+      weights.adversarial! > 0 && Math.round(settings.discriminatorStart! * steps) >= steps,
+      `discriminatorStart ${settings.discriminatorStart}: the discriminator never joins in, so weights.adversarial has no effect`,
+    ],
+    [
+      settings.codebook === 'gradient' && weights.quantizer === 0,
+      "weights.quantizer 0: nothing trains the codebook when codebook is 'gradient'",
+    ],
+    [
+      labelDrop === 0 && sampling?.guidanceScale !== (sampling?.guidance === 'power-cosine' ? 1 : 0),
+      'labelDrop 0: the generator never learns what "no class" is, which sampling.guidanceScale compares with',
+    ],
+  ];
+  return found.filter(([useless]) => useless).map(([, sentence]) => `${sentence}.`);
+}
