@@ -210,7 +210,10 @@ test('what may change when a training goes on, and what may not, with the true r
     `${told}`,
   );
   for (const options of [{ saveEvery: -1 }, { pictureEvery: 1.5 }, { seed: Number.NaN }]) {
-    await assert.rejects(openRun(folder, options), { name: 'OptionError', message: /expected a whole number from 0 to/ });
+    await assert.rejects(openRun(folder, options), {
+      name: 'OptionError',
+      message: /expected a whole number from 0 to/,
+    });
   }
 });
 
