@@ -35,7 +35,7 @@ export const python = process.env['BENCH_PYTHON'] ?? '/usr/bin/python3';
 export async function pytorch(file: string, name: string, threads: number, ompThreads: number): Promise<Side> {
   const options = ['--blas-threads', String(threads), '--omp-threads', String(ompThreads)];
   const side = await Side.start(python, [here(`pytorch/${file}.py`), name, ...options]).catch((error: Error) => {
-    if (!/No module named '(torch|numpy)'|ENOENT/.test(error.message)) throw error;
+    if (!/No module named '(torch|numpy)'|ENOENT|EACCES/.test(error.message)) throw error;
     throw new AbsentError('torch is not installed; Debian: apt install python3-torch libopenblas0-pthread');
   });
   if (side.hello.blas !== 'reference') return side;

@@ -61,6 +61,15 @@ test('threads: more than help are refused before any starts', async () => {
   }
 });
 
+test('environment variables that the library reads are checked', async (t) => {
+  t.after(() => delete process.env['TITOK_DEBUG']);
+  process.env['TITOK_DEBUG'] = 'kernel';
+  const message = "TITOK_DEBUG: expected 'kernels' or nothing, got 'kernel' (did you mean 'kernels'?).";
+  await assert.rejects(openDevice('gpujs-cpu'), { name: 'OptionError', message });
+  process.env['TITOK_DEBUG'] = '';
+  await (await openDevice('gpujs-cpu')).close();
+});
+
 test('what cannot fit into memory is refused before it is made', async () => {
   const large = { ...set, size: 4096, images: new Uint8Array(3 * 4096 * 4096) };
   assert.throws(() => batches(large, { batchSize: 64, seed: 0 }), {

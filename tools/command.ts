@@ -8,10 +8,10 @@ import { fromText, group, settingsOf } from '../train/index.ts';
  *
  * @param failure  exit status after an error
  */
-export async function runTool(program: Command, failure = 1): Promise<void> {
+export async function runTool(program: Command, failure = 1, args = process.argv.slice(2)): Promise<void> {
   program.exitOverride().configureOutput({ outputError: () => {} }); // printed below
   try {
-    await program.parseAsync();
+    await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return; // --help
     console.error(

@@ -1,4 +1,5 @@
 /** Counts kernel launches and the host time they cost. */
+import { expectOption, suggestion } from '../errors.ts';
 
 /** Launches of one op at one shape. */
 export interface KernelProfile {
@@ -51,6 +52,15 @@ export class Profile {
   }
 }
 
-/** True when the environment variable TITOK_DEBUG lists 'kernels'. */
-export const debugsKernels = (): boolean =>
-  typeof process !== 'undefined' && (process.env?.['TITOK_DEBUG'] ?? '').split(',').includes('kernels');
+/** True when the environment variable TITOK_DEBUG is 'kernels'. @throws OptionError when it is something else */
+export function debugsKernels(): boolean {
+  const wanted = (typeof process !== 'undefined' && process.env?.['TITOK_DEBUG']) || '';
+  const known = ['', 'kernels'];
+  expectOption(
+    known.includes(wanted),
+    'TITOK_DEBUG',
+    "'kernels' or nothing",
+    `'${wanted}'${suggestion(wanted, known)}`,
+  );
+  return wanted !== '';
+}

@@ -1,13 +1,23 @@
 /** A headless Chromium with a page of this project open. */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { chromium, type Page } from 'playwright-core';
 import { type Files, serve } from './server.ts';
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 /** Why no browser can be started here, if so. */
-export const missingChromium = existsSync(EXECUTABLE)
+export const missingChromium = isProgram(EXECUTABLE)
   ? undefined
-  : `expected Chromium at ${EXECUTABLE}, got none. Install it (apt-get install chromium) or name another in CHROMIUM.`;
+  : `expected Chromium at ${EXECUTABLE}, got ${existsSync(EXECUTABLE) ? 'what is no program' : 'none'}. ` +
+    'Install it (apt-get install chromium) or name another in CHROMIUM.';
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
 
 /** Without a GPU, Chromium offers WebGL and WebGPU on SwiftShader, a driver in software, only when asked. */
 const softwareGpu = ['--enable-unsafe-webgpu', '--enable-unsafe-swiftshader'];
