@@ -2,11 +2,10 @@
 import { basename, resolve } from 'node:path';
 import { DataError, expectNumber, expectWhole } from '../core/index.ts';
 import { classCounts, type ImageDataset, type ImageSet, imageSet, type LabeledImage } from './dataset.ts';
-import { megabytes } from './errors.ts';
+import { megabytes, Undecodable } from './errors.ts';
 import { emptyClass, type LabeledFile, type Layout, layoutOf } from './folder-layout.ts';
 import { readTree } from './folder-tree.ts';
 import { chooseHeldOut } from './hold-out.ts';
-import { Undecodable } from './images.ts';
 import { describeLeftOut, LeftOutCounter } from './left-out.ts';
 import { toPlanes } from './pixels.ts';
 import { decodeEach, describeBroken } from './squares.ts';

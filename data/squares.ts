@@ -1,6 +1,7 @@
 /** Many picture files as squares: several at once within a bound of memory, and all that fail are told together. */
 import { DataError } from '../core/index.ts';
-import { decodeMiddle, imageError, openImage, Undecodable } from './images.ts';
+import { decodeMiddle, imageError, openImage } from './decoding.ts';
+import { Undecodable } from './errors.ts';
 import type { RgbImage } from './pixels.ts';
 
 const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits

@@ -47,7 +47,7 @@ for (const isolated of [true, false]) {
         assert.match(await text(page, 'status'), /^Finished after \d+ steps\.$/);
         assert.ok((await page.locator('#pictures canvas').count()) === 16, 'eight originals, eight reconstructions');
         // the browser tells of their end a moment later
-        for (let tries = 0; page.workers().length > 0 && tries < 100; tries++) await page.waitForTimeout(50);
+        for (let tries = 0; page.workers().length > 0 && tries < 400; tries++) await page.waitForTimeout(50);
         assert.equal(page.workers().length, 0, 'the worker and its threads end with the training');
       });
     },
