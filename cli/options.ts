@@ -53,9 +53,19 @@ export const byDefault = ({ default: value }: Setting): string => `default ${val
 
 /**
  * Makes every option with a value, of a command and of those below it, check its text. An option that is given twice must
- * say the same twice.
+ * say the same twice; a switch is on or off.
  */
 export function checkOptions(command: Command): void {
+  for (const off of command.options.filter(({ negate }) => negate)) {
+    const on = command.options.find(({ long }) => long === off.long?.replace('--no-', '--'));
+    const given = new Set<Option>();
+    for (const option of on ? [on, off] : []) {
+      command.on(`option:${option.name()}`, () => {
+        if (given.add(option).size > 1)
+          throw new OptionError(`${on?.long}: expected one of ${on?.long} and ${off.long}, got both.`);
+      });
+    }
+  }
   for (const option of command.options.filter(({ required }) => required)) {
     const name = option.long ?? option.flags;
     let first: string | undefined;

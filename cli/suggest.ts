@@ -37,14 +37,20 @@ export function explain(program: Command, args: readonly string[], error: Comman
     const option = error.message.match(/'([^']+)'/)?.[1] ?? '';
     const known = [command, ...command.commands].flatMap((c) => c.options.map((o) => o.long ?? '')).filter(Boolean);
     const habit = habits[option];
-    const hint = habit && known.includes(habit) ? ` Did you mean ${habit}?` : capitalized(suggestion(option, known));
+    const below = command.commands.filter((c) => c.options.some(({ long }) => long === option));
+    const hint =
+      below.length > 0
+        ? ` Give it after the command: ${where} ${(below.find((c) => args.includes(c.name())) ?? below[0]).name()} ${option}.`
+        : habit && known.includes(habit)
+          ? ` Did you mean ${habit}?`
+          : capitalized(suggestion(option, known));
     return `${where}: unknown option ${option}.${hint || ` See '${where} --help'.`}`;
   }
   const known = command.commands.map((c) => c.name());
   if (known.length > 0 && (error.code === 'commander.unknownCommand' || error.code === 'commander.excessArguments')) {
     const name = args.find((a) => !a.startsWith('-') && !path.includes(a)) ?? '';
     const hint = capitalized(suggestion(name, known)) || ` Expected one of ${known.join(', ')}.`;
-    return `${where}: unknown command ${name}.${hint}`;
+    return `${where}: unknown command ${name || "''"}.${hint}`;
   }
   const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
   return `${where}: ${message}. See '${where} --help'.`;

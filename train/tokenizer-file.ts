@@ -1,5 +1,5 @@
 /** A tokenizer from a checkpoint file: one of ours, or published weights. */
-import { CheckpointError, OptionError, Rng } from '../core/index.ts';
+import { CheckpointError, OptionError, Rng, suggestion } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
 import { loadStateDict, parameterShapes } from '../nn/index.ts';
 import { presets as models, TiTok, type TiTokConfig } from '../titok/index.ts';
@@ -23,10 +23,11 @@ export function loadTokenizerFile(path: string, preset?: string): TiTok {
 type Tensors = ReturnType<typeof loadCheckpoint>['groups'][string];
 
 function publishedTiTok(path: string, tensors: Tensors, preset: string | undefined): TiTok {
-  const config = models[preset as keyof typeof models] as TiTokConfig | undefined;
+  const known: Readonly<Record<string, TiTokConfig>> = models;
+  const config = preset !== undefined && Object.hasOwn(known, preset) ? known[preset] : undefined;
   if (!config) {
     throw new OptionError(
-      `--preset: expected the sizes of the published weights in ${path}, one of ${Object.keys(models).join(', ')}, got ${preset ?? 'none'}.`,
+      `--preset: expected the sizes of the published weights in ${path}, one of ${Object.keys(models).join(', ')}, got ${preset ?? 'none'}${suggestion(preset ?? '', Object.keys(models))}.`,
     );
   }
   const misfit = (other: TiTokConfig) =>

@@ -100,6 +100,14 @@ test('published weights: the preset that they were saved with is named', async (
     (await run('--preset', 's128')).err,
     "checkpoint published.safetensors: 'latent_tokens' is [32, 128] in the file, [128, 512] in the model of preset s128. Was it saved with preset small?",
   );
+  for (const name of ['s182', 'constructor', '__proto__']) {
+    const { status, err } = await run('--preset', name);
+    assert.equal(status, 1);
+    assert.match(
+      err,
+      new RegExp(`^--preset: expected the sizes .*, one of s128, .*, got ${name}( \\(did you mean 's128'\\?\\))?\\.$`),
+    );
+  }
   assert.match(
     (await run()).err,
     /^--preset: expected the sizes of the published weights in published\.safetensors, one of s128, .*, got none\.$/,

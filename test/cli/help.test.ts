@@ -87,6 +87,12 @@ const mistakes: [command: string, message: string][] = [
     "--learning-rate: expected a number > 0 and ≤ 1e38, got '0,001'. Write a decimal point, and no commas.",
   ],
   ['train warmup --data=', "--data: expected a value, got ''."],
+  ['--count 3 sample', 'titok: unknown option --count. Give it after the command: titok sample --count.'],
+  [
+    'train --steps 3 warmup',
+    'titok train: unknown option --steps. Give it after the command: titok train warmup --steps.',
+  ],
+  ['quickstart --flip --no-flip', '--flip: expected one of --flip and --no-flip, got both.'],
   ['--vresion', 'titok: unknown option --vresion. Did you mean --version?'],
 ];
 for (const [command, message] of mistakes) {
