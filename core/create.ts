@@ -4,7 +4,8 @@ import { defaultDevice } from './devices.ts';
 import { DeviceError, expectOption, kindOf, ShapeError } from './errors.ts';
 import { expectRng, type Rng } from './random.ts';
 import { checkShape, numel, type Shape, show } from './shape.ts';
-import { type DType, expectNumbers, Tensor } from './tensor.ts';
+import { type DType, Tensor } from './tensor.ts';
+import { expectNumbers } from './values.ts';
 
 /** Where a new tensor lives, and what it holds. */
 export interface TensorOptions {

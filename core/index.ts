@@ -196,10 +196,10 @@ export {
   outsideScopes,
   Scope,
   Tensor,
-  type TensorData,
   tensorScope,
   tensorsIn,
   tidy,
   type VjpContext,
 } from './tensor.ts';
 export { defineUpdate, type Update } from './update.ts';
+export type { TensorData } from './values.ts';

@@ -44,22 +44,31 @@ export function address(index: readonly string[], step: readonly number[], offse
   return terms.join(' + ');
 }
 
-/** Sums of more terms are taken in blocks; of many more, in blocks of blocks. */
-const [LONG_SUM, VERY_LONG_SUM] = [256, 4096];
+/** Sums of more terms are taken in blocks of blocks. */
+const VERY_LONG_SUM = 4096;
+
+/** Names in the source, a condition on the index, and from where on sums go in blocks. */
+export interface LoopOptions {
+  readonly i?: string;
+  readonly s?: string;
+  /** Source of a condition on the index; other terms are left out. */
+  readonly only?: (i: string) => string;
+  /** Sums of more terms go in blocks, which takes up to a quarter longer (webasm). Default 1024. */
+  readonly long?: number;
+}
 
 /**
  * A loop that adds `count` terms to a variable: `for (let i = 0; i < count; i++) { s += term(i); }`. Long sums are taken in
  * √count or ∛count blocks, whose sums are then added, so that their float32 rounding errors stay those of short ones.
  *
  * @param term  source of the term at an index
- * @param only  source of a condition on the index; other terms are left out
  */
 export function loopSum(
   count: number,
   term: (i: string) => string,
-  { i = 'i', s = 's', only }: { i?: string; s?: string; only?: (i: string) => string } = {},
+  { i = 'i', s = 's', only, long = 1024 }: LoopOptions = {},
 ): string {
-  const levels = count <= LONG_SUM ? 1 : count <= VERY_LONG_SUM ? 2 : 3;
+  const levels = count <= long ? 1 : count <= VERY_LONG_SUM ? 2 : 3;
   const length = levels === 1 ? count : Math.ceil(count ** (1 / levels) - 1e-9);
   const name = (level: number) => (level === 1 ? i : `${i}Block${level}`);
   const index = Array.from({ length: levels }, (_, k) => levels - k).reduce(
@@ -83,7 +92,7 @@ export const when = (conditions: readonly string[], statement: string): string =
 
 /** A statement that runs where a value is larger than the largest so far, or the first NaN, which nothing is larger than. */
 export const ifLarger = (value: string, largest: string, statement: string): string =>
-  `if (${value} > ${largest}) { ${statement} } else { ${when([`${value} != ${value}`, `${largest} == ${largest}`], statement)} }`;
+  `if (${value} <= ${largest}) { } else { ${when([`${largest} == ${largest}`], statement)} }`;
 
 /** Ops with any number of inputs read this many arrays per kernel: WebGPU allows 8 storage buffers, one is the result. */
 export const ARRAYS_PER_KERNEL = 6;

@@ -54,6 +54,14 @@ export function makeOp<Args extends readonly unknown[]>(declared: OpSpec<Args>):
   return (...args) => run(spec, args as unknown as Arg[]);
 }
 
+/** @throws TypeError unless all of these arguments of an op are tensors */
+export function expectTensors(op: string, ...xs: readonly unknown[]): void {
+  const wrong = xs.findIndex((x) => !(x instanceof Tensor));
+  if (wrong < 0) return;
+  const repair = typeof xs[wrong] === 'number' || Array.isArray(xs[wrong]) ? ' Make one with tensor(values).' : '';
+  throw new TypeError(`${op}: expected a tensor as argument ${wrong + 1}, got ${kindOf(xs[wrong])}.${repair}`);
+}
+
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
 
 function run(spec: OpSpec<Arg[]>, args: Arg[]): Tensor {

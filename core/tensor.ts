@@ -1,26 +1,13 @@
 /** Tensors: immutable values on a device, with a shape and the op that made them. Scopes that free a step's tensors. */
 import type { Attributes, Device, Handle, KernelCall } from './device.ts';
-import { DeviceError, expectNoPromise, kindOf, ShapeError } from './errors.ts';
+import { DeviceError, expectNoPromise, ShapeError } from './errors.ts';
 import { formula } from './formula.ts';
 import { printValues } from './print.ts';
 import { numel, type Shape, show } from './shape.ts';
+import { expectNumbers, type TensorData } from './values.ts';
 
 /** int32 tensors hold ids: whole numbers within ±2²⁴, which every device stores exactly as float32. */
 export type DType = 'float32' | 'int32';
-/** Values of a tensor; float64 comes from the `reference` device only. */
-export type TensorData = NumberArray & (Float32Array | Float64Array | Int32Array);
-/** Methods of all of them for which TypeScript finds no common signature, or loses it in the result. */
-interface NumberArray {
-  map(f: (value: number, index: number) => number): TensorData;
-  filter(f: (value: number, index: number) => unknown): TensorData;
-  slice(start?: number, end?: number): TensorData;
-  subarray(start?: number, end?: number): TensorData;
-  reduce(f: (total: number, value: number, index: number) => number, initial?: number): number;
-  reduce<T>(f: (total: T, value: number, index: number) => T, initial: T): T;
-  reduceRight(f: (total: number, value: number, index: number) => number, initial?: number): number;
-  reduceRight<T>(f: (total: T, value: number, index: number) => T, initial: T): T;
-}
-
 /** Values on a device, shared by a tensor and its reshaped views. */
 export interface Storage {
   readonly device: Device;
@@ -221,28 +208,6 @@ export class Tensor {
   #typed(values: Float32Array | Float64Array): TensorData {
     return this.dtype === 'int32' ? Int32Array.from(values) : values;
   }
-}
-
-/** @throws TypeError unless values are numbers (or booleans, which count as 1 and 0) */
-export function expectNumbers(where: string, values: ArrayLike<number>): void {
-  if (ArrayBuffer.isView(values) && !(values instanceof BigInt64Array || values instanceof BigUint64Array)) return;
-  const fail = (got: string): never => {
-    throw new TypeError(`${where}: expected numbers, got ${got}.`);
-  };
-  if (typeof values !== 'object' || values === null || typeof values.length !== 'number') fail(kindOf(values));
-  if (ArrayBuffer.isView(values)) fail(`${kindOf(values)}. Convert it: Float32Array.from(values, Number)`);
-  for (let i = 0; i < values.length; i++) {
-    const type = typeof values[i];
-    if (type !== 'number' && type !== 'boolean') fail(`${kindOf(values[i])} at position ${i}`);
-  }
-}
-
-/** @throws TypeError unless all of these arguments of an op are tensors */
-export function expectTensors(op: string, ...xs: readonly unknown[]): void {
-  const wrong = xs.findIndex((x) => !(x instanceof Tensor));
-  if (wrong < 0) return;
-  const repair = typeof xs[wrong] === 'number' || Array.isArray(xs[wrong]) ? ' Make one with tensor(values).' : '';
-  throw new TypeError(`${op}: expected a tensor as argument ${wrong + 1}, got ${kindOf(xs[wrong])}.${repair}`);
 }
 
 /** x ↦ x */

@@ -74,5 +74,18 @@ ${table.join('\n')}
 ${failures.length > 0 ? `Failures:\n\n${failures.join('\n')}\n` : 'No failures.\n'}
 ${unavailable.length > 0 ? `Not available on the machine that wrote this:\n\n${unavailable.map((a) => `- ${a}`).join('\n')}\n` : ''}
 Composed of these ops, and therefore available on every device: ${composites.join(', ')}.
+
+## At the edges
+
+- **Ids out of range.** On \`cpu\` and \`reference\` they are a \`ShapeError\` that names the id, its place and the range. Other
+  devices would have to wait for the values: there such an id picks nothing. \`embedding\`, \`takeAlong\` and \`gather\` read 0,
+  \`scatterAdd\` adds nothing, \`oneHot\` gives a row of zeros, \`crossEntropy\` a loss and gradient of 0.
+- **NaN** counts as the largest value, as in PyTorch: \`max\`, \`min\`, \`maximum\`, \`clamp\` and pooling pass it on, \`argmax\`
+  and \`argmin\` give the place of the first one, \`sort\` puts it last, \`topk\` first. \`nearestCode\` never takes it.
+- **Values and gradients at 0, ±1, ±∞, NaN, subnormal and large numbers** are PyTorch's on \`cpu\`, \`reference\` and
+  \`webasm\`; the table is \`test/core/pytorch.json\`, with the few that are meant to differ. Shader compilers may assume
+  that there are no NaN and infinities, and GPUs count subnormal numbers as 0.
+- **More than 2²⁴ values.** Indices stay exact on \`cpu\`, \`webasm\` and \`webgpu\`, or a \`DeviceError\` names the limit. Ids,
+  and positions such as \`argmax\` returns, are at most 2²⁴: all devices hold them as float32.
 `,
 );

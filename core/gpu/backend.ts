@@ -2,6 +2,7 @@
 import { DeviceError } from '../errors.ts';
 import { type BuiltKernel, type GpuJs, type GpuJsModule, loadGpuJs, type Mode, type WebGpuContext } from './gpujs.ts';
 import { provideWebGpu } from './node-webgpu.ts';
+import type { FarIndices } from './source.ts';
 
 /** The device has no room left. */
 export class OutOfMemory extends Error {}
@@ -13,8 +14,8 @@ export interface Backend {
   readonly declaresArguments: boolean;
   /** A GL kernel only takes textures of the rank that it was compiled for. */
   readonly fixesRanks: boolean;
-  /** Loop counters are float32 where an index is computed, not integers. */
-  readonly floatCounters: boolean;
+  /** What indices beyond 2²⁴ need, where float32 skips numbers. */
+  readonly farIndices: FarIndices;
   /** Computes four columns per thread: about 2× as fast on WebGPU at 64³ and above. Needs results that can be reshaped. */
   readonly fours: boolean;
   /** Largest number of threads along [x, y, z]. */
@@ -79,7 +80,7 @@ async function openWebGpu(module: GpuJsModule): Promise<Backend> {
     gpu,
     declaresArguments: true,
     fixesRanks: false,
-    floatCounters: false,
+    farIndices: 'as they are',
     fours: true,
     maxThreads: [8 * groups, 8 * groups, groups],
     maxValues: bytes / 4,
@@ -127,7 +128,7 @@ function openGl(module: GpuJsModule, mode: 'webgl2' | 'webgl' | 'headlessgl'): B
     gpu,
     declaresArguments: false,
     fixesRanks: true,
-    floatCounters: false,
+    farIndices: 'without ids',
     fours: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: size * size,
@@ -163,7 +164,7 @@ function openPlain(module: GpuJsModule, mode: 'webasm' | 'cpu'): Backend {
     gpu,
     declaresArguments: false,
     fixesRanks: false,
-    floatCounters: mode === 'webasm',
+    farIndices: mode === 'webasm' ? 'with integer counters' : 'as they are',
     fours: false,
     maxThreads: [Infinity, Infinity, Infinity],
     maxValues: 2 ** 28,

@@ -106,7 +106,7 @@ export class Launcher {
   }
 
   #kernelFor(pass: Pass, four: string | undefined, args: readonly (Window | number)[]): BuiltKernel {
-    const { gpu, declaresArguments, fixesRanks, floatCounters, maxThreads } = this.#backend;
+    const { gpu, declaresArguments, fixesRanks, farIndices, maxThreads } = this.#backend;
     const argumentTypes = args.flatMap((a) =>
       typeof a === 'number' ? ['Number'] : a.at === undefined ? ['Array'] : ['Array', 'Integer'],
     );
@@ -114,7 +114,7 @@ export class Launcher {
       ? args.map((a) => (typeof a !== 'number' && isResident(a.raw) ? a.raw.output.length : 0))
       : '';
     const longest = Math.max(...args.map((a) => (typeof a === 'number' ? 0 : lengthOf(a.raw))));
-    const exact = exactIndices(pass, longest, floatCounters);
+    const exact = exactIndices(pass, longest, farIndices);
     const key = `${pass.out}|${Object.keys(pass.inputs)}|${argumentTypes}|${ranks}|${exact.body}`;
     let kernel = this.kernels.get(key);
     if (!kernel) {

@@ -102,11 +102,21 @@ const EXACT = 2 ** 24;
 const EXACT_QUOTIENT = 2 ** 23;
 
 /**
- * The same pass for arrays whose longest has `longest` values. In the webasm mode, loop counters are float32 inside of an
- * index: past 2²⁴ values they become integers.
+ * How a mode treats indices beyond 2²⁴. Loop counters are float32 inside of an index in the webasm mode. GLSL takes no id,
+ * which is float32, as an integer.
  */
-export function exactIndices(pass: Pass, longest: number, floatCounters: boolean): Pass {
-  if (longest <= EXACT || !floatCounters) return pass;
+export type FarIndices = 'as they are' | 'with integer counters' | 'without ids';
+
+/** The same pass, exact for arrays whose longest has `longest` values. @throws Error when the mode has no exact form */
+export function exactIndices(pass: Pass, longest: number, far: FarIndices): Pass {
+  if (longest <= EXACT || far === 'as they are') return pass;
+  if (far === 'without ids') {
+    if (/[\w\]] \| 0\)/.test(pass.body))
+      throw new Error(
+        `expected at most ${EXACT} values where ids pick some, got ${longest}. Use webgpu, or the cpu device`,
+      );
+    return pass;
+  }
   const counters = new Set(Array.from(pass.body.matchAll(/for \(let (\w+) = 0;/g), ([, name]) => name));
   const body = pass.body.replace(/for \(let [^)]*\)|\w+/g, (text) => (counters.has(text) ? `(${text} | 0)` : text));
   return { ...pass, body };

@@ -2,9 +2,9 @@
 
 import { expectKnown, ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, expectTensors, type Op } from '../op.ts';
 import { divides, type Shape, show } from '../shape.ts';
-import { expectTensors, type Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 import { selfAttentionGrad } from './attention-grad.ts';
 import { less, mul, where } from './elementwise.ts';
 import { max } from './extremes.ts';

@@ -2,9 +2,9 @@
 import { expectKnown, expectOption, ShapeError } from '../errors.ts';
 import { literal } from '../formula.ts';
 import { loopSum, when, wholeIndex } from '../kernel-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, expectTensors, type Op } from '../op.ts';
 import { numel, sameShape, show } from '../shape.ts';
-import { expectTensors, type Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 import { equal, less, lessEqual, mul, sub, where } from './elementwise.ts';
 import { checkIds, expectIds } from './ids.ts';
 import { equalIds } from './indexing.ts';

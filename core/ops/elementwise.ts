@@ -2,18 +2,11 @@
  * Elementwise ops. Each is one scalar formula, from which its gradients are derived: a fused backward kernel costs nothing
  * to write. Operands broadcast as in NumPy and may be plain numbers.
  */
+
+import { derivative } from '../derivative.ts';
 import type { Pass } from '../device.ts';
 import { kindOf } from '../errors.ts';
-import {
-  call,
-  derivative,
-  type Expr,
-  type Formula,
-  formula,
-  formulaSource,
-  topological,
-  variable,
-} from '../formula.ts';
+import { call, type Expr, type Formula, formula, formulaSource, topological, variable } from '../formula.ts';
 import { defineOp, lazily, makeOp, type Op, type OpSpec } from '../op.ts';
 import { broadcastShapes, numel, type Shape, sameShape } from '../shape.ts';
 import { type Gradient, Tensor, type VjpContext } from '../tensor.ts';

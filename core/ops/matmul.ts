@@ -2,9 +2,9 @@
 import type { Pass } from '../device.ts';
 import { expectKnown, ShapeError } from '../errors.ts';
 import { address } from '../kernel-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, expectTensors, type Op } from '../op.ts';
 import { broadcastShapes, numel, show } from '../shape.ts';
-import { expectTensors, type Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 import { reshape } from './movement.ts';
 import { expand, sumTo } from './reduce.ts';
 

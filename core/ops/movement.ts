@@ -2,9 +2,9 @@
 
 import { kindOf, ShapeError } from '../errors.ts';
 import { address, indices, inKernelGroups, threads, when } from '../kernel-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, expectTensors, type Op } from '../op.ts';
 import { divides, expectWhole, normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
-import { expectTensors, type Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 
 // ---- shape ---------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 /** Kernel passes for reductions: over axes of a tensor, and over the rows of a [rows, n] array. */
 import type { Pass } from '../device.ts';
-import { address, loopSum, when } from '../kernel-source.ts';
+import { address, type LoopOptions, loopSum, when } from '../kernel-source.ts';
 import { numel, type Shape } from '../shape.ts';
 
 /** A few sums of many values leave a GPU idle: LONG values or more for at most FEW results are taken in √n chunks. */
@@ -11,18 +11,18 @@ function chunksOf(n: number): { length: number; count: number } {
   const length = Math.ceil(Math.sqrt(n));
   return { length, count: Math.ceil(n / length) };
 }
-/** A reduction into the variable `s`: what it starts with, and a loop over the values for which a condition holds. */
+/** Chunks, and the sum of their results, are parts of a long sum: they go in blocks, too. */
+const PART: LoopOptions = { long: 64 };
+
+/** A reduction into the variable `s`: what it starts with, and a loop over values. */
 interface Reduction {
   start(first: string): string;
-  loop(count: number, value: (i: string) => string, only?: (i: string) => string): string;
+  loop(count: number, value: (i: string) => string, options?: LoopOptions): string;
 }
-export const SUM: Reduction = {
-  start: () => '0.0',
-  loop: (count, value, only) => loopSum(count, value, only && { only }),
-};
+export const SUM: Reduction = { start: () => '0.0', loop: loopSum };
 export const MAX: Reduction = {
   start: (first) => first,
-  loop: (count, value, only) =>
+  loop: (count, value, { only } = {}) =>
     `for (let i = 0; i < ${count}; i++) { ${when(only ? [only('i')] : [], `s = Math.max(s, ${value('i')});`)} }`,
 };
 
@@ -30,11 +30,7 @@ export const MAX: Reduction = {
 function chunkLoop(n: number, value: (i: string) => string, { loop }: Pick<Reduction, 'loop'> = SUM): string {
   const { length } = chunksOf(n);
   const entry = (i: string) => `(this.thread.y * ${length} + ${i})`;
-  return loop(
-    length,
-    (i) => value(entry(i)),
-    (i) => `${entry(i)} < ${n}`,
-  );
+  return loop(length, (i) => value(entry(i)), { only: (i) => `${entry(i)} < ${n}`, ...PART });
 }
 
 /** x [outer, n, inner] around the axes from..to−1. */
@@ -52,7 +48,8 @@ export function reducePasses({ start, loop }: Reduction, x: Shape, from: number,
     let s = ${start(first)};
     ${statements}
     return s;`;
-  const all = (count: number, value: (i: string) => string) => body(value('0'), loop(count, value));
+  const all = (count: number, value: (i: string) => string, options?: LoopOptions) =>
+    body(value('0'), loop(count, value, options));
 
   if (!takesChunks(n, outer * inner)) {
     return [{ out: [inner, outer], inputs: { x: 0 }, body: all(n, entry('x', 'this.thread.y', n)) }];
@@ -66,7 +63,7 @@ export function reducePasses({ start, loop }: Reduction, x: Shape, from: number,
       inputs: { x: 0 },
       body: body(value(`this.thread.y * ${length}`), chunkLoop(n, value, { loop })),
     },
-    { out: [inner, outer], inputs: { parts: 'parts' }, body: all(count, entry('parts', 'this.thread.y', count)) },
+    { out: [inner, outer], inputs: { parts: 'parts' }, body: all(count, entry('parts', 'this.thread.y', count), PART) },
   ];
 }
 
@@ -119,7 +116,7 @@ export function rowSums(
       inputs: { [parts]: parts },
       body: `
         let s = 0.0;
-        ${loopSum(count, (i) => `${parts}[(this.thread.y * ${count} + ${i}) * ${rows} + this.thread.x]`)}
+        ${loopSum(count, (i) => `${parts}[(this.thread.y * ${count} + ${i}) * ${rows} + this.thread.x]`, PART)}
         return ${result};`,
     },
   ];
@@ -181,12 +178,12 @@ export function rowMoments(name: string, rows: number, n: number, x: Term, eps: 
       inputs: { [parts]: parts },
       body: `
         let s = 0.0;
-        ${loopSum(count, (i) => `${mean(i)} * ${width(i)}`)}
+        ${loopSum(count, (i) => `${mean(i)} * ${width(i)}`, PART)}
         const mean = s / ${n}.0;
         let v = mean;
         if (this.thread.y > 0) {
           s = 0.0;
-          ${loopSum(count, square)}
+          ${loopSum(count, square, PART)}
           v = ${rstd};
         }
         return v;`,
