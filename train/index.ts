@@ -21,7 +21,7 @@ export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
-export { fingerprint, RunFolder, type SavedMeta } from './run-folder.ts';
+export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
 export type { OnProgress, TrainedGenerator } from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { tableCells } from './table.ts';

@@ -9,12 +9,14 @@ export class RunLog {
   readonly #stage: string;
   readonly #earlier: number; // lines of earlier sessions
 
-  constructor(folder: string, stage: string) {
+  /** @param saved  updates of this stage that its checkpoint holds */
+  constructor(folder: string, stage: string, saved = 0) {
     this.#path = join(folder, 'log.jsonl');
     this.#stage = stage;
     const text = existsSync(this.#path) ? readFileSync(this.#path, 'utf8') : '';
     if (text !== '' && !text.endsWith('\n')) this.#write(() => fs.appendFileSync(this.#path, '\n')); // a line was cut short
-    this.#earlier = text === '' ? 0 : text.replace(/\n$/, '').split('\n').length;
+    this.#forgetRepeated(saved);
+    this.#earlier = this.#lines().length;
   }
 
   /** JSON has no NaN, so such a figure is written as text ('NaN', 'Infinity') and not as null. */
@@ -30,15 +32,38 @@ export class RunLog {
    * @param all  of every stage, after any update
    */
   forgetEarlier(step: number, all = false): void {
-    if (!existsSync(this.#path)) return;
-    const lines = readFileSync(this.#path, 'utf8').trimEnd().split('\n');
+    this.#keep((entry, i) => i >= this.#earlier || (!all && (entry.stage !== this.#stage || entry.step <= step)));
+  }
+
+  /**
+   * Keeps the latest entry for each update that is saved. There are several when a session was killed after it had saved
+   * what it did again, and before it could forget what was logged the first time.
+   */
+  #forgetRepeated(saved: number): void {
+    const isSaved = (entry: Entry) => entry.stage === this.#stage && entry.step <= saved;
+    const latest = new Map<number, number>();
+    for (const [i, line] of this.#lines().entries()) {
+      const entry = parsed(line);
+      if (entry && isSaved(entry)) latest.set(entry.step, i);
+    }
+    this.#keep((entry, i) => !isSaved(entry) || latest.get(entry.step) === i);
+  }
+
+  /** Leaves out the entries for which `holds` is false, and lines that were cut short. */
+  #keep(holds: (entry: Entry, line: number) => boolean): void {
+    const lines = this.#lines();
     const kept = lines.filter((line, i) => {
       const entry = parsed(line);
-      return entry && (i >= this.#earlier || (!all && (entry.stage !== this.#stage || entry.step <= step)));
+      return entry && holds(entry, i);
     });
     if (kept.length === lines.length) return;
     const text = new TextEncoder().encode(kept.map((line) => `${line}\n`).join(''));
     this.#write(() => writeFileAtomic(this.#path, [text]));
+  }
+
+  #lines(): string[] {
+    const text = existsSync(this.#path) ? readFileSync(this.#path, 'utf8').trimEnd() : '';
+    return text === '' ? [] : text.split('\n');
   }
 
   /** @throws CheckpointError when the disk is full or the folder cannot be written to */
@@ -54,10 +79,15 @@ export class RunLog {
   }
 }
 
+interface Entry {
+  readonly stage: string;
+  readonly step: number;
+}
+
 /** Nothing for a line that was cut short when its program was killed. */
-function parsed(line: string): { stage: string; step: number } | undefined {
+function parsed(line: string): Entry | undefined {
   try {
-    return JSON.parse(line) as { stage: string; step: number };
+    return JSON.parse(line) as Entry;
   } catch {
     return undefined;
   }

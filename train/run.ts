@@ -113,7 +113,7 @@ export class Run extends RunFolder implements RunContext {
     const { training } = started;
     const { state, steps } = training;
     const madeWith = await fingerprints(started.madeWith ?? {});
-    const log = new RunLog(this.folder, name);
+    const log = new RunLog(this.folder, name, earlier?.state.done);
     let kept: LoopState = { seconds: 0, images: 0, recent: [] };
     let saved: number | undefined;
     if (earlier) {

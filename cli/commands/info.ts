@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { numel } from '../../core/index.ts';
 import { loadCheckpoint } from '../../data/index.ts';
-import type { Origin } from '../../train/index.ts';
+import { metaOf } from '../../train/index.ts';
 
 export function addInfo(program: Command): void {
   program
@@ -11,14 +11,15 @@ export function addInfo(program: Command): void {
     .argument('<checkpoint>', 'a file of ours, or published safetensors')
     .option('--tensors', 'lists every tensor', false)
     .action((path: string, given: { tensors: boolean }) => {
-      const { groups, meta, published } = loadCheckpoint(path);
+      const { groups, meta: read, published } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
+      const meta = published ? undefined : metaOf(path, read);
       console.log(
-        published
-          ? `${path}: published weights`
-          : `${path}: stage ${meta['stage']}, preset ${meta['preset'] ?? 'unknown'}, ${stepsOf(meta)} updates done`,
+        meta
+          ? `${path}: stage ${meta.stage}, preset ${meta.preset ?? 'unknown'}, ${meta.state.done} updates done`
+          : `${path}: published weights`,
       );
-      const { data, seed } = (meta['origin'] ?? {}) as Partial<Origin>;
-      if (data) {
+      if (meta?.origin) {
+        const { data, seed } = meta.origin;
         const from = data.source ? `${data.source.path}: ` : '';
         console.log(`  trained on ${from}${data.train.count} images of ${data.classes.length} classes, seed ${seed}`);
       }
@@ -31,9 +32,6 @@ export function addInfo(program: Command): void {
           for (const [name, t] of Object.entries(tensors))
             console.log(`    ${name} [${t.shape.join(', ')}] ${t.dtype}`);
       }
-      if (!published) console.log(`settings ${JSON.stringify(meta['settings'], null, 2)}`);
+      if (meta) console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);
     });
 }
-
-const stepsOf = (meta: Record<string, unknown>): number | string =>
-  (meta['state'] as { done?: number } | undefined)?.done ?? 'unknown';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Rng } from '../../core/index.ts';
-import { writeSafetensors } from '../../data/index.ts';
+import { saveCheckpoint, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { presets, TiTok } from '../../titok/index.ts';
 import { logged, quick, small, titok, workIn, writePictures } from './command-line.ts';
@@ -81,6 +81,11 @@ test('checkpoints: of another preset, of other sizes, cut short, not one at all'
   assert.match(
     (await titok(t, 'info', 'nothing.safetensors')).err,
     /^nothing\.safetensors: expected a readable safetensors file, got ENOENT/,
+  );
+  await saveCheckpoint('other.safetensors', { groups: {}, meta: { stage: 'decoder' } });
+  assert.match(
+    (await titok(t, 'info', 'other.safetensors')).err,
+    /^checkpoint other\.safetensors: expected .* as stage in its metadata, got "decoder"\. Is the file damaged\?$/,
   );
   const teacher = await titok(t, 'tokenize', 'x.png', '--checkpoint', path);
   assert.equal(teacher.err, `checkpoint ${path}: expected a TiTok, got the stage teacher.`);

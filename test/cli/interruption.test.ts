@@ -1,6 +1,6 @@
 /** Ctrl-C, other signals, a closed pipe, kill -9 and a full disk in the middle of a training: nothing that was saved is lost, and --resume goes on. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
@@ -157,6 +157,16 @@ test('an output that nobody reads: info ends without a word', async () => {
   child.stdout.destroy();
   const { status, err } = await ended;
   assert.deepEqual([status, err], [141, '']);
+});
+
+test('kill -9 between a save and its log: each update stays in the log once', async (t) => {
+  assert.equal((await titok(t, ...train('between'))).status, 0);
+  const path = 'runs/between/log.jsonl';
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const repeated = lines.slice(20, STEPS).map((line) => line.replace('"seconds"', '"first":1,"seconds"'));
+  writeFileSync(path, [...lines.slice(0, 20), ...repeated, ...lines.slice(20)].join('\n'));
+  assert.equal((await titok(t, ...train('between', '--resume'))).status, 0);
+  assert.equal(readFileSync(path, 'utf8'), lines.join('\n'));
 });
 
 test('kill -9 during a save: the checkpoint before is whole, and --resume goes on from it', {

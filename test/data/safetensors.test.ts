@@ -13,6 +13,7 @@ import {
   type WritableTensor,
   writeSafetensors,
 } from '../../data/index.ts';
+import { headerLength } from '../../data/safetensors.ts';
 import { temporaryFolder } from './temporary.ts';
 
 /** A file with any header, sound or not. */
@@ -88,6 +89,40 @@ test('every number format arrives as float32, int32 or bytes', () => {
   });
 });
 
+test('a file begins with the largest values, in the order of their names, after a header of whole 8 bytes', () => {
+  const bytes = { shape: [1], data: Uint8Array.from([7]) };
+  const float = (x: number) => ({ shape: [1], data: Float32Array.from([x]) });
+  const long = { shape: [1], data: Int32Array.from([5]), dtype: 'I64' };
+  const [length, header, ...values] = serializeSafetensors({ b: float(2), u: bytes, z: long, a: float(1), v: bytes });
+  assert.equal(header.length, Number(Buffer.from(length).readBigUInt64LE()));
+  const text = new TextDecoder().decode(header);
+  const offsets = Object.entries(JSON.parse(text) as Record<string, { data_offsets: number[] }>);
+  assert.deepEqual(
+    offsets.map(([name, { data_offsets }]) => [name, ...data_offsets]),
+    [
+      ['z', 0, 8],
+      ['a', 8, 12],
+      ['b', 12, 16],
+      ['u', 16, 17],
+      ['v', 17, 18],
+    ],
+  );
+  assert.equal(header.length, Math.ceil(text.trimEnd().length / 8) * 8);
+  assert.deepEqual(Buffer.concat(values).subarray(8, 16), Buffer.from(Float32Array.from([1, 2]).buffer));
+  assert.ok(!text.includes('__metadata__') && text.startsWith('{"z"'));
+  assert.match(new TextDecoder().decode(serializeSafetensors({}, { a: 'b' })[1]), /^\{"__metadata__":\{"a":"b"\}\} *$/);
+});
+
+test('the header may name tensors in any order; empty ones share their place with the next', () => {
+  const header = { b: f32(4, 8), empty: f32(4, 4, [0]), c: f32(8, 12), a: f32(0, 4) };
+  const values = new Uint8Array(Float32Array.from([1, 2, 3]).buffer);
+  const { tensors } = parseSafetensors(file(header, values));
+  assert.deepEqual(
+    ['a', 'b', 'c', 'empty'].map((name) => [...tensors[name].data]),
+    [[1], [2], [3], []],
+  );
+});
+
 const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) => ({
   dtype: 'F32',
   shape,
@@ -96,14 +131,39 @@ const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) => ({
 const eight = new Uint8Array(8);
 const hostile: Record<string, [Uint8Array, RegExp]> = {
   'an empty file': [new Uint8Array(), /got an empty file\. Was the download/],
+  'fewer bytes than a length': [new Uint8Array(7), /only 7 bytes\. Is it complete\?$/],
+  'only a length': [new Uint8Array(8), /a header within its 8 bytes, got a header length of 0/],
+  'a header of no object': [file('null'), /named tensors, got object/],
+  'a header of text': [file('"tensors"'), /named tensors, got string/],
+  'JSON that is not UTF-8': [
+    Buffer.concat([
+      Buffer.from([4, 0, 0, 0, 0, 0, 0, 0]),
+      Buffer.from('"'),
+      Buffer.from([0xff, 0xfe]),
+      Buffer.from('"'),
+    ]),
+    /a header of JSON, got ""/,
+  ],
+  'a long text': [file(`!${'x'.repeat(100)}`), /a header of JSON, got "!x{39}"\. Is the file damaged\?$/],
+  'no place': [file({ a: null }), /'a' to have a dtype, shape and data_offsets, got null\.$/],
+  'a list for a tensor': [file({ a: [1] }), /'a' to have a dtype, shape and data_offsets, got \[1\]\.$/],
+  'a text for a tensor': [file({ a: 'F32' }), /'a' to have a dtype, shape and data_offsets, got "F32"\.$/],
+  'a long dtype': [file({ a: { ...f32(0, 8), dtype: 'F'.repeat(100) } }, eight), /, got "F{79}\.$/],
+  'a matrix of another size': [
+    file({ a: f32(0, 4), b: f32(4, 8, [2, 3]) }, eight),
+    /'b' to have 24 bytes for F32 \[2, 3\], got 4\.$/,
+  ],
   'a header longer than the file': [file('{}').subarray(0, 9), /header length of 2/],
-  'an absurd header length': [Buffer.alloc(16, 0xff), /header length of 18446744073709552000/],
+  'an absurd header length': [
+    Buffer.alloc(16, 0xff),
+    /header length of 18446744073709552000\. Is the file complete, and is it safetensors\?$/,
+  ],
   'no JSON': [file('PK\u0003\u0004'), /header of JSON/],
   'not UTF-8': [Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe])]), /header of JSON/],
   'a list for a header': [file('[]'), /named tensors/],
   'a name twice': [
     file(`{"a":${JSON.stringify(f32(0, 4))},"\\u0061":${JSON.stringify(f32(4, 8))}}`, eight),
-    /'a' twice/,
+    /each name once in the header, got 'a' twice/,
   ],
   'overlapping tensors': [file({ a: f32(0, 8), b: f32(4, 8) }, eight), /'b' to begin at byte 8 .* inside/],
   'a hole between tensors': [file({ b: f32(4, 8) }, eight), /'b' to begin at byte 0 .* after a hole/],
@@ -114,12 +174,15 @@ const hostile: Record<string, [Uint8Array, RegExp]> = {
   'a negative size': [file({ a: f32(0, 8, [-1, -2]) }, eight), /whole numbers ≥ 0, got \[-1,-2\]/],
   'negative offsets': [file({ a: f32(-8, 0, [2]) }, eight), /data_offsets/],
   'offsets in the wrong order': [file({ a: f32(8, 0, [2]) }, eight), /data_offsets/],
+  'three offsets': [file({ a: { ...f32(0, 8), data_offsets: [0, 8, 8] } }, eight), /data_offsets \[begin, end\], got/],
+  'JSON that looks like a header': [Buffer.from('{"a":  [{"b": 1}]}'), /expected a safetensors file, got .*JSON/],
   'fractional offsets': [file({ a: f32(0, 7.5, [2]) }, eight), /data_offsets/],
   'a part of a number': [file({ a: f32(0, 7, [2]) }, new Uint8Array(7)), /8 bytes for F32 \[2\], got 7/],
   'an unknown dtype': [file({ a: { ...f32(0, 8), dtype: 'F8_E4M3' } }, eight), /dtype of F32.*"F8_E4M3"/],
   'a dtype from the prototype': [file({ a: { ...f32(0, 8), dtype: 'toString' } }, eight), /dtype of F32/],
   'no dtype': [file({ a: { shape: [2], data_offsets: [0, 8] } }, eight), /dtype of F32.*nothing/],
-  'metadata of numbers': [file({ __metadata__: { a: 1 } }), /__metadata__ of strings/],
+  'metadata of numbers': [file({ __metadata__: { a: 1 } }), /__metadata__ of strings, got \{"a":1\}\. /],
+  'metadata of many numbers': [file({ __metadata__: { a: new Array(99).fill(1) } }), /strings, got .{80}\. Is/],
   'int64 beyond int32': [
     file({ a: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, bytesOf(new BigInt64Array([2n ** 31n]))),
     /'a': expected int64 values that fit into int32, got 2147483648 at position 0/,
@@ -202,7 +265,25 @@ test('files: missing, cut short, and the one that ships', (t) => {
   assert.equal(metadata['license'], 'MIT');
 });
 
+test('a header is at most 100 MB, however large the file', () => {
+  const head = Buffer.alloc(16);
+  const lengthOf = (length: number) => {
+    head.writeBigUInt64LE(BigInt(length));
+    return headerLength(head, 1e12, 'x');
+  };
+  assert.equal(lengthOf(100_000_000), 100_000_000);
+  assert.throws(() => lengthOf(100_000_001), /got a header length of 100000001/);
+});
+
 test('a tensor whose shape and values disagree is not written', () => {
-  const wrong = { a: { shape: [3], data: new Float32Array(2) } };
-  assert.throws(() => serializeSafetensors(wrong), { name: 'CheckpointError', message: /3 values for 'a'.*got 2/ });
+  const fails = (name: string, shape: number[], message: string) =>
+    assert.throws(() => serializeSafetensors({ [name]: { shape, data: new Float32Array(2) } }), {
+      name: 'CheckpointError',
+      message,
+    });
+  fails('a', [3], "safetensors: expected 3 values for 'a' [3], got 2.");
+  fails('a', [1, 3], "safetensors: expected 3 values for 'a' [1, 3], got 2.");
+  fails('a', [-1, -2], "safetensors: expected 2 values for 'a' [-1, -2], got 2.");
+  fails('__metadata__', [2], "safetensors: '__metadata__' cannot be a tensor's name.");
+  assert.throws(() => parseSafetensors(new Uint8Array()), /^CheckpointError: safetensors: expected a safetensors file/);
 });

@@ -37,6 +37,13 @@ test('beyond both ends the values at the ends hold', () => {
   }
 });
 
+test('the ratio in training is rounded to float32 at every step, and never 0', () => {
+  assert.equal(maskRatio(Math.fround(2 / 37)), 0.9655712842941284); // in one step: 0.9655713438987732
+  assert.equal(maskRatio(0.25, 'linear'), 0.75);
+  assert.equal(maskRatio(0.1, 'square'), Math.fround(0.99));
+  assert.deepEqual([maskRatio(1), maskRatio(1, 'linear'), maskRatio(0)], [Math.fround(1e-6), Math.fround(1e-6), 1]);
+});
+
 test('counts round halves to even and never reach zero', () => {
   assert.deepEqual(
     [0.5, 1.5, 2.5, 3.5, 2.4, 2.6].map((x) => maskedCount(8, x / 8)),
@@ -88,6 +95,7 @@ test('mismatched draws are an error that names the numbers', () => {
 test('sampling unmasks at least one token a step and none stays masked', () => {
   assert.deepEqual(counts(32, 8), [32, 29, 26, 24, 21, 18, 14, 10]);
   assert.deepEqual(counts(64, 8), [64, 58, 53, 48, 42, 36, 29, 20]);
+  assert.deepEqual([stillMasked(32, 0, 8, 32), stillMasked(32, 0, 8, 32, 'root')], [29, 20]); // arccos by default
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 64 }),

@@ -18,6 +18,7 @@ import {
   samplingSteps,
 } from '../../maskgit/index.ts';
 import { rowsThatFit } from '../../maskgit/sampler.ts';
+import { stateDict } from '../../nn/index.ts';
 import { plainSample } from './plain-sampler.ts';
 
 const base: GeneratorConfig = {
@@ -86,7 +87,10 @@ for (const generator of generators) {
 
   test(`${name}: fixed tokens stay fixed and each step fixes at least one more`, async () => {
     let before: Int32Array | undefined;
-    for await (const { ids } of samplingSteps(generator, labels, noisy, drawsFrom(new Rng(3)))) {
+    let steps = 0;
+    for await (const { step, ids } of samplingSteps(generator, labels, noisy, drawsFrom(new Rng(3)))) {
+      assert.deepEqual([step, ids.length], [steps++, labels.length * base.latentTokens]);
+      if (step === 0) assert.equal(masked(ids), ids.length);
       if (before) {
         before.forEach((id, i) => {
           if (id !== base.codebookSize) assert.equal(ids[i], id);
@@ -117,9 +121,12 @@ test('samples are those of the plain loop, which predicts every token of every r
   for (const generator of generators) {
     for (const guidance of ['constant', 'linear', 'power-cosine'] as const) {
       for (const labels of [[1], [0, 2, 3], [0, 0, 1, 1, 0]]) {
-        const options = { ...samplingDefaults, ...noisy, guidance };
-        const expected = await plainSample(generator, labels, options, drawsFrom(new Rng(8)));
-        assert.deepEqual([...(await sample(generator, labels, options, drawsFrom(new Rng(8))))], expected);
+        for (const pace of [{}, { steps: 9, schedule: 'square' as const }]) {
+          // slower than one token a step
+          const options = { ...samplingDefaults, ...noisy, guidance, ...pace };
+          const expected = await plainSample(generator, labels, options, drawsFrom(new Rng(8)));
+          assert.deepEqual([...(await sample(generator, labels, options, drawsFrom(new Rng(8))))], expected);
+        }
       }
     }
   }
@@ -191,6 +198,27 @@ test('impossible requests name what is wrong', async () => {
     /sample steps: expected a whole number above 0, got 0/,
   );
   await assert.rejects(sample(generators[0], [4], { steps: 1 }, draws), /expected a label in 0\.\.3, got 4/);
+  for (const rowsAtOnce of [0, 1.5, Number.NaN]) {
+    await assert.rejects(sample(generators[0], [0], {}, draws, { rowsAtOnce }), {
+      name: 'OptionError',
+      message: `sample rowsAtOnce: expected a whole number above 0, got ${rowsAtOnce}.`,
+    });
+  }
+  await assert.rejects(sample(generators[0], [0], {}, undefined as never), {
+    name: 'OptionError',
+    message: 'sample: expected draws, got undefined. Pass drawsFrom(new Rng(0)).',
+  });
+  assert.throws(() => drawsFrom(undefined as never), /^OptionError: drawsFrom: expected/);
+});
+
+test('damaged weights are named before anything is drawn from them', async () => {
+  const damaged = createGenerator(base, new Rng(1));
+  for (const t of Object.values(stateDict(damaged))) t.assign(new Float32Array(t.size).fill(Number.NaN));
+  const refuse = () => assert.fail('expected no draws');
+  await assert.rejects(sample(damaged, labels, noisy, { tokens: refuse, confidence: refuse }), {
+    name: 'NonFiniteError',
+    message: "sample, step 0: expected finite logits, got NaN. Are the generator's weights damaged?",
+  });
 });
 
 const masked = (ids: Int32Array): number => ids.filter((id) => id === base.codebookSize).length;

@@ -1,9 +1,25 @@
 /** The vector quantizer against golden values, and the ways to keep its codebook alive. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { add, grad, memory, mul, Rng, randn, stopGradient, sum, tensor, tensorScope, zeros } from '../../core/index.ts';
+import {
+  add,
+  type Device,
+  defaultDevice,
+  grad,
+  memory,
+  mul,
+  openDevice,
+  Rng,
+  randn,
+  stopGradient,
+  sum,
+  tensor,
+  tensorScope,
+  withDevice,
+  zeros,
+} from '../../core/index.ts';
 import { CodebookUsage } from '../../eval/index.ts';
-import { EmaCodebook, kMeans, loadStateDict, stateDict, VectorQuantizer } from '../../nn/index.ts';
+import { EmaCodebook, kMeans, latentRows, loadStateDict, stateDict, VectorQuantizer } from '../../nn/index.ts';
 import { close, Golden } from './golden.ts';
 
 interface Case {
@@ -61,8 +77,42 @@ test('the decoder sees codes, the encoder sees the gradient of the decoder', asy
   close(await grad(sum(mul(zQuantized, pull)), [z])[0].data(), await pull.data());
 });
 
+test('codes start evenly in ±1/codebookSize; use is counted only for clusteringVQ', async () => {
+  const quantizer = new VectorQuantizer(100, 8, new Rng(1));
+  const codes = Array.from(await quantizer.embedding.weight.data());
+  const [least, most] = [Math.min(...codes), Math.max(...codes)];
+  assert.ok(least >= -0.01 && least < -0.0095 && most <= 0.01 && most > 0.0095, `${least}..${most}`);
+  assert.deepEqual(Object.keys(stateDict(quantizer)), ['embedding.weight']);
+  const clustering = new VectorQuantizer(4, 2, new Rng(1), { clusteringVQ: true });
+  assert.deepEqual(Object.keys(stateDict(clustering)).sort(), ['embed_prob', 'embedding.weight']);
+});
+
+test('with l2Norm, codes of ids of any shape have length 1', async () => {
+  using _ = tensorScope();
+  const quantizer = new VectorQuantizer(6, 3, new Rng(1), { l2Norm: true });
+  const codes = quantizer.lookup(tensor([0, 1, 2, 3, 4, 5], [1, 2, 3], { dtype: 'int32' }));
+  close(await sum(codes.square(), -1).data(), new Array(6).fill(1), 1e-5);
+});
+
 test('a latent of the wrong size is an error with both shapes', () => {
   const quantizer = new VectorQuantizer(6, 3, new Rng(1));
+  const shapes = [
+    [2, 3, 2, 5],
+    [2, 3, 1],
+    [2, 3, 1, 5, 1],
+    [2, 4, 1, 5],
+  ];
+  for (const shape of shapes) {
+    assert.throws(() => quantizer.forward(zeros(shape)), {
+      name: 'ShapeError',
+      message: `VectorQuantizer: expected z [batch, 3, 1, tokens], got [${shape.join(', ')}].`,
+    });
+    if (shape[2] === 2) continue;
+    assert.throws(() => latentRows(quantizer, zeros(shape)), {
+      name: 'ShapeError',
+      message: `latentRows: expected z [batch, 3, 1, tokens], got [${shape.join(', ')}].`,
+    });
+  }
   assert.throws(() => quantizer.forward(zeros([2, 4, 1, 5])), /expected z \[batch, 3, 1, tokens\], got \[2, 4, 1, 5\]/);
 });
 
@@ -141,6 +191,71 @@ test('revival moves dead codes to latents and leaves used codes where they are',
       `shares ${shares}`,
     );
   }
+});
+
+test('dead codes start from different latents, with the share of a code that is used evenly', async () => {
+  using _ = tensorScope();
+  const quantizer = new VectorQuantizer(8, 2, new Rng(1));
+  quantizer.embedding.weight.assign([0, 0, ...new Array<number>(14).fill(99)]);
+  const codebook = new EmaCodebook(quantizer, { decay: 0, reviveBelow: 0.5 });
+  const z = randn([4, 2, 1, 8], new Rng(2));
+  codebook.update(z, zeros([4, 1, 8], { dtype: 'int32' }), new Rng(3));
+  const codes = Array.from(await quantizer.embedding.weight.data());
+  const revived = Array.from({ length: 7 }, (_, j) => codes.slice(2 * j + 2, 2 * j + 4));
+  assert.ok(new Set(revived.map(String)).size > 3, `${revived}`);
+  close(await codebook.share.data(), [1, ...new Array<number>(7).fill(1 / 8)]);
+  close(
+    (await codebook.sum.data()).slice(2),
+    codes.slice(2).map((x) => x / 8),
+  );
+});
+
+test('a codebook works on its own device, whichever is the default', async () => {
+  const reference = await openDevice('reference');
+  const run = async (device: Device) => {
+    const quantizer = withDevice(device, () => new VectorQuantizer(4, 2, new Rng(1)));
+    const codebook = withDevice(device, () => new EmaCodebook(quantizer));
+    await codebook.warmStart(randn([64, 2], new Rng(4)).dataSync(), new Rng(5));
+    const z = randn([2, 2, 1, 3], new Rng(2), { device });
+    codebook.update(z, quantizer.forward(z).indices, new Rng(3));
+    return quantizer.embedding.weight.data();
+  };
+  using _ = tensorScope();
+  close(await run(reference), await run(defaultDevice()), 1e-5);
+});
+
+test('a codebook names options that it does not have or that are out of range', async () => {
+  const quantizer = new VectorQuantizer(4, 2, new Rng(1));
+  const fails = (f: () => unknown, name: string, message: string | RegExp) => assert.throws(f, { name, message });
+  fails(
+    () => new EmaCodebook(quantizer, { decya: 0.9 } as never),
+    'OptionError',
+    "EmaCodebook: expected options decay, reviveBelow, got 'decya' (did you mean 'decay'?).",
+  );
+  for (const decay of [-0.1, 1.1, Number.NaN])
+    fails(
+      () => new EmaCodebook(quantizer, { decay }),
+      'OptionError',
+      `EmaCodebook, decay: expected a number in 0..1, got ${decay}.`,
+    );
+  for (const decay of [0, 1]) assert.doesNotThrow(() => new EmaCodebook(quantizer, { decay }));
+  const codebook = new EmaCodebook(quantizer, { reviveBelow: 0 });
+  const z = zeros([1, 2, 1, 3]);
+  fails(
+    () => codebook.update(z, zeros([1, 1, 3], { dtype: 'int32' }), undefined as never),
+    'OptionError',
+    /^EmaCodebook\.update: expected/,
+  );
+  await assert.rejects(
+    codebook.warmStart([1, 2], undefined as never),
+    /^OptionError: EmaCodebook\.warmStart: expected/,
+  );
+  fails(() => new VectorQuantizer(4, 2, undefined as never), 'OptionError', /^VectorQuantizer: expected/);
+  fails(
+    () => new VectorQuantizer(4, 2, new Rng(0), { l2norm: true } as never),
+    'OptionError',
+    "VectorQuantizer: expected options l2Norm, commitmentCost, clusteringVQ, got 'l2norm' (did you mean 'l2Norm'?).",
+  );
 });
 
 test('k-means finds separate clusters, and a codebook started from it uses every code', async () => {
