@@ -166,6 +166,7 @@ export const generator = defineStage({
     return { generator: { architecture, width, layers, heads, mlpWidth } };
   },
   initial: ['generator.initializerRange'],
+  earlier: { optimizer: 'adamw' },
 
   async start(run, { sampling, ...settings }) {
     const tokenizer = run.pixelTokenizer();

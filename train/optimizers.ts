@@ -35,8 +35,8 @@ export function stageOptimizers(params: StateDict, settings: OptimizerSettings):
   return {
     byName: { model, ...(muon && { muon }) },
     step(grads, { lr, scale }) {
-      model.step(grads, { lr, scale });
-      muon?.step(grads, { lr: (lr * muonLearningRate) / learningRate, scale });
+      model.step(pick(grads, (name) => !hidden(name)), { lr, scale });
+      muon?.step(pick(grads, hidden), { lr: (lr * muonLearningRate) / learningRate, scale });
     },
   };
 }

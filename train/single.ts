@@ -111,6 +111,7 @@ export const single = defineStage({
   imageSize: (_, { model }) => model.imageSize,
   fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook }) => ({ model, codebook }),
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   async start(run, settings) {
     const { imageSize, codebookSize, latentTokens } = settings.model;

@@ -135,6 +135,7 @@ export const warmup = defineStage({
     };
   },
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);
