@@ -110,7 +110,7 @@ const laptop: TiTokConfig = {
   head: 'proxy', // two stages beat pixels at equal time: 15.4 dB against 13.3 dB
   proxyCodebookSize: leanTeacher.codebookSize,
   pixelDecoder: null,
-  init: 'fan-in', // the decoder hears the latents from the first update on
+  init: 'width', // at width 128 the published std 0.02 leaves the latents empty
 };
 
 /** Models by name: the published ones of arXiv:2406.07550 and its code, then the laptop's. */

@@ -162,11 +162,10 @@ export const generator = defineStage({
   about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
   settings: generatorSettings,
   imageSize: (run) => run.pixelTokenizer().config.imageSize,
-  fixed({ generator: { architecture, width, layers, heads, mlpWidth } }) {
-    return { generator: { architecture, width, layers, heads, mlpWidth } };
+  fixed({ generator: { architecture, width, layers, heads, mlpWidth }, optimizer }) {
+    return { generator: { architecture, width, layers, heads, mlpWidth }, optimizer };
   },
   initial: ['generator.initializerRange'],
-  earlier: { optimizer: 'adamw' },
 
   async start(run, { sampling, ...settings }) {
     const tokenizer = run.pixelTokenizer();

@@ -5,7 +5,11 @@ import { oneOf, positive } from './settings.ts';
 
 /** Settings of stages that train a transformer. */
 export const optimizerSettings = (muonLearningRate: number) => ({
-  optimizer: oneOf(['muon', 'adamw'], 'muon', 'of matrices inside the transformer; adamw as published'),
+  optimizer: oneOf(
+    ['adamw', 'muon'],
+    'adamw',
+    'of matrices inside the transformer; muon learns in a third of the updates',
+  ),
   muonLearningRate: positive(muonLearningRate, "muon's, at the top of the cosine"),
 });
 
@@ -35,7 +39,10 @@ export function stageOptimizers(params: StateDict, settings: OptimizerSettings):
   return {
     byName: { model, ...(muon && { muon }) },
     step(grads, { lr, scale }) {
-      model.step(pick(grads, (name) => !hidden(name)), { lr, scale });
+      model.step(
+        pick(grads, (name) => !hidden(name)),
+        { lr, scale },
+      );
       muon?.step(pick(grads, hidden), { lr: (lr * muonLearningRate) / learningRate, scale });
     },
   };

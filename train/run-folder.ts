@@ -9,7 +9,7 @@ import { stateDict } from '../nn/index.ts';
 import type { Spent } from './loop.ts';
 import { originSchema } from './origin.ts';
 import { savedPart } from './saved.ts';
-import { knownSettings, merge } from './settings.ts';
+import { knownSettings } from './settings.ts';
 import { type ChangesOf, type SavedModel, type Stage, type StageName, stageNames } from './stage.ts';
 import { stages } from './stages.ts';
 import { type StepReport, savedState } from './training.ts';
@@ -102,7 +102,7 @@ export class RunFolder {
   /** The settings that a stage was trained with, if it was. */
   settingsOf<S extends Stage>(stage: S): ChangesOf<S> | undefined {
     if (!this.has(stage)) return undefined;
-    return merge(stage.earlier ?? {}, knownSettings(stage.settings, this.meta(stage).settings)) as ChangesOf<S>;
+    return knownSettings(stage.settings, this.meta(stage).settings) as ChangesOf<S>;
   }
 
   /** @throws CheckpointError when the stage has no checkpoint, or a damaged one */

@@ -109,9 +109,12 @@ export const single = defineStage({
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   imageSize: (_, { model }) => model.imageSize,
-  fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook }) => ({ model, codebook }),
+  fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
+    model,
+    codebook,
+    optimizer,
+  }),
   initial: ['model.init'],
-  earlier: { optimizer: 'adamw' },
 
   async start(run, settings) {
     const { imageSize, codebookSize, latentTokens } = settings.model;

@@ -127,15 +127,19 @@ export const warmup = defineStage({
   about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
-  fixed({ model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy }, codebook }) {
+  fixed({
+    model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy },
+    codebook,
+    optimizer,
+  }) {
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
       model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder: half, l2Norm, legacy },
       codebook,
+      optimizer,
     };
   },
   initial: ['model.init'],
-  earlier: { optimizer: 'adamw' },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);
