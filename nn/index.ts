@@ -17,6 +17,7 @@ export { type KMeansOptions, kMeans } from './k-means.ts';
 export { Linear } from './linear.ts';
 export { l1, mse } from './losses.ts';
 export { type LoadOptions, loadStateDict, pick, type StateDict, type StateValue, stateDict } from './module.ts';
+export { isHiddenMatrix, Muon, type MuonOptions, orthogonalize } from './muon.ts';
 export { GroupNorm, LayerNorm } from './norm.ts';
 export {
   decaysWeight,

@@ -45,6 +45,7 @@ export interface UpdateState<T = Tensor> {
 
 /** Parameters that share their weight decay, as `Optimizer.update` gets them. */
 export interface ParameterGroup {
+  readonly names: readonly string[];
   readonly params: readonly Tensor[];
   readonly grads: readonly Tensor[];
   /** One element; multiply the gradients by it. */
@@ -129,7 +130,7 @@ export abstract class Optimizer {
           const of = (state: StateDict) => names.map((name) => state[name]);
           const params = of(this.#params);
           const factor = scale ?? full([], 1, { device: params[0].device });
-          this.update({ params, grads: of(grads), scale: factor, lr, weightDecay, step, of });
+          this.update({ names, params, grads: of(grads), scale: factor, lr, weightDecay, step, of });
         }
       }),
     );

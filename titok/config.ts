@@ -26,6 +26,8 @@ export interface TiTokConfig {
   readonly codebookSize: number;
   /** C: numbers per token. */
   readonly tokenSize: number;
+  /** The encoder sees (x − mean) / std of pixels in 0..1. Default: the pixels themselves, as published. */
+  readonly pixels?: { readonly mean: number; readonly std: number } | undefined;
   readonly encoder: TransformerConfig;
   readonly decoder: TransformerConfig;
   /** 'vq': discrete tokens by a vector quantizer. 'vae': continuous ones by a Gaussian bottleneck. */
@@ -42,8 +44,8 @@ export interface TiTokConfig {
   readonly proxyCodebookSize: number;
   /** Stage 2: the teacher whose decoder stands behind the proxy logits. */
   readonly pixelDecoder: TeacherConfig | null;
-  /** Initial weights: as the paper's code, or with std width^-0.5, which narrow models need to learn. */
-  readonly init: 'published' | 'width';
+  /** Initial weights, see `initializeTiTok`: as the paper's code, or so that narrow models learn. */
+  readonly init: 'published' | 'width' | 'fan-in';
 }
 
 /** Transformer sizes of the paper's code. Its "small" is wider and shallower than ViT-S. */

@@ -30,6 +30,7 @@ export class TiTokEncoder {
   readonly ln_post: LayerNorm;
   readonly conv_out: Conv2d;
   readonly legacy: boolean;
+  readonly pixels: TiTokConfig['pixels'];
 
   constructor(config: TiTokConfig, rng: Rng) {
     expectRng('TiTokEncoder', rng);
@@ -44,6 +45,7 @@ export class TiTokEncoder {
     this.ln_post = new LayerNorm(width);
     this.conv_out = new Conv2d(width, outputs, 1, rng);
     this.legacy = config.legacy;
+    this.pixels = config.pixels;
   }
 
   /**
@@ -54,7 +56,8 @@ export class TiTokEncoder {
    * @returns z [batch, C, 1, K] (2C channels in VAE mode)
    */
   forward(images: Tensor, latentTokens: Tensor, tap?: Tap): Tensor {
-    const features = this.patch_embed.forward(images); // [batch, width, G, G]
+    const { pixels } = this;
+    const features = this.patch_embed.forward(pixels ? images.sub(pixels.mean).div(pixels.std) : images); // [batch, width, G, G]
     tap?.('patch_embed', features);
     const [batch, width, g] = features.shape;
     const latentCount = latentTokens.shape[0];

@@ -14,7 +14,8 @@ import {
   maskingSchedules,
   maskTokens,
 } from '../maskgit/index.ts';
-import { AdamW, clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import { clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
 import { savedPart } from './saved.ts';
@@ -77,6 +78,7 @@ export const generatorSettings = group({
   learningRate: positive(1.5e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
+  ...optimizerSettings(5e-3),
   betas: betas([0.9, 0.96], "of AdamW's averages; arXiv:2406.07550"),
   weightDecay: weight(0.03, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -110,11 +112,11 @@ export function trainGenerator(
   const ema = new Ema(params, { decay: settings.emaDecay });
 
   // optimizer
-  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
+  const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model: generator },
-    optimizers: { model: optimizer },
+    optimizers: optimizers.byName,
     averages: { model: ema },
     streams: { data, rng },
   });
@@ -136,7 +138,7 @@ export function trainGenerator(
       rng,
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
+    optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     ema.update();
     state.done++;
     const accuracy = await maskedAccuracy(value.logits, tokens, masked.masks);
@@ -160,8 +162,8 @@ export const generator = defineStage({
   about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
   settings: generatorSettings,
   imageSize: (run) => run.pixelTokenizer().config.imageSize,
-  fixed({ generator: { architecture, width, layers, heads, mlpWidth } }) {
-    return { generator: { architecture, width, layers, heads, mlpWidth } };
+  fixed({ generator: { architecture, width, layers, heads, mlpWidth }, optimizer }) {
+    return { generator: { architecture, width, layers, heads, mlpWidth }, optimizer };
   },
   initial: ['generator.initializerRange'],
 

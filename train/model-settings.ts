@@ -30,8 +30,13 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
     legacy: flag(config.legacy, "the published weights' reshape, which mixes all latent tokens"),
     head: internal(z.enum(['proxy', 'pixels']).default(head)),
     proxyCodebookSize: internal(count(config.proxyCodebookSize, "codes of the teacher's codebook")),
+    pixels: internal(z.strictObject({ mean: z.number(), std: z.number().gt(0) }).optional()),
     pixelDecoder: internal(z.custom<TiTokConfig['pixelDecoder']>().default(null)),
-    init: oneOf(['published', 'width'], config.init, 'at width 128 the published values leave the latents empty'),
+    init: oneOf(
+      ['published', 'width', 'fan-in'],
+      config.init,
+      'starting weights; at width 128 the published ones leave the latents empty',
+    ),
   }).superRefine(head === 'proxy' ? fitting(patchesFill('encoder')) : fitting(patchesFill('encoder'), patchesFill('decoder'))); // biome-ignore format: one thought
 }
 

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.ts';
 import { psnrOf } from '../eval/index.ts';
-import { AdamW, clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
+import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
   laptopSingleStage,
   mobileNetLoss,
@@ -13,10 +13,11 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
+import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -29,6 +30,7 @@ export const singleSettings = group({
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
+  ...optimizerSettings(5e-3),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -59,11 +61,11 @@ export function trainSingle(
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
+  const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },
-    optimizers: { model: optimizer },
+    optimizers: optimizers.byName,
     streams: { data, rng },
   });
 
@@ -91,7 +93,7 @@ export function trainSingle(
       (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
+    optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
     return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
@@ -107,15 +109,20 @@ export const single = defineStage({
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   imageSize: (_, { model }) => model.imageSize,
-  fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook }) => ({ model, codebook }),
+  fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
+    model,
+    codebook,
+    optimizer,
+  }),
   initial: ['model.init'],
 
   async start(run, settings) {
     const { imageSize, codebookSize, latentTokens } = settings.model;
+    const model = { ...settings.model, pixels: pixelsOf(settings.model, (await run.dataset(imageSize)).train) };
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;
-    return { training: trainSingle(settings, data, run.rng(3), perceptual) };
+    return { training: trainSingle({ ...settings, model }, data, run.rng(3), perceptual), stored: { model } };
   },
 
   model: titokModel,

@@ -1,6 +1,7 @@
 /** What the stages have in common whose result is a TiTok. */
 import { z } from 'zod';
 import { OptionError, Rng } from '../core/index.ts';
+import type { ImageSet } from '../data/browser.ts';
 import { loadStateDict } from '../nn/index.ts';
 import { checkConfig, presets, TiTok, type TiTokConfig } from '../titok/index.ts';
 import { titokSettings } from './model-settings.ts';
@@ -37,6 +38,19 @@ export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
   const model = new TiTok(savedPart(titokModel, settings, source, 'settings').model, new Rng(0));
   loadStateDict(model, groups['model'] ?? {}, { source });
   return model;
+}
+
+/** Mean and standard deviation of a set's pixels, which a model with starting values 'fan-in' subtracts and divides by. */
+export function pixelsOf({ init, pixels }: TiTokConfig, { images }: ImageSet): TiTokConfig['pixels'] {
+  if (init !== 'fan-in' || pixels) return pixels;
+  let [sum, squares] = [0, 0];
+  for (const x of images) {
+    sum += x;
+    squares += x * x;
+  }
+  const mean = sum / images.length;
+  const std = Math.sqrt(squares / images.length - mean ** 2);
+  return { mean: mean / 255, std: Math.max(std, 1) / 255 }; // a set of one color has no deviation
 }
 
 /** Figures of a TiTok that gives pixels. */

@@ -1,7 +1,7 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
 import type { z } from 'zod';
 import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { AdamW, clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
+import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
   decodeArgmax,
   decodeSoft,
@@ -16,11 +16,12 @@ import {
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { titokSettings } from './model-settings.ts';
+import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { loadTiTok, titokModel } from './titok-stage.ts';
+import { loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized } from './together.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -33,6 +34,7 @@ export const warmupSettings = group({
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
+  ...optimizerSettings(5e-3),
   betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -77,11 +79,11 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
-  const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
+  const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
     models: { model, codebook: codebook.averages },
-    optimizers: { model: optimizer },
+    optimizers: optimizers.byName,
     streams: { data, rng },
   });
 
@@ -110,7 +112,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
       }),
     );
     const lr = learningRate(state.done);
-    optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
+    optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
     return { ...report, learningRate: lr };
@@ -125,11 +127,16 @@ export const warmup = defineStage({
   about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
-  fixed({ model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy }, codebook }) {
+  fixed({
+    model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy },
+    codebook,
+    optimizer,
+  }) {
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
       model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder: half, l2Norm, legacy },
       codebook,
+      optimizer,
     };
   },
   initial: ['model.init'],
@@ -148,11 +155,13 @@ export const warmup = defineStage({
     const teacher = run.model(teacherStage);
     const { config } = teacher; // the decoder predicts this teacher's codes: one output for each of its patches
     const decoder = { ...settings.model.decoder, patchSize: patchSizeOf(config) };
-    const model = { ...settings.model, decoder, proxyCodebookSize: config.codebookSize };
     const { batchSize, steps } = settings;
-    const images = await run.batches(model.imageSize, batchSize, 2);
-    await noteUnusedCodes(run, model.imageSize, model.codebookSize, model.latentTokens);
-    const data = codedBatches(images, await run.dataset(model.imageSize), teacher);
+    const { imageSize, codebookSize, latentTokens } = settings.model;
+    const dataset = await run.dataset(imageSize);
+    const pixels = pixelsOf(settings.model, dataset.train);
+    const model = { ...settings.model, pixels, decoder, proxyCodebookSize: config.codebookSize };
+    await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
+    const data = codedBatches(await run.batches(imageSize, batchSize, 2), dataset, teacher);
     const training = trainWarmup({ ...settings, model }, teacher, data, run.rng(1));
     const prepare = () => data.prepare(steps * batchSize, run.notify);
     return { training: { ...training, prepare }, stored: { model }, madeWith: { teacher } };
