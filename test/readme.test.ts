@@ -1,4 +1,4 @@
-/** What README.md and docs/ name is there. Their programs: doc-examples.test.ts. */
+/** What README.md, CONTRIBUTING.md and docs/ name is there. Their programs: doc-examples.test.ts. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { markers, resultsTable, withResults } from '../docs/results.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`)]; // biome-ignore format: one thought
+const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`)]; // biome-ignore format: one thought
 
 function read(page: string): string {
   return readFileSync(join(root, page), 'utf8');
