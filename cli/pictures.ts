@@ -50,10 +50,14 @@ const readPicture = async (path: string, size: number): Promise<PictureFile> => 
 
 /** --output, for a picture. */
 export const outputOption = (name: string): Option =>
-  new CheckedOption('--output <file>', `PNG, JPEG or WebP to write (default: ${name} in the run)`, (text) => {
-    imageFormat(text, '--output');
-    return text;
-  });
+  new CheckedOption(
+    '--output <file>',
+    `PNG, JPEG or WebP to write (default: ${name} in the run, or in the working folder)`,
+    (text) => {
+      imageFormat(text, '--output');
+      return text;
+    },
+  );
 
 /**
  * Makes the folder of an output file, before the work begins.

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
+import { addExport } from './commands/export.ts';
 import { addInfo } from './commands/info.ts';
 import { addQuickstart } from './commands/quickstart.ts';
 import { addReconstruct } from './commands/reconstruct.ts';
@@ -21,7 +22,7 @@ export function commandLine(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are handled below
-  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addInfo]) add(program);
+  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addExport, addInfo]) add(program);
   checkOptions(program);
   return program;
 }

@@ -1,6 +1,6 @@
 /** Where runs are. */
 import { join } from 'node:path';
-import type { Option } from 'commander';
+import { Argument, type Option } from 'commander';
 import { OptionError } from '../core/index.ts';
 import { CheckedOption } from './options.ts';
 
@@ -10,15 +10,22 @@ const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
 const forbidden = /[\u0000-\u001f\u007f/\\<>:"|?*]|^\s|[\s.]$/;
 
 /** @throws OptionError unless a name is that of one folder on every system, so that nothing is written outside of runs/ */
-function runName(text: string): string {
+function runName(text: string, where = '--name'): string {
   if (text !== '' && Buffer.byteLength(text) <= 100 && !forbidden.test(text) && !reserved.test(text)) return text;
   throw new OptionError(
-    `--name: expected the name of a folder in runs/, got '${text.slice(0, 100)}'. Take letters, digits, '-' and '_', at most 100.`,
+    `${where}: expected the name of a folder in runs/, got '${text.slice(0, 100)}'. Take letters, digits, '-' and '_', at most 100.`,
   );
 }
 
-/** --name. */
-export const nameOption = (about: string): Option =>
-  new CheckedOption('--name <name>', about, runName).default('quickstart');
+/** --name, of a run that is there. */
+export const runNameOption = (about: string): Option =>
+  new CheckedOption('--name <name>', about, (text) => runName(text));
+
+/** A run as an argument. */
+export const runArgument = (about: string): Argument =>
+  new Argument('<run>', about).argParser((text) => runName(text, 'run'));
+
+/** --name, of a run to train in. */
+export const nameOption = (about: string): Option => runNameOption(about).default('quickstart');
 
 export const runFolder = (name: string): string => join('runs', name);

@@ -2,6 +2,8 @@
  * `titok-ts/data` in a browser: what needs no Node. Files come as bytes (`parseSafetensors`, `decodeImage`), the emoji over
  * HTTP (`loadEmoji`); the rest is as in `index.ts`.
  */
+
+export { crc32 } from './crc32.ts';
 export {
   classCounts,
   type ImageDataset,
@@ -53,3 +55,4 @@ export {
   type WritableTensor,
 } from './safetensors.ts';
 export type { FileDType, RawData } from './values.ts';
+export { type Precision, packWeights, precisions, unpackWeights, type Weight, type WeightGroups } from './weights.ts';

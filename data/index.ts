@@ -1,6 +1,6 @@
 /**
- * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, json-keys, safetensors-file,
- * atomic-write), checkpoint, pixels, resize (windows, bicubic, limits), images, squares, image-file, grid (grid-size),
+ * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
+ * safetensors-file, atomic-write), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
@@ -17,6 +17,7 @@ export {
   type Saveable,
   saveCheckpoint,
 } from './checkpoint.ts';
+export { crc32 } from './crc32.ts';
 export {
   classCounts,
   type ImageDataset,
@@ -27,6 +28,7 @@ export {
 } from './dataset.ts';
 export type { EmojiIndex, EmojiSetEntry } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
+export { emojiLicenses, type License } from './emoji-licenses.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
@@ -72,6 +74,14 @@ export {
   type TensorEntry,
   type WritableTensor,
 } from './safetensors.ts';
-export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors-file.ts';
+export {
+  openSafetensors,
+  readFileBytes,
+  readSafetensors,
+  type SafetensorsFile,
+  writeSafetensors,
+  writeSafetensorsBytes,
+} from './safetensors-file.ts';
 export { decodeSquares } from './squares.ts';
 export type { FileDType, RawData } from './values.ts';
+export { type Precision, packWeights, precisions, unpackWeights, type Weight, type WeightGroups } from './weights.ts';

@@ -17,7 +17,7 @@ import {
 } from './safetensors.ts';
 
 /**
- * Reads every tensor of a file, or of a file's bytes. F16, BF16 and F64 become float32, I64 becomes int32.
+ * Reads every tensor of a file, or of a file's bytes. F16, BF16 and F64 become float32, I8 and I64 int32.
  * @throws CheckpointError when the file is missing, cut short or invalid
  */
 export function readSafetensors(pathOrBytes: string | Uint8Array): SafetensorsContent {
@@ -42,8 +42,7 @@ export interface SafetensorsFile extends Disposable {
  * @throws CheckpointError when the file is missing, cut short or invalid
  */
 export function openSafetensors(path: string): SafetensorsFile {
-  const other = otherThanFile(attempt(path, () => fs.statSync(path))); // to open a pipe would wait for its writer
-  if (other) throw new CheckpointError(`${path}: expected a safetensors file, ${gotInstead(other)}`);
+  expectFile(path);
   const file = attempt(path, () => fs.openSync(path, 'r'));
   let open = true;
   const close = () => {
@@ -68,6 +67,18 @@ export function openSafetensors(path: string): SafetensorsFile {
   }
 }
 
+/** The bytes of a file, unread. @throws CheckpointError when the file is missing or cannot be read */
+export function readFileBytes(path: string): Uint8Array {
+  expectFile(path);
+  return attempt(path, () => fs.readFileSync(path));
+}
+
+/** To open a pipe would wait for its writer. */
+function expectFile(path: string): void {
+  const other = otherThanFile(attempt(path, () => fs.statSync(path)));
+  if (other) throw new CheckpointError(`${path}: expected a safetensors file, ${gotInstead(other)}`);
+}
+
 /**
  * Writes a file atomically: on any failure the previous file at `path` stays.
  * @throws CheckpointError when the disk is full, the folder cannot be written to, or a shape does not fit its values
@@ -77,7 +88,11 @@ export function writeSafetensors(
   tensors: Record<string, WritableTensor>,
   metadata: Record<string, string> = {},
 ): void {
-  const pieces = serializeSafetensors(tensors, metadata, path);
+  writeSafetensorsBytes(path, serializeSafetensors(tensors, metadata, path));
+}
+
+/** Writes a file that is serialized already, as `writeSafetensors` does. */
+export function writeSafetensorsBytes(path: string, pieces: readonly Uint8Array[]): void {
   try {
     writeFileAtomic(path, pieces);
   } catch (error) {

@@ -14,14 +14,14 @@ import { fileKind, gotInstead, headBytes } from './file-kind.ts';
 import { duplicateKey } from './json-keys.ts';
 import { decodeValues, encodeValues, type FileDType, isFileDType, itemSize, type RawData } from './values.ts';
 
-/** A tensor read from a file. `dtype` is the file's; in `data`, 16- and 64-bit values are already float32 or int32. */
+/** A tensor read from a file. `dtype` is the file's; in `data`, 8-, 16- and 64-bit numbers are already int32 or float32. */
 export interface RawTensor {
   readonly dtype: FileDType;
   readonly shape: readonly number[];
   readonly data: RawData;
 }
 
-/** A tensor to write: float32 as F32, int32 as I32 (I64 if `dtype` is 'I64'), bytes as U8 (BOOL if `dtype` is 'BOOL'). */
+/** A tensor to write: float32 as F32 (or `dtype` 'F16'), int32 as I32 (or 'I64', 'I8'), bytes as U8 (or 'BOOL'). */
 export interface WritableTensor {
   readonly shape: readonly number[];
   readonly data: RawData;
@@ -131,7 +131,7 @@ function checkEntry(name: string, claim: unknown, dataBytes: number, where: stri
   };
   if (!isRecord(claim)) return fail('a dtype, shape and data_offsets', claim);
   const { dtype, shape, data_offsets: offsets } = claim;
-  if (!isFileDType(dtype)) return fail('a dtype of F32, F16, BF16, F64, I64, I32, U8 or BOOL', dtype);
+  if (!isFileDType(dtype)) return fail('a dtype of F32, F16, BF16, F64, I64, I32, I8, U8 or BOOL', dtype);
   if (!isSizes(shape)) return fail('a shape of whole numbers ≥ 0', shape);
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
     return fail('data_offsets [begin, end]', offsets);
@@ -172,7 +172,7 @@ export function serializeSafetensors(
         `${where}: expected ${count} values for '${name}' [${tensor.shape.join(', ')}], got ${tensor.data.length}.`,
       );
     }
-    return { name, shape: tensor.shape, ...encodeValues(tensor.data, tensor.dtype) };
+    return { name, shape: tensor.shape, ...encodeValues(tensor.data, tensor.dtype, `${where}: '${name}'`) };
   });
   pieces.sort((a, b) => itemSize[b.dtype] - itemSize[a.dtype] || (a.name < b.name ? -1 : 1));
 

@@ -1,11 +1,12 @@
 /** The number formats of safetensors files. Formats other than float32, int32 and bytes are converted. */
 import { CheckpointError } from '../core/index.ts';
+import { fromHalf, toHalf } from './half.ts';
 
 /** Values of a tensor in memory. */
 export type RawData = Float32Array | Int32Array | Uint8Array;
 
 /** Bytes per value. */
-export const itemSize = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, U8: 1, BOOL: 1 } as const;
+export const itemSize = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
 /** Number formats of safetensors files that can be read. */
 export type FileDType = keyof typeof itemSize;
 
@@ -14,7 +15,7 @@ export function isFileDType(value: unknown): value is FileDType {
 }
 
 /**
- * Little-endian bytes → values: F32, F16, BF16, F64 → Float32Array; I32, I64 → Int32Array; U8, BOOL → Uint8Array.
+ * Little-endian bytes → values: F32, F16, BF16, F64 → Float32Array; I8, I32, I64 → Int32Array; U8, BOOL → Uint8Array.
  * @param bytes  must start at the beginning of their buffer, because the result may be a view of it
  * @throws CheckpointError when an I64 value does not fit into 32 bits
  */
@@ -31,7 +32,9 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
     case 'BF16': // the upper half of a float32
       return new Float32Array(Uint32Array.from(new Uint16Array(buffer, 0, count), (half) => half << 16).buffer);
     case 'F16':
-      return Float32Array.from(new Uint16Array(buffer, 0, count), halfToFloat);
+      return fromHalf(new Uint16Array(buffer, 0, count));
+    case 'I8':
+      return Int32Array.from(new Int8Array(buffer, 0, count));
     case 'I64': {
       const words = new Int32Array(buffer, 0, 2 * count); // low, high, low, high, …
       return Int32Array.from({ length: count }, (_, i) => {
@@ -49,8 +52,12 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
   }
 }
 
-/** Values → little-endian bytes, without a copy where possible. */
-export function encodeValues(data: RawData, dtype?: string): { dtype: FileDType; bytes: Uint8Array } {
+/**
+ * Values → little-endian bytes, without a copy where possible.
+ * @param dtype  for int32 values I32 (the default), I64 or I8, for float32 ones F32 (the default) or F16, for bytes U8 or BOOL
+ * @throws CheckpointError when a value does not fit into F16 or I8
+ */
+export function encodeValues(data: RawData, dtype?: string, where = ''): { dtype: FileDType; bytes: Uint8Array } {
   if (data instanceof Uint8Array) return { dtype: dtype === 'BOOL' ? 'BOOL' : 'U8', bytes: data };
   if (data instanceof Int32Array && dtype === 'I64') {
     const words = new Int32Array(2 * data.length);
@@ -58,18 +65,33 @@ export function encodeValues(data: RawData, dtype?: string): { dtype: FileDType;
       words[2 * i] = value;
       words[2 * i + 1] = value >> 31; // the sign
     });
-    return { dtype: 'I64', bytes: new Uint8Array(words.buffer) };
+    return { dtype: 'I64', bytes: bytesOf(words) };
   }
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return { dtype: data instanceof Int32Array ? 'I32' : 'F32', bytes };
+  if (data instanceof Int32Array && dtype === 'I8') {
+    expectFit(data, (value) => value >= -128 && value <= 127, 'int8 values from -128 to 127', where);
+    return { dtype: 'I8', bytes: bytesOf(Int8Array.from(data)) };
+  }
+  if (data instanceof Float32Array && dtype === 'F16') {
+    expectFit(
+      data,
+      (value) => !(Math.abs(value) >= 65_520 && Number.isFinite(value)),
+      'float16 values up to 65504',
+      where,
+    );
+    return { dtype: 'F16', bytes: bytesOf(toHalf(data)) };
+  }
+  return { dtype: data instanceof Int32Array ? 'I32' : 'F32', bytes: bytesOf(data) };
 }
 
-/** IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction. */
-function halfToFloat(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24; // subnormal
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+function expectFit(
+  data: Float32Array | Int32Array,
+  fits: (value: number) => boolean,
+  expected: string,
+  where: string,
+): void {
+  const at = (data as Float32Array).findIndex((value) => !fits(value));
+  if (at >= 0) throw new CheckpointError(`${where}: expected ${expected}, got ${data[at]} at position ${at}.`);
 }

@@ -1,7 +1,7 @@
 /**
  * MaskGIT: rows of tokens from a class. Knows ids only, not what they stand for.
  *
- * Reading order: config, masking, generator, bert, uvit, loss; guidance, gumbel, sampler, and plan, which makes it fast.
+ * Reading order: config, masking, generator, bert, uvit, loss; transfer; guidance, gumbel, sampler, and plan, which makes it fast.
  *
  * @module
  */
@@ -31,4 +31,5 @@ export {
   samplingSteps,
 } from './sampler.ts';
 export { noiseTemperature, type SamplingOptions, samplingDefaults, softmaxTemperature } from './sampling-options.ts';
+export { startFrom } from './transfer.ts';
 export { UViTBert } from './uvit.ts';

@@ -4,13 +4,25 @@ export { type CodebookSettings, CodebookTraining } from './codebook.ts';
 export { type CodedBatches, type CodedSource, codedBatches } from './coded-batches.ts';
 export { type FinetuneSettings, finetune, trainFinetune } from './finetune.ts';
 export {
+  classIndex,
+  type GenerateOptions,
+  generate,
+  type Reconstructed,
+  reconstruct,
+  tokenize,
+} from './generate.ts';
+export {
   type GeneratorSettings,
   generator,
   samplingSettings,
   trainGenerator,
 } from './generator.ts';
+export { loadModel } from './load-model-browser.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
+export type { Model, ModelMetadata } from './model.ts';
+export { parseModel, serializeModel } from './model-file.ts';
 export { type Preset, type PresetName, presets } from './presets.ts';
+export type { OnProgress, TrainedGenerator } from './samples.ts';
 export { fromText } from './setting-text.ts';
 export {
   checked,

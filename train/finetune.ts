@@ -18,15 +18,16 @@ import {
   withPixelDecoder,
 } from '../titok/index.ts';
 import { reconstructionWeights } from './model-settings.ts';
-import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
-import { defineStage } from './stage.ts';
+import { betas, count, fraction, group, positive, text, updates, weight } from './settings.ts';
+import { defineStage, type RunContext } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { copyOf, drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
 import { fitting, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
 
 export const finetuneSettings = group({
+  from: text("a model whose decoder goes on, without the run's teacher and warmup; in the box, a file, or runs/NAME"),
   steps: updates(300, 'updates'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(7e-4, 'at the top of the cosine'),
@@ -126,18 +127,16 @@ const discriminatorOf = (judged: { report: { discriminator: number } } | null): 
 /** Stage 2. Fine-tunes the decoder on pixels. */
 export const finetune = defineStage({
   name: 'finetune',
-  about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
+  about: "stage 2: the decoder on pixels (needs the run's teacher and warmup, or --from)",
   settings: finetuneSettings,
-  imageSize: (run) => run.model(warmup).config.imageSize,
-  fixed: ({ weights }) => ({ 'weights.adversarial above 0': weights.adversarial > 0 }),
+  imageSize: (run, { from }) => (from ? run.modelFrom(from).tokenizer : run.model(warmup)).config.imageSize,
+  fixed: ({ from, weights }) => ({ from, 'weights.adversarial above 0': weights.adversarial > 0 }),
   initial: ['sharpness'],
 
   async start(run, settings) {
-    const [warm, teacher] = [run.model(warmup), run.model(teacherStage)];
-    await run.expectMadeWith(warmup, { teacher });
+    const { model, madeWith } = settings.from ? goOn(run, settings.from) : await beginning(run, settings.sharpness);
     const { perceptual, adversarial } = settings.weights;
     const rng = run.rng(2);
-    const model = withPixelDecoder(warm, teacher, settings.sharpness);
     const training = trainFinetune(
       settings,
       model,
@@ -146,7 +145,7 @@ export const finetune = defineStage({
       perceptual > 0 ? mobileNetLoss(run.trunk) : null,
       adversarial > 0 ? new SmallDiscriminator(rng) : null,
     );
-    return { training, stored: { model: model.config }, madeWith: { warmup: warm, teacher } };
+    return { training, stored: { model: model.config }, madeWith };
   },
 
   model: titokModel,
@@ -154,3 +153,15 @@ export const finetune = defineStage({
   evaluate: evaluatePixels,
   draw: (run, model) => drawPixels('finetune', run, model),
 });
+
+/** The model of stage 1 with its teacher's decoder. */
+async function beginning(run: RunContext, sharpness: number) {
+  const [warm, teacher] = [run.model(warmup), run.model(teacherStage)];
+  await run.expectMadeWith(warmup, { teacher });
+  return { model: withPixelDecoder(warm, teacher, sharpness), madeWith: { warmup: warm, teacher } };
+}
+
+function goOn(run: RunContext, from: string) {
+  const { tokenizer } = run.modelFrom(from);
+  return { model: copyOf(tokenizer), madeWith: { 'model of --from': tokenizer } };
+}

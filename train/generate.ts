@@ -1,14 +1,15 @@
 /** What trained models are for: new pictures of a class, pictures through their tokens and back, pictures as tokens. */
 import { expectOption, noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
-import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/index.ts';
+import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/browser.ts';
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { generator, samplingSettings } from './generator.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+import { type Model, withGenerator } from './model.ts';
 import type { Run } from './run.ts';
-import { type OnProgress, samplePictures } from './samples.ts';
+import { type OnProgress, samplePictures, type TrainedGenerator } from './samples.ts';
 import { count, group, merge, parseSettings, seed } from './settings.ts';
 
 /** Options of `generate`. */
@@ -31,23 +32,23 @@ const generateSettings = group({
 const mostBytes = 2e9;
 
 /**
- * New pictures by a run's generator, computed in batches that fit into memory.
+ * New pictures by the generator of a model or a run, computed in batches that fit into memory.
  *
- *   const pictures = await generate(run, 'cats', { count: 12 });
+ *   const pictures = await generate(await loadModel(), 'cats', { count: 12 });
  *   await writePng('cats.png', await imageGrid(pictures, 4));
  *
  * @param classes  a class, or several; by name or by what its name begins with, in any case
  * @returns        `count` pictures of the first class, then of the second, …
- * @throws OptionError for an unknown class or an option out of range; CheckpointError when the run has no generator or no
+ * @throws OptionError for an unknown class or an option out of range; CheckpointError when there is no generator or no
  *   tokenizer
  */
 export async function generate(
-  run: Run,
+  from: Model | Run,
   classes: string | readonly string[],
   { sampling = {}, onProgress, ...options }: GenerateOptions = {},
 ): Promise<RgbImage[]> {
   const { count, seed } = parseSettings(generateSettings, options, 'generate');
-  const [trained, tokenizer] = [run.model(generator), run.pixelTokenizer()];
+  const { trained, tokenizer } = 'tokenizer' in from ? ofModel(from) : ofRun(from);
   const settings = parseSettings(samplingSettings, merge(trained.sampling, sampling), 'generate, sampling');
   const found = [classes].flat().map((name) => classIndex(name, trained.classes));
   const labels = found.flatMap((label) => new Array<number>(count).fill(label));
@@ -59,9 +60,16 @@ export async function generate(
     `${labels.length} of ${(bytes / 1e9).toFixed(1)} GB`,
     'Generate them in several calls, with a seed each.',
   );
-  await run.expectMadeWith(generator, { tokenizer });
+  if (!('tokenizer' in from)) await from.expectMadeWith(generator, { tokenizer });
   return samplePictures({ ...trained, sampling: settings }, tokenizer, labels, new Rng(seed), onProgress);
 }
+
+interface Parts {
+  readonly trained: TrainedGenerator;
+  readonly tokenizer: TiTok;
+}
+const ofModel = (model: Model): Parts => ({ trained: withGenerator(model), tokenizer: model.tokenizer });
+const ofRun = (run: Run): Parts => ({ trained: run.model(generator), tokenizer: run.pixelTokenizer() });
 
 /** Index of a class by its name, or by what its name begins with, in any case. @throws OptionError */
 export function classIndex(text: string, classes: readonly string[], where = 'class'): number {

@@ -1,10 +1,11 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
 import { z } from 'zod';
-import { Rng, tensorScope } from '../core/index.ts';
+import { expectOption, Rng, tensorScope } from '../core/index.ts';
 import {
   createGenerator,
   dropLabels,
   type Generator,
+  type GeneratorConfig,
   inputSequence,
   laptopGenerators,
   laptopSampling,
@@ -13,8 +14,11 @@ import {
   maskId,
   maskingSchedules,
   maskTokens,
+  startFrom,
 } from '../maskgit/index.ts';
 import { clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import type { TiTok } from '../titok/index.ts';
+import { type Model, withGenerator } from './model.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
@@ -30,10 +34,11 @@ import {
   oneOf,
   positive,
   share,
+  text,
   updates,
   weight,
 } from './settings.ts';
-import { defineStage } from './stage.ts';
+import { defineStage, type RunContext } from './stage.ts';
 import { fitting, headsDivideWidth } from './together.ts';
 import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
@@ -60,6 +65,7 @@ export const samplingSettings = group({
 
 /** For the tokens of some 6,500 emoji and their mirror images; figures of a whole run are in the README. */
 export const generatorSettings = group({
+  from: text('a model whose generator learns other classes, in its own sizes; in the box, a file, or runs/NAME'),
   generator: group({
     architecture: oneOf(['bert', 'uvit'], tiny.architecture, 'post-norm ImageBert, or U-ViT with long skips'),
     codebookSize: internal(count(tiny.codebookSize, "the tokenizer's")),
@@ -98,16 +104,19 @@ export type GeneratorSettings = z.output<typeof generatorSettings>;
  * @param settings  with the codebook size, tokens and classes of `data`
  * @param data      token rows and their classes
  * @param rng       for weights, masks and dropout
+ * @param from      a generator of the same sizes to start from, and the names of the classes in `data`
  * @see Chang et al. 2022, arXiv:2202.04200; Yu et al. 2024, arXiv:2406.07550
  */
 export function trainGenerator(
-  settings: Omit<GeneratorSettings, 'sampling'>,
+  settings: Omit<GeneratorSettings, 'from' | 'sampling'>,
   data: TokenSource,
   rng: Rng,
+  from?: { readonly trained: TrainedGenerator; readonly classes: readonly string[] },
 ): Training<Generator> & { readonly ema: Ema } {
   // model
   const config = settings.generator;
   const generator = modelThatFits('generator', (rng) => createGenerator(config, rng), rng);
+  if (from) startFrom(generator, from.trained.generator, from.classes, from.trained.classes);
   const params = stateDict(generator);
   const ema = new Ema(params, { decay: settings.emaDecay });
 
@@ -156,23 +165,55 @@ const generatorModel = z
     error: 'as many classes as generator.classes says',
   });
 
+/** The sizes of a generator that another one goes on from. */
+const sizesOf = ({ architecture, width, layers, heads, mlpWidth }: GeneratorConfig) => ({
+  architecture,
+  width,
+  layers,
+  heads,
+  mlpWidth,
+});
+
+/** What a generator has learned is about the codes of its tokenizer. @throws OptionError when the run has other sizes */
+async function compareCodes(
+  run: RunContext,
+  { config, quantize }: TiTok,
+  { tokenizer, metadata }: Model,
+): Promise<void> {
+  for (const size of ['latentTokens', 'codebookSize'] as const) {
+    const expected = `a model of the tokenizer's ${size} ${config[size]}`;
+    expectOption(tokenizer.config[size] === config[size], 'generator settings, from', expected, tokenizer.config[size]);
+  }
+  const [now, before] = [await quantize!.embedding.weight.data(), await tokenizer.quantize!.embedding.weight.data()];
+  if (now.every((value, i) => value === before[i])) return;
+  run.notify(`from: the codes of ${metadata.name} are not the run's, so its generator knows less than it could.`);
+}
+
 /** Stage 3. Trains MaskGIT on the tokens of the run's tokenizer. */
 export const generator = defineStage({
   name: 'generator',
-  about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single)",
+  about: "stage 3: MaskGIT on TiTok's tokens (needs finetune or single, or --from)",
   settings: generatorSettings,
-  imageSize: (run) => run.pixelTokenizer().config.imageSize,
-  fixed({ generator: { architecture, width, layers, heads, mlpWidth }, optimizer }) {
-    return { generator: { architecture, width, layers, heads, mlpWidth }, optimizer };
+  imageSize: (run, { from }) => run.pixelTokenizer(from).config.imageSize,
+  fixed({ from, generator: { architecture, width, layers, heads, mlpWidth }, optimizer }) {
+    return { from, generator: { architecture, width, layers, heads, mlpWidth }, optimizer };
   },
   initial: ['generator.initializerRange'],
 
-  async start(run, { sampling, ...settings }) {
-    const tokenizer = run.pixelTokenizer();
+  async start(run, { from, sampling, ...settings }) {
+    const tokenizer = run.pixelTokenizer(from);
+    const earlier = from ? withGenerator(run.modelFrom(from)) : undefined;
+    if (earlier) await compareCodes(run, tokenizer, earlier);
     const { imageSize, latentTokens, codebookSize } = tokenizer.config;
     const dataset = await run.dataset(imageSize);
     const { classes } = dataset;
-    const config = { ...settings.generator, latentTokens, codebookSize, classes: classes.length };
+    const config = {
+      ...settings.generator,
+      ...(earlier && sizesOf(earlier.generator.config)),
+      latentTokens,
+      codebookSize,
+      classes: classes.length,
+    };
     const { batchSize, steps } = settings;
     if (sampling.steps > latentTokens) {
       run.notify(
@@ -180,11 +221,16 @@ export const generator = defineStage({
       );
     }
     const data = await TokenBatches.encode(tokenizer, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
-    const { model, ...training } = trainGenerator({ ...settings, generator: config }, data, run.rng(4));
+    const { model, ...training } = trainGenerator(
+      { ...settings, generator: config },
+      data,
+      run.rng(4),
+      earlier && { trained: earlier, classes },
+    );
     return {
       training: { ...training, model: { generator: model, classes, sampling } },
       stored: { generator: config, classes: [...classes] },
-      madeWith: { tokenizer },
+      madeWith: { tokenizer, ...(earlier && { 'model of --from': earlier.generator }) },
     };
   },
 

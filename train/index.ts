@@ -1,28 +1,27 @@
 /**
  * Training: one file per stage, the loop, runs, and what trained models are for.
  *
- * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate.
+ * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate, model, model-file.
  *
  * @module
  */
 
+export { isBoxName } from './box.ts';
 export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';
+export { describeRounding, type ExportOptions, exportModel } from './export-model.ts';
 export type { Flip } from './flips.ts';
-export {
-  classIndex,
-  type GenerateOptions,
-  generate,
-  type Reconstructed,
-  reconstruct,
-  tokenize,
-} from './generate.ts';
 export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+export { loadModel } from './load-model.ts'; // files, too, in place of the browser's
+export { withGenerator } from './model.ts';
+export { isModel, modelMetaOf } from './model-file.ts';
+export { modelsInBox, pathOfModel } from './open-model.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
-export type { OnProgress, TrainedGenerator } from './samples.ts';
+export { modelOf, stagesOf } from './run-model.ts';
 export { planSheet, type Sheet } from './sheet.ts';
+export { stages } from './stages.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';

@@ -24,12 +24,16 @@ import {
 import { finetune } from './finetune.ts';
 import { expectFits } from './fits.ts';
 import { flippable } from './flips.ts';
+import { generator } from './generator.ts';
 import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
+import type { Model } from './model.ts';
+import { isRunFolder, openModel } from './open-model.ts';
 import { expectImages } from './origin.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { type ImageOptions, RunImages } from './run-images.ts';
+import { openRunModel } from './run-model.ts';
 import { group, merge, parseSettings, seed, updates } from './settings.ts';
 import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
@@ -73,6 +77,8 @@ export class Run extends RunFolder implements RunContext {
   readonly notify: (message: string) => void;
   readonly #options: RunOptions;
   readonly #models = new Map<StageName, unknown>();
+  readonly #modelsFrom = new Map<string, Model>();
+  #tokenizerFrom: string | undefined;
   readonly #images: RunImages;
   #trunk: MobileNetTrunk | undefined;
   #originals: FeatureStatistics | undefined;
@@ -224,13 +230,23 @@ export class Run extends RunFolder implements RunContext {
     return this.#models.get(name) as M;
   }
 
-  /** The best tokenizer of the run that turns tokens into pixels: fine-tuned, or single-stage. */
-  pixelTokenizer(): TiTok {
+  /** The best tokenizer that turns tokens into pixels: fine-tuned, or single-stage; else that of the model `from`. */
+  pixelTokenizer(from?: string): TiTok {
     const stage = [finetune, single].find((s) => this.has(s));
     if (stage) return this.model(stage);
+    this.#tokenizerFrom =
+      from || this.#tokenizerFrom || (this.has(generator) && this.settingsOf(generator)?.from) || undefined;
+    if (this.#tokenizerFrom) return this.modelFrom(this.#tokenizerFrom).tokenizer;
     throw new CheckpointError(
       `run ${this.folder}: expected finetune.safetensors or single.safetensors, got neither. Run 'npm run quickstart' or 'titok train finetune' first, or give another --name.`,
     );
+  }
+
+  /** The model that --from names: in the box, a file, or the folder of another run. */
+  modelFrom(from: string): Model {
+    const model = this.#modelsFrom.get(from) ?? (isRunFolder(from) ? openRunModel(new Run(from, {})) : openModel(from));
+    this.#modelsFrom.set(from, model);
+    return model;
   }
 
   /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */

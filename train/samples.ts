@@ -62,10 +62,13 @@ export async function samplePictures(
 }
 
 /** Fréchet distance of as many samples as there are held-out images, with their classes. */
-export async function evaluateSamples(run: RunContext, model: TrainedGenerator): Promise<{ fd: number }> {
+export async function evaluateSamples(
+  run: RunContext,
+  model: TrainedGenerator,
+  tokenizer = run.pixelTokenizer(),
+): Promise<{ fd: number }> {
   const statistics = new FeatureStatistics(run.trunk);
   const rng = new Rng(run.seed + 6);
-  const tokenizer = run.pixelTokenizer();
   const { labels } = (await run.dataset(tokenizer.config.imageSize)).validation;
   for (let start = 0; start < labels.length; start += 64) {
     for await (const images of sampleImages(model, tokenizer, labels.subarray(start, start + 64), rng))

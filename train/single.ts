@@ -15,14 +15,19 @@ import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
-import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
+import { betas, count, fraction, group, oneOf, positive, text, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { drawPixels, evaluatePixels, loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
+import { copyOf, drawPixels, evaluatePixels, loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
+/** A model that goes on has its codes. */
+const finallyQuantized = (settings: { steps: number; continuousSteps: number; from: string }) =>
+  settings.from === '' && someQuantized(settings);
+
 /** As stage 1, so that both can be compared at equal time; 13.3 dB after 2,134 steps. */
 export const singleSettings = group({
+  from: text('a model that goes on as a whole, in its own sizes; in the box, a file, or runs/NAME'),
   model: titokSettings(presets.tiny, 'pixels'),
   steps: updates(2000, 'updates'),
   scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
@@ -37,7 +42,7 @@ export const singleSettings = group({
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
   continuousSteps: updates(300, 'updates without quantization'),
-}).superRefine(fitting(someQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
+}).superRefine(fitting(finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
 
@@ -45,18 +50,21 @@ export type SingleSettings = z.output<typeof singleSettings>;
  * A training of the single stage, without a run: one `step()` is one update.
  *
  * @param perceptual  one number from two batches of images, or null for none
+ * @param from        a model of the settings' sizes that gives pixels, changed in place; default: random weights
  */
 export function trainSingle(
   settings: SingleSettings,
   data: ImageSource,
   rng: Rng,
   perceptual: PerceptualLoss | null = null,
+  from?: TiTok,
 ): Training<TiTok> {
   // model
-  const { head, quantizeMode } = settings.model;
-  expectOption(head === 'pixels', 'single, model.head', "'pixels'", head, 'The stage `warmup` learns from a teacher.');
+  const { head, quantizeMode, pixelDecoder } = settings.model;
+  const givesPixels = head === 'pixels' || pixelDecoder !== null;
+  expectOption(givesPixels, 'single, model.head', "'pixels'", head, 'The stage `warmup` learns from a teacher.');
   expectOption(quantizeMode === 'vq', 'single, model.quantizeMode', "'vq'", quantizeMode);
-  const model = modelThatFits('single', (rng) => new TiTok(settings.model, rng), rng);
+  const model = from ?? modelThatFits('single', (rng) => new TiTok(settings.model, rng), rng);
   const codebook = new CodebookTraining(model.quantize!, settings, rng);
 
   // optimizer
@@ -105,11 +113,12 @@ export function trainSingle(
 /** The single stage. Trains TiTok from pixels. */
 export const single = defineStage({
   name: 'single',
-  about: 'TiTok from pixels in one stage, without a teacher',
+  about: 'TiTok from pixels in one stage, without a teacher; from random weights, or --from',
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
-  imageSize: (_, { model }) => model.imageSize,
-  fixed: ({ model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
+  imageSize: (run, { from, model }) => (from ? run.modelFrom(from).tokenizer.config : model).imageSize,
+  fixed: ({ from, model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
+    from,
     model,
     codebook,
     optimizer,
@@ -117,12 +126,16 @@ export const single = defineStage({
   initial: ['model.init'],
 
   async start(run, settings) {
-    const { imageSize, codebookSize, latentTokens } = settings.model;
-    const model = { ...settings.model, pixels: pixelsOf(settings.model, (await run.dataset(imageSize)).train) };
+    const from = settings.from ? run.modelFrom(settings.from).tokenizer : undefined;
+    const { imageSize, codebookSize, latentTokens } = from?.config ?? settings.model;
+    const { train } = await run.dataset(imageSize);
+    const model = from?.config ?? { ...settings.model, pixels: pixelsOf(settings.model, train) };
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;
-    return { training: trainSingle({ ...settings, model }, data, run.rng(3), perceptual), stored: { model } };
+    const stored = { model, ...(from && { continuousSteps: 0 }) };
+    const training = trainSingle({ ...settings, ...stored }, data, run.rng(3), perceptual, from && copyOf(from));
+    return { training, stored, ...(from && { madeWith: { 'model of --from': from } }) };
   },
 
   model: titokModel,

@@ -5,6 +5,7 @@ import type { Batches, ImageDataset, RgbImage } from '../data/browser.ts';
 import type { StateValue } from '../nn/index.ts';
 import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
 import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.ts';
+import type { Model } from './model.ts';
 import type { Sheet } from './sheet.ts';
 import type { Training } from './training.ts';
 
@@ -72,8 +73,15 @@ export interface RunContext {
   weightsOf(path: string): Readonly<Record<string, StateValue>>;
   /** The model of a stage. @throws CheckpointError when it has not been trained */
   model<M>(stage: Stage<z.ZodType, M>): M;
-  /** The best tokenizer that turns tokens into pixels. @throws CheckpointError when there is none */
-  pixelTokenizer(): TiTok;
+  /** The model that --from names: in the box, a file, or the folder of another run. Not to be changed. @throws CheckpointError */
+  modelFrom(from: string): Model;
+  /**
+   * The best tokenizer that turns tokens into pixels: the run's own, else that of the model `from`.
+   *
+   * @param from  default: the model that the run's generator began from
+   * @throws CheckpointError when there is none
+   */
+  pixelTokenizer(from?: string): TiTok;
   /** @throws CheckpointError when a stage was trained with other models than these parts of the run */
   expectMadeWith(stage: Stage, parts: Readonly<Record<string, object>>): Promise<void>;
   /** Features of the held-out images, which every stage is compared with. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { OptionError, Rng } from '../core/index.ts';
 import type { ImageSet } from '../data/browser.ts';
-import { loadStateDict } from '../nn/index.ts';
+import { loadStateDict, stateDict } from '../nn/index.ts';
 import { checkConfig, presets, TiTok, type TiTokConfig } from '../titok/index.ts';
 import { titokSettings } from './model-settings.ts';
 import { savedPart } from './saved.ts';
@@ -38,6 +38,13 @@ export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
   const model = new TiTok(savedPart(titokModel, settings, source, 'settings').model, new Rng(0));
   loadStateDict(model, groups['model'] ?? {}, { source });
   return model;
+}
+
+/** A tokenizer of its own, with the same weights. */
+export function copyOf(model: TiTok): TiTok {
+  const copy = new TiTok(model.config, new Rng(0));
+  loadStateDict(copy, stateDict(model));
+  return copy;
 }
 
 /** Mean and standard deviation of a set's pixels, which a model with starting values 'fan-in' subtracts and divides by. */

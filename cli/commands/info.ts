@@ -1,37 +1,93 @@
-/** `titok info CHECKPOINT`: what a file holds. */
+/** `titok info FILE`: what a file holds. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { numel } from '../../core/index.ts';
-import { loadCheckpoint } from '../../data/index.ts';
-import { metaOf } from '../../train/index.ts';
+import { loadCheckpoint, openSafetensors, type TensorEntry } from '../../data/index.ts';
+import {
+  describeRounding,
+  isBoxName,
+  isModel,
+  loadModel,
+  metaOf,
+  pathOfModel,
+  type StageRow,
+} from '../../train/index.ts';
+import { table, tableNote } from '../table.ts';
 
 export function addInfo(program: Command): void {
   program
     .command('info')
-    .description('Says what a checkpoint holds.')
-    .argument('<checkpoint>', 'a file of ours, or published safetensors')
+    .description('Says what a model or a checkpoint holds.')
+    .argument('<file>', "of 'titok export' (or a name in the box), a checkpoint of ours, or published safetensors")
     .option('--tensors', 'lists every tensor', false)
-    .action((path: string, given: { tensors: boolean }) => {
-      const { groups, meta: read, published } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
-      const meta = published ? undefined : metaOf(path, read);
-      console.log(
-        meta
-          ? `${path}: stage ${meta.stage}, preset ${meta.preset ?? 'unknown'}, ${meta.state.done} updates done`
-          : `${path}: published weights`,
-      );
-      if (meta?.origin) {
-        const { data, seed } = meta.origin;
-        const from = data.source ? `${data.source.path}: ` : '';
-        console.log(`  trained on ${from}${data.train.count} images of ${data.classes.length} classes, seed ${seed}`);
-      }
-      for (const [group, tensors] of Object.entries(groups)) {
-        const values = Object.values(tensors).reduce((n, t) => n + numel(t.shape), 0);
-        console.log(
-          `  ${group.padEnd(24)} ${String(Object.keys(tensors).length).padStart(4)} tensors  ${values.toLocaleString('en')} values`,
-        );
-        if (given.tensors)
-          for (const [name, t] of Object.entries(tensors))
-            console.log(`    ${name} [${t.shape.join(', ')}] ${t.dtype}`);
-      }
-      if (meta) console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);
+    .action(async (from: string, given: { tensors: boolean }) => {
+      const path = isBoxName(from) && !existsSync(from) ? pathOfModel(from) : from;
+      if (isModelFile(path)) await describeModel(path, given.tensors);
+      else describeCheckpoint(path, given.tensors);
     });
+}
+
+function isModelFile(path: string): boolean {
+  using file = openSafetensors(path);
+  return isModel(file.metadata);
+}
+
+async function describeModel(path: string, tensors: boolean): Promise<void> {
+  const { metadata, classes } = await loadModel(path); // all of it, so that damage is found
+  const { name, precision, data, seed, packageVersion, commands, figures, settings } = metadata;
+  const { train, heldOut, licenses } = data;
+  console.log(`${path}: model ${name}, weights in ${precision}, by titok-ts ${packageVersion}`);
+  console.log(`  trained on ${data.name}: ${train} images, ${heldOut} held out; seed ${seed}`);
+  for (const { title, author, license, source } of licenses)
+    console.log(`    ${title}, ${author}, ${license}, ${source}`);
+  for (const command of commands) console.log(`  made by ${command}`);
+  if (classes.length > 0) console.log(`  classes ${classes.join(', ')}`);
+  if (figures.length > 0) console.log(`\n${table(figures as unknown as StageRow[])}\n\n${tableNote(heldOut)}\n`);
+  const rounding = describeRounding(metadata);
+  if (rounding) console.log(`  ${rounding}`);
+  using file = openSafetensors(path);
+  listGroups(inGroups(file.entries), tensors);
+  console.log(`settings ${JSON.stringify(settings, null, 2)}`);
+}
+
+function describeCheckpoint(path: string, tensors: boolean): void {
+  const { groups, meta: read, published } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
+  const meta = published ? undefined : metaOf(path, read);
+  console.log(
+    meta
+      ? `${path}: stage ${meta.stage}, preset ${meta.preset ?? 'unknown'}, ${meta.state.done} updates done`
+      : `${path}: published weights`,
+  );
+  if (meta?.origin) {
+    const { data, seed } = meta.origin;
+    const from = data.source ? `${data.source.path}: ` : '';
+    console.log(`  trained on ${from}${data.train.count} images of ${data.classes.length} classes, seed ${seed}`);
+  }
+  listGroups(groups, tensors);
+  if (meta) console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);
+}
+
+type Shaped = Pick<TensorEntry, 'shape' | 'dtype'>;
+type Groups = Readonly<Record<string, Readonly<Record<string, Shaped>>>>;
+
+/** 'tokenizer/latent_tokens' → tokenizer: latent_tokens */
+function inGroups(entries: ReadonlyMap<string, Shaped>): Groups {
+  const groups: Record<string, Record<string, Shaped>> = {};
+  for (const [full, entry] of [...entries].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const [group, ...name] = full.split('/');
+    groups[group] ??= {};
+    groups[group][name.join('/')] = entry;
+  }
+  return groups;
+}
+
+function listGroups(groups: Groups, tensors: boolean): void {
+  for (const [group, members] of Object.entries(groups)) {
+    const values = Object.values(members).reduce((n, t) => n + numel(t.shape), 0);
+    console.log(
+      `  ${group.padEnd(24)} ${String(Object.keys(members).length).padStart(4)} tensors  ${values.toLocaleString('en')} values`,
+    );
+    if (tensors)
+      for (const [name, t] of Object.entries(members)) console.log(`    ${name} [${t.shape.join(', ')}] ${t.dtype}`);
+  }
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { gridSize, imageGrid, type RgbImage, writeImage } from '../../data/index.ts';
 import { reconstruct } from '../../train/index.ts';
+import { addDeviceOptions, openGivenDevice } from '../device.ts';
+import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
 import { expectAllRead, outputOption, prepareOutput, readPictures } from '../pictures.ts';
-import { addModelOptions, openTokenizer } from '../tokenizer.ts';
 
 export function addReconstruct(program: Command): void {
   const command = program
@@ -13,7 +14,8 @@ export function addReconstruct(program: Command): void {
     .argument('<images...>', 'PNG, JPEG or WebP files')
     .addOption(outputOption('reconstructed.png'))
     .action(async (paths: string[], given) => {
-      const { model, folder } = await openTokenizer(given);
+      await openGivenDevice(given, 'highest');
+      const { model, folder } = await openGivenTokenizer(given);
       const output = prepareOutput(given.output ?? join(folder, 'reconstructed.png'));
       const { imageSize, latentTokens } = model.config;
       const plan = planPairs(paths.length, imageSize);
@@ -44,7 +46,7 @@ export function addReconstruct(program: Command): void {
         );
       expectAllRead(unread);
     });
-  addModelOptions(command);
+  addTokenizerOptions(addDeviceOptions(command, 'highest'));
 }
 
 /** One pair of input and output a row for a few images, a square of pairs for many, as many as fit into a file. */

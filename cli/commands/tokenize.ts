@@ -1,9 +1,10 @@
 /** `titok tokenize IMAGE…`: the token ids of images, a line of JSON each. */
 import type { Command } from 'commander';
 import { tokenize } from '../../train/index.ts';
+import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { stopRequest } from '../interruption.ts';
+import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
 import { expectAllRead, readPictures } from '../pictures.ts';
-import { addModelOptions, openTokenizer } from '../tokenizer.ts';
 
 export function addTokenize(program: Command): void {
   const command = program
@@ -11,7 +12,8 @@ export function addTokenize(program: Command): void {
     .description('Prints the token ids of images, one line of JSON each.')
     .argument('<images...>', 'PNG, JPEG or WebP files')
     .action(async (paths: string[], given) => {
-      const { model } = await openTokenizer(given);
+      await openGivenDevice(given, 'highest');
+      const { model } = await openGivenTokenizer(given);
       const unread: string[] = [];
       for await (const files of readPictures(paths, model.config.imageSize, unread)) {
         const rows = await tokenize(
@@ -23,5 +25,5 @@ export function addTokenize(program: Command): void {
       }
       expectAllRead(unread);
     });
-  addModelOptions(command);
+  addTokenizerOptions(addDeviceOptions(command, 'highest'));
 }
