@@ -1,5 +1,6 @@
 /** The commands that make a run anew, from what its checkpoints say. */
 import {
+  isDecidedByModel,
   type Preset,
   parseSettings,
   presets,
@@ -40,7 +41,8 @@ function changesOf(stage: Stage, settings: object, preset = ''): string[] {
   const usual = parseSettings(stage.settings, given, `preset ${preset}`);
   return settingsOf(stage.settings).flatMap((setting) => {
     const [is, was] = [settings, usual].map((values) => at(values, setting.path));
-    return is === undefined || JSON.stringify(is) === JSON.stringify(was) ? [] : optionOf(setting, is);
+    const decided = (settings as { from?: string }).from && isDecidedByModel(stage.name, setting.path);
+    return decided || is === undefined || JSON.stringify(is) === JSON.stringify(was) ? [] : optionOf(setting, is);
   });
 }
 

@@ -33,7 +33,7 @@ export function fileInBox(box: Box, name: string | undefined): string {
   const found = box.models.find((model) => model.name === (name ?? box.default));
   if (found) return found.file;
   const names = box.models.map((model) => model.name);
-  const got = name === undefined ? 'no name' : `'${name}'${suggestion(name, names)}`;
+  const got = name === undefined ? 'none' : `'${name}'${suggestion(name, names)}`;
   if (names.length === 0) {
     throw new OptionError(
       `model: expected a file or a run, got ${got}. No models came with this copy: name one with --model FILE or --name RUN.`,

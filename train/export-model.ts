@@ -14,7 +14,7 @@ export interface ExportOptions {
   readonly precision?: Precision;
   /** The model's name. Default: the run's. */
   readonly name?: string;
-  /** How it was made; stored in the file. */
+  /** That made the run; stored in the file, after those of the model that it began from. */
   readonly commands?: readonly string[];
 }
 
@@ -33,8 +33,12 @@ export async function exportModel(
 ): Promise<ModelMetadata & { readonly bytes: number }> {
   const model = await modelOf(run);
   const figures: ModelMetadata['figures'] = [];
-  for (const stage of stagesOf(run)) figures.push(finite(await run.evaluate(stage)));
-  const described = { ...model.metadata, ...(name && { name }), precision, commands: [...commands], figures };
+  const stages = stagesOf(run);
+  if (stages[0]?.name === 'generator')
+    figures.push({ name: 'tokenizer', ...(await evaluatePixels(run, model.tokenizer)) });
+  for (const stage of stages) figures.push(finite(await run.evaluate(stage)));
+  const { metadata: of } = model;
+  const described = { ...of, name: name ?? of.name, precision, commands: [...of.commands, ...commands], figures };
   const bytes = Buffer.concat(await serializeModel(model, described));
   const written = precision === 'float32' ? undefined : await measure(run, bytes);
   const metadata = { ...described, ...(written && { written }) };

@@ -11,6 +11,7 @@ export * from './browser.ts';
 export { loadDataset, withHeldOut } from './datasets.ts';
 export { describeRounding, type ExportOptions, exportModel } from './export-model.ts';
 export type { Flip } from './flips.ts';
+export { isDecidedByModel } from './from.ts';
 export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 export { loadModel } from './load-model.ts'; // files, too, in place of the browser's
 export { withGenerator } from './model.ts';
@@ -21,6 +22,7 @@ export { drawReconstructions, drawSheet } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
 export { modelOf, stagesOf } from './run-model.ts';
+export { spread } from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { stages } from './stages.ts';
 export { tableCells } from './table.ts';

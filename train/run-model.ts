@@ -39,7 +39,7 @@ function describe(run: RunFolder & RunContext, model: object): ModelMetadata {
   const { origin } = metas[0];
   const path = origin?.data.source?.path;
   const from = metas.map(({ settings }) => settings['from']).find((from) => typeof from === 'string' && from !== '');
-  const earlier = typeof from === 'string' ? run.modelFrom(from).metadata.data.licenses : [];
+  const earlier = typeof from === 'string' ? run.modelFrom(from).metadata : undefined;
   const own = path === 'emoji' ? emojiLicenses() : [];
   const known = new Set(own.map(({ source }) => source));
   const trained = run.has(generator) ? run.meta(generator).settings : undefined;
@@ -55,11 +55,11 @@ function describe(run: RunFolder & RunContext, model: object): ModelMetadata {
       classes: origin?.data.classes ?? [],
       train: origin?.data.train.count ?? 0,
       heldOut: origin?.data.heldOut.count ?? 0,
-      licenses: [...own, ...earlier.filter(({ source }) => !known.has(source))],
+      licenses: [...own, ...(earlier?.data.licenses ?? []).filter(({ source }) => !known.has(source))],
     },
     seed: run.seed,
     packageVersion,
-    commands: [],
+    commands: earlier?.commands ?? [],
     figures: [],
   };
 }

@@ -92,7 +92,7 @@ export async function drawSamples(run: RunContext, model: TrainedGenerator, colu
 }
 
 /** At most `most` of the indices below `count`, at equal distances. */
-const spread = (count: number, most: number): number[] => {
+export const spread = (count: number, most: number): number[] => {
   const shown = Math.min(count, most);
   return Array.from({ length: shown }, (_, i) => Math.floor((i * count) / shown));
 };

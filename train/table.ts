@@ -8,7 +8,7 @@ export function tableCells(rows: readonly StageRow[]): string[][] {
     ['stage', 'steps', 'seconds', 'images/s', 'loss', 'PSNR', 'codes', 'perplexity', 'FD'],
     ...rows.map((r) => [
       r.name,
-      String(r.steps),
+      figure(r.steps, 0),
       figure(r.seconds, 0),
       figure(r.imagesPerSecond, 0),
       figure(r.loss, 3),

@@ -11,11 +11,12 @@ import {
   planSheet,
   samplingSettings,
   seed,
+  spread,
   withGenerator,
 } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addModelOptions, openGivenModel } from '../models.ts';
-import { addSettings, byDefault, readSettings } from '../options.ts';
+import { addSettings, readSettings } from '../options.ts';
 import { outputOption, prepareOutput } from '../pictures.ts';
 import { showShare } from '../progress.ts';
 
@@ -23,20 +24,29 @@ const sampleSettings = group({
   count: count(12, 'pictures of each class', { most: 10_000 }),
   seed: seed(0, 'of the samples'),
 });
+const overview = { classes: 12, pictures: 48 }; // takes a second or two
 
 export function addSample(program: Command): void {
   const command = program
     .command('sample')
     .description('Generates pictures.')
-    .option('--class <name>', 'class to generate; all when left out')
+    .option('--class <name>', 'class to generate; without it, some of all')
     .addOption(outputOption('sampled.png'))
     .action(async (given) => {
-      const { count, seed } = readSettings(sampleSettings, {}, given);
+      const { seed, ...settings } = readSettings(sampleSettings, {}, given);
       await openGivenDevice(given, 'high');
       const { model, folder } = await openGivenModel(given);
       const { classes, sampling: trained, tokenizer } = withGenerator(model);
       const sampling = readSettings(samplingSettings, trained, given);
-      const wanted = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
+      const named = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
+      const isOverview = given.class === undefined && given.count === undefined;
+      const wanted = isOverview ? spread(classes.length, overview.classes).map((i) => classes[i]) : named;
+      const count = isOverview
+        ? Math.min(settings.count, Math.floor(overview.pictures / wanted.length))
+        : settings.count;
+      if (wanted.length < named.length) {
+        console.error(`${wanted.length} of ${classes.length} classes. Name one with --class; 'titok info' lists them.`);
+      }
       const sheet = planSheet(wanted, count, tokenizer.config.imageSize);
       const output = prepareOutput(given.output ?? join(folder, 'sampled.png'));
       if (sheet.each < count || sheet.rows < wanted.length) {
@@ -53,7 +63,9 @@ export function addSample(program: Command): void {
       console.log(output);
     });
   addModelOptions(command);
-  addSettings(command, sampleSettings, byDefault);
+  addSettings(command, sampleSettings, ({ path: [name], default: value }) =>
+    name === 'count' ? `default ${value}; without --class ${overview.pictures} pictures in all` : `default ${value}`,
+  );
   addDeviceOptions(command, 'high');
   addSettings(command, samplingSettings, () => 'default as trained');
 }

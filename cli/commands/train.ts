@@ -1,22 +1,25 @@
 /** `titok train STAGE`: one training, with every setting as an option. */
 import type { Command } from 'commander';
+import { OptionError } from '../../core/index.ts';
 import {
   finetune,
   generator,
   group,
+  isDecidedByModel,
   merge,
   oneOf,
   parseSettings,
   presets,
   type Setting,
   type Stage,
+  settingsOf,
   single,
   teacher,
   teacherConfigs,
   warmup,
 } from '../../train/index.ts';
 import { openGivenDevice } from '../device.ts';
-import { addSettings, byDefault, readSettings } from '../options.ts';
+import { addSettings, byDefault, readSettings, SettingOption } from '../options.ts';
 import { table, tableNote } from '../table.ts';
 import { addTrainingOptions, describeDataset, openGivenRun, type TrainingGiven, trainStage } from '../training.ts';
 
@@ -59,6 +62,7 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
   });
   const base = merge<object>(given.resume && run.has(stage) ? {} : (preset[stage.name] as object), run.base(stage));
   const settings = readSettings(stage.settings, withTeacherKind(stage, base, given), given);
+  expectFromDecides(stage, settings as { from?: string }, given);
   await openGivenDevice(given, 'high');
   if (given.resume && !run.has(stage)) {
     console.log(`${stage.name}: nothing to resume in ${run.checkpoint(stage)}; starting at the beginning`);
@@ -67,6 +71,18 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
   console.log(`\n${table([row])}\n\n${tableNote(heldOut)}`);
   const picture = stage.name === 'generator' ? 'samples' : stage.name;
   console.log(`Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${picture}.png.`);
+}
+
+/** @throws OptionError for an option that has no effect because the model that the stage goes on from decides */
+function expectFromDecides({ name, settings }: Stage, { from }: { from?: string }, given: TrainingGiven): void {
+  if (!from) return;
+  for (const setting of settingsOf(settings)) {
+    const option = new SettingOption(setting);
+    if (!isDecidedByModel(name, setting.path) || given[option.attributeName()] === undefined) continue;
+    throw new OptionError(
+      `${option.long}: expected no such option with --from ${from}, whose model decides it. Leave one of them out.`,
+    );
+  }
 }
 
 /** --teacher names the configuration that the other --teacher-… options change. */

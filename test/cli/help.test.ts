@@ -45,7 +45,10 @@ test('every remedy is an option of its stage', async (t) => {
 
 const mistakes: [command: string, message: string][] = [
   ['trian', 'titok: unknown command trian. Did you mean train?'],
-  ['paint', 'titok: unknown command paint. Expected one of quickstart, train, reconstruct, tokenize, sample, info.'],
+  [
+    'paint',
+    'titok: unknown command paint. Expected one of quickstart, train, reconstruct, tokenize, sample, export, info.',
+  ],
   ['train warmp', 'titok train: unknown command warmp. Did you mean warmup?'],
   ['train --lr 3', 'titok train: unknown option --lr. Did you mean --learning-rate?'],
   ['train warmup --lr 3', 'titok train warmup: unknown option --lr. Did you mean --learning-rate?'],
@@ -55,7 +58,7 @@ const mistakes: [command: string, message: string][] = [
     'train warmup --steps',
     "titok train warmup: option '--steps <number>' argument missing. See 'titok train warmup --help'.",
   ],
-  ['info', "titok info: missing required argument 'checkpoint'. See 'titok info --help'."],
+  ['info', "titok info: missing required argument 'file'. See 'titok info --help'."],
   ['train warmup --steps many', "--steps: expected a whole number from 0 to 1e9, got 'many'."],
   ['train warmup --steps 2.5', "--steps: expected a whole number from 0 to 1e9, got '2.5'."],
   ['train warmup --batch-size 0', "--batch-size: expected a whole number from 1 to 65536, got '0'."],
