@@ -196,7 +196,8 @@ export const generator = defineStage({
   settings: generatorSettings,
   imageSize: (run, { from }) => run.pixelTokenizer(from).config.imageSize,
   fixed({ from, generator: { architecture, width, layers, heads, mlpWidth }, optimizer }) {
-    return { from, generator: { architecture, width, layers, heads, mlpWidth }, optimizer };
+    const sizes = { architecture, width, layers, heads, mlpWidth };
+    return { from, ...(from ? {} : { generator: sizes }), optimizer }; // --from decides the sizes
   },
   initial: ['generator.initializerRange'],
 

@@ -15,8 +15,7 @@ export { isDecidedByModel } from './from.ts';
 export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 export { loadModel } from './load-model.ts'; // files, too, in place of the browser's
 export { withGenerator } from './model.ts';
-export { isModel, modelMetaOf } from './model-file.ts';
-export { modelsInBox, pathOfModel } from './open-model.ts';
+export { isModelFile, modelsInBox, pathOfModel } from './open-model.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
 export { openRun, Run, type RunOptions } from './run.ts';

@@ -78,7 +78,7 @@ export function parseModel(bytes: Uint8Array, where = 'model'): Model {
 }
 
 /** What a model's file says beside its weights. @throws CheckpointError when it is a file of another kind */
-export function modelMetaOf(metadata: Readonly<Record<string, string>>, where: string): ModelMetadata {
+function modelMetaOf(metadata: Readonly<Record<string, string>>, where: string): ModelMetadata {
   const expected = (what: string, got: string) => new CheckpointError(`${where}: expected ${what}, got ${got}`);
   if (metadata['format'] === 'titok-ts checkpoint')
     throw expected(

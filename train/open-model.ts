@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readFileBytes } from '../data/index.ts';
+import { openSafetensors, readFileBytes } from '../data/index.ts';
 import { type Box, fileInBox, isBoxName, parseBox } from './box.ts';
 import type { Model } from './model.ts';
-import { parseModel } from './model-file.ts';
+import { isModel, parseModel } from './model-file.ts';
 
 /** The package's folder of models. */
 const box = fileURLToPath(new URL('../models/', import.meta.url));
@@ -27,8 +27,16 @@ export const pathOfModel = (from?: string, folder = box): string =>
 
 /** Reads a model. @throws OptionError as `pathOfModel`, CheckpointError when the file is of another kind or damaged */
 export function openModel(from?: string, folder = box): Model {
-  const path = pathOfModel(from, folder);
-  return parseModel(readFileBytes(path), path);
+  return openModelFile(pathOfModel(from, folder));
+}
+
+/** Reads a model by its path. @throws CheckpointError when the file is of another kind or damaged */
+export const openModelFile = (path: string): Model => parseModel(readFileBytes(path), path);
+
+/** Whether a safetensors file is a model that `titok export` wrote. @throws CheckpointError when it is no safetensors file */
+export function isModelFile(path: string): boolean {
+  using file = openSafetensors(path);
+  return isModel(file.metadata);
 }
 
 /** Whether a text is the path of a run and not that of a file. */

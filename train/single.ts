@@ -119,7 +119,7 @@ export const single = defineStage({
   imageSize: (run, { from, model }) => (from ? run.modelFrom(from).tokenizer.config : model).imageSize,
   fixed: ({ from, model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
     from,
-    model,
+    ...(from ? {} : { model }), // --from decides the sizes
     codebook,
     optimizer,
   }),
@@ -133,9 +133,15 @@ export const single = defineStage({
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;
-    const stored = { model, ...(from && { continuousSteps: 0 }) };
-    const training = trainSingle({ ...settings, ...stored }, data, run.rng(3), perceptual, from && copyOf(from));
-    return { training, stored, ...(from && { madeWith: { 'model of --from': from } }) };
+    const quantized = from ? { continuousSteps: 0 } : {}; // it has its codes
+    const training = trainSingle(
+      { ...settings, ...quantized, model },
+      data,
+      run.rng(3),
+      perceptual,
+      from && copyOf(from),
+    );
+    return { training, stored: { model }, ...(from && { madeWith: { 'model of --from': from } }) };
   },
 
   model: titokModel,

@@ -1,8 +1,9 @@
-/** A tokenizer from a checkpoint file: one of ours, or published weights. */
+/** A tokenizer from a file: a checkpoint of ours, a model that was exported, or published weights. */
 import { CheckpointError, OptionError, Rng, suggestion } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
 import { loadStateDict, parameterShapes } from '../nn/index.ts';
 import { presets as models, TiTok, type TiTokConfig } from '../titok/index.ts';
+import { isModelFile, openModelFile } from './open-model.ts';
 import { metaOf, savedModel } from './run-folder.ts';
 import { loadTiTok } from './titok-stage.ts';
 
@@ -13,6 +14,7 @@ import { loadTiTok } from './titok-stage.ts';
  * @throws CheckpointError when the file does not fit; OptionError for an unknown preset
  */
 export function loadTokenizerFile(path: string, preset?: string): TiTok {
+  if (isModelFile(path)) return openModelFile(path).tokenizer;
   const { published, meta, groups } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
   if (published) return withPixels(publishedTiTok(path, groups['model'] ?? {}, preset), path);
   const saved = savedModel(path, meta, groups);

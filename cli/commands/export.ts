@@ -3,8 +3,15 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import { openSafetensors } from '../../data/index.ts';
-import { describeRounding, exportModel, isModel, openRun, type Preset, presets, RunFolder } from '../../train/index.ts';
+import {
+  describeRounding,
+  exportModel,
+  isModelFile,
+  openRun,
+  type Preset,
+  presets,
+  RunFolder,
+} from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { commandsOf } from '../made-by.ts';
 import type { Given } from '../options.ts';
@@ -55,16 +62,15 @@ async function exportRun(name: string, given: ExportGiven): Promise<void> {
 /** @throws OptionError for a file of another kind, which may be a checkpoint that took hours */
 function checkedOutput(path: string): string {
   if (!path.endsWith(ending)) throw new OptionError(`--output: expected a file that ends in ${ending}, got ${path}.`);
-  if (existsSync(path) && !isModelFile(path))
+  if (existsSync(path) && !isReplaceable(path))
     throw new OptionError(`--output: expected a new file or a model to replace, got ${path}, which is something else.`);
   return path;
 }
 
-function isModelFile(path: string): boolean {
+function isReplaceable(path: string): boolean {
   try {
-    using file = openSafetensors(path);
-    return isModel(file.metadata);
+    return isModelFile(path);
   } catch {
-    return false;
+    return false; // no safetensors file
   }
 }

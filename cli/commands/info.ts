@@ -6,7 +6,7 @@ import { loadCheckpoint, openSafetensors, type TensorEntry } from '../../data/in
 import {
   describeRounding,
   isBoxName,
-  isModel,
+  isModelFile,
   loadModel,
   metaOf,
   pathOfModel,
@@ -25,11 +25,6 @@ export function addInfo(program: Command): void {
       if (isModelFile(path)) await describeModel(path, given.tensors);
       else describeCheckpoint(path, given.tensors);
     });
-}
-
-function isModelFile(path: string): boolean {
-  using file = openSafetensors(path);
-  return isModel(file.metadata);
 }
 
 async function describeModel(path: string, tensors: boolean): Promise<void> {
