@@ -97,7 +97,8 @@ export async function openGivenRun(
   const stored = before?.origin?.data.source;
   const path = given.data ?? stored?.path ?? 'emoji';
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
-  const source = { path, ...(heldOut !== undefined && { heldOut }) };
+  const classes = images.classes ?? (path === 'emoji' ? stored?.classes : undefined);
+  const source = { path, ...(heldOut !== undefined && { heldOut }), ...(classes !== undefined && { classes }) };
   const flip = flipOf(given);
   sayWhatIsKept(given, before);
   const notify = (message: string) => console.log(message);
@@ -116,6 +117,7 @@ export async function openGivenRun(
       const dataset = await loadDataset(path, imageSize, {
         ...images,
         ...(heldOut !== undefined && { heldOutFraction: heldOut }),
+        ...(classes !== undefined && { classes }),
       });
       const used = withHeldOut(dataset, limit);
       announce(used);

@@ -7,7 +7,7 @@
  */
 
 export * from './browser.ts';
-export { loadDataset, withHeldOut } from './datasets.ts';
+export { type DatasetOptions, loadDataset, withHeldOut } from './datasets.ts';
 export type { Flip } from './flips.ts';
 export {
   classIndex,
