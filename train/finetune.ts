@@ -18,6 +18,7 @@ import {
   withPixelDecoder,
 } from '../titok/index.ts';
 import { reconstructionWeights } from './model-settings.ts';
+import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
@@ -33,6 +34,7 @@ export const finetuneSettings = group({
   discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
   warmupSteps: updates(20, 'updates in which the rate rises'),
   endRate: fraction(0.05, 'of the learning rate, at the end'),
+  ...optimizerSettings(2e-3),
   betas: betas([0.9, 0.999], "of AdamW's averages; arXiv:2406.07550, stage 2"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -65,16 +67,16 @@ export function trainFinetune(
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
-  const averaging = { betas: settings.betas, weightDecay: settings.weightDecay };
-  const optimizer = new AdamW({ params, ...averaging });
+  const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const criticOptimizer = new AdamW({ params: criticParams, lr: settings.discriminatorLearningRate, ...averaging });
+  const { betas, weightDecay, discriminatorLearningRate: lr } = settings;
+  const criticOptimizer = new AdamW({ params: criticParams, lr, betas, weightDecay });
   const lecam = new LeCam();
   const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({
     models: { model, discriminator: discriminator ?? {}, lecam },
-    optimizers: { model: optimizer, discriminator: criticOptimizer },
+    optimizers: { ...optimizers.byName, discriminator: criticOptimizer },
     streams: { data, rng },
   });
 
@@ -103,7 +105,7 @@ export function trainFinetune(
     );
     const judged = critic && (await criticPass(critic, images, decoder.value.reconstruction));
     const lr = learningRate(state.done);
-    optimizer.step(decoder.grads, { lr, scale: clipCoefficient(decoder.norm, maxNorm) }); // after both passes turned out finite
+    optimizers.step(decoder.grads, { lr, scale: clipCoefficient(decoder.norm, maxNorm) }); // after both passes turned out finite
     if (judged) {
       criticOptimizer.step(judged.grads, { scale: clipCoefficient(judged.norm, maxNorm) });
       lecam.update(judged.value.realLogits, judged.value.fakeLogits);
@@ -129,7 +131,7 @@ export const finetune = defineStage({
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
   settings: finetuneSettings,
   imageSize: (run) => run.model(warmup).config.imageSize,
-  fixed: ({ weights }) => ({ 'weights.adversarial above 0': weights.adversarial > 0 }),
+  fixed: ({ weights, optimizer }) => ({ 'weights.adversarial above 0': weights.adversarial > 0, optimizer }),
   initial: ['sharpness'],
 
   async start(run, settings) {
