@@ -28,6 +28,8 @@ export interface TiTokConfig {
   readonly tokenSize: number;
   /** The encoder sees (x − mean) / std of pixels in 0..1. Default: the pixels themselves, as published. */
   readonly pixels?: { readonly mean: number; readonly std: number } | undefined;
+  /** The first k tokens of a row decode to a picture, for every k: trained with dropped tails. Default: false. */
+  readonly variableLength?: boolean | undefined;
   readonly encoder: TransformerConfig;
   readonly decoder: TransformerConfig;
   /** 'vq': discrete tokens by a vector quantizer. 'vae': continuous ones by a Gaussian bottleneck. */

@@ -1,6 +1,6 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
 import type { z } from 'zod';
-import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { mean, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, pick, stateDict } from '../nn/index.ts';
 import {
@@ -8,6 +8,7 @@ import {
   discriminatorLoss,
   discriminatorParameters,
   isTrainedInStage2,
+  keepFirst,
   LeCam,
   laptopFinetune,
   mobileNetLoss,
@@ -22,7 +23,7 @@ import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
@@ -90,14 +91,20 @@ export function trainFinetune(
     finiteGradients(
       criticParams,
       () => discriminatorLoss({ discriminator: critic, lecam, images, reconstruction }),
-      ({ loss }) => ({ discriminator: loss }),
+      ({ loss, realLogits, fakeLogits }) => ({ discriminator: loss, margin: mean(realLogits).sub(mean(fakeLogits)) }),
     );
 
   async function step() {
     using _ = tensorScope();
     const { images } = data.next();
     const critic = state.done >= criticStart ? discriminator : null;
-    const { zQuantized } = noGrad(() => model.encode(images));
+    const kept = tailsOf(model.config, images, rng);
+    const zQuantized = noGrad(() =>
+      tidy(() => {
+        const { zQuantized } = model.encode(images);
+        return kept ? keepFirst(zQuantized, kept) : zQuantized;
+      }),
+    );
     const decoder = await finiteGradients(
       params,
       () => decoderLoss(images, zQuantized, critic),
@@ -113,7 +120,7 @@ export function trainFinetune(
     state.done++;
     return {
       ...decoder.report,
-      ...discriminatorOf(judged),
+      ...(judged && { discriminator: judged.report.discriminator, margin: judged.report.margin }),
       ...(decoder.report.mse > 0 && { psnr: psnrOf(decoder.report.mse) }),
       learningRate: lr,
     };
@@ -121,9 +128,6 @@ export function trainFinetune(
 
   return { model, steps, batchSize, state, step };
 }
-
-const discriminatorOf = (judged: { report: { discriminator: number } } | null): { discriminator?: number } =>
-  judged ? { discriminator: judged.report.discriminator } : {};
 
 /** Stage 2. Fine-tunes the decoder on pixels. */
 export const finetune = defineStage({

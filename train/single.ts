@@ -4,6 +4,7 @@ import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.
 import { psnrOf } from '../eval/index.ts';
 import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
+  keepFirst,
   laptopSingleStage,
   mobileNetLoss,
   type PerceptualLoss,
@@ -12,12 +13,13 @@ import {
   TiTok,
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { latentFigures } from './diagnostics.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { drawPixels, evaluatePixels, loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -70,10 +72,11 @@ export function trainSingle(
   });
 
   // loss
-  function loss(images: Tensor) {
+  function loss(images: Tensor, kept?: Int32Array) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
-    const reconstruction = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z));
+    const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
+    const reconstruction = model.decode(kept ? keepFirst(latents, kept) : latents);
     const parts = {
       images,
       reconstruction,
@@ -87,16 +90,22 @@ export function trainSingle(
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images } = data.next();
+    const kept = tailsOf(settings.model, images, rng);
     const { value, grads, norm, report } = await finiteGradients(
       params,
-      () => loss(images),
+      () => loss(images, kept),
       (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
     );
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
-    return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
+    return {
+      ...report,
+      ...(report.mse > 0 && { psnr: psnrOf(report.mse) }),
+      ...(await latentFigures(model, value)),
+      learningRate: lr,
+    };
   }
 
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
