@@ -101,7 +101,7 @@ export async function openGivenRun(
   const source = { path, ...(heldOut !== undefined && { heldOut }), ...(classes !== undefined && { classes }) };
   const flip = flipOf(given);
   sayWhatIsKept(given, before);
-  const notify = (message: string) => console.log(message);
+  const notify = (message: string) => console.log(`${process.stdout.isTTY ? '\r\x1b[2K' : ''}${message}`); // over the line of progress
   const { pictureEvery, saveEvery } = readSettings(trainingSettings(), {}, given);
   const run = await openRun(folder.folder, {
     preset: presetName,
