@@ -26,7 +26,10 @@ test('the first k ids decode as the whole row does with the other latents at 0',
   for (const k of [1, 2, 4, 5]) {
     const first = Int32Array.from([0, 1].flatMap((row) => Array.from(ids.subarray(5 * row, 5 * row + k))));
     const pixels = await noGrad(() => model.decodeTokens(tensor(first, [2, k], { dtype: 'int32' }))).data();
-    assert.deepEqual(pixels, await noGrad(() => model.decode(keepFirst(zQuantized, [k, k]))).data());
+    const expected = await noGrad(() => model.decode(keepFirst(zQuantized, [k, k]))).data();
+    pixels.forEach((x, i) => {
+      assert.ok(Math.abs(x - expected[i]) < 1e-5, `${k} tokens: ${x}, ${expected[i]}`);
+    });
   }
 });
 
