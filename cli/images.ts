@@ -14,7 +14,7 @@ const imageSettings = group({
 });
 const fallbacks: Readonly<Record<string, string>> = {
   heldOut: 'default 0.1, or its folder val/',
-  classes: "default the run's, else groups",
+  classes: "default the run's, else the preset's",
 };
 
 export interface ImagesGiven {

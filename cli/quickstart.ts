@@ -40,7 +40,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
     const [teacherRow, warmupRow, finetuneRow] = rows;
     const budget = teacherRow.seconds + warmupRow.seconds + finetuneRow.seconds;
     const steps = Math.round(budget / (warmupRow.seconds / warmupRow.steps)); // an update of either recipe costs about the same
-    rows.push(await trainStage(run, single, { ...preset.single, steps, scheduleSteps: steps }));
+    rows.push(await trainStage(run, single, { ...preset.single, steps, scheduleSteps: 0 }));
     const alone = run.model(single);
     shown['single stage'] = (x) => alone.forward(x).output;
   }

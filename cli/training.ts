@@ -97,7 +97,7 @@ export async function openGivenRun(
   const stored = before?.origin?.data.source;
   const path = given.data ?? stored?.path ?? 'emoji';
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
-  const classes = images.classes ?? (path === 'emoji' ? stored?.classes : undefined);
+  const classes = images.classes ?? (path === 'emoji' ? (stored ? stored.classes : preset.classes) : undefined);
   const source = { path, ...(heldOut !== undefined && { heldOut }), ...(classes !== undefined && { classes }) };
   const flip = flipOf(given);
   sayWhatIsKept(given, before);

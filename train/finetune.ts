@@ -19,7 +19,6 @@ import {
   withPixelDecoder,
 } from '../titok/index.ts';
 import { reconstructionWeights } from './model-settings.ts';
-import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
@@ -34,8 +33,7 @@ export const finetuneSettings = group({
   learningRate: positive(7e-4, 'at the top of the cosine'),
   discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
   warmupSteps: updates(20, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(2e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.999], "of AdamW's averages; arXiv:2406.07550, stage 2"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -68,16 +66,16 @@ export function trainFinetune(
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
-  const optimizers = stageOptimizers(params, settings);
+  const { betas, weightDecay, discriminatorLearningRate } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const { betas, weightDecay, discriminatorLearningRate: lr } = settings;
-  const criticOptimizer = new AdamW({ params: criticParams, lr, betas, weightDecay });
+  const criticOptimizer = new AdamW({ params: criticParams, lr: discriminatorLearningRate, betas, weightDecay });
   const lecam = new LeCam();
   const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({
     models: { model, discriminator: discriminator ?? {}, lecam },
-    optimizers: { ...optimizers.byName, discriminator: criticOptimizer },
+    optimizers: { model: optimizer, discriminator: criticOptimizer },
     streams: { data, rng },
   });
 
@@ -112,7 +110,7 @@ export function trainFinetune(
     );
     const judged = critic && (await criticPass(critic, images, decoder.value.reconstruction));
     const lr = learningRate(state.done);
-    optimizers.step(decoder.grads, { lr, scale: clipCoefficient(decoder.norm, maxNorm) }); // after both passes turned out finite
+    optimizer.step(decoder.grads, { lr, scale: clipCoefficient(decoder.norm, maxNorm) }); // after both passes turned out finite
     if (judged) {
       criticOptimizer.step(judged.grads, { scale: clipCoefficient(judged.norm, maxNorm) });
       lecam.update(judged.value.realLogits, judged.value.fakeLogits);
@@ -135,7 +133,7 @@ export const finetune = defineStage({
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup)",
   settings: finetuneSettings,
   imageSize: (run) => run.model(warmup).config.imageSize,
-  fixed: ({ weights, optimizer }) => ({ 'weights.adversarial above 0': weights.adversarial > 0, optimizer }),
+  fixed: ({ weights }) => ({ 'weights.adversarial above 0': weights.adversarial > 0 }),
   initial: ['sharpness'],
 
   async start(run, settings) {

@@ -27,18 +27,18 @@ import { type ImageSource, learningRateOf, type Training, TrainingState } from '
 export const singleSettings = group({
   model: titokSettings(presets.tiny, 'pixels'),
   steps: updates(2000, 'updates'),
-  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
+  scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(5e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
+  ...optimizerSettings('muon'),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: updates(300, 'updates without quantization'),
+  continuousSteps: updates(150, 'updates without quantization'),
 }).superRefine(fitting(someQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
@@ -124,6 +124,7 @@ export const single = defineStage({
     optimizer,
   }),
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   async start(run, settings) {
     const { imageSize, codebookSize, latentTokens } = settings.model;

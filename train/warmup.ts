@@ -31,12 +31,12 @@ import { learningRateOf, type Training, TrainingState } from './training.ts';
 export const warmupSettings = group({
   model: titokSettings(presets.tiny, 'proxy'),
   steps: updates(2000, 'updates'),
-  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
+  scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(5e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
+  ...optimizerSettings('muon'),
   betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -48,7 +48,7 @@ export const warmupSettings = group({
     ),
   }),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: updates(300, 'updates without quantization; with 150 it collapsed to 11 codes'),
+  continuousSteps: updates(150, 'updates without quantization: latents first have to differ from picture to picture'),
 }).superRefine(fitting(someQuantized));
 /** The full settings of stage 1. */
 export type WarmupSettings = z.output<typeof warmupSettings>;
@@ -154,6 +154,7 @@ export const warmup = defineStage({
     };
   },
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);
