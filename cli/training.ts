@@ -28,6 +28,7 @@ import { Interrupted, SignalWatch, stopRequest } from './interruption.ts';
 import { addSettings, type Given, readSettings } from './options.ts';
 import { showProgress } from './progress.ts';
 import { nameOption, runFolder } from './runs.ts';
+import { remarkOn } from './usual.ts';
 
 /** As commander hands them over. */
 export interface TrainingGiven extends Given, ImagesGiven {
@@ -195,5 +196,8 @@ export async function trainStage<S extends Stage>(run: Run, stage: S, changes: C
         'Go on with the same command and --resume.',
     );
   }
-  return run.evaluate(stage);
+  const row = await run.evaluate(stage);
+  const remark = await remarkOn(run, stage, changes, row);
+  if (remark !== undefined) console.log(remark);
+  return row;
 }

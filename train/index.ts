@@ -26,3 +26,4 @@ export type { OnProgress, TrainedGenerator } from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';
+export { usual } from './usual.ts';
