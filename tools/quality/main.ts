@@ -12,12 +12,13 @@ import { Command } from 'commander';
 import { count, type PresetName, presets } from '../../train/index.ts';
 import { reading, runTool } from '../command.ts';
 import { addResults } from './pages.ts';
+import { probeRun } from './probe.ts';
 import { type Metrics, resultsOf } from './results.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A finished run's metrics.json. @throws Error when its training fails or is stopped */
-function trained(preset: PresetName, seed: number): { metrics: Metrics; folder: string } {
+/** A finished run's figures. @throws Error when its training fails or is stopped */
+async function trained(preset: PresetName, seed: number): Promise<{ metrics: Metrics; folder: string }> {
   const name = `quality-${preset}-${seed}`;
   const folder = join(root, 'runs', name);
   const file = join(folder, 'metrics.json');
@@ -30,16 +31,20 @@ function trained(preset: PresetName, seed: number): { metrics: Metrics; folder: 
     });
     if (status !== 0) throw new Error(`quality: ${name} was not trained to its end. The same command goes on with it.`);
   }
-  return { metrics: JSON.parse(readFileSync(file, 'utf8')) as Metrics, folder };
+  const metrics = JSON.parse(readFileSync(file, 'utf8')) as Metrics;
+  const probed = await probeRun(folder);
+  const stages = metrics.stages.map((row) => (row.name === 'generator' ? { ...row, ...probed } : row));
+  return { metrics: { ...metrics, stages }, folder };
 }
 
-function run(names: readonly string[], { seeds }: { seeds: number }): void {
+async function run(names: readonly string[], { seeds }: { seeds: number }): Promise<void> {
   const known = Object.keys(presets) as PresetName[];
   const wanted = names.length > 0 ? names : known;
   const unknown = wanted.find((name) => !known.includes(name as PresetName));
   if (unknown !== undefined) throw new Error(`quality: expected some of ${known.join(', ')}, got '${unknown}'.`);
   for (const preset of wanted as PresetName[]) {
-    const runs = Array.from({ length: seeds }, (_, seed) => trained(preset, seed));
+    const runs: Awaited<ReturnType<typeof trained>>[] = [];
+    for (let seed = 0; seed < seeds; seed++) runs.push(await trained(preset, seed));
     addResults(root, resultsOf(preset, runs, cpus()[0].model.trim()));
   }
 }

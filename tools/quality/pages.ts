@@ -28,6 +28,12 @@ export function withTable(page: string, text: string): string {
   return `${page.slice(0, from + markers.begin.length)}\n\n${text}\n\n${page.slice(to)}`;
 }
 
+const probed = ({ stages }: Results): string | undefined => {
+  const { probe, probeReal } = stages['generator']?.figures ?? {};
+  if (!probe || !probeReal) return undefined;
+  return `A linear probe that has learned the classes from training pictures puts ${cell(probe, 2)} of the samples into the class that they were asked for, and ${cell(probeReal, 2)} of held-out pictures into theirs (means over classes).`;
+};
+
 const columns = [
   ['seconds', 'seconds', 0],
   ['loss', 'loss', 3],
@@ -45,10 +51,11 @@ export function qualityTable(all: All): string {
       return `| ${preset} | ${stage} | ${updates} | ${cells.join(' | ')} |`;
     }),
   );
-  const notes = Object.values(all).map(
-    ({ preset, seeds, minutes, machine, threads }) =>
-      `\`${preset}\`: ${seeds.length === 1 ? `seed ${seeds[0]}` : `median of ${seeds.length} seeds (lowest–highest)`}, ${median(minutes).toFixed(1)} minutes on ${threads} threads of ${machine}.`,
-  );
+  const notes = Object.values(all).map((results) => {
+    const { preset, seeds, minutes, machine, threads } = results;
+    const trained = `\`${preset}\`: ${seeds.length === 1 ? `seed ${seeds[0]}` : `median of ${seeds.length} seeds (lowest–highest)`}, ${median(minutes).toFixed(1)} minutes on ${threads} threads of ${machine}.`;
+    return [trained, probed(results)].filter(Boolean).join(' ');
+  });
   return [
     `| preset | stage | updates | ${columns.map(([, title]) => title).join(' | ')} |`,
     `| --- | --- |${' --: |'.repeat(columns.length + 1)}`,
