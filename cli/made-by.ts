@@ -52,7 +52,9 @@ function optionOf(setting: Setting, value: unknown): string[] {
 }
 
 interface Images {
-  readonly source?: { readonly path: string; readonly heldOut?: number | undefined } | undefined;
+  readonly source?:
+    | { readonly path: string; readonly heldOut?: number | undefined; readonly classes?: string | undefined }
+    | undefined;
   readonly classes: readonly string[];
   readonly mirrored: readonly string[];
 }
@@ -62,6 +64,7 @@ function imagesOf(data: Images | undefined): string[] {
   const { source, classes, mirrored } = data;
   const emoji = source?.path === 'emoji';
   const words = source && !emoji ? ['--data', source.path] : [];
+  if (source?.classes !== undefined) words.push('--classes', source.classes);
   if (source?.heldOut !== undefined) words.push('--held-out', String(source.heldOut));
   const others = classes.filter((name) => !mirrored.includes(name));
   if (others.length === 0) words.push('--flip');

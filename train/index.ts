@@ -8,7 +8,7 @@
 
 export { isBoxName } from './box.ts';
 export * from './browser.ts';
-export { loadDataset, withHeldOut } from './datasets.ts';
+export { type DatasetOptions, loadDataset, withHeldOut } from './datasets.ts';
 export { describeRounding, type ExportOptions, exportModel } from './export-model.ts';
 export type { Flip } from './flips.ts';
 export { isDecidedByModel } from './from.ts';
@@ -26,3 +26,4 @@ export { planSheet, type Sheet } from './sheet.ts';
 export { stages } from './stages.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';
+export { usual } from './usual.ts';

@@ -25,6 +25,7 @@ import { finetune } from './finetune.ts';
 import { expectFits } from './fits.ts';
 import { flippable } from './flips.ts';
 import { generator } from './generator.ts';
+import { Guards } from './guards.ts';
 import { RunLog } from './log.ts';
 import { type Progress, trainingLoop } from './loop.ts';
 import type { Model } from './model.ts';
@@ -130,6 +131,7 @@ export class Run extends RunFolder implements RunContext {
     const { done } = state;
     let isFirstSave = true;
     const recent = [...kept.recent];
+    const guards = new Guards(name);
     const meta = {
       stage: name,
       ...(preset !== undefined && { preset }),
@@ -157,7 +159,10 @@ export class Run extends RunFolder implements RunContext {
         recent.push(figures);
         if (recent.length > 50) recent.shift();
         kept = { seconds, images, recent };
-        log.write(step, { seconds: Math.round(1000 * seconds) / 1000, ...figures });
+        const warning = guards.look(step, figures);
+        const entry = { seconds: Math.round(1000 * seconds) / 1000, ...figures };
+        log.write(step, warning === undefined ? entry : { ...entry, warning });
+        if (warning !== undefined) this.notify(`${name}, update ${step}: ${warning}`);
         yield progress;
         const due = (every: number) => every > 0 && step % every === 0 && step < steps;
         if (due(saveEvery)) await save();

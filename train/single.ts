@@ -4,6 +4,7 @@ import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.
 import { psnrOf } from '../eval/index.ts';
 import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
+  keepFirst,
   laptopSingleStage,
   mobileNetLoss,
   type PerceptualLoss,
@@ -12,12 +13,13 @@ import {
   TiTok,
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { latentFigures } from './diagnostics.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, text, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { copyOf, drawPixels, evaluatePixels, loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
+import { copyOf, drawPixels, evaluatePixels, loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -30,18 +32,18 @@ export const singleSettings = group({
   from: text('a model that goes on as a whole, in its own sizes; in the box, a file, or runs/NAME'),
   model: titokSettings(presets.tiny, 'pixels'),
   steps: updates(2000, 'updates'),
-  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
+  scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(5e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
+  ...optimizerSettings('muon'),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: updates(300, 'updates without quantization'),
+  continuousSteps: updates(150, 'updates without quantization'),
 }).superRefine(fitting(finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
@@ -78,10 +80,11 @@ export function trainSingle(
   });
 
   // loss
-  function loss(images: Tensor) {
+  function loss(images: Tensor, kept?: Int32Array) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
-    const reconstruction = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z));
+    const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
+    const reconstruction = model.decode(kept ? keepFirst(latents, kept) : latents);
     const parts = {
       images,
       reconstruction,
@@ -95,16 +98,22 @@ export function trainSingle(
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images } = data.next();
+    const kept = tailsOf(settings.model, images, rng);
     const { value, grads, norm, report } = await finiteGradients(
       params,
-      () => loss(images),
+      () => loss(images, kept),
       (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
     );
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
-    return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
+    return {
+      ...report,
+      ...(report.mse > 0 && { psnr: psnrOf(report.mse) }),
+      ...(await latentFigures(model, value)),
+      learningRate: lr,
+    };
   }
 
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
@@ -124,12 +133,14 @@ export const single = defineStage({
     optimizer,
   }),
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   async start(run, settings) {
     const from = settings.from ? run.modelFrom(settings.from).tokenizer : undefined;
     const { imageSize, codebookSize, latentTokens } = from?.config ?? settings.model;
     const { train } = await run.dataset(imageSize);
-    const model = from?.config ?? { ...settings.model, pixels: pixelsOf(settings.model, train) };
+    const sizes = from?.config ?? { ...settings.model, pixels: pixelsOf(settings.model, train) };
+    const model = { ...sizes, variableLength: sizes.variableLength ?? false };
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;

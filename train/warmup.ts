@@ -5,6 +5,7 @@ import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
   decodeArgmax,
   decodeSoft,
+  keepFirst,
   laptopWarmup,
   patchSizeOf,
   presets,
@@ -15,13 +16,14 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
+import { latentFigures } from './diagnostics.ts';
 import { titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
+import { loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized } from './together.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -29,12 +31,12 @@ import { learningRateOf, type Training, TrainingState } from './training.ts';
 export const warmupSettings = group({
   model: titokSettings(presets.tiny, 'proxy'),
   steps: updates(2000, 'updates'),
-  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
+  scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(5e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
+  ...optimizerSettings('muon'),
   betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -46,7 +48,7 @@ export const warmupSettings = group({
     ),
   }),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: updates(300, 'updates without quantization; with 150 it collapsed to 11 codes'),
+  continuousSteps: updates(150, 'updates without quantization: latents first have to differ from picture to picture'),
 }).superRefine(fitting(someQuantized));
 /** The full settings of stage 1. */
 export type WarmupSettings = z.output<typeof warmupSettings>;
@@ -88,10 +90,11 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   });
 
   // loss
-  function loss(images: Tensor, codes: Tensor) {
+  function loss(images: Tensor, codes: Tensor, kept?: Int32Array) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
-    const logits = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z)); // [batch, V, G, G]
+    const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
+    const logits = model.decode(kept ? keepFirst(latents, kept) : latents); // [batch, V, G, G]
     const quantizerLoss = quantized && codebook.lossOf(quantized);
     const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
     return { ...terms, z, indices: quantized?.indices };
@@ -101,9 +104,10 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images, codes = noGrad(() => tidy(() => teacher.encode(images).indices)) } = data.next(); // [batch, …], [batch, G²]
+    const kept = tailsOf(settings.model, images, rng);
     const { value, grads, norm, report } = await finiteGradients(
       params,
-      () => loss(images, codes),
+      () => loss(images, codes, kept),
       (terms) => ({
         loss: terms.loss,
         crossEntropy: terms.reconstructionLoss,
@@ -115,7 +119,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
-    return { ...report, learningRate: lr };
+    return { ...report, ...(await latentFigures(model, value)), learningRate: lr };
   }
 
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
@@ -128,18 +132,29 @@ export const warmup = defineStage({
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   fixed({
-    model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy },
+    model: { imageSize, latentTokens, codebookSize, tokenSize, variableLength, encoder, decoder, l2Norm, legacy },
     codebook,
     optimizer,
   }) {
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
-      model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder: half, l2Norm, legacy },
+      model: {
+        imageSize,
+        latentTokens,
+        codebookSize,
+        tokenSize,
+        variableLength,
+        encoder,
+        decoder: half,
+        l2Norm,
+        legacy,
+      },
       codebook,
       optimizer,
     };
   },
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);

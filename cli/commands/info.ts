@@ -12,7 +12,7 @@ import {
   pathOfModel,
   type StageRow,
 } from '../../train/index.ts';
-import { table, tableNote } from '../table.ts';
+import { lengthsNote, table, tableNote } from '../table.ts';
 
 export function addInfo(program: Command): void {
   program
@@ -37,7 +37,8 @@ async function describeModel(path: string, tensors: boolean): Promise<void> {
     console.log(`    ${title}, ${author}, ${license}, ${source}`);
   for (const command of commands) console.log(`  made by ${command}`);
   if (classes.length > 0) console.log(`  classes ${classes.join(', ')}`);
-  if (figures.length > 0) console.log(`\n${table(figures as unknown as StageRow[])}\n\n${tableNote(heldOut)}\n`);
+  const rows = figures as unknown as StageRow[];
+  if (rows.length > 0) console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(heldOut), ''].join('\n'));
   const rounding = describeRounding(metadata);
   if (rounding) console.log(`  ${rounding}`);
   using file = openSafetensors(path);
