@@ -76,12 +76,15 @@ const files = [
   'nowhere.png',
   'pictures',
 ];
+const runs = ['whole', 'nowhere', '../whole'];
 const trial = fc.constantFrom(...commands).chain(({ words, options, files: takes }) =>
   fc.record({
     words: fc.constant(words),
     /** Whether the run has what the command would make. */
     again: fc.constantFrom(true, false, false, false),
-    files: takes ? fc.array(fc.constantFrom(...files), { minLength: 1, maxLength: 2 }) : fc.constant([]),
+    files: takes
+      ? fc.array(fc.constantFrom(...(words[0] === 'export' ? runs : files)), { minLength: 1, maxLength: 2 })
+      : fc.constant([]),
     options: fc
       .uniqueArray(fc.constantFrom(...options), { minLength: 1, maxLength: 4, selector: (option) => option.long })
       .chain((chosen) =>
@@ -96,6 +99,7 @@ function smallOptions([command, stage]: readonly string[]): Options {
   if (command === 'train') return training(stage as StageName, 'whole');
   if (command === 'quickstart') return { ...name, '--preset': 'smoke', '--data': 'pictures' };
   if (command === 'sample') return { ...name, '--count': '1' };
+  if (command === 'export') return { '--threads': '1' };
   return command === 'info' ? {} : name;
 }
 
