@@ -54,6 +54,7 @@ export {
   stageNames,
 } from './stage.ts';
 export { type TeacherSettings, teacher, teacherConfigs, trainTeacher } from './teacher.ts';
+export { pixelsOf } from './titok-stage.ts';
 export { TokenBatches, type TokenSource } from './token-batches.ts';
 export { type ImageSource, type Json, type StepReport, type Training, TrainingState } from './training.ts';
 export { trainWarmup, type WarmupSettings, warmup } from './warmup.ts';

@@ -1,10 +1,12 @@
 /** What the page can train, sized for two cores and drawn shapes. */
 import { noGrad, type Rng, type Tensor } from '../core/index.ts';
+import type { ImageSet } from '../data/browser.ts';
 import { countParameters } from '../nn/index.ts';
 import { leanTeacher, presets } from '../titok/index.ts';
 import {
   type ImageSource,
   parseSettings,
+  pixelsOf,
   single,
   type Training,
   teacher,
@@ -23,19 +25,20 @@ export interface Learner {
   look(images: Tensor): { output: Tensor; ids: Tensor | undefined };
 }
 
-type StartLearner = (steps: number, data: ImageSource, rng: Rng) => Promise<Learner>;
+type StartLearner = (steps: number, data: ImageSource, rng: Rng, images: ImageSet) => Promise<Learner>;
 export const learners: Readonly<Record<ModelName, StartLearner>> = { titok, teacher: grid };
 
 /** As the preset `tiny`, but narrower and shallower: shapes are simpler than emoji, and a page should show something soon. */
 const half = { width: 96, layers: 2, heads: 4, patchSize: 8 };
 
-/** A picture as 16 tokens in a row. Learning them from pixels alone takes thousands of steps; the laptop recipes use a teacher. */
-async function titok(steps: number, data: ImageSource, rng: Rng): Promise<Learner> {
+/** A picture as 16 tokens in a row. */
+async function titok(steps: number, data: ImageSource, rng: Rng, images: ImageSet): Promise<Learner> {
   const { continuousSteps } = parseSettings(single.settings, {}, 'single');
+  const model = { ...presets.tiny, head: 'pixels', codebookSize: 256, encoder: half, decoder: half } as const; // k-means of more codes is a long pause
   const settings = parseSettings(
     single.settings,
     {
-      model: { ...presets.tiny, head: 'pixels', codebookSize: 256, encoder: half, decoder: half }, // k-means of more codes is a long pause
+      model: { ...model, pixels: pixelsOf(model, images) },
       steps,
       warmupSteps: Math.min(20, steps),
       continuousSteps: Math.min(continuousSteps, Math.floor(steps / 3)),
@@ -43,17 +46,17 @@ async function titok(steps: number, data: ImageSource, rng: Rng): Promise<Learne
     'titok on the page',
   );
   const training = trainSingle(settings, data, rng);
-  const { model, state } = training;
+  const { model: titok, state } = training;
   return {
     training,
-    parameters: countParameters(model),
+    parameters: countParameters(titok),
     look: (images) =>
       noGrad(() => {
-        const z = model.encodeLatents(images);
+        const z = titok.encodeLatents(images);
         if (state.done <= settings.continuousSteps)
-          return { output: model.decode(model.normalizeLatents(z)), ids: undefined };
-        const { zQuantized, indices } = model.quantizeLatents(z);
-        return { output: model.decode(zQuantized), ids: indices };
+          return { output: titok.decode(titok.normalizeLatents(z)), ids: undefined };
+        const { zQuantized, indices } = titok.quantizeLatents(z);
+        return { output: titok.decode(zQuantized), ids: indices };
       }),
   };
 }

@@ -20,7 +20,7 @@ export async function train(start: Start, report: (report: Report) => void, stop
   const rng = new Rng(start.seed);
   const { learned, shown } = split(start, rng);
   const data = batches(learned, { batchSize, seed: start.seed, flip: start.pictures.length === 0 }); // own pictures may hold text
-  const learner = await learners[start.model](start.steps, data, rng);
+  const learner = await learners[start.model](start.steps, data, rng, learned);
   const { training, parameters } = learner;
   report({ kind: 'ready', device: device.name, threads: device.threads, parameters, pictures: learned.count });
   let done = 0;
