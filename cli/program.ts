@@ -35,6 +35,9 @@ export function commandLine(): Command {
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   forgetStopRequest();
   const program = commandLine();
+  program.hook('preAction', (_, command) => {
+    command.setOptionValue('command', commandText(args));
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     return statusAfter(0);
@@ -52,6 +55,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     return 1;
   }
 }
+
+/** As a shell takes it: titok train warmup --data 'my pictures' */
+const commandText = (args: readonly string[]): string =>
+  ['titok', ...args].map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`)).join(' ');
 
 /** The status of a command that ended as it should, unless it was asked to end. */
 function statusAfter(status: number): number {

@@ -40,6 +40,9 @@ export interface TrainingGiven extends Given, ImagesGiven {
   readonly flipClasses: string | true;
   readonly resume: boolean;
   readonly overwrite: boolean;
+  readonly tensorboard: boolean;
+  /** The whole command, for the report. */
+  readonly command: string;
 }
 
 const trainingSettings = () =>
@@ -48,6 +51,7 @@ const trainingSettings = () =>
     seed: seed(0, 'of weights, data order and samples'),
     pictureEvery: updates(250, 'updates between pictures; 0: at the end'),
     saveEvery: updates(250, 'updates between checkpoints; 0: at the end'),
+    measureEvery: updates(100, 'updates between looks at held-out images, for the curves in the log; 0: none'),
   });
 
 /** The preset and the seed of a run are those of its later stages. */
@@ -64,6 +68,7 @@ export const addTrainingOptions = (command: Command): Command =>
     .option('--flip', 'mirror half of the training images (default: of emoji all but Symbols, of your own none)')
     .option('--no-flip', 'mirror none')
     .option('--no-flip-classes <names>', 'mirror all but these classes, such as those with text: A,B')
+    .option('--tensorboard', 'also write event files for TensorBoard, in tensorboard/ in the run', false)
     .option('--resume', 'go on where it stopped', false)
     .option('--overwrite', 'train again what the run has; until the first save, that stays', false);
 
@@ -101,7 +106,7 @@ export async function openGivenRun(
   const flip = flipOf(given);
   sayWhatIsKept(given, before);
   const notify = (message: string) => console.log(message);
-  const { pictureEvery, saveEvery } = readSettings(trainingSettings(), {}, given);
+  const { pictureEvery, saveEvery, measureEvery } = readSettings(trainingSettings(), {}, given);
   const run = await openRun(folder.folder, {
     preset: presetName,
     ...(given.seed !== undefined && { seed: given.seed }),
@@ -109,6 +114,9 @@ export async function openGivenRun(
     ...(limit !== undefined && { heldOut: limit }),
     pictureEvery,
     saveEvery,
+    measureEvery,
+    tensorboard: given.tensorboard,
+    command: given.command,
     resume: given.resume,
     notify,
     source,

@@ -12,6 +12,7 @@ import {
   TiTok,
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { readTerms } from './held-out.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
@@ -70,9 +71,9 @@ export function trainSingle(
   });
 
   // loss
-  function loss(images: Tensor) {
+  function loss(images: Tensor, done = state.done) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
-    const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
+    const quantized = codebook.isQuantized(done) ? model.quantizeLatents(z) : undefined;
     const reconstruction = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z));
     const parts = {
       images,
@@ -83,15 +84,17 @@ export function trainSingle(
     return { ...reconstructionLoss(parts, settings.weights), z, indices: quantized?.indices };
   }
 
+  const reported = (terms: ReturnType<typeof loss>) => ({
+    loss: terms.loss,
+    mse: terms.l2Loss,
+    commitment: terms.quantizerLoss,
+  });
+
   async function step() {
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images } = data.next();
-    const { value, grads, norm, report } = await finiteGradients(
-      params,
-      () => loss(images),
-      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
-    );
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
@@ -99,7 +102,9 @@ export function trainSingle(
     return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
   }
 
-  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
+  const measure = (images: Tensor) => readTerms(() => reported(loss(images, state.done - 1)));
+
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
 }
 
 /** The single stage. Trains TiTok from pixels. */
@@ -128,5 +133,6 @@ export const single = defineStage({
   model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
+  picture: 'single.png',
   draw: (run, model) => drawPixels('single', run, model),
 });

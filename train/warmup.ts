@@ -1,7 +1,7 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
 import type { z } from 'zod';
 import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
+import { clipCoefficient, finiteGradients, mse, stateDict } from '../nn/index.ts';
 import {
   decodeArgmax,
   decodeSoft,
@@ -15,6 +15,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
+import { readTerms } from './held-out.ts';
 import { titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
@@ -88,29 +89,27 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   });
 
   // loss
-  function loss(images: Tensor, codes: Tensor) {
+  function loss(images: Tensor, codes: Tensor, done = state.done) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
-    const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
+    const quantized = codebook.isQuantized(done) ? model.quantizeLatents(z) : undefined;
     const logits = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z)); // [batch, V, G, G]
     const quantizerLoss = quantized && codebook.lossOf(quantized);
     const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
-    return { ...terms, z, indices: quantized?.indices };
+    return { ...terms, z, logits, indices: quantized?.indices };
   }
+
+  const reported = (terms: ReturnType<typeof loss>) => ({
+    loss: terms.loss,
+    crossEntropy: terms.reconstructionLoss,
+    embedding: terms.embeddingLoss,
+    commitment: terms.quantizerLoss,
+  });
 
   async function step() {
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images, codes = noGrad(() => tidy(() => teacher.encode(images).indices)) } = data.next(); // [batch, …], [batch, G²]
-    const { value, grads, norm, report } = await finiteGradients(
-      params,
-      () => loss(images, codes),
-      (terms) => ({
-        loss: terms.loss,
-        crossEntropy: terms.reconstructionLoss,
-        embedding: terms.embeddingLoss,
-        commitment: terms.quantizerLoss,
-      }),
-    );
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, codes), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
@@ -118,7 +117,13 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     return { ...report, learningRate: lr };
   }
 
-  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
+  const measure = (images: Tensor) =>
+    readTerms(() => {
+      const terms = loss(images, teacher.encode(images).indices, state.done - 1);
+      return { ...reported(terms), mse: mse(images, decodeSoft(teacher, terms.logits)) };
+    });
+
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
 }
 
 /** Stage 1. TiTok learns to predict the codes of the run's teacher. */
@@ -185,6 +190,7 @@ export const warmup = defineStage({
     return { ...soft, psnrArgmax: argmax.psnr, fdSoft, fd: argmax.fd };
   },
 
+  picture: 'warmup.png',
   async draw(run, model) {
     const teacher = run.model(teacherStage);
     await run.drawReconstructions('warmup.png', {

@@ -65,8 +65,9 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
   }
   const row = await trainStage(run, stage, settings as object);
   console.log(`\n${table([row])}\n\n${tableNote(heldOut)}`);
-  const picture = stage.name === 'generator' ? 'samples' : stage.name;
-  console.log(`Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${picture}.png.`);
+  console.log(
+    `Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${stage.picture} and ${run.folder}/report.html.`,
+  );
 }
 
 /** --teacher names the configuration that the other --teacher-… options change. */
