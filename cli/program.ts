@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { addInfo } from './commands/info.ts';
+import { addPlot } from './commands/plot.ts';
 import { addQuickstart } from './commands/quickstart.ts';
 import { addReconstruct } from './commands/reconstruct.ts';
+import { addReport } from './commands/report.ts';
 import { addSample } from './commands/sample.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
@@ -21,7 +23,8 @@ export function commandLine(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are handled below
-  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addInfo]) add(program);
+  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addReport, addPlot, addInfo])
+    add(program);
   checkOptions(program);
   return program;
 }

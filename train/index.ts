@@ -18,8 +18,12 @@ export {
   tokenize,
 } from './generate.ts';
 export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+export { type LoggedHeldOut, type LoggedUpdate, readLog, type StageLog } from './log.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
+export { binned, type Curve, curveOf, figuresOf, type Point, rangeOf, shortNumber, ticks } from './report/curves.ts';
+export { type ReportOptions, writeReport } from './report/report.ts';
+export { readResults, type StageResult } from './results.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
 export type { OnProgress, TrainedGenerator } from './samples.ts';

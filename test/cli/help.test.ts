@@ -45,7 +45,10 @@ test('every remedy is an option of its stage', async (t) => {
 
 const mistakes: [command: string, message: string][] = [
   ['trian', 'titok: unknown command trian. Did you mean train?'],
-  ['paint', 'titok: unknown command paint. Expected one of quickstart, train, reconstruct, tokenize, sample, info.'],
+  [
+    'paint',
+    'titok: unknown command paint. Expected one of quickstart, train, reconstruct, tokenize, sample, report, plot, info.',
+  ],
   ['train warmp', 'titok train: unknown command warmp. Did you mean warmup?'],
   ['train --lr 3', 'titok train: unknown option --lr. Did you mean --learning-rate?'],
   ['train warmup --lr 3', 'titok train warmup: unknown option --lr. Did you mean --learning-rate?'],

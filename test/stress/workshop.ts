@@ -179,7 +179,9 @@ export function expectSame(name: string, stage: StageName): void {
         .map((entry) => JSON.stringify(entry))
         .join('\n'),
   );
-  const left = readdirSync(join('runs', name)).filter((file) => !/^(\w+\.(safetensors|png)|log\.jsonl)$/.test(file));
+  const left = readdirSync(join('runs', name)).filter(
+    (file) => !/^([\w-]+\.(safetensors|png)|log\.jsonl|results\.json|report\.html|pictures)$/.test(file),
+  );
   expect(left.length === 0, `${stage}: expected nothing left over, got ${left.join(', ')}`);
 }
 

@@ -13,6 +13,13 @@ export const colors = 6;
 
 const [width, height] = [420, 230];
 const frame = { left: 52, right: width - 10, top: 10, bottom: height - 24 };
+/** What curves are cut off at: the frame, and half a dot more. */
+const plot = {
+  x: frame.left - 4,
+  y: frame.top - 4,
+  width: frame.right - frame.left + 8,
+  height: frame.bottom - frame.top + 8,
+};
 const mostPoints = 210; // one for each two units of the width
 
 /** Curves of one figure over updates: a thin line while training, a line with dots on held-out images. */
@@ -36,10 +43,10 @@ export function chart(title: string, lines: readonly ChartLine[]): Html {
       );
   return html`<figure class="chart"><figcaption><b>${title}</b>${shown.length === 1 && ends(shown[0])}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${describe(title, lines)}">
-${ticks(low, high, 4).map((value) => html`<path class="grid" d="M${frame.left} ${round(y(value))}H${frame.right}"/><text class="tick" x="${frame.left - 6}" y="${round(y(value) + 3.5)}" text-anchor="end">${shortNumber(value)}</text>`)}
+${ticks(low, high, 5).map((value) => html`<path class="grid" d="M${frame.left} ${round(y(value))}H${frame.right}"/><text class="tick" x="${frame.left - 6}" y="${round(y(value) + 3.5)}" text-anchor="end">${shortNumber(value)}</text>`)}
 ${ticks(0, last, 4).map((step) => html`<text class="tick" x="${round(x(step))}" y="${height - 8}" text-anchor="${step === 0 ? 'start' : x(step) > frame.right - 15 ? 'end' : 'middle'}">${shortNumber(step)}</text>`)}
 <path class="axis" d="M${frame.left} ${frame.bottom}H${frame.right}"/>
-<svg x="${frame.left}" y="${frame.top - 4}" width="${frame.right - frame.left}" height="${frame.bottom - frame.top + 8}" viewBox="${frame.left} ${frame.top - 4} ${frame.right - frame.left} ${frame.bottom - frame.top + 8}">
+<svg x="${plot.x}" y="${plot.y}" width="${plot.width}" height="${plot.height}" viewBox="${plot.x} ${plot.y} ${plot.width} ${plot.height}">
 ${shown.map(({ train, color }) => html`${line(train, 'train', color)}${train.length === 1 && dots(train, 'train-dot', color)}`)}
 ${shown.map(({ heldOut, color }) => html`${line(heldOut, 'held-out', color)}${dots(heldOut, 'dot', color)}`)}
 </svg></svg></figure>`;

@@ -125,7 +125,7 @@ function stageOf(stage: StageName, runs: readonly ReportedRun[]): Html {
   ];
   const charts = figures
     .map((figure) => ({ figure, lines: logs.map(({ log, color }) => ({ ...curveOf(log, figure), color })) }))
-    .filter(({ lines }) => lines.some(({ train, heldOut }) => train.length + heldOut.length > 0))
+    .filter(({ lines }) => lines.some(({ train, heldOut }) => [...train, ...heldOut].some(({ value }) => value !== 0)))
     .map(({ figure, lines }) =>
       chart(
         figure,
@@ -148,7 +148,7 @@ function progressOf(stage: StageName, { name, log, metas, results }: ReportedRun
   const n = (count: number) => count.toLocaleString('en');
   const steps = settings?.['steps'];
   const commands = results[stage]?.commands ?? [];
-  return html`<p>${withName && `${name}: `}${n(done)}${typeof steps === 'number' && ` of ${n(steps)}`} updates${last && ` in ${(last.seconds / 60).toFixed(1)} min`}
+  return html`<p>${withName && `${name}: `}${n(done)}${typeof steps === 'number' && ` of ${n(steps)}`} updates${last && Number.isFinite(last.seconds) && ` in ${(last.seconds / 60).toFixed(1)} min`}
 ${commands.map((command) => html`<br><code>${command}</code>`)}</p>`;
 }
 
