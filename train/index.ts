@@ -1,7 +1,8 @@
 /**
  * Training: one file per stage, the loop, runs, and what trained models are for.
  *
- * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate.
+ * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate. What a run shows
+ * of a training: watch, log, held-out, film, report/.
  *
  * @module
  */
