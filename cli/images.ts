@@ -1,26 +1,43 @@
 /** The options of the images to train on, and what is said while and after they are loaded. */
 import type { Command } from 'commander';
-import { describeLeftOut, type FolderOptions, type ImageDataset } from '../data/index.ts';
-import { group, part } from '../train/index.ts';
+import { describeLeftOut, type EmojiClasses, type ImageDataset } from '../data/index.ts';
+import { type DatasetOptions, group, oneOf, part } from '../train/index.ts';
 import { addSettings } from './options.ts';
 
-const imageSettings = group({ heldOut: part(0.1, 'of the images in --data, to measure with') });
+const imageSettings = group({
+  heldOut: part(0.1, 'of the images in --data, to measure with'),
+  classes: oneOf(
+    ['groups', 'subgroups'],
+    'groups',
+    'of the emoji: 8 groups (Food & Drink), or 95 subgroups (food-fruit)',
+  ),
+});
+const fallbacks: Readonly<Record<string, string>> = {
+  heldOut: 'default 0.1, or its folder val/',
+  classes: "default the run's, else the preset's",
+};
 
 export interface ImagesGiven {
   readonly heldOut?: number;
+  readonly classes?: EmojiClasses;
   readonly skipBroken?: boolean;
 }
 
 export const addImageOptions = (command: Command): Command =>
-  addSettings(command, imageSettings, () => 'default 0.1, or its folder val/').option(
+  addSettings(command, imageSettings, ({ path: [name] }) => fallbacks[name]).option(
     '--skip-broken',
     'go on without pictures that cannot be read',
     false,
   );
 
 /** Options of `loadDataset`. */
-export function imageOptions({ heldOut, skipBroken = false }: ImagesGiven): FolderOptions {
-  return { ...(heldOut !== undefined && { heldOutFraction: heldOut }), skipBroken, onProgress: showLoading() };
+export function imageOptions({ heldOut, classes, skipBroken = false }: ImagesGiven): DatasetOptions {
+  return {
+    ...(heldOut !== undefined && { heldOutFraction: heldOut }),
+    ...(classes !== undefined && { classes }),
+    skipBroken,
+    onProgress: showLoading(),
+  };
 }
 
 /** What is not plain about a dataset: a line each on how it was read, and one on what was left out. */

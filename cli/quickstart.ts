@@ -6,7 +6,7 @@ import type { Tensor } from '../core/index.ts';
 import { decodeSoft } from '../titok/index.ts';
 import { finetune, generator, single, teacher, warmup } from '../train/index.ts';
 import { describeDevice, openGivenDevice } from './device.ts';
-import { table, tableNote } from './table.ts';
+import { lengthsNote, table, tableNote } from './table.ts';
 import { describeDataset, openGivenRun, type TrainingGiven, trainStage } from './training.ts';
 
 export interface QuickstartGiven extends TrainingGiven {
@@ -40,7 +40,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
     const [teacherRow, warmupRow, finetuneRow] = rows;
     const budget = teacherRow.seconds + warmupRow.seconds + finetuneRow.seconds;
     const steps = Math.round(budget / (warmupRow.seconds / warmupRow.steps)); // an update of either recipe costs about the same
-    rows.push(await trainStage(run, single, { ...preset.single, steps, scheduleSteps: steps }));
+    rows.push(await trainStage(run, single, { ...preset.single, steps, scheduleSteps: 0 }));
     const alone = run.model(single);
     shown['single stage'] = (x) => alone.forward(x).output;
   }
@@ -64,7 +64,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
     samples,
   };
   writeFileSync(figures, `${JSON.stringify(metrics, null, 2)}\n`);
-  console.log(`\n${table(rows)}\n\n${tableNote(heldOut)}`);
+  console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(heldOut)].join('\n'));
   console.log(
     `Done in ${(seconds / 60).toFixed(1)} min. Look at ${pc.bold(reconstructions)}, ${pc.bold(samples)} and ${pc.bold(join(run.folder, 'report.html'))}; figures are in ${figures}.`,
   );

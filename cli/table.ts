@@ -10,6 +10,16 @@ export function table(rows: readonly StageRow[]): string {
     .join('\n');
 }
 
+/** 'finetune, PSNR of the first tokens alone: 1: 9.12, 2: 10.4, …' for a model of variable length. */
+export function lengthsNote(rows: readonly StageRow[]): string[] {
+  return rows.flatMap((row) => {
+    const lengths = Object.keys(row).flatMap((name) => /^psnr(\d+)$/.exec(name)?.[1] ?? []);
+    if (lengths.length === 0) return [];
+    const shown = lengths.map(Number).sort((a, b) => a - b).map((k) => `${k}: ${(row[`psnr${k}`] as number).toFixed(2)}`); // biome-ignore format: one thought
+    return [`${row.name}, PSNR with the first tokens alone: ${shown.join(', ')}; all: ${row.psnr?.toFixed(2)}`];
+  });
+}
+
 /** What its last column means. */
 export const tableNote = (heldOut: number): string =>
   `FD: Fréchet distance on 96 MobileNetV2 features, ${heldOut} held-out images at 96 pixels; not FID.`;

@@ -28,6 +28,7 @@ import { Interrupted, SignalWatch, stopRequest } from './interruption.ts';
 import { addSettings, type Given, readSettings } from './options.ts';
 import { showProgress } from './progress.ts';
 import { nameOption, runFolder } from './runs.ts';
+import { remarkOn } from './usual.ts';
 
 /** As commander hands them over. */
 export interface TrainingGiven extends Given, ImagesGiven {
@@ -102,10 +103,11 @@ export async function openGivenRun(
   const stored = before?.origin?.data.source;
   const path = given.data ?? stored?.path ?? 'emoji';
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
-  const source = { path, ...(heldOut !== undefined && { heldOut }) };
+  const classes = images.classes ?? (path === 'emoji' ? (stored ? stored.classes : preset.classes) : undefined);
+  const source = { path, ...(heldOut !== undefined && { heldOut }), ...(classes !== undefined && { classes }) };
   const flip = flipOf(given);
   sayWhatIsKept(given, before);
-  const notify = (message: string) => console.log(message);
+  const notify = (message: string) => console.log(`${process.stdout.isTTY ? '\r\x1b[2K' : ''}${message}`); // over the line of progress
   const { pictureEvery, saveEvery, measureEvery } = readSettings(trainingSettings(), {}, given);
   const run = await openRun(folder.folder, {
     preset: presetName,
@@ -124,6 +126,7 @@ export async function openGivenRun(
       const dataset = await loadDataset(path, imageSize, {
         ...images,
         ...(heldOut !== undefined && { heldOutFraction: heldOut }),
+        ...(classes !== undefined && { classes }),
       });
       const used = withHeldOut(dataset, limit);
       announce(used);
@@ -201,5 +204,8 @@ export async function trainStage<S extends Stage>(run: Run, stage: S, changes: C
         'Go on with the same command and --resume.',
     );
   }
-  return run.evaluate(stage);
+  const row = await run.evaluate(stage);
+  const remark = await remarkOn(run, stage, changes, row);
+  if (remark !== undefined) console.log(remark);
+  return row;
 }

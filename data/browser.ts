@@ -10,6 +10,7 @@ export {
   isHeldOut,
   type LabeledImage,
 } from './dataset.ts';
+export type { EmojiClasses } from './emoji.ts';
 export { loadEmoji } from './emoji-browser.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { decodeImage } from './images-browser.ts';

@@ -1,7 +1,7 @@
 /** The emoji over HTTP, in a browser. */
 import { DataError } from '../core/index.ts';
 import type { ImageDataset } from './dataset.ts';
-import { assembleEmoji } from './emoji.ts';
+import { assembleEmoji, type EmojiClasses } from './emoji.ts';
 import { reason } from './errors.ts';
 import { decodeImage } from './images-browser.ts';
 
@@ -17,14 +17,16 @@ const here = import.meta.url; // apart, or bundlers would take the folder below 
  * @param size    pixels, 8 to 512
  * @param folder  URL of the sheets and their index.json; default: their place in the package relative to this module,
  *                which a bundler would change
+ * @param classes  the 8 groups, or the 95 subgroups
  * @throws DataError for another size, or when the sheets cannot be fetched
  */
 export function loadEmoji(
   size: number,
   folder: string | URL = new URL('../data/assets/emoji/', here),
+  classes: EmojiClasses = 'groups',
 ): Promise<ImageDataset> {
   const base = `${folder}`.replace(/\/?$/, '/');
-  return assembleEmoji(size, { read: (file) => fetchBytes(base + file), decode: decodeImage });
+  return assembleEmoji(size, { read: (file) => fetchBytes(base + file), decode: decodeImage }, classes);
 }
 
 async function fetchBytes(url: string): Promise<Uint8Array> {

@@ -3,7 +3,7 @@
  * lossless WebP files in `assets/emoji/` that `npm run emoji:sheets` draws, so that training needs no download.
  * Licenses: `assets/emoji/index.json` and NOTICE.
  */
-import { DataError } from '../core/index.ts';
+import { DataError, expectOption } from '../core/index.ts';
 import { type ImageDataset, imageSet, isHeldOut, type LabeledImage } from './dataset.ts';
 import { fileKind, gotInstead } from './file-kind.ts';
 import { type RgbImage, toPlanes } from './pixels.ts';
@@ -13,7 +13,10 @@ import { crop, resizeBicubic } from './resize.ts';
 export interface EmojiIndex {
   /** How the icons were changed, as the licenses require. */
   readonly about: string;
+  /** The Unicode groups: 'Food & Drink'. */
   readonly classes: readonly string[];
+  /** The Unicode subgroups, each within a group: 'food-fruit'. */
+  readonly subgroups: readonly string[];
   /** Side of the tiles in each sheet of a set, in pixels. */
   readonly tileSizes: readonly number[];
   /** Tiles per row of a sheet; tile i lies in column i % columns. */
@@ -34,7 +37,12 @@ export interface EmojiSetEntry {
   readonly icons: readonly string[];
   /** Of each tile, an index into `classes`. */
   readonly labels: readonly number[];
+  /** Of each tile, an index into `subgroups`. */
+  readonly subgroups: readonly number[];
 }
+
+/** What the classes of the emoji are: the 8 Unicode groups ('Food & Drink'), or the 95 subgroups ('food-fruit'). */
+export type EmojiClasses = 'groups' | 'subgroups';
 
 /** How the sheets are read: from disk in Node, over HTTP in browsers. */
 export interface EmojiSource {
@@ -49,20 +57,30 @@ const heldOutFraction = 0.1; // of the concepts
  * evaluated whose twin was trained on.
  * @throws DataError when `size` is not a whole number from 8 to 512
  */
-export async function assembleEmoji(size: number, { read, decode }: EmojiSource): Promise<ImageDataset> {
+export async function assembleEmoji(
+  size: number,
+  { read, decode }: EmojiSource,
+  kind: EmojiClasses = 'groups',
+): Promise<ImageDataset> {
+  expectOption(kind === 'groups' || kind === 'subgroups', 'emoji, classes', "'groups' or 'subgroups'", kind);
   if (!Number.isInteger(size) || size < 8 || size > 512) {
     throw new DataError(`emoji: expected a size of 8 to 512 pixels, got ${size}.`);
   }
-  const { classes, columns, tileSizes, sets } = parseIndex(await read('index.json'));
+  const { columns, tileSizes, sets, ...index } = parseIndex(await read('index.json'));
   const side = tileSizes.includes(size) ? size : Math.max(...tileSizes);
+  const ofSubgroups = kind === 'subgroups';
+  const classes = ofSubgroups ? index.subgroups : index.classes;
+  const lettered = new Set<string>(); // classes of symbols, which hold letters
   const images: LabeledImage[] = [];
-  for (const { name, icons, labels } of sets) {
+  for (const { name, icons, labels, subgroups } of sets) {
     const sheet = await decode(await read(`${name}-${side}.webp`));
     icons.forEach((icon, i) => {
       const tile = crop(sheet, (i % columns) * side, Math.floor(i / columns) * side, side, side);
+      const label = ofSubgroups ? subgroups[i] : labels[i];
+      if (index.classes[labels[i]] === 'Symbols') lettered.add(classes[label]);
       images.push({
         planes: toPlanes(resizeBicubic(tile, size, size)),
-        label: labels[i],
+        label,
         name: `${name}/${icon}`,
       });
     });
@@ -77,7 +95,7 @@ export async function assembleEmoji(size: number, { read, decode }: EmojiSource)
       size,
     ),
     validation: imageSet(images.filter(isValidation), size),
-    mirrored: classes.filter((name) => name !== 'Symbols'), // symbols hold letters
+    mirrored: classes.filter((name) => !lettered.has(name)),
   };
 }
 

@@ -26,7 +26,7 @@ export {
   isHeldOut,
   type LabeledImage,
 } from './dataset.ts';
-export type { EmojiIndex, EmojiSetEntry } from './emoji.ts';
+export type { EmojiClasses, EmojiIndex, EmojiSetEntry } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';

@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+export { ClassVariance } from './class-variance.ts';
 export { FrechetStatistics, frechetDistance, type Gaussian } from './frechet.ts';
 export { inceptionScore } from './inception-score.ts';
 export { LinearProbe, type LinearProbeOptions } from './linear-probe.ts';

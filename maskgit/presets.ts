@@ -72,6 +72,7 @@ export const laptopGenerators = {
   smoke: laptop(128, 2, 16),
   tiny: laptop(192, 4, 16),
   small: laptop(192, 6, 32),
+  medium: { ...laptop(256, 6, 32), codebookSize: 1024 },
 } satisfies Record<string, GeneratorConfig>;
 
 /**
@@ -81,5 +82,6 @@ export const laptopGenerators = {
 export const laptopSampling = {
   smoke: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },
   tiny: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
-  small: { steps: 8, guidance: 'linear', guidanceScale: 4.5, randomizeTemperature: 4, annealing: true },
+  small: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
+  medium: { steps: 12, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
 } as const satisfies Record<string, SamplingOptions>;

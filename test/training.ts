@@ -5,8 +5,9 @@ import { laptopSingleStage, presets, type TiTok, type TiTokConfig } from '../tit
 import { parseSettings, type SingleSettings, single, type Training, trainSingle } from '../train/browser.ts';
 
 const half = { width: 32, layers: 2, heads: 2 };
-export const smallModel: TiTokConfig = {
+export const smallModel = {
   ...presets.tiny,
+  variableLength: false,
   imageSize: 16,
   latentTokens: 8,
   codebookSize: 32,
@@ -14,7 +15,7 @@ export const smallModel: TiTokConfig = {
   encoder: { ...half, patchSize: 4 },
   decoder: { ...half, patchSize: 4 },
   head: 'pixels',
-};
+} satisfies TiTokConfig;
 /** What a training of the small model is changed to. */
 type Changes = Partial<Omit<SingleSettings, 'steps' | 'scheduleSteps'>>;
 const oneLayer = { width: 16, layers: 1, heads: 2, patchSize: 4 } as const;

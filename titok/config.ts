@@ -28,6 +28,8 @@ export interface TiTokConfig {
   readonly tokenSize: number;
   /** The encoder sees (x − mean) / std of pixels in 0..1. Default: the pixels themselves, as published. */
   readonly pixels?: { readonly mean: number; readonly std: number } | undefined;
+  /** The first k tokens of a row decode to a picture, for every k: trained with dropped tails. Default: false. */
+  readonly variableLength?: boolean | undefined;
   readonly encoder: TransformerConfig;
   readonly decoder: TransformerConfig;
   /** 'vq': discrete tokens by a vector quantizer. 'vae': continuous ones by a Gaussian bottleneck. */
@@ -110,7 +112,7 @@ const laptop: TiTokConfig = {
   head: 'proxy', // two stages beat pixels at equal time: 15.4 dB against 13.3 dB
   proxyCodebookSize: leanTeacher.codebookSize,
   pixelDecoder: null,
-  init: 'width', // at width 128 the published std 0.02 leaves the latents empty
+  init: 'fan-in', // at width 128 the published std 0.02 leaves the latents empty
 };
 
 /** Models by name: the published ones of arXiv:2406.07550 and its code, then the laptop's. */
@@ -138,6 +140,15 @@ export const presets = {
     latentTokens: 32, // an hour is long enough for them to pay
     encoder: { ...laptop.encoder, layers: 4 },
     decoder: { ...laptop.decoder, layers: 4 },
+  },
+  /** 64 × 64 pixels in 32 tokens of 10 bits, 40 bytes; one to two hours. */
+  medium: {
+    ...laptop,
+    imageSize: 64,
+    latentTokens: 32,
+    codebookSize: 1024,
+    encoder: { width: 192, layers: 4, heads: 6, patchSize: 8 },
+    decoder: { width: 192, layers: 4, heads: 6, patchSize: 4 },
   },
 } as const satisfies Record<string, TiTokConfig>;
 

@@ -27,6 +27,7 @@ import { TiTokDecoder } from './decoder.ts';
 import { TiTokEncoder } from './encoder.ts';
 import { initializeTiTok } from './init.ts';
 import { type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
+import { expectLength, padTail } from './tail.ts';
 import { createPixelDecoder, type Encoded, type PixelDecoder, softLatents, type Teacher } from './teacher.ts';
 
 /**
@@ -133,18 +134,18 @@ export class TiTok {
   }
 
   /**
-   * As `decode`, from token ids [batch, K] or [batch, 1, K].
+   * As `decode`, from token ids [batch, K] or [batch, 1, K]; fewer than K of a model of variable length.
    *
-   * @throws OptionError when there are not K ids per image, or in VAE mode
+   * @throws OptionError for another number of ids per image, or in VAE mode
    */
   decodeTokens(ids: Tensor, tap?: Tap): Tensor {
     const [batch] = ids.shape;
     const k = ids.size / batch;
     const { tokenSize, latentTokens } = this.config;
-    if (k !== latentTokens) throw new OptionError(`decodeTokens: expected ${latentTokens} ids per image, got ${k}.`);
+    expectLength('decodeTokens', k, this.config);
     const codes = this.#codebook('decodeTokens').lookup(reshape(ids, [batch * k])); // [batch·K, C]
     const z = reshape(reshape(codes, [batch, k, tokenSize]).transpose(1, 2), [batch, tokenSize, 1, k]);
-    return this.decode(z, tap);
+    return this.decode(padTail(z, latentTokens), tap);
   }
 
   /** Encode, quantize, decode: the training pass of VQ mode. Returns what `encode` does, and `decode`'s output. */

@@ -1,23 +1,42 @@
 /** Datasets by name, and how they are used. */
 import { DataError, OptionError } from '../core/index.ts';
-import { type FolderOptions, type ImageDataset, imageSet, loadEmoji, loadImageFolder } from '../data/index.ts';
+import {
+  type EmojiClasses,
+  type FolderOptions,
+  type ImageDataset,
+  imageSet,
+  loadEmoji,
+  loadImageFolder,
+} from '../data/index.ts';
+
+/** Options of `loadImageFolder`, and the classes of the emoji. */
+export interface DatasetOptions extends FolderOptions {
+  readonly classes?: EmojiClasses;
+}
 
 /**
  * The dataset that --data names: 'emoji', or a folder of pictures, of class folders or of splits; images come at
  * `size` × `size` pixels.
  *
- * @param options  of `loadImageFolder`
  * @throws DataError when there is too little to train on or to measure with; OptionError for a held-out fraction of the
- *   emoji, whose held-out concepts are fixed
+ *   emoji, whose held-out concepts are fixed, or for `classes` of a folder
  */
-export async function loadDataset(data: string, size: number, options: FolderOptions = {}): Promise<ImageDataset> {
-  if (data !== 'emoji') return checkedSplit(data, await loadImageFolder(data, size, options));
+export async function loadDataset(data: string, size: number, options: DatasetOptions = {}): Promise<ImageDataset> {
+  const { classes, ...folder } = options;
+  if (data !== 'emoji') {
+    if (classes !== undefined) {
+      throw new OptionError(
+        `--classes: expected emoji (--data emoji), got ${data}. The classes of a folder are its subfolders.`,
+      );
+    }
+    return checkedSplit(data, await loadImageFolder(data, size, folder));
+  }
   if (options.heldOutFraction !== undefined) {
     throw new OptionError(
       `--held-out: expected a folder of images (--data), got emoji. Which emoji are held out is fixed, by concept.`,
     );
   }
-  return loadEmoji(size);
+  return loadEmoji(size, undefined, classes);
 }
 
 function checkedSplit(data: string, dataset: ImageDataset): ImageDataset {

@@ -1,6 +1,6 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
 import type { z } from 'zod';
-import { noGrad, type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { mean, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, pick, stateDict } from '../nn/index.ts';
 import {
@@ -8,6 +8,7 @@ import {
   discriminatorLoss,
   discriminatorParameters,
   isTrainedInStage2,
+  keepFirst,
   LeCam,
   laptopFinetune,
   mobileNetLoss,
@@ -22,7 +23,7 @@ import { reconstructionWeights } from './model-settings.ts';
 import { betas, count, fraction, group, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { drawPixels, evaluatePixels, loadTiTok, titokModel } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
@@ -33,7 +34,7 @@ export const finetuneSettings = group({
   learningRate: positive(7e-4, 'at the top of the cosine'),
   discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
   warmupSteps: updates(20, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  endRate: fraction(0, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.999], "of AdamW's averages; arXiv:2406.07550, stage 2"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -66,11 +67,11 @@ export function trainFinetune(
 
   // optimizers: the decoder's and the discriminator's
   const params = pick(stateDict(model), isTrainedInStage2);
-  const averaging = { betas: settings.betas, weightDecay: settings.weightDecay };
-  const optimizer = new AdamW({ params, ...averaging });
+  const { betas, weightDecay, discriminatorLearningRate } = settings;
+  const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
   const criticParams = discriminator ? discriminatorParameters(discriminator) : {};
-  const criticOptimizer = new AdamW({ params: criticParams, lr: settings.discriminatorLearningRate, ...averaging });
+  const criticOptimizer = new AdamW({ params: criticParams, lr: discriminatorLearningRate, betas, weightDecay });
   const lecam = new LeCam();
   const criticStart = Math.round(settings.discriminatorStart * steps);
   const state = new TrainingState({
@@ -96,14 +97,20 @@ export function trainFinetune(
     finiteGradients(
       criticParams,
       () => discriminatorLoss({ discriminator: critic, lecam, images, reconstruction }),
-      ({ loss }) => ({ discriminator: loss }),
+      ({ loss, realLogits, fakeLogits }) => ({ discriminator: loss, margin: mean(realLogits).sub(mean(fakeLogits)) }),
     );
 
   async function step() {
     using _ = tensorScope();
     const { images } = data.next();
     const critic = criticAfter(state.done);
-    const { zQuantized } = noGrad(() => model.encode(images));
+    const kept = tailsOf(model.config, images, rng);
+    const zQuantized = noGrad(() =>
+      tidy(() => {
+        const { zQuantized } = model.encode(images);
+        return kept ? keepFirst(zQuantized, kept) : zQuantized;
+      }),
+    );
     const decoder = await finiteGradients(params, () => decoderLoss(images, zQuantized, critic), reported);
     const judged = critic && (await criticPass(critic, images, decoder.value.reconstruction));
     const lr = learningRate(state.done);
@@ -115,7 +122,7 @@ export function trainFinetune(
     state.done++;
     return {
       ...decoder.report,
-      ...discriminatorOf(judged),
+      ...(judged && { discriminator: judged.report.discriminator, margin: judged.report.margin }),
       ...(decoder.report.mse > 0 && { psnr: psnrOf(decoder.report.mse) }),
       learningRate: lr,
     };
@@ -126,9 +133,6 @@ export function trainFinetune(
 
   return { model, steps, batchSize, state, step, measure };
 }
-
-const discriminatorOf = (judged: { report: { discriminator: number } } | null): { discriminator?: number } =>
-  judged ? { discriminator: judged.report.discriminator } : {};
 
 /** Stage 2. Fine-tunes the decoder on pixels. */
 export const finetune = defineStage({

@@ -8,7 +8,7 @@
  */
 
 export * from './browser.ts';
-export { loadDataset, withHeldOut } from './datasets.ts';
+export { type DatasetOptions, loadDataset, withHeldOut } from './datasets.ts';
 export type { Flip } from './flips.ts';
 export {
   classIndex,
@@ -31,3 +31,4 @@ export type { OnProgress, TrainedGenerator } from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';
+export { usual } from './usual.ts';

@@ -14,6 +14,8 @@ export interface LoggedUpdate {
   /** Training time of the stage so far. */
   readonly seconds: number;
   readonly figures: LogFigures;
+  /** What a guard noticed. */
+  readonly warning?: string;
 }
 
 /** One look at held-out images: `{"heldOut":"warmup","step":100,"images":64,"loss":4.9,…}` */
@@ -44,12 +46,15 @@ export function readLog(folder: string): ReadonlyMap<StageName, StageLog> {
     if (!entry || !stage || !Number.isSafeInteger(entry.step)) continue;
     if (!found.has(stage)) found.set(stage, { updates: [], heldOut: [] });
     const { updates, heldOut } = found.get(stage)!;
-    const { stage: _, heldOut: isHeldOut, step, seconds, images: __, error, ...figures } = entry;
+    const { stage: _, heldOut: isHeldOut, step, seconds, images: __, error, warning, ...figures } = entry;
     dropFrom(heldOut, step);
     if (isHeldOut === undefined) dropFrom(updates, step);
     if (error !== undefined) continue;
     if (isHeldOut !== undefined) heldOut.push({ step, figures: numbers(figures) });
-    else updates.push({ step, seconds: Number(seconds ?? Number.NaN), figures: numbers(figures) });
+    else {
+      const update = { step, seconds: Number(seconds ?? Number.NaN), figures: numbers(figures) };
+      updates.push(typeof warning === 'string' ? { ...update, warning } : update);
+    }
   }
   return new Map(stageNames.flatMap((name) => (found.has(name) ? [[name, found.get(name)!] as const] : [])));
 }

@@ -20,6 +20,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
     latentTokens: count(config.latentTokens, 'tokens per image'),
     codebookSize: count(config.codebookSize, 'different tokens'),
     tokenSize: count(config.tokenSize, 'numbers per code'),
+    variableLength: flag(false, 'the first tokens of a row decode to a picture, however many they are'),
     encoder: group(transformer(config.encoder)).superRefine(sameHeads),
     decoder: group(head === 'proxy' ? { ...decoder, patchSize: internal(decoder.patchSize) } : decoder).superRefine(
       sameHeads,

@@ -4,10 +4,10 @@ import { AdamW, isHiddenMatrix, Muon, type Optimizer, pick, type StateDict } fro
 import { oneOf, positive } from './settings.ts';
 
 /** Settings of stages that train a transformer. */
-export const optimizerSettings = (muonLearningRate: number) => ({
+export const optimizerSettings = (optimizer: 'adamw' | 'muon', muonLearningRate = 5e-3) => ({
   optimizer: oneOf(
     ['adamw', 'muon'],
-    'adamw',
+    optimizer,
     'of matrices inside the transformer; muon learns in a third of the updates',
   ),
   muonLearningRate: positive(muonLearningRate, "muon's, at the top of the cosine"),

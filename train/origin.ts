@@ -10,7 +10,13 @@ const set = z.strictObject({ count: z.int().min(0), fingerprint: z.string() });
 export const originSchema = z.strictObject({
   seed: z.int().min(0),
   data: z.strictObject({
-    source: z.strictObject({ path: z.string(), heldOut: z.number().gt(0).lt(1).optional() }).optional(),
+    source: z
+      .strictObject({
+        path: z.string(),
+        heldOut: z.number().gt(0).lt(1).optional(),
+        classes: z.enum(['groups', 'subgroups']).optional(),
+      })
+      .optional(),
     classes: z.array(z.string()),
     imageSize: z.int().min(1),
     train: set,
@@ -21,7 +27,7 @@ export const originSchema = z.strictObject({
 
 /** Seed and images of a training. */
 export type Origin = z.output<typeof originSchema>;
-/** Where images come from: 'emoji' or a folder, and the fraction to hold out. */
+/** Where images come from: 'emoji' and the kind of their classes, or a folder and the fraction to hold out. */
 export type DataSource = NonNullable<Origin['data']['source']>;
 
 /** @param mirrored  the classes that are mirrored in training */

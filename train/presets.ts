@@ -1,4 +1,5 @@
 /** What the laptop presets change about each stage's defaults. */
+import type { EmojiClasses } from '../data/browser.ts';
 import { laptopGenerators, laptopSampling } from '../maskgit/index.ts';
 import { presets as models, type TiTokConfig } from '../titok/index.ts';
 import type { finetune } from './finetune.ts';
@@ -15,46 +16,62 @@ export interface Preset {
   readonly finetune: ChangesOf<typeof finetune>;
   readonly single: ChangesOf<typeof single>;
   readonly generator: ChangesOf<typeof generator>;
+  /** Of the emoji. Default: 'groups'. */
+  readonly classes?: EmojiClasses;
   /** Held-out images to measure with; all when left out. */
   readonly heldOut?: number;
 }
 
-const sizes = ({ latentTokens, encoder, decoder }: TiTokConfig) => ({ latentTokens, encoder, decoder });
+/** Without imageSize: stage 1's is that of the run's images. */
+const sizes = ({ latentTokens, codebookSize, encoder, decoder }: TiTokConfig) => ({
+  latentTokens,
+  codebookSize,
+  encoder,
+  decoder,
+});
 
-/** Settings for three budgets: `smoke` (a minute), `tiny` (minutes), `small` (an hour). */
+/** Settings for four budgets: `smoke` (a minute), `tiny` (minutes), `small` (half an hour), `medium` (64 pixels; two hours). */
 export const presets = {
   /** A minute or so: shows that everything runs and learns. */
   smoke: {
     teacher: { steps: 80 },
-    // the first 330 updates of 2,000; quantized from 160 on, 29 codes were in use
-    warmup: { model: sizes(models.smoke), steps: 330, learningRate: 3e-3 },
+    warmup: { model: sizes(models.smoke), steps: 330, learningRate: 3e-3, continuousSteps: 80 },
     finetune: {
       steps: 20,
       warmupSteps: 5,
       weights: { perceptual: 0, adversarial: 0 },
       sharpness: 1, // pixel terms alone want the blur
     },
-    single: { model: sizes(models.smoke), steps: 330 },
+    single: { model: sizes(models.smoke), steps: 330, continuousSteps: 80 },
     generator: { generator: laptopGenerators.smoke, sampling: laptopSampling.smoke, steps: 100 },
     heldOut: 192,
   },
-  /** Seven to twenty minutes on two cores: the recipe of the README. */
+  /** Five minutes on two cores: the recipe of the README. */
   tiny: {
     teacher: {},
-    // 2,000 updates ended at 15.5 to 16.3 dB, as the teacher's codes were harder or easier to tell apart
-    warmup: { steps: 3000, scheduleSteps: 3000 },
+    warmup: {},
     finetune: {},
     single: {},
     generator: {},
   },
-  /** About an hour: more tokens, layers and steps. */
+  /** Half an hour: twice the tokens, more layers and steps, and classes that mean something. */
   small: {
-    teacher: { steps: 2500 },
-    warmup: { model: sizes(models.small), steps: 10_000, scheduleSteps: 10_000, continuousSteps: 600 },
-    finetune: { steps: 1500 },
-    single: { model: sizes(models.small), steps: 10_000, scheduleSteps: 10_000 },
-    generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3500 },
+    teacher: { steps: 1500 },
+    warmup: { model: sizes(models.small), steps: 4000 },
+    finetune: { steps: 1200 },
+    single: { model: sizes(models.small), steps: 4000 },
+    generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
+    classes: 'subgroups',
+  },
+  /** Up to two hours: 64 × 64 pixels in 40 bytes. */
+  medium: {
+    teacher: { imageSize: 64, steps: 800 },
+    warmup: { model: sizes(models.medium), steps: 3500 },
+    finetune: { steps: 600 },
+    single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
+    generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2500 },
+    classes: 'subgroups',
   },
 } as const satisfies Record<string, Preset>;
-/** 'smoke', 'tiny' or 'small'. */
+/** 'smoke', 'tiny', 'small' or 'medium'. */
 export type PresetName = keyof typeof presets;

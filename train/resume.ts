@@ -1,7 +1,7 @@
 /** What may change when a training goes on, and what may not. */
 import { OptionError } from '../core/index.ts';
-import type { SavedMeta } from './run-folder.ts';
-import { knownSettings, merge } from './settings.ts';
+import { type SavedMeta, settingsBefore } from './run-folder.ts';
+import { merge } from './settings.ts';
 import type { Stage } from './stage.ts';
 
 /**
@@ -15,7 +15,7 @@ import type { Stage } from './stage.ts';
 export function expectResumable(stage: Stage, saved: SavedMeta, settings: object, source: string): string[] {
   const where = `${stage.name} settings`;
   const { done } = saved.state;
-  const before = merge(settings, knownSettings(stage.settings, saved.settings)); // what older versions did not store is as now
+  const before = merge(settings, settingsBefore(stage, saved)); // what older versions did not store is as now
   const fail = (setting: string, expected: string, got: unknown, repair: string) => {
     throw new OptionError(`${where}, ${setting}: expected ${expected}, got ${JSON.stringify(got)}. ${repair}`);
   };

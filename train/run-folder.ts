@@ -11,7 +11,7 @@ import type { Spent } from './loop.ts';
 import { originSchema } from './origin.ts';
 import { forgetEvents } from './report/events.ts';
 import { savedPart } from './saved.ts';
-import { knownSettings } from './settings.ts';
+import { knownSettings, merge } from './settings.ts';
 import { type ChangesOf, type SavedModel, type Stage, type StageName, stageNames } from './stage.ts';
 import { stages } from './stages.ts';
 import { type StepReport, savedState } from './training.ts';
@@ -51,6 +51,10 @@ const savedMeta = z.looseObject({
 });
 /** Preset, settings, fingerprints and state of a training. */
 export type SavedMeta = z.output<typeof savedMeta>;
+
+/** The settings in a checkpoint that its stage still knows. */
+export const settingsBefore = (stage: Stage, meta: SavedMeta): object =>
+  merge((stage.earlier as object | undefined) ?? {}, knownSettings(stage.settings, meta.settings));
 
 export interface OpenedStage {
   readonly saved: SavedModel;
@@ -104,7 +108,7 @@ export class RunFolder {
   /** The settings that a stage was trained with, if it was. */
   settingsOf<S extends Stage>(stage: S): ChangesOf<S> | undefined {
     if (!this.has(stage)) return undefined;
-    return knownSettings(stage.settings, this.meta(stage).settings) as ChangesOf<S>;
+    return settingsBefore(stage, this.meta(stage)) as ChangesOf<S>;
   }
 
   /** @throws CheckpointError when the stage has no checkpoint, or a damaged one */

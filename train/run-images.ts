@@ -102,5 +102,8 @@ export class RunImages {
   }
 }
 
-const loadSource = ({ path, heldOut }: DataSource, size: number): Promise<ImageDataset> =>
-  loadDataset(path, size, heldOut === undefined ? {} : { heldOutFraction: heldOut });
+const loadSource = ({ path, heldOut, classes }: DataSource, size: number): Promise<ImageDataset> =>
+  loadDataset(path, size, {
+    ...(heldOut !== undefined && { heldOutFraction: heldOut }),
+    ...(classes !== undefined && { classes }),
+  });

@@ -24,6 +24,7 @@ import {
 import { finetune } from './finetune.ts';
 import { expectFits } from './fits.ts';
 import { flippable } from './flips.ts';
+import { Guards } from './guards.ts';
 import { measureHeldOut } from './held-out.ts';
 import { type Progress, trainingLoop } from './loop.ts';
 import { expectImages } from './origin.ts';
@@ -137,6 +138,7 @@ export class Run extends RunFolder implements RunContext {
     }
     let isFirstSave = true;
     const recent = [...kept.recent];
+    const guards = new Guards(name);
     const meta = {
       stage: name,
       ...(preset !== undefined && { preset }),
@@ -178,7 +180,9 @@ export class Run extends RunFolder implements RunContext {
         recent.push(figures);
         if (recent.length > 50) recent.shift();
         kept = { seconds, images, recent };
-        watch.update(step, seconds, figures);
+        const warning = guards.look(step, figures);
+        watch.update(step, seconds, figures, warning);
+        if (warning !== undefined) this.notify(`${name}, update ${step}: ${warning}`);
         await look(step);
         yield { ...progress, ...(heldOut && { heldOut }) };
         const isDue = (every: number) => every > 0 && step % every === 0 && step < steps;

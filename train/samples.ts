@@ -1,7 +1,7 @@
 /** A run's generated pictures: shown class by class, and measured against real ones. */
 import { noGrad, Rng, type Tensor, tensor, tidy } from '../core/index.ts';
-import type { RgbImage } from '../data/browser.ts';
-import { frechetDistance } from '../eval/index.ts';
+import { type RgbImage, toUnit } from '../data/browser.ts';
+import { ClassVariance, frechetDistance } from '../eval/index.ts';
 import { drawsFrom, type Generator, type SamplingOptions, sample } from '../maskgit/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { FeatureStatistics } from './evaluate.ts';
@@ -61,18 +61,45 @@ export async function samplePictures(
   return pictures;
 }
 
-/** Fréchet distance of as many samples as there are held-out images, with their classes. */
-export async function evaluateSamples(run: RunContext, model: TrainedGenerator): Promise<{ fd: number }> {
+/**
+ * As many samples as there are held-out images, with their classes.
+ *
+ *   fd       their Fréchet distance to the held-out images
+ *   variety  how much samples of a class differ, as a share of how much the held-out images do
+ */
+export async function evaluateSamples(
+  run: RunContext,
+  model: TrainedGenerator,
+): Promise<{ fd: number; variety: number }> {
   const statistics = new FeatureStatistics(run.trunk);
   const rng = new Rng(run.seed + 6);
   const tokenizer = run.pixelTokenizer();
-  const { labels } = (await run.dataset(tokenizer.config.imageSize)).validation;
+  const { labels, images } = (await run.dataset(tokenizer.config.imageSize)).validation;
+  const variance = { samples: new ClassVariance(), real: new ClassVariance() };
+  variance.real.add(toUnit(images), labels);
   for (let start = 0; start < labels.length; start += 64) {
-    for await (const images of sampleImages(model, tokenizer, labels.subarray(start, start + 64), rng))
+    const part = labels.subarray(start, start + 64);
+    let at = 0;
+    for await (const images of sampleImages(model, tokenizer, part, rng)) {
       await statistics.add(images);
+      const shown = images.clamp(0, 1);
+      variance.samples.add(await shown.data(), part.subarray(at, at + images.shape[0]));
+      shown.dispose();
+      at += images.shape[0];
+    }
   }
-  return { fd: frechetDistance((await run.originals()).statistics, statistics.statistics) };
+  const variety = variance.samples.value / variance.real.value;
+  if (variety < leastVariety) {
+    run.notify(
+      `generator: the samples of a class are nearly alike (they differ ${(100 * variety).toFixed(0)} % as much as pictures do). ` +
+        'Sample with a lower --guidance-scale and a higher --randomize-temperature, or train with more --steps.',
+    );
+  }
+  return { fd: frechetDistance((await run.originals()).statistics, statistics.statistics), variety };
 }
+
+/** Preset smoke, after a minute, has 0.5. */
+const leastVariety = 0.2;
 
 const mostRows = 50; // more take minutes to sample, each time that a picture is due
 

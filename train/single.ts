@@ -4,6 +4,7 @@ import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.
 import { psnrOf } from '../eval/index.ts';
 import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
 import {
+  keepFirst,
   laptopSingleStage,
   mobileNetLoss,
   type PerceptualLoss,
@@ -12,13 +13,14 @@ import {
   TiTok,
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { drawPixels, evaluatePixels, loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
+import { drawPixels, evaluatePixels, loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -26,18 +28,18 @@ import { type ImageSource, learningRateOf, type Training, TrainingState } from '
 export const singleSettings = group({
   model: titokSettings(presets.tiny, 'pixels'),
   steps: updates(2000, 'updates'),
-  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
+  scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(5e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
+  ...optimizerSettings('muon'),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: updates(300, 'updates without quantization'),
+  continuousSteps: updates(150, 'updates without quantization'),
 }).superRefine(fitting(someQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
@@ -71,10 +73,12 @@ export function trainSingle(
   });
 
   // loss
-  function loss(images: Tensor, done = state.done) {
+  /** @param kept  tokens of each image that the decoder gets; all when undefined  @param done  updates before this one */
+  function loss(images: Tensor, kept?: Int32Array, done = state.done) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(done) ? model.quantizeLatents(z) : undefined;
-    const reconstruction = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z));
+    const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
+    const reconstruction = model.decode(kept ? keepFirst(latents, kept) : latents);
     const parts = {
       images,
       reconstruction,
@@ -94,15 +98,21 @@ export function trainSingle(
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images } = data.next();
-    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images), reported);
+    const kept = tailsOf(settings.model, images, rng);
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, kept), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
-    return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
+    return {
+      ...report,
+      ...(report.mse > 0 && { psnr: psnrOf(report.mse) }),
+      ...(await latentFigures(model, value)),
+      learningRate: lr,
+    };
   }
 
-  const measure = (images: Tensor) => readTerms(() => reported(loss(images, state.done - 1)));
+  const measure = (images: Tensor) => readTerms(() => reported(loss(images, undefined, state.done - 1)));
 
   return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
 }
@@ -120,6 +130,7 @@ export const single = defineStage({
     optimizer,
   }),
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   async start(run, settings) {
     const { imageSize, codebookSize, latentTokens } = settings.model;

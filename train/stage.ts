@@ -104,6 +104,8 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   fixed(settings: z.output<Schema>): Readonly<Record<string, unknown>>;
   /** Settings that only the first update reads: 'model.init'. */
   readonly initial: readonly string[];
+  /** How a checkpoint was trained that says nothing about a setting because it is older than it. */
+  readonly earlier?: z.input<Schema>;
   /** Loads data and earlier models and builds the training. */
   start(run: RunContext, settings: z.output<Schema>): Promise<Started<Model>>;
   /** The settings, among those in its checkpoint, that `load` needs. */

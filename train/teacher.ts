@@ -113,7 +113,7 @@ export const teacherSettings = group({
   batchSize: count(16, 'images per update; 8 and 32 were worse at equal time'),
   learningRate: positive(1e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
+  endRate: fraction(0, 'of the learning rate, at the end'),
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, "as the tokenizer's, arXiv:2406.07550"),
   maxNorm: positive(1, 'gradients are clipped to this norm'),

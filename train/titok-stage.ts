@@ -1,12 +1,12 @@
 /** What the stages have in common whose result is a TiTok. */
 import { z } from 'zod';
-import { OptionError, Rng } from '../core/index.ts';
+import { OptionError, Rng, type Tensor } from '../core/index.ts';
 import type { ImageSet } from '../data/browser.ts';
 import { loadStateDict } from '../nn/index.ts';
-import { checkConfig, presets, TiTok, type TiTokConfig } from '../titok/index.ts';
+import { checkConfig, drawTails, keepFirst, presets, TiTok, type TiTokConfig, tailLengths } from '../titok/index.ts';
 import { titokSettings } from './model-settings.ts';
 import { savedPart } from './saved.ts';
-import type { RunContext, SavedModel } from './stage.ts';
+import type { Figures, RunContext, SavedModel } from './stage.ts';
 import { teacherSettings } from './teacher.ts';
 
 /** The configuration of a TiTok in a checkpoint's settings. */
@@ -53,13 +53,37 @@ export function pixelsOf({ init, pixels }: TiTokConfig, { images }: ImageSet): T
   return { mean: mean / 255, std: Math.max(std, 1) / 255 }; // a set of one color has no deviation
 }
 
-/** Figures of a TiTok that gives pixels. */
-export const evaluatePixels = (run: RunContext, model: TiTok) =>
-  run.evaluateReconstruction(model.config.codebookSize, (images) => {
-    const { output, indices } = model.forward(images);
-    return { reconstruction: output, codes: indices };
-  });
+/** How many tokens each image keeps in an update of a model of variable length; undefined: all. */
+export const tailsOf = ({ variableLength, latentTokens }: TiTokConfig, images: Tensor, rng: Rng) =>
+  variableLength ? drawTails(images.shape[0], latentTokens, rng) : undefined;
 
-/** Held-out images above what a TiTok that gives pixels makes of them. */
-export const drawPixels = (name: string, run: RunContext, model: TiTok) =>
-  run.drawReconstructions(`${name}.png`, { [name]: (images) => model.forward(images).output });
+/** Figures of a TiTok that gives pixels; of a model of variable length also the PSNR of the first k tokens, `psnr4`. */
+export async function evaluatePixels(run: RunContext, model: TiTok): Promise<Figures> {
+  const { codebookSize, latentTokens, variableLength } = model.config;
+  const figures = (k: number) =>
+    run.evaluateReconstruction(codebookSize, (images) => {
+      const { zQuantized, indices } = model.encode(images);
+      const kept = new Int32Array(images.shape[0]).fill(k);
+      return {
+        reconstruction: model.decode(k < latentTokens ? keepFirst(zQuantized, kept) : zQuantized),
+        codes: indices,
+      };
+    });
+  const shorter: Record<string, number> = {};
+  for (const k of variableLength ? tailLengths(latentTokens).slice(0, -1) : [])
+    shorter[`psnr${k}`] = (await figures(k)).psnr;
+  return { ...(await figures(latentTokens)), ...shorter };
+}
+
+/** Held-out images above what a TiTok that gives pixels makes of them, with each number of tokens if its length varies. */
+export function drawPixels(name: string, run: RunContext, model: TiTok): Promise<void> {
+  const { variableLength, latentTokens } = model.config;
+  if (!variableLength)
+    return run.drawReconstructions(`${name}.png`, { [name]: (images) => model.forward(images).output });
+  const rows = tailLengths(latentTokens).map((k) => [
+    `${k} ${k === 1 ? 'token' : 'tokens'}`,
+    (images: Tensor) =>
+      model.decode(keepFirst(model.encode(images).zQuantized, new Int32Array(images.shape[0]).fill(k))),
+  ]);
+  return run.drawReconstructions(`${name}.png`, Object.fromEntries(rows));
+}

@@ -89,7 +89,8 @@ export interface AnySettings {
 
 /** Settings that have no effect beside the others: a sentence for each. */
 export function uselessSettings(settings: AnySettings): string[] {
-  const { steps, warmupSteps, scheduleSteps = steps, labelDrop, weights = {}, sampling } = settings;
+  const { steps, warmupSteps, labelDrop, weights = {}, sampling } = settings;
+  const scheduleSteps = settings.scheduleSteps || steps;
   if (steps === 0) return [];
   const found: [useless: boolean | undefined, sentence: string][] = [
     [

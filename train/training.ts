@@ -138,6 +138,7 @@ function restoreStream(name: string, stream: { state: unknown }, state: unknown,
 
 export interface RateSettings {
   readonly steps: number;
+  /** 0: as many as steps. */
   readonly scheduleSteps?: number | undefined;
   readonly learningRate: number;
   readonly warmupSteps: number;
@@ -145,5 +146,5 @@ export interface RateSettings {
 }
 
 /** The learning rate of each update: a linear rise, then half a cosine down to `endRate` of the top. */
-export const learningRateOf = ({ steps, scheduleSteps = steps, learningRate, warmupSteps, endRate }: RateSettings) =>
-  cosineSchedule({ lr: learningRate, warmupSteps, totalSteps: scheduleSteps, endLr: endRate * learningRate });
+export const learningRateOf = ({ steps, scheduleSteps, learningRate, warmupSteps, endRate }: RateSettings) =>
+  cosineSchedule({ lr: learningRate, warmupSteps, totalSteps: scheduleSteps || steps, endLr: endRate * learningRate });

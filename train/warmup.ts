@@ -5,6 +5,7 @@ import { clipCoefficient, finiteGradients, mse, stateDict } from '../nn/index.ts
 import {
   decodeArgmax,
   decodeSoft,
+  keepFirst,
   laptopWarmup,
   patchSizeOf,
   presets,
@@ -15,6 +16,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
+import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
 import { titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
@@ -22,7 +24,7 @@ import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { loadTiTok, pixelsOf, titokModel } from './titok-stage.ts';
+import { loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
 import { fitting, someQuantized } from './together.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
@@ -30,12 +32,12 @@ import { learningRateOf, type Training, TrainingState } from './training.ts';
 export const warmupSettings = group({
   model: titokSettings(presets.tiny, 'proxy'),
   steps: updates(2000, 'updates'),
-  scheduleSteps: updates(2000, 'length of the cosine, where a run is cut short on purpose', { least: 1 }),
+  scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
-  endRate: fraction(0.05, 'of the learning rate, at the end'),
-  ...optimizerSettings(5e-3),
+  endRate: fraction(0, 'of the learning rate, at the end'),
+  ...optimizerSettings('muon'),
   betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
@@ -47,7 +49,7 @@ export const warmupSettings = group({
     ),
   }),
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
-  continuousSteps: updates(300, 'updates without quantization; with 150 it collapsed to 11 codes'),
+  continuousSteps: updates(150, 'updates without quantization: latents first have to differ from picture to picture'),
 }).superRefine(fitting(someQuantized));
 /** The full settings of stage 1. */
 export type WarmupSettings = z.output<typeof warmupSettings>;
@@ -89,10 +91,12 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   });
 
   // loss
-  function loss(images: Tensor, codes: Tensor, done = state.done) {
+  /** @param kept  tokens of each image that the decoder gets; all when undefined  @param done  updates before this one */
+  function loss(images: Tensor, codes: Tensor, kept?: Int32Array, done = state.done) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
     const quantized = codebook.isQuantized(done) ? model.quantizeLatents(z) : undefined;
-    const logits = model.decode(quantized?.zQuantized ?? model.normalizeLatents(z)); // [batch, V, G, G]
+    const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
+    const logits = model.decode(kept ? keepFirst(latents, kept) : latents); // [batch, V, G, G]
     const quantizerLoss = quantized && codebook.lossOf(quantized);
     const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
     return { ...terms, z, logits, indices: quantized?.indices };
@@ -109,17 +113,18 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images, codes = noGrad(() => tidy(() => teacher.encode(images).indices)) } = data.next(); // [batch, …], [batch, G²]
-    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, codes), reported);
+    const kept = tailsOf(settings.model, images, rng);
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, codes, kept), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
     state.done++;
-    return { ...report, learningRate: lr };
+    return { ...report, ...(await latentFigures(model, value)), learningRate: lr };
   }
 
   const measure = (images: Tensor) =>
     readTerms(() => {
-      const terms = loss(images, teacher.encode(images).indices, state.done - 1);
+      const terms = loss(images, teacher.encode(images).indices, undefined, state.done - 1);
       return { ...reported(terms), mse: mse(images, decodeSoft(teacher, terms.logits)) };
     });
 
@@ -133,18 +138,29 @@ export const warmup = defineStage({
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   fixed({
-    model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder, l2Norm, legacy },
+    model: { imageSize, latentTokens, codebookSize, tokenSize, variableLength, encoder, decoder, l2Norm, legacy },
     codebook,
     optimizer,
   }) {
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
-      model: { imageSize, latentTokens, codebookSize, tokenSize, encoder, decoder: half, l2Norm, legacy },
+      model: {
+        imageSize,
+        latentTokens,
+        codebookSize,
+        tokenSize,
+        variableLength,
+        encoder,
+        decoder: half,
+        l2Norm,
+        legacy,
+      },
       codebook,
       optimizer,
     };
   },
   initial: ['model.init'],
+  earlier: { optimizer: 'adamw' },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);

@@ -42,8 +42,10 @@ export class Watch {
     this.#events = tensorboard ? new StageEvents(folder, stage, done) : undefined;
   }
 
-  update(step: number, seconds: number, figures: LogFigures): void {
-    this.#log.write(step, { seconds: Math.round(1000 * seconds) / 1000, ...figures });
+  /** @param warning  of a guard, see `Guards` */
+  update(step: number, seconds: number, figures: LogFigures, warning?: string): void {
+    const entry = { seconds: Math.round(1000 * seconds) / 1000, ...figures };
+    this.#log.write(step, warning === undefined ? entry : { ...entry, warning });
     this.#events?.update(step, figures);
   }
 

@@ -37,7 +37,6 @@ async function titok(steps: number, data: ImageSource, rng: Rng): Promise<Learne
     {
       model: { ...presets.tiny, head: 'pixels', codebookSize: 256, encoder: half, decoder: half }, // k-means of more codes is a long pause
       steps,
-      scheduleSteps: steps,
       warmupSteps: Math.min(20, steps),
       continuousSteps: Math.min(continuousSteps, Math.floor(steps / 3)),
     },

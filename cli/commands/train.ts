@@ -17,7 +17,7 @@ import {
 } from '../../train/index.ts';
 import { openGivenDevice } from '../device.ts';
 import { addSettings, byDefault, readSettings } from '../options.ts';
-import { table, tableNote } from '../table.ts';
+import { lengthsNote, table, tableNote } from '../table.ts';
 import { addTrainingOptions, describeDataset, openGivenRun, type TrainingGiven, trainStage } from '../training.ts';
 
 /** A starting point for the settings under `teacher`. */
@@ -64,7 +64,7 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
     console.log(`${stage.name}: nothing to resume in ${run.checkpoint(stage)}; starting at the beginning`);
   }
   const row = await trainStage(run, stage, settings as object);
-  console.log(`\n${table([row])}\n\n${tableNote(heldOut)}`);
+  console.log([`\n${table([row])}\n`, ...lengthsNote([row]), tableNote(heldOut)].join('\n'));
   console.log(
     `Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${stage.picture} and ${run.folder}/report.html.`,
   );

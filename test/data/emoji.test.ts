@@ -103,3 +103,30 @@ test('a size that makes no sense and a folder without sheets are refused', async
   writeFileSync(join(folder, 'index.json'), '<!doctype html>not found');
   await assert.rejects(loadEmoji(32, folder), { name: 'DataError', message: /index\.json, got an HTML page\./ });
 });
+
+test('subgroups are finer classes of the same pictures, each within one group', async () => {
+  const [groups, subgroups] = [await loadEmoji(32), await loadEmoji(32, undefined, 'subgroups')];
+  assert.equal(subgroups.classes.length, 95);
+  const groupsOf = new Map<string, Set<string>>();
+  for (const part of ['train', 'validation'] as const) {
+    assert.deepEqual(subgroups[part].images, groups[part].images);
+    assert.deepEqual(subgroups[part].names, groups[part].names);
+    subgroups[part].labels.forEach((label, i) => {
+      const name = subgroups.classes[label];
+      groupsOf.set(name, (groupsOf.get(name) ?? new Set()).add(groups.classes[groups[part].labels[i]]));
+    });
+  }
+  assert.deepEqual(
+    [...groupsOf.values()].map(({ size }) => size),
+    new Array(95).fill(1),
+  );
+  const classOf = (icon: string) => subgroups.classes[subgroups.train.labels[subgroups.train.names.indexOf(icon)]];
+  assert.equal(classOf('noto/red-apple'), 'food-fruit');
+  assert.equal(classOf('twemoji/grinning-cat'), 'cat-face');
+  assert.equal(classOf('noto-v1/letter-q'), 'alphanum');
+  assert.deepEqual(
+    subgroups.mirrored?.filter((name) => groupsOf.get(name)?.has('Symbols')),
+    [],
+  );
+  assert.equal(subgroups.mirrored?.length, 81);
+});

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Rng } from '../../core/index.ts';
 import {
+  ClassVariance,
   CodebookUsage,
   FrechetStatistics,
   frechetDistance,
@@ -116,4 +117,14 @@ test('a linear probe reads classes off features that hold them, and no others', 
     const accuracy = probe.accuracy(held.features, held.labels);
     assert.ok(accuracy >= low && accuracy <= high, `signal ${signal}: accuracy ${accuracy}`);
   }
+});
+
+test('variance within classes: pictures that are all alike have none, whatever their class looks like', () => {
+  const variance = new ClassVariance();
+  variance.add([0, 1, 4, 5, 0, 1], [0, 1, 0]);
+  assert.equal(variance.value, 0);
+  variance.add([2, 5], [0]); // class 0: [0, 1], [0, 1], [2, 5]; class 1: [4, 5]
+  const expected = (8 / 3 + 32 / 3) / 8; // Σ (x − mean of its class)² over 8 values
+  assert.ok(Math.abs(variance.value - expected) < 1e-12);
+  assert.ok(Number.isNaN(new ClassVariance().value));
 });

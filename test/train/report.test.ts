@@ -9,6 +9,7 @@ import {
   binned,
   openRun,
   type Point,
+  readLog,
   readResults,
   shortNumber,
   teacher,
@@ -107,6 +108,25 @@ test('damaged files, and figures and names that look like HTML, give a page all 
     name: 'CheckpointError',
     message: new RegExp(`${basename(run)}.*: expected to write a report, got `),
   });
+});
+
+test('warnings of guards, and PSNR by the number of tokens', (t) => {
+  const run = temporaryFolder(t);
+  const line = { stage: 'finetune', step: 60, seconds: 1, loss: 1, warning: 'Codes & <spread>.' };
+  writeFileSync(join(run, 'log.jsonl'), `${JSON.stringify(line)}\n`);
+  const row = { name: 'finetune', steps: 60, seconds: 1, imagesPerSecond: 1, loss: 1, psnr: 15, psnr1: 9, psnr10: 14 };
+  const more = { psnr2: 11, codesUsed: null, perplexity: null, fd: null };
+  writeFileSync(join(run, 'results.json'), JSON.stringify({ finetune: { row: { ...row, ...more } } }));
+  assert.equal(readLog(run).get('finetune')!.updates[0].warning, line.warning);
+  writeReport(join(run, 'report.html'), [run]);
+  const page = readFileSync(join(run, 'report.html'), 'utf8');
+  expectSelfContained(page);
+  assert.ok(page.includes('<p class="warning">update 60: Codes &#38; &#60;spread&#62;.</p>'));
+  const titles = page.slice(page.indexOf('<b>PSNR by the number of tokens</b>')).matchAll(/<title>([^<]*)</g);
+  assert.deepEqual(
+    [...titles].map(([, title]) => title),
+    ['1 tokens: 9', '2 tokens: 11', '10 tokens: 14'],
+  );
 });
 
 test('what is inserted into HTML is text', () => {

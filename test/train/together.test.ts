@@ -18,13 +18,13 @@ import { type AnySettings, uselessSettings } from '../../train/together.ts';
 const contradictions: [stage: Stage, settings: object, message: string][] = [
   [
     warmup,
-    { steps: 300 },
-    'steps: expected more than continuousSteps 300, the updates before the codebook starts, got 300. Raise steps or lower continuousSteps.',
+    { steps: 150 },
+    'steps: expected more than continuousSteps 150, the updates before the codebook starts, got 150. Raise steps or lower continuousSteps.',
   ],
   [
     single,
     { steps: 0 },
-    'steps: expected more than continuousSteps 300, the updates before the codebook starts, got 0. Raise steps or lower continuousSteps.',
+    'steps: expected more than continuousSteps 150, the updates before the codebook starts, got 0. Raise steps or lower continuousSteps.',
   ],
   [
     teacher,

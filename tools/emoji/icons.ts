@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 export interface EmojiIcon {
   readonly name: string; // 'noto/red-heart'
   readonly label: number;
+  readonly subgroup: number;
   readonly body: string;
   readonly viewBox: readonly [left: number, top: number, width: number, height: number];
 }
@@ -20,6 +21,29 @@ export const emojiClasses = [
   'Objects',
   'Symbols',
 ] as const;
+
+const require = createRequire(import.meta.url);
+const subgroupNames: Record<string, string> = require('emojibase-data/meta/groups.json').subgroups;
+/** The Unicode subgroups that have an icon, in Unicode's order; each lies in one group. */
+export const emojiSubgroups: readonly string[] = Object.values(subgroupNames).filter(
+  (name) => !/flag$|^skin-tone$|^hair-style$/.test(name),
+);
+
+const latecomers: Record<string, string> = {
+  'cracking-face': 'face-unwell',
+  eraser: 'writing',
+  keycap: 'keycap',
+  'leftwards-thumb-sign': 'hand-fingers-closed',
+  'rightwards-thumb-sign': 'hand-fingers-closed',
+  lighthouse: 'place-building',
+  'shibuya-109-department-store': 'place-building',
+  meteor: 'sky-weather',
+  'monarch-butterfly': 'animal-bug',
+  'net-with-handle': 'tool',
+  pickle: 'food-vegetable',
+  'man-in-suit-levitating': 'person-activity',
+  'woman-in-suit-levitating': 'person-activity',
+};
 
 /** One drawing style each. */
 export const vendors = ['noto', 'twemoji', 'fluent-emoji-flat', 'noto-v1', 'emojione'] as const;
@@ -54,6 +78,7 @@ interface IconSet extends IconBox {
 /** Every icon that is used, vendor by vendor, in the packages' order. */
 export function emojiIcons(): EmojiIcon[] {
   const labels = labelsByName();
+  const subgroups = subgroupsByName();
   return vendors.flatMap((vendor) => {
     const set = readPackageFile<IconSet>(vendor, 'icons.json');
     return Object.entries(set.icons).flatMap(([icon, drawing]): EmojiIcon[] => {
@@ -61,7 +86,8 @@ export function emojiIcons(): EmojiIcon[] {
       const label = labels.get(icon);
       if (label === undefined || drawing.hidden || skinTone.test(icon) || crashing.has(name)) return [];
       const { left = 0, top = 0, width = 16, height = 16 } = { ...boxOf(set), ...boxOf(drawing) };
-      return [{ name, label, body: drawing.body, viewBox: [left, top, width, height] }];
+      const subgroup = emojiSubgroups.indexOf(subgroups.get(icon) ?? subgroupOfLatecomer(icon));
+      return [{ name, label, subgroup, body: drawing.body, viewBox: [left, top, width, height] }];
     });
   });
 }
@@ -78,12 +104,47 @@ function labelsByName(): Map<string, number> {
   return labels;
 }
 
+/** Icon name → Unicode subgroup, by the character that an icon stands for. */
+function subgroupsByName(): Map<string, string> {
+  const byCharacter = new Map<string, string>();
+  for (const { hexcode, subgroup } of require('emojibase-data/en/data.json') as readonly Character[]) {
+    if (subgroup !== undefined) byCharacter.set(plainHex(hexcode), subgroupNames[subgroup]);
+  }
+  const byName = new Map<string, string>();
+  for (const vendor of vendors) {
+    for (const [hexcode, icon] of Object.entries(readPackageFile<Record<string, string>>(vendor, 'chars.json'))) {
+      const subgroup = byCharacter.get(plainHex(hexcode));
+      if (subgroup !== undefined && !byName.has(icon)) byName.set(icon, subgroup);
+    }
+  }
+  return byName;
+}
+
+interface Character {
+  readonly hexcode: string;
+  readonly subgroup?: number;
+}
+
+/** '0023-FE0F-20E3' → '23-20e3': vendors differ in the selector of a colored picture and in zeros. */
+const plainHex = (hexcode: string): string =>
+  hexcode
+    .toLowerCase()
+    .split('-')
+    .filter((code) => code !== 'fe0f')
+    .map((code) => code.replace(/^0+/, ''))
+    .join('-');
+
+/** Icons without a character of their own, or with one newer than the subgroups. */
+function subgroupOfLatecomer(icon: string): string {
+  const found = icon.startsWith('letter-') ? 'alphanum' : latecomers[icon];
+  if (found === undefined) throw new Error(`${icon}: expected a subgroup, got none. Add it to latecomers.`);
+  return found;
+}
+
 function boxOf({ left, top, width, height }: IconBox): IconBox {
   const given = Object.entries({ left, top, width, height }).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given);
 }
-
-const require = createRequire(import.meta.url);
 
 /** A JSON file of the package @iconify-json/<vendor>. */
 export function readPackageFile<T>(vendor: string, file: string): T {

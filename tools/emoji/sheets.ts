@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import type { EmojiIndex, EmojiSetEntry, RgbImage } from '../../data/index.ts';
 import { drawIcon, isBlank } from './draw.ts';
-import { emojiClasses, emojiIcons, readPackageFile, vendors } from './icons.ts';
+import { emojiClasses, emojiIcons, emojiSubgroups, readPackageFile, vendors } from './icons.ts';
 
 const tileSizes = [32, 64] as const;
 /** Makes the largest sheet 1024 × 6720 pixels, which every browser's canvas can hold. */
@@ -45,12 +45,13 @@ for (const vendor of vendors) {
     package: `${name}@${version}`,
     icons: icons.map(({ name }) => name.slice(vendor.length + 1)),
     labels: icons.map(({ label }) => label),
+    subgroups: icons.map(({ subgroup }) => subgroup),
   });
 }
 const about =
   'Emoji of five sets, rasterized on white from the SVG icons of the packages named here; authors and licenses per set. ' +
   'Flags, skin-tone variants, hidden and nearly blank icons are left out.';
-const index: EmojiIndex = { about, classes: emojiClasses, tileSizes, columns, sets };
+const index: EmojiIndex = { about, classes: emojiClasses, subgroups: emojiSubgroups, tileSizes, columns, sets };
 writeFileSync(`${folder}index.json`, `${JSON.stringify(index)}\n`);
 
 /** Tiles row by row; the last row is filled with white. */

@@ -22,8 +22,12 @@ const plot = {
 };
 const mostPoints = 210; // one for each two units of the width
 
-/** Curves of one figure over updates: a thin line while training, a line with dots on held-out images. */
-export function chart(title: string, lines: readonly ChartLine[]): Html {
+/**
+ * Curves of one figure: a thin line while training, a line with dots on held-out images.
+ *
+ * @param over  what is counted from left to right
+ */
+export function chart(title: string, lines: readonly ChartLine[], over = 'updates'): Html {
   const shown = lines.map((line) => ({ ...line, train: binned(line.train, mostPoints) }));
   const all = shown.flatMap(({ train, heldOut }) => [train, heldOut]);
   const [low, high] = rangeOf(all);
@@ -39,10 +43,10 @@ export function chart(title: string, lines: readonly ChartLine[]): Html {
       .filter(({ value }) => value >= low && value <= high)
       .map(
         ({ step, value }) =>
-          html`<circle class="${style} c${color % colors}" cx="${round(x(step))}" cy="${round(y(value))}" r="2.6"><title>${shortNumber(step)} updates: ${shortNumber(value)}</title></circle>`,
+          html`<circle class="${style} c${color % colors}" cx="${round(x(step))}" cy="${round(y(value))}" r="2.6"><title>${shortNumber(step)} ${over}: ${shortNumber(value)}</title></circle>`,
       );
   return html`<figure class="chart"><figcaption><b>${title}</b>${shown.length === 1 && ends(shown[0])}</figcaption>
-<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${describe(title, lines)}">
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${describe(title, lines, over)}">
 ${ticks(low, high, 5).map((value) => html`<path class="grid" d="M${frame.left} ${round(y(value))}H${frame.right}"/><text class="tick" x="${frame.left - 6}" y="${round(y(value) + 3.5)}" text-anchor="end">${shortNumber(value)}</text>`)}
 ${ticks(0, last, 4).map((step) => html`<text class="tick" x="${round(x(step))}" y="${height - 8}" text-anchor="${step === 0 ? 'start' : x(step) > frame.right - 15 ? 'end' : 'middle'}">${shortNumber(step)}</text>`)}
 <path class="axis" d="M${frame.left} ${frame.bottom}H${frame.right}"/>
@@ -62,7 +66,7 @@ function ends({ train, heldOut }: Curve): string {
 }
 
 /** 'crossEntropy over updates, at the end 2.45, held-out 2.51' */
-const describe = (title: string, lines: readonly ChartLine[]): string =>
-  `${title} over updates, at the end${lines.map(ends).join(';')}`;
+const describe = (title: string, lines: readonly ChartLine[], over: string): string =>
+  `${title} over ${over}, at the end${lines.map(ends).join(';')}`;
 
 const round = (x: number): number => Math.round(10 * x) / 10;

@@ -46,6 +46,7 @@ h1{font-size:1.5rem;margin:.2em 0}
 h2{font-size:1.2rem;margin:1.6em 0 .4em;border-bottom:1px solid var(--line)}
 p{margin:.4em 0}
 .soft{color:var(--soft)}
+.warning{border-left:3px solid var(--c1);padding-left:.6em}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,320px),1fr));gap:8px 20px}
 figure{margin:8px 0;min-width:0}
 figcaption{font-size:.9rem;color:var(--soft)}

@@ -134,9 +134,26 @@ function stageOf(stage: StageName, runs: readonly ReportedRun[]): Html {
     );
   return html`<h2>${stage}</h2>
 ${runs.map((run) => progressOf(stage, run, runs.length > 1))}
-<div class="charts">${charts}</div>
+${runs.map((run) => warningsOf(stage, run, runs.length > 1))}
+<div class="charts">${charts}${lengthsOf(stage, runs)}</div>
 ${runs.map((run) => picturesOf(stage, run, runs.length > 1))}
 ${runs.map((run) => settingsOf(stage, run, runs.length > 1))}`;
+}
+
+/** PSNR by the number of tokens, of models of variable length. */
+function lengthsOf(stage: StageName, runs: readonly ReportedRun[]): Html | false {
+  const lines = runs.flatMap(({ results, metas }, color) => {
+    const row = results[stage]?.row;
+    const heldOut = Object.entries(row ?? {}).flatMap(([figure, value]) => {
+      const tokens = /^psnr(\d+)$/.exec(figure)?.[1];
+      return tokens !== undefined && typeof value === 'number' ? [{ step: Number(tokens), value }] : [];
+    });
+    if (heldOut.length === 0) return [];
+    const { latentTokens } = (metas[stage]?.settings['model'] ?? {}) as { latentTokens?: number };
+    if (latentTokens !== undefined && row?.psnr != null) heldOut.push({ step: latentTokens, value: row.psnr });
+    return [{ train: [], heldOut: heldOut.sort((a, b) => a.step - b.step), color }];
+  });
+  return lines.length > 0 && chart('PSNR by the number of tokens', lines, 'tokens');
 }
 
 /** '3,000 of 3,000 updates in 3.1 min' */
@@ -150,6 +167,13 @@ function progressOf(stage: StageName, { name, log, metas, results }: ReportedRun
   const commands = results[stage]?.commands ?? [];
   return html`<p>${withName && `${name}: `}${n(done)}${typeof steps === 'number' && ` of ${n(steps)}`} updates${last && Number.isFinite(last.seconds) && ` in ${(last.seconds / 60).toFixed(1)} min`}
 ${commands.map((command) => html`<br><code>${command}</code>`)}</p>`;
+}
+
+/** What the guards noticed. */
+function warningsOf(stage: StageName, { name, log }: ReportedRun, withName: boolean): Html {
+  const warnings = (log.get(stage)?.updates ?? []).flatMap(({ step, warning }) => (warning ? [{ step, warning }] : []));
+  const run = withName ? `${name}, ` : '';
+  return html`${warnings.map(({ step, warning }) => html`<p class="warning">${run}update ${step.toLocaleString('en')}: ${warning}</p>`)}`;
 }
 
 function picturesOf(stage: StageName, { name, frames }: ReportedRun, withName: boolean): Html | false {

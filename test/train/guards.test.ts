@@ -1,0 +1,76 @@
+/** A collapse is noticed while it happens, said once with what helps, and logged. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import type { ImageDataset } from '../../data/index.ts';
+import { Guards } from '../../train/guards.ts';
+import { openRun, type StepReport, single } from '../../train/index.ts';
+import { temporaryFolder } from '../data/temporary.ts';
+import { discs, useOneThread } from './recipes.ts';
+
+before(useOneThread);
+
+const said = (stage: 'warmup' | 'finetune' | 'generator', figures: (update: number) => Omit<StepReport, 'loss'>) => {
+  const guards = new Guards(stage);
+  const messages: string[] = [];
+  for (let update = 1; update <= 600; update++) {
+    const message = guards.look(update, { loss: 1, ...figures(update) } as StepReport);
+    if (message !== undefined) messages.push(`${update}: ${message}`);
+  }
+  return messages;
+};
+
+test('a training that learns is left in peace, also where it begins with equal latents', () => {
+  assert.deepEqual(
+    said('warmup', (update) => ({ spread: update < 200 ? 0.001 : 0.4, ...(update > 300 && { codeUse: 0.6 }) })),
+    [],
+  );
+  assert.deepEqual(
+    said('finetune', (update) => (update > 20 ? { margin: 0.6 } : {})),
+    [],
+  );
+});
+
+test('each collapse is said once, with an option that helps', () => {
+  const equal = said('warmup', () => ({ spread: 0.004 }));
+  assert.equal(equal.length, 1);
+  assert.match(
+    equal[0],
+    /^251: the latents of all pictures are nearly the same \(they differ by 0\.40 %\).*--optimizer/,
+  );
+  const few = said('warmup', (update) => ({ spread: 0.4, ...(update > 300 && { codeUse: 0.02 }) }));
+  assert.equal(few.length, 1);
+  assert.match(few[0], /^350: .*the same few codes \(2\.0 %.*--continuous-steps/);
+  const won = said('finetune', (update) => ({ margin: update / 100 }));
+  assert.equal(won.length, 1);
+  assert.match(won[0], /margin 1\.5.*--discriminator-learning-rate/);
+});
+
+test('a run says and logs it', async (t) => {
+  const folder = temporaryFolder(t);
+  const set = discs(6);
+  const dataset: ImageDataset = { name: 'discs', size: 8, classes: ['even', 'odd'], train: set, validation: set };
+  const half = { width: 16, layers: 1, heads: 2, patchSize: 4 };
+  const messages: string[] = [];
+  const run = await openRun(folder, { dataset, notify: (message) => messages.push(message) });
+  const settings = {
+    model: { latentTokens: 4, codebookSize: 8, tokenSize: 4, encoder: half, decoder: half, init: 'published' },
+    steps: 260,
+    batchSize: 4,
+    continuousSteps: 255,
+    optimizer: 'adamw',
+    learningRate: 1e-9, // the published starting values, left as they are
+  } as const;
+  for await (const _ of run.train(single, settings));
+  const found = messages.filter((message) => message.includes('nearly the same'));
+  assert.equal(found.length, 1);
+  assert.match(found[0], /^single, update 251: /);
+  const logged = readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n');
+  const entries = logged.map((line) => JSON.parse(line) as { step: number; warning?: string });
+  assert.equal(entries.length, 260);
+  assert.deepEqual(
+    entries.filter(({ warning }) => warning).map(({ step }) => step),
+    [251],
+  );
+});

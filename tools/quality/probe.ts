@@ -1,0 +1,60 @@
+/** Whether samples show the class that they were asked for, by a probe that has learned the classes from real pictures. */
+import { noGrad, openDevice, resizeBilinear, setDefaultDevice, tensor, tidy } from '../../core/index.ts';
+import { type ImageSet, imageSet, toPlanes } from '../../data/index.ts';
+import { LinearProbe } from '../../eval/index.ts';
+import { type GenerateOptions, generate, generator, openRun, type Run } from '../../train/index.ts';
+
+const dim = 96; // numbers in the pooled features, as in the Fréchet distance
+const side = 96; // pixels
+const samples = 512;
+
+/**
+ * Mean over classes of the share of pictures that the probe puts into their class: of samples, and of held-out pictures.
+ *
+ * @param folder  of a run with a generator
+ */
+export async function probeRun(
+  folder: string,
+  options?: GenerateOptions,
+): Promise<{ probe: number; probeReal: number }> {
+  setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
+  const run = await openRun(folder);
+  const { train, validation, size } = await run.dataset();
+  const { classes } = run.model(generator);
+  const learned = await features(run, train);
+  const probe = new LinearProbe(learned, { labels: train.labels, classes: classes.length, dim });
+  const count = Math.ceil(samples / classes.length);
+  const pictures = await generate(run, classes, { count, ...options });
+  const items = pictures.map((picture, i) => ({
+    planes: toPlanes(picture),
+    label: Math.floor(i / count),
+    name: String(i),
+  }));
+  const share = async (set: ImageSet) => balanced(probe.predict(await features(run, set)), set.labels);
+  return { probe: await share(imageSet(items, size)), probeReal: await share(validation) };
+}
+
+async function features({ trunk }: Run, { images, count, size }: ImageSet): Promise<Float32Array> {
+  const each = 3 * size * size;
+  const found = new Float32Array(count * dim);
+  for (let at = 0; at < count; at += 32) {
+    const n = Math.min(32, count - at);
+    const values = Float32Array.from(images.subarray(at * each, (at + n) * each), (x) => x / 255);
+    const pooled = noGrad(() =>
+      tidy(() => trunk.pooled(resizeBilinear(tensor(values, [n, 3, size, size]), [side, side]))),
+    );
+    found.set(await pooled.data(), at * dim);
+    pooled.dispose();
+  }
+  return found;
+}
+
+function balanced(guesses: ArrayLike<number>, labels: Int32Array): number {
+  const [right, all] = [new Map<number, number>(), new Map<number, number>()];
+  labels.forEach((label, i) => {
+    all.set(label, (all.get(label) ?? 0) + 1);
+    right.set(label, (right.get(label) ?? 0) + Number(guesses[i] === label));
+  });
+  const shares = Array.from(all, ([label, n]) => right.get(label)! / n);
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}

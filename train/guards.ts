@@ -1,0 +1,75 @@
+/** Notices while a stage trains that it has collapsed, from the figures of its updates. */
+import type { StageName } from './stage.ts';
+import type { StepReport } from './training.ts';
+
+/** What a collapse looks like in the mean of a figure over 50 updates. */
+interface Guard {
+  readonly stages: readonly StageName[];
+  readonly figure: string;
+  /** Updates before which a training may look like this. */
+  readonly after: number;
+  isBad(mean: number): boolean;
+  /** One sentence for what is seen, one for what helps. */
+  message(mean: number): string;
+}
+
+const window = 50;
+const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
+
+const guards: readonly Guard[] = [
+  {
+    stages: ['warmup', 'single'],
+    figure: 'spread',
+    after: 250,
+    isBad: (mean) => mean < 0.02,
+    message: (mean) =>
+      `the latents of all pictures are nearly the same (they differ by ${percent(mean)}), so tokens cannot tell pictures apart. ` +
+      'Train with --optimizer muon and --model-init fan-in, or with half the --learning-rate.',
+  },
+  {
+    stages: ['warmup', 'single'],
+    figure: 'codeUse',
+    after: window,
+    isBad: (mean) => mean < 0.05,
+    message: (mean) =>
+      `nearly all latents of a batch have the same few codes (${percent(mean)} of as many as there could be). ` +
+      'Train with more --continuous-steps, and with --codebook average.',
+  },
+  {
+    stages: ['finetune'],
+    figure: 'margin',
+    after: window,
+    isBad: (mean) => mean > 1.5,
+    message: (mean) =>
+      `the discriminator tells every reconstruction from a picture (margin ${mean.toFixed(1)}; below 1 both learn), so it teaches nothing. ` +
+      'Train with a lower --discriminator-learning-rate or --weights-adversarial.',
+  },
+];
+
+/** The guards of one training. */
+export class Guards {
+  readonly #open: Guard[];
+  readonly #seen = new Map<string, number[]>();
+
+  constructor(stage: StageName) {
+    this.#open = guards.filter(({ stages }) => stages.includes(stage));
+  }
+
+  /** Looks at an update's figures. @returns what is wrong and what helps, the first time that it is seen */
+  look(update: number, figures: StepReport): string | undefined {
+    for (const guard of this.#open) {
+      const value = figures[guard.figure];
+      if (value === undefined) continue;
+      const values = this.#seen.get(guard.figure) ?? [];
+      this.#seen.set(guard.figure, values);
+      values.push(value);
+      if (values.length > window) values.shift();
+      if (values.length < window || update <= guard.after) continue;
+      const mean = values.reduce((sum, x) => sum + x, 0) / window;
+      if (!guard.isBad(mean)) continue;
+      this.#open.splice(this.#open.indexOf(guard), 1);
+      return guard.message(mean);
+    }
+    return undefined;
+  }
+}
