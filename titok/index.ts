@@ -52,7 +52,7 @@ export {
   perceptualDistances,
   type TrunkFile,
 } from './mobilenet.ts';
-export { isTrainedInStage2, TiTok, withPixelDecoder } from './model.ts';
+export { isTrainedInStage2, TiTok, withPixelDecoder, withPixelsFolded } from './model.ts';
 export { startFromPca } from './pca-start.ts';
 export { klDivergence, type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
 export {

@@ -181,6 +181,26 @@ export function withPixelDecoder(model: TiTok, teacher: Teacher, sharpness = 1):
   return tuned;
 }
 
+/**
+ * A copy whose first layer centers the pixels: (x − mean) / std of `config.pixels` becomes part of `patch_embed`, as the
+ * official code needs it, which reads pixels as they are. Its latents differ by rounding only.
+ */
+export function withPixelsFolded(model: TiTok): TiTok {
+  const { pixels, ...config } = model.config;
+  const folded = new TiTok(config, new Rng(0));
+  loadStateDict(folded, stateDict(model));
+  if (!pixels) return folded;
+  const { weight, bias } = folded.encoder.patch_embed;
+  noGrad(() =>
+    tidy(() => {
+      const scaled = weight.div(pixels.std); // [width, 3, patch, patch]
+      bias!.assign(bias!.sub(scaled.sum([1, 2, 3]).mul(pixels.mean)));
+      weight.assign(scaled);
+    }),
+  );
+  return folded;
+}
+
 /** A teacher's codebook and decoder under the names that they have in a stage 2 TiTok. */
 function pixelState(teacher: StateDict): StateDict {
   const renamed = Object.entries(teacher).filter(([name]) => /^(quantize\.embedding|decoder)\./.test(name));

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memory, noGrad, observeOps, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
-import { decodeSoft, isTrainedInStage2, presets, Teacher, TiTok, withPixelDecoder } from '../../titok/index.ts';
+import {
+  decodeSoft,
+  isTrainedInStage2,
+  presets,
+  Teacher,
+  TiTok,
+  withPixelDecoder,
+  withPixelsFolded,
+} from '../../titok/index.ts';
 import { forms, lean, warmup } from './configs.ts';
 
 const images = (rng: Rng): Tensor => uniform([2, 3, 8, 8], 0, 1, rng);
@@ -79,6 +87,17 @@ test('stage 2 starts as the soft decoding of stage 1', async () => {
     frozen.every((name) => /^(encoder|latent_tokens|quantize)/.test(name)),
     frozen.join(),
   );
+});
+
+test('centering the pixels can be folded into the first layer, as the official code has it', async () => {
+  using _ = tensorScope();
+  const rng = new Rng(5);
+  const model = new TiTok({ ...warmup, pixels: { mean: 0.77, std: 0.29 } }, rng);
+  model.encoder.patch_embed.bias!.assign(() => rng.normals(model.encoder.patch_embed.bias!.size));
+  const folded = withPixelsFolded(model);
+  assert.equal(folded.config.pixels, undefined);
+  const batch = images(rng);
+  await close(folded.encodeLatents(batch), model.encodeLatents(batch), 1e-4);
 });
 
 test('evaluation keeps nothing but its result, and computes the same', async () => {
