@@ -4,8 +4,10 @@ import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { addExport } from './commands/export.ts';
 import { addInfo } from './commands/info.ts';
+import { addPlot } from './commands/plot.ts';
 import { addQuickstart } from './commands/quickstart.ts';
 import { addReconstruct } from './commands/reconstruct.ts';
+import { addReport } from './commands/report.ts';
 import { addSample } from './commands/sample.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
@@ -22,7 +24,18 @@ export function commandLine(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: (text) => console.log(text.trimEnd()), writeErr: () => {}, outputError: () => {} }); // errors are handled below
-  for (const add of [addQuickstart, addTrain, addReconstruct, addTokenize, addSample, addExport, addInfo]) add(program);
+  for (const add of [
+    addQuickstart,
+    addTrain,
+    addReconstruct,
+    addTokenize,
+    addSample,
+    addExport,
+    addReport,
+    addPlot,
+    addInfo,
+  ])
+    add(program);
   checkOptions(program);
   return program;
 }
@@ -36,6 +49,9 @@ export function commandLine(): Command {
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   forgetStopRequest();
   const program = commandLine();
+  program.hook('preAction', (_, command) => {
+    command.setOptionValue('command', commandText(args));
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     return statusAfter(0);
@@ -53,6 +69,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     return 1;
   }
 }
+
+/** As a shell takes it: titok train warmup --data 'my pictures' */
+const commandText = (args: readonly string[]): string =>
+  ['titok', ...args].map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`)).join(' ');
 
 /** The status of a command that ended as it should, unless it was asked to end. */
 function statusAfter(status: number): number {

@@ -54,10 +54,12 @@ export function showShare(name: string) {
 
 /** 'warmup 3/2000  loss 3.36  crossEntropy 3.12  14 images/s  2 min 05 s left'; drops terms that do not fit. */
 export function progressLine(name: string, progress: Progress, width: number): string {
-  const { step, steps, figures, seconds, secondsLeft, imagesPerSecond } = progress;
-  const terms = Object.entries(figures)
-    .filter(([name]) => !quiet.includes(name))
-    .map(([name, value]) => `${name} ${Math.abs(value) >= 10 ? value.toFixed(1) : value.toPrecision(3)}`);
+  const { step, steps, figures, heldOut, seconds, secondsLeft, imagesPerSecond } = progress;
+  const shown = Object.entries(figures).filter(([name]) => !quiet.includes(name));
+  if (heldOut?.['loss'] !== undefined) shown.splice(1, 0, ['held-out', heldOut['loss']]); // after the loss
+  const terms = shown.map(
+    ([name, value]) => `${name} ${Math.abs(value) >= 10 ? value.toFixed(1) : value.toPrecision(3)}`,
+  );
   const time = step < steps ? `${minutes(secondsLeft)} left` : `in ${minutes(seconds)}`;
   return fitting([`${name} ${step}/${steps}`, ...terms], [`${imagesPerSecond.toFixed(0)} images/s`, time], width);
 }

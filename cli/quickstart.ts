@@ -60,7 +60,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
   writeFileSync(figures, `${JSON.stringify(metrics, null, 2)}\n`);
   console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(heldOut)].join('\n'));
   console.log(
-    `Done in ${(seconds / 60).toFixed(1)} min. Look at ${pc.bold(reconstructions)} and ${pc.bold(samples)}; figures are in ${figures}.`,
+    `Done in ${(seconds / 60).toFixed(1)} min. Look at ${pc.bold(reconstructions)}, ${pc.bold(samples)} and ${pc.bold(join(run.folder, 'report.html'))}; figures are in ${figures}.`,
   );
 }
 

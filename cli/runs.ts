@@ -1,7 +1,9 @@
 /** Where runs are. */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, type Option } from 'commander';
-import { OptionError } from '../core/index.ts';
+import { OptionError, suggestion } from '../core/index.ts';
+import { RunFolder } from '../train/index.ts';
 import { CheckedOption } from './options.ts';
 
 /** Names that Windows keeps for devices, with any ending. */
@@ -29,3 +31,19 @@ export const runArgument = (about: string): Argument =>
 export const nameOption = (about: string): Option => runNameOption(about).default('quickstart');
 
 export const runFolder = (name: string): string => join('runs', name);
+
+/**
+ * The folder of a run that has something to show, by its name in runs/ or by its path.
+ *
+ * @throws OptionError when there is none
+ */
+export function shownRun(name: string): string {
+  const isRun = (folder: string) => existsSync(join(folder, 'log.jsonl')) || new RunFolder(folder).trained.length > 0;
+  const found = [runFolder(name), name].find(isRun);
+  if (found !== undefined) return found;
+  const names = existsSync('runs') ? readdirSync('runs').filter((other) => isRun(runFolder(other))) : [];
+  const there = names.length > 0 ? ` Runs here: ${names.join(', ')}.` : '';
+  throw new OptionError(
+    `run: expected a folder in runs/, or the path of a run, got '${name}'${suggestion(name, names)}.${there}`,
+  );
+}

@@ -41,6 +41,9 @@ export interface TrainingGiven extends Given, ImagesGiven {
   readonly flipClasses: string | true;
   readonly resume: boolean;
   readonly overwrite: boolean;
+  readonly tensorboard: boolean;
+  /** The whole command, for the report. */
+  readonly command: string;
 }
 
 const trainingSettings = () =>
@@ -49,6 +52,7 @@ const trainingSettings = () =>
     seed: seed(0, 'of weights, data order and samples'),
     pictureEvery: updates(250, 'updates between pictures; 0: at the end'),
     saveEvery: updates(250, 'updates between checkpoints; 0: at the end'),
+    measureEvery: updates(100, 'updates between looks at held-out images, for the curves in the log; 0: none'),
   });
 
 /** The preset and the seed of a run are those of its later stages. */
@@ -65,6 +69,7 @@ export const addTrainingOptions = (command: Command): Command =>
     .option('--flip', 'mirror half of the training images (default: of emoji all but Symbols, of your own none)')
     .option('--no-flip', 'mirror none')
     .option('--no-flip-classes <names>', 'mirror all but these classes, such as those with text: A,B')
+    .option('--tensorboard', 'also write event files for TensorBoard, in tensorboard/ in the run', false)
     .option('--resume', 'go on where it stopped', false)
     .option('--overwrite', 'train again what the run has; until the first save, that stays', false);
 
@@ -103,7 +108,7 @@ export async function openGivenRun(
   const flip = flipOf(given);
   sayWhatIsKept(given, before);
   const notify = (message: string) => console.log(`${process.stdout.isTTY ? '\r\x1b[2K' : ''}${message}`); // over the line of progress
-  const { pictureEvery, saveEvery } = readSettings(trainingSettings(), {}, given);
+  const { pictureEvery, saveEvery, measureEvery } = readSettings(trainingSettings(), {}, given);
   const run = await openRun(folder.folder, {
     preset: presetName,
     ...(given.seed !== undefined && { seed: given.seed }),
@@ -111,6 +116,9 @@ export async function openGivenRun(
     ...(limit !== undefined && { heldOut: limit }),
     pictureEvery,
     saveEvery,
+    measureEvery,
+    tensorboard: given.tensorboard,
+    command: given.command,
     resume: given.resume,
     notify,
     source,

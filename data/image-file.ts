@@ -41,6 +41,11 @@ async function write(path: string, { width, height, data }: RgbImage, format: Fo
   const bytes = await sharp(data, { raw: { width, height, channels: 3 } })
     .toFormat(format, format === 'png' ? {} : { quality })
     .toBuffer();
+  writeEncoded(path, bytes);
+}
+
+/** Writes a picture that is encoded already, atomically. @throws DataError when the file cannot be written */
+export function writeEncoded(path: string, bytes: Uint8Array): void {
   try {
     writeFileAtomic(path, [bytes]);
   } catch (error) {

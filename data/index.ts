@@ -1,12 +1,13 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
- * safetensors-file, atomic-write), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, grid (grid-size),
+ * safetensors-file, atomic-write), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
  * @module
  */
+export { type AnimationOptions, animatedPng } from './apng.ts';
 export { mobilenetTrunkPath } from './assets.ts';
 export { removeLeftovers, writeFileAtomic } from './atomic-write.ts';
 export {
@@ -32,7 +33,7 @@ export { emojiLicenses, type License } from './emoji-licenses.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
-export { imageFormat, writeImage, writePng } from './image-file.ts';
+export { imageFormat, writeEncoded, writeImage, writePng } from './image-file.ts';
 export { decodeImage, decodeSquare } from './images.ts';
 export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {

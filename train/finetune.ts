@@ -18,6 +18,7 @@ import {
   type TiTok,
   withPixelDecoder,
 } from '../titok/index.ts';
+import { readTerms } from './held-out.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { betas, count, fraction, group, positive, text, updates, weight } from './settings.ts';
 import { defineStage, type RunContext } from './stage.ts';
@@ -86,6 +87,13 @@ export function trainFinetune(
     const parts = { images, reconstruction, perceptual: perceptual ?? undefined, discriminator: critic ?? undefined };
     return { ...reconstructionLoss(parts, weights), reconstruction };
   }
+  const reported = (terms: ReturnType<typeof decoderLoss>) => ({
+    loss: terms.loss,
+    mse: terms.l2Loss,
+    perceptual: terms.perceptualLoss,
+    gan: terms.ganLoss,
+  });
+  const criticAfter = (done: number) => (done >= criticStart ? discriminator : null);
   const criticPass = (critic: Discriminator, images: Tensor, reconstruction: Tensor) =>
     finiteGradients(
       criticParams,
@@ -96,7 +104,7 @@ export function trainFinetune(
   async function step() {
     using _ = tensorScope();
     const { images } = data.next();
-    const critic = state.done >= criticStart ? discriminator : null;
+    const critic = criticAfter(state.done);
     const kept = tailsOf(model.config, images, rng);
     const zQuantized = noGrad(() =>
       tidy(() => {
@@ -104,11 +112,7 @@ export function trainFinetune(
         return kept ? keepFirst(zQuantized, kept) : zQuantized;
       }),
     );
-    const decoder = await finiteGradients(
-      params,
-      () => decoderLoss(images, zQuantized, critic),
-      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, perceptual: terms.perceptualLoss, gan: terms.ganLoss }),
-    );
+    const decoder = await finiteGradients(params, () => decoderLoss(images, zQuantized, critic), reported);
     const judged = critic && (await criticPass(critic, images, decoder.value.reconstruction));
     const lr = learningRate(state.done);
     optimizer.step(decoder.grads, { lr, scale: clipCoefficient(decoder.norm, maxNorm) }); // after both passes turned out finite
@@ -125,7 +129,10 @@ export function trainFinetune(
     };
   }
 
-  return { model, steps, batchSize, state, step };
+  const measure = (images: Tensor) =>
+    readTerms(() => reported(decoderLoss(images, model.encode(images).zQuantized, criticAfter(state.done - 1))));
+
+  return { model, steps, batchSize, state, step, measure };
 }
 
 /** Stage 2. Fine-tunes the decoder on pixels. */
@@ -155,6 +162,7 @@ export const finetune = defineStage({
   model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
+  picture: 'finetune.png',
   draw: (run, model) => drawPixels('finetune', run, model),
 });
 

@@ -1,6 +1,6 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
 import { z } from 'zod';
-import { expectOption, Rng, tensorScope } from '../core/index.ts';
+import { expectOption, noGrad, Rng, type Tensor, tensorScope } from '../core/index.ts';
 import {
   createGenerator,
   dropLabels,
@@ -98,6 +98,9 @@ export const generatorSettings = group({
 /** The full settings of stage 3. */
 export type GeneratorSettings = z.output<typeof generatorSettings>;
 
+/** Loss and accuracy of token rows and their classes, masked in the same way every time. */
+type MeasureTokens = (tokens: Int32Array, labels: Int32Array) => Promise<{ loss: number; accuracy: number }>;
+
 /**
  * A training of stage 3, without a run: one `step()` is one update.
  *
@@ -112,7 +115,7 @@ export function trainGenerator(
   data: TokenSource,
   rng: Rng,
   from?: { readonly trained: TrainedGenerator; readonly classes: readonly string[] },
-): Training<Generator> & { readonly ema: Ema } {
+): Training<Generator> & { readonly ema: Ema; measureTokens: MeasureTokens } {
   // model
   const config = settings.generator;
   const generator = modelThatFits('generator', (rng) => createGenerator(config, rng), rng);
@@ -154,7 +157,17 @@ export function trainGenerator(
     return { ...report, accuracy, learningRate: lr };
   }
 
-  return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step };
+  async function measureTokens(tokens: Int32Array, labels: Int32Array) {
+    using _ = tensorScope();
+    const rng = new Rng(0);
+    const draws = { t: rng.uniforms(labels.length), order: rng.uniforms(tokens.length) };
+    const masked = maskTokens(tokens, draws, maskId(config), settings.schedule);
+    const logits = noGrad(() => generator.forward(inputSequence(config, masked.tokens, labels)));
+    const loss = await maskedTokenLoss(logits, tokens, masked.masks, settings).item();
+    return { loss, accuracy: await maskedAccuracy(logits, tokens, masked.masks) };
+  }
+
+  return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step, measureTokens };
 }
 
 const { generator: generatorConfig } = generatorSettings.unwrap().shape;
@@ -222,14 +235,19 @@ export const generator = defineStage({
       );
     }
     const data = await TokenBatches.encode(tokenizer, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
-    const { model, ...training } = trainGenerator(
+    const { model, measureTokens, ...training } = trainGenerator(
       { ...settings, generator: config },
       data,
       run.rng(4),
       earlier && { trained: earlier, classes },
     );
+    const measure = async (images: Tensor, labels: Tensor) => {
+      using _ = tensorScope();
+      const tokens = noGrad(() => tokenizer.encode(images).indices);
+      return measureTokens(Int32Array.from(await tokens.data()), Int32Array.from(await labels.data()));
+    };
     return {
-      training: { ...training, model: { generator: model, classes, sampling } },
+      training: { ...training, measure, model: { generator: model, classes, sampling } },
       stored: { generator: config, classes: [...classes] },
       madeWith: { tokenizer, ...(earlier && { 'model of --from': earlier.generator }) },
     };
@@ -246,5 +264,6 @@ export const generator = defineStage({
   },
 
   evaluate: evaluateSamples,
+  picture: 'samples.png',
   draw: drawSamples,
 });

@@ -1,7 +1,8 @@
 /**
  * Training: one file per stage, the loop, runs, and what trained models are for.
  *
- * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate, model, model-file.
+ * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate, model,
+ * model-file. What a run shows of a training: watch, log, held-out, film, report/.
  *
  * @module
  */
@@ -14,10 +15,14 @@ export type { Flip } from './flips.ts';
 export { isDecidedByModel } from './from.ts';
 export { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 export { loadModel } from './load-model.ts'; // files, too, in place of the browser's
+export { type LoggedHeldOut, type LoggedUpdate, readLog, type StageLog } from './log.ts';
 export { withGenerator } from './model.ts';
 export { isModelFile, modelsInBox, pathOfModel } from './open-model.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
+export { binned, type Curve, curveOf, figuresOf, type Point, rangeOf, shortNumber, ticks } from './report/curves.ts';
+export { type ReportOptions, writeReport } from './report/report.ts';
+export { readResults, type StageResult } from './results.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
 export { modelOf, stagesOf } from './run-model.ts';

@@ -10,6 +10,8 @@ export interface Progress {
   readonly loss: number;
   /** Loss terms, learning rate, gradient norm. */
   readonly figures: StepReport;
+  /** The latest terms on held-out images, in a run that looks at them. */
+  readonly heldOut?: Readonly<Record<string, number>>;
   /** Training time so far, pauses between sessions left out. */
   readonly seconds: number;
   /** Images seen so far. */

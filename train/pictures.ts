@@ -3,21 +3,23 @@ import { expectWhole, noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, gridSize, type ImageSet, imageGrid, type RgbImage, writePng } from '../data/index.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 import { type Sheet, shortLabel } from './sheet.ts';
+import { spreadViews } from './views.ts';
 
 /**
  * Writes a PNG: held-out images in the first row, what each model makes of them in a row of its own.
  *
- * @param models  row label → images [n, 3, size, size] to images
+ * @param models   row label → images [n, 3, size, size] to images
+ * @param caption  above the pictures
  */
 export async function drawReconstructions(
   path: string,
   set: ImageSet,
   models: Readonly<Record<string, (images: Tensor) => Tensor>>,
-  columns = 10,
+  { columns = 10, caption = '' }: { columns?: number | undefined; caption?: string } = {},
 ): Promise<void> {
   expectWhole('drawReconstructions, columns', columns, 1, 1000);
   const rowLabels = ['input', ...Object.keys(models)];
-  const views = spread(set, columnsThatFit(set.size, columns, rowLabels));
+  const views = spreadViews(set, columnsThatFit(set.size, columns, rowLabels));
   const rows: RgbImage[][] = [[], ...Object.keys(models).map(() => [])];
   for (const part of inParts(views, imagesAtOnce(set.size))) {
     const { images, labels } = batchOf(set, part);
@@ -29,27 +31,29 @@ export async function drawReconstructions(
     }
     for (const t of [images, labels]) t.dispose();
   }
-  await writePng(path, await imageGrid(rows.flat(), views.length, { rowLabels }));
+  await writePng(path, await imageGrid(rows.flat(), views.length, { rowLabels, ...captioned(caption) }));
 }
 
 function columnsThatFit(size: number, columns: number, rowLabels: readonly string[]): number {
   const image = { width: size, height: size };
-  while (columns > 1 && !gridSize(image, columns * rowLabels.length, columns, { rowLabels }).fits) columns--;
+  while (columns > 1 && !gridSize(image, columns * rowLabels.length, columns, { rowLabels, columnLabels: [''] }).fits)
+    columns--;
   return columns;
 }
 
-/** The same images every time, spread over the set. */
-function spread(set: ImageSet, count: number) {
-  const shown = Math.min(count, set.count);
-  const step = Math.floor(set.count / shown);
-  return Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false }));
-}
+const captioned = (caption: string) => (caption === '' ? {} : { columnLabels: [caption] });
 
-/** Draws a sheet. @param pictures  `each` of the first label, then of the second, … */
+/**
+ * Draws a sheet.
+ *
+ * @param pictures  `each` of the first label, then of the second, …
+ * @param caption   above the pictures
+ */
 export function drawSheet(
   { rows, each, columns, scale }: Sheet,
   labels: readonly string[],
   pictures: readonly RgbImage[],
+  caption = '',
 ): Promise<RgbImage> {
   const { width, height } = pictures[0];
   const blank = { width, height, data: new Uint8Array(3 * width * height).fill(255) };
@@ -60,5 +64,5 @@ export function drawSheet(
   const rowLabels = labels
     .slice(0, rows)
     .flatMap((label) => Array.from({ length: lines }, (_, line) => (line === 0 ? shortLabel(label) : '')));
-  return imageGrid(cells, columns, { scale, rowLabels });
+  return imageGrid(cells, columns, { scale, rowLabels, ...captioned(caption) });
 }

@@ -6,8 +6,10 @@ import { z } from 'zod';
 import { CheckpointError } from '../core/index.ts';
 import { type Checkpoint, loadCheckpoint, loadCheckpointMeta, lockFolder } from '../data/index.ts';
 import { stateDict } from '../nn/index.ts';
+import { forgetFrames } from './film.ts';
 import type { Spent } from './loop.ts';
 import { originSchema } from './origin.ts';
+import { forgetEvents } from './report/events.ts';
 import { savedPart } from './saved.ts';
 import { knownSettings, merge } from './settings.ts';
 import { type ChangesOf, type SavedModel, type Stage, type StageName, stageNames } from './stage.ts';
@@ -140,13 +142,14 @@ export class RunFolder {
     const at = stageNames.indexOf(stage);
     const nearest = [...stageNames.slice(0, at + 1).reverse(), ...stageNames.slice(at + 1)];
     for (const name of nearest) {
-      const meta = this.#readable(name);
+      const meta = this.readableMeta(name);
       if (meta) return meta;
     }
     return undefined;
   }
 
-  #readable(name: StageName): SavedMeta | undefined {
+  /** What a stage's checkpoint says; nothing when there is none, or none that can be read. */
+  readableMeta(name: StageName): SavedMeta | undefined {
     try {
       return this.has({ name }) ? this.meta({ name }) : undefined;
     } catch (error) {
@@ -170,7 +173,7 @@ export class RunFolder {
   /** Pixels of the images that the run was trained on, as far as a readable checkpoint says. */
   get imageSize(): number | undefined {
     for (const name of stageNames) {
-      const { origin, settings = {} } = this.#readable(name) ?? {};
+      const { origin, settings = {} } = this.readableMeta(name) ?? {};
       const model = settings['model'] as { imageSize: number } | undefined; // versions without an origin
       const size = origin?.data.imageSize ?? settings['imageSize'] ?? model?.imageSize;
       if (size !== undefined) return size as number;
@@ -183,10 +186,14 @@ export class RunFolder {
     return this.trained.reduce((sum, name) => sum + this.meta({ name }).loop.seconds, 0);
   }
 
-  /** Deletes checkpoints, log and metrics. @param kept  a stage whose checkpoint stays, and the log with it */
+  /** Deletes checkpoints, log, figures and what shows them. @param kept  a stage whose checkpoint stays, and the log with it */
   clear(kept?: Named): void {
-    for (const name of stageNames) if (name !== kept?.name) rmSync(this.checkpoint({ name }), { force: true });
-    for (const file of ['metrics.json', ...(kept ? [] : ['log.jsonl'])])
+    for (const name of stageNames.filter((name) => name !== kept?.name)) {
+      rmSync(this.checkpoint({ name }), { force: true });
+      forgetFrames(this.folder, name, 0);
+      forgetEvents(this.folder, name, 0);
+    }
+    for (const file of ['metrics.json', 'results.json', ...(kept ? [] : ['log.jsonl', 'report.html'])])
       rmSync(join(this.folder, file), { force: true });
   }
 }

@@ -26,12 +26,14 @@ import { expectFits } from './fits.ts';
 import { flippable } from './flips.ts';
 import { generator } from './generator.ts';
 import { Guards } from './guards.ts';
-import { RunLog } from './log.ts';
+import { measureHeldOut } from './held-out.ts';
 import { type Progress, trainingLoop } from './loop.ts';
 import type { Model } from './model.ts';
 import { isRunFolder, openModel } from './open-model.ts';
 import { expectImages } from './origin.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
+import { writeReport } from './report/report.ts';
+import { readResults, writeResult } from './results.ts';
 import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
 import { type ImageOptions, RunImages } from './run-images.ts';
 import { openRunModel } from './run-model.ts';
@@ -40,6 +42,7 @@ import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
 import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
 import type { AnySettings } from './together.ts';
+import { Watch } from './watch.ts';
 
 /** Options of `openRun`. What is left out is as in the run's checkpoints, if there are any. */
 export interface RunOptions extends ImageOptions {
@@ -51,6 +54,12 @@ export interface RunOptions extends ImageOptions {
   readonly saveEvery?: number;
   /** Updates between pictures; 0: only at the end. Default 0. */
   readonly pictureEvery?: number;
+  /** Updates between looks at held-out images, for the log; 0: none. Default 100. */
+  readonly measureEvery?: number;
+  /** Also writes event files for TensorBoard. Default false. */
+  readonly tensorboard?: boolean;
+  /** The command that trains, for report.html. */
+  readonly command?: string;
   /** Stored in checkpoints; a checkpoint of another preset is not resumed. */
   readonly preset?: string;
   /** Receives messages: about long preparations, settings without effect, images that are not mirrored. */
@@ -71,12 +80,14 @@ const runSettings = group({
   seed: seed(0, 'of weights, data order and samples'),
   saveEvery: updates(250, 'updates between checkpoints; 0: only at the end'),
   pictureEvery: updates(0, 'updates between pictures; 0: only at the end'),
+  measureEvery: updates(100, 'updates between looks at held-out images; 0: none'),
 });
 
 export class Run extends RunFolder implements RunContext {
   readonly seed: number;
   readonly notify: (message: string) => void;
   readonly #options: RunOptions;
+  readonly #settings: z.output<typeof runSettings>;
   readonly #models = new Map<StageName, unknown>();
   readonly #modelsFrom = new Map<string, Model>();
   #tokenizerFrom: string | undefined;
@@ -84,13 +95,14 @@ export class Run extends RunFolder implements RunContext {
   #trunk: MobileNetTrunk | undefined;
   #originals: FeatureStatistics | undefined;
   #startsAgain = false;
+  #caption = ''; // of what is drawn while training
 
   /** Use `openRun`. */
   constructor(folder: string, options: RunOptions) {
     super(folder);
-    const { seed = this.before()?.origin?.seed ?? 0, saveEvery = 0, pictureEvery = 0 } = options;
-    parseSettings(runSettings, { seed, saveEvery, pictureEvery }, 'openRun');
-    this.seed = seed;
+    const { seed = this.before()?.origin?.seed, saveEvery, pictureEvery, measureEvery } = options;
+    this.#settings = parseSettings(runSettings, { seed, saveEvery, pictureEvery, measureEvery }, 'openRun');
+    this.seed = this.#settings.seed;
     this.notify = options.notify ?? (() => {});
     this.#options = options;
     this.#images = new RunImages(this, options, this.seed, this.notify);
@@ -107,7 +119,8 @@ export class Run extends RunFolder implements RunContext {
   async *train<S extends Stage>(stage: S, changes: ChangesOf<S> = {} as ChangesOf<S>): AsyncGenerator<Progress, void> {
     using _ = this.lock();
     removeLeftovers(this.folder);
-    const { resume = true, saveEvery = 250, pictureEvery = 0 } = this.#options;
+    const { resume = true, tensorboard = false, command } = this.#options;
+    const { saveEvery, pictureEvery, measureEvery } = this.#settings;
     const { name } = stage;
     const path = this.checkpoint(stage);
     const preset = this.#options.preset ?? this.before(name)?.preset;
@@ -120,7 +133,8 @@ export class Run extends RunFolder implements RunContext {
     const { training } = started;
     const { state, steps } = training;
     const madeWith = await fingerprints(started.madeWith ?? {});
-    const log = new RunLog(this.folder, name, earlier?.state.done);
+    const watched = { done: earlier?.state.done ?? 0, pictureEvery, tensorboard, command };
+    const watch = new Watch(this.folder, name, watched);
     let kept: LoopState = { seconds: 0, images: 0, recent: [] };
     let saved: number | undefined;
     if (earlier) {
@@ -128,7 +142,6 @@ export class Run extends RunFolder implements RunContext {
       saved = state.done;
       this.notify(`${name}: ${state.done} of ${steps} updates are done`);
     }
-    const { done } = state;
     let isFirstSave = true;
     const recent = [...kept.recent];
     const guards = new Guards(name);
@@ -143,15 +156,29 @@ export class Run extends RunFolder implements RunContext {
       const loop = { ...kept, recent: [...recent] };
       await saveCheckpoint(path, { groups: state.groups(), meta: { ...meta, loop, state: state.values() } });
       saved = state.done;
-      if (isFirstSave) this.#replaceEarlier(stage, log, done);
+      if (isFirstSave) this.#replaceEarlier(stage, watch);
       isFirstSave = false;
     };
-    const draw = () => {
+    const draw = async () => {
+      this.#caption = `${name}, update ${state.done} of ${steps}`;
       const picture = () => stage.draw(this, training.model);
-      return training.ema ? training.ema.evaluate(picture) : picture();
+      await (training.ema ? training.ema.evaluate(picture) : picture()).finally(() => {
+        this.#caption = '';
+      });
+      watch.picture(state.done, join(this.folder, stage.picture), state.done === steps);
+    };
+    const look = async (step: number) => {
+      if (!training.measure || measureEvery === 0 || (step % measureEvery !== 0 && step < steps)) return;
+      const { measure, ema } = training;
+      const { validation } = await this.dataset();
+      const seen = await measureHeldOut({ measure, ...(ema && { ema }) }, validation);
+      watch.heldOut(step, seen);
+      heldOut = seen.figures;
     };
 
+    let heldOut: Progress['heldOut'];
     let isBetweenUpdates = false;
+    let hasFailed = false;
     try {
       for await (const progress of trainingLoop(training, kept)) {
         isBetweenUpdates = true;
@@ -160,24 +187,29 @@ export class Run extends RunFolder implements RunContext {
         if (recent.length > 50) recent.shift();
         kept = { seconds, images, recent };
         const warning = guards.look(step, figures);
-        const entry = { seconds: Math.round(1000 * seconds) / 1000, ...figures };
-        log.write(step, warning === undefined ? entry : { ...entry, warning });
+        watch.update(step, seconds, figures, warning);
         if (warning !== undefined) this.notify(`${name}, update ${step}: ${warning}`);
-        yield progress;
-        const due = (every: number) => every > 0 && step % every === 0 && step < steps;
-        if (due(saveEvery)) await save();
-        if (due(pictureEvery)) await draw();
+        await look(step);
+        yield { ...progress, ...(heldOut && { heldOut }) };
+        const isDue = (every: number) => every > 0 && step % every === 0 && step < steps;
+        const isPictured = isDue(pictureEvery) || (pictureEvery > 0 && step === 1 && step < steps);
+        if (isDue(saveEvery)) await save();
+        if (isPictured) await draw();
+        if (isPictured || isDue(saveEvery)) watch.report(true);
         isBetweenUpdates = false;
       }
       isBetweenUpdates = true;
     } catch (error) {
+      hasFailed = true;
       if (!(error instanceof NonFiniteError)) throw error;
-      log.write(state.done + 1, { error: error.message });
+      watch.error(state.done + 1, error.message);
       throw stopped(error, state.done + 1, name, path, saved);
     } finally {
       if (isBetweenUpdates && saved !== state.done) await save();
+      if (!hasFailed && state.done < steps) watch.report(false); // the reader left
     }
     await draw();
+    watch.report(false);
     training.ema?.copyToModel(); // evaluated and sampled with the averaged weights
     this.#models.set(name, training.model);
   }
@@ -209,7 +241,7 @@ export class Run extends RunFolder implements RunContext {
     const { seconds, images, recent } = loop;
     const loss = recent.reduce((sum, r) => sum + r.loss, 0) / recent.length;
     const figures: Figures = await stage.evaluate(this, this.model(stage));
-    return {
+    const row = {
       name: stage.name,
       steps: saved.settings['steps'] as number,
       seconds,
@@ -222,6 +254,10 @@ export class Run extends RunFolder implements RunContext {
       fd: Number.NaN,
       ...figures,
     };
+    const { commands = [] } = readResults(this.folder)[stage.name] ?? {};
+    if (writeResult(this.folder, stage.name, { commands, row }))
+      writeReport(join(this.folder, 'report.html'), [this.folder]);
+    return row;
   }
 
   /** The model of a stage: the one trained in this process, or from its checkpoint. @throws CheckpointError when there is none */
@@ -298,7 +334,7 @@ export class Run extends RunFolder implements RunContext {
   }
 
   async drawSheet(file: string, sheet: Sheet, labels: readonly string[], pictures: readonly RgbImage[]): Promise<void> {
-    await writePng(join(this.folder, file), await drawSheet(sheet, labels, pictures));
+    await writePng(join(this.folder, file), await drawSheet(sheet, labels, pictures, this.#caption));
   }
 
   async drawReconstructions(
@@ -307,13 +343,13 @@ export class Run extends RunFolder implements RunContext {
     columns?: number,
   ): Promise<void> {
     const { validation } = await this.dataset();
-    await drawReconstructions(join(this.folder, file), validation, models, columns);
+    await drawReconstructions(join(this.folder, file), validation, models, { columns, caption: this.#caption });
   }
 
   /** After a training's first checkpoint: what it replaces is forgotten. */
-  #replaceEarlier(stage: Stage, log: RunLog, done: number): void {
+  #replaceEarlier(stage: Stage, watch: Watch): void {
     if (this.#startsAgain) this.clear(stage);
-    log.forgetEarlier(done, this.#startsAgain);
+    watch.forgetEarlier(this.#startsAgain);
     this.#startsAgain = false;
   }
 

@@ -25,12 +25,13 @@ export function planSheet(labels: readonly string[], each: number, size: number)
   const image = { width: size, height: size };
   const usual = Math.ceil(96 / size);
   const rowLabels = [labels.map(shortLabel).reduce((a, b) => (b.length > a.length ? b : a), '')]; // the widest
+  const columnLabels = ['']; // room for a caption
   for (let rows = labels.length; ; ) {
     let columns = Math.min(each, Math.max(wide, Math.ceil(Math.sqrt(rows * each))));
-    while (columns > 1 && !gridSize(image, columns, columns, { scale: 1, rowLabels }).fits) columns--;
+    while (columns > 1 && !gridSize(image, columns, columns, { scale: 1, rowLabels, columnLabels }).fits) columns--;
     const cells = rows * Math.ceil(each / columns) * columns;
     for (let scale = usual; scale >= 1; scale--) {
-      if (gridSize(image, cells, columns, { scale, rowLabels }).fits || rows * each === 1)
+      if (gridSize(image, cells, columns, { scale, rowLabels, columnLabels }).fits || rows * each === 1)
         return { rows, each, columns, scale };
     }
     if (each > columns || rows === 1) each = Math.max(1, Math.floor(0.9 * each));

@@ -14,6 +14,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { latentFigures } from './diagnostics.ts';
+import { readTerms } from './held-out.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
@@ -80,9 +81,10 @@ export function trainSingle(
   });
 
   // loss
-  function loss(images: Tensor, kept?: Int32Array) {
+  /** @param kept  tokens of each image that the decoder gets; all when undefined  @param done  updates before this one */
+  function loss(images: Tensor, kept?: Int32Array, done = state.done) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
-    const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
+    const quantized = codebook.isQuantized(done) ? model.quantizeLatents(z) : undefined;
     const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
     const reconstruction = model.decode(kept ? keepFirst(latents, kept) : latents);
     const parts = {
@@ -94,16 +96,18 @@ export function trainSingle(
     return { ...reconstructionLoss(parts, settings.weights), z, indices: quantized?.indices };
   }
 
+  const reported = (terms: ReturnType<typeof loss>) => ({
+    loss: terms.loss,
+    mse: terms.l2Loss,
+    commitment: terms.quantizerLoss,
+  });
+
   async function step() {
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images } = data.next();
     const kept = tailsOf(settings.model, images, rng);
-    const { value, grads, norm, report } = await finiteGradients(
-      params,
-      () => loss(images, kept),
-      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
-    );
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, kept), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
@@ -116,7 +120,9 @@ export function trainSingle(
     };
   }
 
-  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
+  const measure = (images: Tensor) => readTerms(() => reported(loss(images, undefined, state.done - 1)));
+
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
 }
 
 /** The single stage. Trains TiTok from pixels. */
@@ -158,5 +164,6 @@ export const single = defineStage({
   model: titokModel,
   load: loadTiTok,
   evaluate: evaluatePixels,
+  picture: 'single.png',
   draw: (run, model) => drawPixels('single', run, model),
 });

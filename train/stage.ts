@@ -122,6 +122,8 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   load(saved: SavedModel): Model;
   /** Measures a model on the run's held-out images. */
   evaluate(run: RunContext, model: Model): Promise<Figures>;
+  /** The file that `draw` writes. */
+  readonly picture: string;
   /** Writes a picture of what the model can do into the run's folder. */
   draw(run: RunContext, model: Model): Promise<void>;
 }

@@ -15,6 +15,7 @@ import {
   type VqganConfig,
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { readTerms } from './held-out.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { modelThatFits } from './room.ts';
 import { savedPart } from './saved.ts';
@@ -157,8 +158,8 @@ export async function trainTeacher(
   }
 
   // loss
-  function loss(images: Tensor) {
-    if (!codebook.isQuantized(state.done)) {
+  function loss(images: Tensor, done = state.done) {
+    if (!codebook.isQuantized(done)) {
       const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
       return reconstructionLoss({ images, reconstruction }, settings.weights);
     }
@@ -167,15 +168,17 @@ export async function trainTeacher(
     return { ...reconstructionLoss(parts, settings.weights), z, indices };
   }
 
+  const reported = (terms: ReturnType<typeof loss>) => ({
+    loss: terms.loss,
+    mse: terms.l2Loss,
+    commitment: terms.quantizerLoss,
+  });
+
   async function step() {
     await codebook.start(state.done, () => inARow(teacher.encoder.forward(data.next().images)));
     using _ = tensorScope();
     const { images } = data.next();
-    const { value, grads, norm, report } = await finiteGradients(
-      params,
-      () => loss(images),
-      (terms) => ({ loss: terms.loss, mse: terms.l2Loss, commitment: terms.quantizerLoss }),
-    );
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images), reported);
     const lr = learningRate(state.done);
     optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     if ('indices' in value) codebook.update(inARow(value.z), reshape(value.indices, [images.shape[0], 1, -1]));
@@ -183,7 +186,9 @@ export async function trainTeacher(
     return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
   }
 
-  return { model: teacher, steps: settings.steps, batchSize: settings.batchSize, state, step };
+  const measure = (images: Tensor) => readTerms(() => reported(loss(images, state.done - 1)));
+
+  return { model: teacher, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
 }
 
 /** [batch, dim, g, g] → as the quantizer takes them, [batch, dim, 1, g·g]. */
@@ -224,6 +229,7 @@ export const teacher = defineStage({
       return { reconstruction, codes: indices };
     }),
 
+  picture: 'teacher.png',
   draw: (run, teacher) =>
     run.drawReconstructions('teacher.png', { teacher: (images) => teacher.forward(images).reconstruction }),
 });

@@ -37,6 +37,14 @@ export interface Training<Model = object> {
   readonly state: TrainingState;
   /** One update. @throws NonFiniteError when the loss or the gradient is NaN or infinite; the model is untouched then */
   step(): Promise<StepReport>;
+  /**
+   * Loss terms of held-out images, computed as in the latest update but without gradients or dropout. Changes nothing and draws
+   * none of the training's random numbers.
+   *
+   * @param images  [n, 3, size, size] in 0..1
+   * @param labels  [n], classes
+   */
+  measure?(images: Tensor, labels: Tensor): Promise<Readonly<Record<string, number>>>;
   /** Moving average of the weights, if this training keeps one: evaluate and release these instead of the last weights. */
   readonly ema?: Ema;
   /** Runs once before the first step (skipped when the training is already finished); counts as training time. */

@@ -1,6 +1,6 @@
 /** The views of images that a loader can draw, and the ids that a frozen network gives them: found once, not at every draw. */
 import { noGrad, type Tensor, tidy } from '../core/index.ts';
-import { batchOf, type ImageDataset, type View } from '../data/browser.ts';
+import { batchOf, type ImageDataset, type ImageSet, type View } from '../data/browser.ts';
 import { flippable } from './flips.ts';
 import { imagesAtOnce } from './image-batches.ts';
 
@@ -12,6 +12,13 @@ export function viewsOf({ train, ...dataset }: ImageDataset): View[] {
   return Array.from(train.labels, (label, index) =>
     [false, true].filter((mirrored) => !mirrored || mayFlip(label)).map((mirrored) => ({ index, mirrored })),
   ).flat();
+}
+
+/** At most `most` images of a set, spread over it: the same every time. */
+export function spreadViews(set: ImageSet, most: number): View[] {
+  const shown = Math.min(most, set.count);
+  const step = Math.floor(set.count / shown);
+  return Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false }));
 }
 
 /**

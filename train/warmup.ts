@@ -1,7 +1,7 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
 import type { z } from 'zod';
 import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
+import { clipCoefficient, finiteGradients, mse, stateDict } from '../nn/index.ts';
 import {
   decodeArgmax,
   decodeSoft,
@@ -17,6 +17,7 @@ import {
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { latentFigures } from './diagnostics.ts';
+import { readTerms } from './held-out.ts';
 import { titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
@@ -90,31 +91,30 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   });
 
   // loss
-  function loss(images: Tensor, codes: Tensor, kept?: Int32Array) {
+  /** @param kept  tokens of each image that the decoder gets; all when undefined  @param done  updates before this one */
+  function loss(images: Tensor, codes: Tensor, kept?: Int32Array, done = state.done) {
     const z = model.encodeLatents(images); // [batch, C, 1, K]
-    const quantized = codebook.isQuantized(state.done) ? model.quantizeLatents(z) : undefined;
+    const quantized = codebook.isQuantized(done) ? model.quantizeLatents(z) : undefined;
     const latents = quantized?.zQuantized ?? model.normalizeLatents(z);
     const logits = model.decode(kept ? keepFirst(latents, kept) : latents); // [batch, V, G, G]
     const quantizerLoss = quantized && codebook.lossOf(quantized);
     const terms = warmupLoss({ logits, codes, quantizerLoss, codebook: teacher.codebook }, settings.weights);
-    return { ...terms, z, indices: quantized?.indices };
+    return { ...terms, z, logits, indices: quantized?.indices };
   }
+
+  const reported = (terms: ReturnType<typeof loss>) => ({
+    loss: terms.loss,
+    crossEntropy: terms.reconstructionLoss,
+    embedding: terms.embeddingLoss,
+    commitment: terms.quantizerLoss,
+  });
 
   async function step() {
     await codebook.start(state.done, () => model.encodeLatents(data.next().images));
     using _ = tensorScope();
     const { images, codes = noGrad(() => tidy(() => teacher.encode(images).indices)) } = data.next(); // [batch, …], [batch, G²]
     const kept = tailsOf(settings.model, images, rng);
-    const { value, grads, norm, report } = await finiteGradients(
-      params,
-      () => loss(images, codes, kept),
-      (terms) => ({
-        loss: terms.loss,
-        crossEntropy: terms.reconstructionLoss,
-        embedding: terms.embeddingLoss,
-        commitment: terms.quantizerLoss,
-      }),
-    );
+    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, codes, kept), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
@@ -122,7 +122,13 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     return { ...report, ...(await latentFigures(model, value)), learningRate: lr };
   }
 
-  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step };
+  const measure = (images: Tensor) =>
+    readTerms(() => {
+      const terms = loss(images, teacher.encode(images).indices, undefined, state.done - 1);
+      return { ...reported(terms), mse: mse(images, decodeSoft(teacher, terms.logits)) };
+    });
+
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
 }
 
 /** Stage 1. TiTok learns to predict the codes of the run's teacher. */
@@ -200,6 +206,7 @@ export const warmup = defineStage({
     return { ...soft, psnrArgmax: argmax.psnr, fdSoft, fd: argmax.fd };
   },
 
+  picture: 'warmup.png',
   async draw(run, model) {
     const teacher = run.model(teacherStage);
     await run.drawReconstructions('warmup.png', {

@@ -69,8 +69,9 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
   }
   const row = await trainStage(run, stage, settings as object);
   console.log([`\n${table([row])}\n`, ...lengthsNote([row]), tableNote(heldOut)].join('\n'));
-  const picture = stage.name === 'generator' ? 'samples' : stage.name;
-  console.log(`Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${picture}.png.`);
+  console.log(
+    `Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${stage.picture} and ${run.folder}/report.html.`,
+  );
 }
 
 /** @throws OptionError for an option that has no effect because the model that the stage goes on from decides */

@@ -191,7 +191,8 @@ test('a full disk: one line, status 1, and the checkpoint before is whole', { ti
     err,
     /^runs\/full\/teacher\.safetensors: expected to write .*, got ENOSPC: no space left on device, write\. The file saved before is untouched\. Free some space and save again\.\n$/,
   );
-  assert.deepEqual(readdirSync('runs/full').sort(), ['log.jsonl', 'teacher.safetensors']);
+  const files = ['log.jsonl', 'report.html', 'results.json', 'teacher.safetensors'];
+  assert.deepEqual(readdirSync('runs/full').sort(), files);
   assert.match((await titok(t, 'info', 'runs/full/teacher.safetensors')).out, /, 10 updates done\n/);
   assert.equal((await titok(t, ...train('full', '--resume'))).status, 0);
   assert.deepEqual(losses('full'), whole);

@@ -53,7 +53,7 @@ test('quickstart trains four stages and ends with a table, metrics.json and two 
   );
   assert.match(
     out,
-    /Look at runs\/whole\/reconstructions\.png and runs\/whole\/samples\.png; figures are in runs\/whole\/metrics\.json\.$/,
+    /Look at runs\/whole\/reconstructions\.png, runs\/whole\/samples\.png and runs\/whole\/report\.html; figures are in runs\/whole\/metrics\.json\.$/,
   );
   const { preset, device, threads, seconds, reconstructions, samples, stages: rows } = metricsOf('whole');
   assert.deepEqual([preset, device, threads], ['mite', 'cpu', 1]);

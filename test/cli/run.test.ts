@@ -28,7 +28,8 @@ for (const stage of ['teacher', 'warmup', 'finetune', 'generator'] as const) {
     const lines = out.split('\n');
     assert.equal(lines[0], '12 training and 4 held-out images of 16×16 in 2 classes');
     assert.match(out, new RegExp(`\nstage .* FD\n${stage} +\\d .*\n`));
-    assert.equal(lines.at(-1), `Saved in runs/run/${stage}.safetensors; look at runs/run/${picture}.png.`);
+    const look = `look at runs/run/${picture}.png and runs/run/report.html.`;
+    assert.equal(lines.at(-1), `Saved in runs/run/${stage}.safetensors; ${look}`);
     const { width } = await sharp(`runs/run/${picture}.png`).metadata();
     assert.ok(width > 96);
     assert.equal(logged('runs/run', stage).length, stage === 'finetune' ? 4 : 6);

@@ -183,7 +183,7 @@ test('two processes in one run: the second is refused, and the first is not dist
   child.kill('SIGINT');
   assert.ok([0, 130].includes((await ended).status!));
   assert.deepEqual(
-    readdirSync('runs/shared').filter((name) => !/\.(png|jsonl|safetensors)$/.test(name)),
+    readdirSync('runs/shared').filter((name) => !/\.(png|jsonl|json|html|safetensors)$/.test(name)),
     [],
   );
 });
@@ -212,5 +212,6 @@ test('a full disk while it logs, and a file in the place of the run', async (t) 
 test('leftovers of a killed save are gone after the next command', async (t) => {
   writeFileSync('runs/full/warmup.safetensors.999999999-0.tmp', 'half');
   assert.equal((await titok(t, ...teach('full', '--resume', '--steps', '9'))).status, 0);
-  assert.deepEqual(readdirSync('runs/full').sort(), ['log.jsonl', 'teacher.png', 'teacher.safetensors']);
+  const files = ['log.jsonl', 'report.html', 'results.json', 'teacher.png', 'teacher.safetensors'];
+  assert.deepEqual(readdirSync('runs/full').sort(), files);
 });

@@ -38,6 +38,7 @@ export const training = (stage: StageName, name: string): Options => ({
   '--steps': '12',
   '--save-every': '3',
   '--picture-every': '5',
+  '--measure-every': '2',
 });
 
 /** Arguments of a training in the run `name`. */
@@ -179,7 +180,9 @@ export function expectSame(name: string, stage: StageName): void {
         .map((entry) => JSON.stringify(entry))
         .join('\n'),
   );
-  const left = readdirSync(join('runs', name)).filter((file) => !/^(\w+\.(safetensors|png)|log\.jsonl)$/.test(file));
+  const left = readdirSync(join('runs', name)).filter(
+    (file) => !/^([\w-]+\.(safetensors|png)|log\.jsonl|results\.json|report\.html|pictures)$/.test(file),
+  );
   expect(left.length === 0, `${stage}: expected nothing left over, got ${left.join(', ')}`);
 }
 
@@ -197,8 +200,8 @@ function contentOf(path: string): Record<string, unknown> {
 function logOf(run: string, stage: StageName): unknown[] {
   const lines = readFileSync(runFile(run, 'log.jsonl'), 'utf8').trim().split('\n');
   return lines
-    .map((line) => JSON.parse(line) as { stage: string; seconds: number })
-    .filter((entry) => entry.stage === stage)
+    .map((line) => JSON.parse(line) as { stage?: string; heldOut?: string })
+    .filter((entry) => (entry.heldOut ?? entry.stage) === stage)
     .map((entry) => ({ ...entry, seconds: 0 }));
 }
 

@@ -1,11 +1,9 @@
 /** A collapse is noticed while it happens, said once with what helps, and logged. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { ImageDataset } from '../../data/index.ts';
 import { Guards } from '../../train/guards.ts';
-import { openRun, type StepReport, single } from '../../train/index.ts';
+import { openRun, readLog, type StepReport, single } from '../../train/index.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { discs, useOneThread } from './recipes.ts';
 
@@ -66,8 +64,7 @@ test('a run says and logs it', async (t) => {
   const found = messages.filter((message) => message.includes('nearly the same'));
   assert.equal(found.length, 1);
   assert.match(found[0], /^single, update 251: /);
-  const logged = readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n');
-  const entries = logged.map((line) => JSON.parse(line) as { step: number; warning?: string });
+  const entries = readLog(folder).get('single')!.updates;
   assert.equal(entries.length, 260);
   assert.deepEqual(
     entries.filter(({ warning }) => warning).map(({ step }) => step),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type ImageDataset, loadImageFolder } from '../../data/index.ts';
-import { openRun, type Run, teacher, warmup } from '../../train/index.ts';
+import { openRun, type Run, readLog, teacher, warmup } from '../../train/index.ts';
 import { writePictures } from '../cli/command-line.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { useOneThread } from './recipes.ts';
@@ -43,9 +43,9 @@ test('a run reports every update; left early, it saves and continues where it st
   const second = await losses(await openRun(parts, options));
   assert.deepEqual([...first, ...second], whole);
   assert.deepEqual(await losses(await openRun(parts, options)), [], 'nothing is left to do');
-  const log = readFileSync(join(parts, 'log.jsonl'), 'utf8').trim().split('\n');
+  const { updates } = readLog(parts).get('teacher')!;
   assert.deepEqual(
-    log.map((line) => JSON.parse(line).loss),
+    updates.map(({ figures }) => figures['loss']),
     whole,
   );
   assert.ok(existsSync(join(parts, 'teacher.png')));

@@ -1,7 +1,5 @@
 /** What several runs of a preset have in common: figures at the end of each stage, and bands of the curves that lead there. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { PresetName, StageRow } from '../../train/index.ts';
+import { type PresetName, readLog, type StageLog, type StageName, type StageRow } from '../../train/index.ts';
 
 /** The part of a run's metrics.json that is read. */
 export interface Metrics {
@@ -60,7 +58,7 @@ export function resultsOf(
       const curve = curveOf(
         figure,
         steps,
-        logs.map((log) => log[name] ?? []),
+        logs.map((log) => log.get(name as StageName)?.updates ?? []),
       );
       return curve ? [[figure, curve] as const] : [];
     });
@@ -77,25 +75,12 @@ export function resultsOf(
   };
 }
 
-type Entry = Readonly<Record<string, number>>;
-
-/** The entries of each stage. */
-function readLog(folder: string): Record<string, Entry[]> {
-  const stages: Record<string, Entry[]> = {};
-  for (const line of readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n')) {
-    const { stage, ...entry } = JSON.parse(line) as Entry & { readonly stage: string };
-    stages[stage] = stages[stage] ?? [];
-    stages[stage].push(entry);
-  }
-  return stages;
-}
-
-function curveOf(figure: string, steps: number, logs: readonly (readonly Entry[])[]): Curve | undefined {
+function curveOf(figure: string, steps: number, logs: readonly StageLog['updates'][]): Curve | undefined {
   const width = Math.max(1, steps / intervals);
   const ends = Array.from({ length: Math.min(intervals, steps) }, (_, i) => Math.round((i + 1) * width));
   const points = ends.map((end) => {
     const means = logs.map((log) => {
-      const values = log.filter(({ step }) => step > end - width && step <= end).map((entry) => entry[figure]);
+      const values = log.filter(({ step }) => step > end - width && step <= end).map(({ figures }) => figures[figure]);
       const numbers = values.filter((value) => typeof value === 'number');
       return numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
     });
