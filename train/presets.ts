@@ -66,10 +66,10 @@ export const presets = {
   /** Up to two hours: 64 × 64 pixels in 40 bytes. */
   medium: {
     teacher: { imageSize: 64, steps: 800 },
-    warmup: { model: sizes(models.medium), steps: 3500 },
-    finetune: { steps: 600 },
+    warmup: { model: sizes(models.medium), steps: 2600 },
+    finetune: { steps: 500 },
     single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
-    generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2500 },
+    generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
     classes: 'subgroups',
   },
 } as const satisfies Record<string, Preset>;

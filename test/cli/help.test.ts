@@ -67,7 +67,10 @@ const mistakes: [command: string, message: string][] = [
   ['train warmup --betas 0.9,x', "--betas: expected 2 numbers ≥ 0 and < 1 with commas, got '0.9,x'."],
   ['train warmup --betas 0.9', "--betas: expected 2 numbers ≥ 0 and < 1 with commas, got '0.9'."],
   ['train warmup --codebook big', "--codebook: expected one of average, gradient, got 'big'."],
-  ['train warmup --preset tinny', "--preset: expected one of smoke, tiny, small, got 'tinny' (did you mean 'tiny'?)."],
+  [
+    'train warmup --preset tinny',
+    "--preset: expected one of smoke, tiny, small, medium, got 'tinny' (did you mean 'tiny'?).",
+  ],
   ['train warmup --threads 0', `--threads: expected a whole number from 1 to ${mostThreads()}, got '0'.`],
   ['train warmup --threads 100000', `--threads: expected a whole number from 1 to ${mostThreads()}, got '100000'.`],
   [
