@@ -157,7 +157,7 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   [
     'OptionError',
     () => new TiTok(presets.tiny, new Rng(0)).decodeTokens(tensor([1, 2, 3], [1, 3], int32)),
-    'decodeTokens: expected 16 ids per image, got 3.',
+    'decodeTokens: expected 16 tokens per image, got 3.',
   ],
 ];
 

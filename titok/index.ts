@@ -73,6 +73,6 @@ export {
   vgg16Widths,
   vqganFromOfficial,
 } from './published/index.ts';
-export { drawTails, keepFirst, tailLengths } from './tail.ts';
+export { drawTails, expectLength, keepFirst, tailLengths, throughTokens } from './tail.ts';
 export { decodeArgmax, decodeSoft, type Encoded, type PixelDecoder, softLatents, Teacher } from './teacher.ts';
 export { publishedVqgan, type VqganConfig, VqganDecoder, VqganEncoder } from './vqgan.ts';

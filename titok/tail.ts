@@ -1,5 +1,6 @@
 /** Rows of variable length: a model trained with dropped tails decodes the first k of its K tokens, for every k. */
 import { concat, mul, OptionError, type Rng, type Tensor, tensor, zeros } from '../core/index.ts';
+import type { TiTok } from './model.ts';
 
 /**
  * How many tokens each image of a batch keeps while a model of variable length is trained: all K in half of the images, and
@@ -36,6 +37,13 @@ export function tailLengths(latentTokens: number): number[] {
   return [...lengths, latentTokens];
 }
 
+/** Images through their first k tokens and back. @returns what the model decodes, and all K ids [batch, 1, K] */
+export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices: Tensor } {
+  const { zQuantized, indices } = model.encode(images);
+  const kept = new Int32Array(images.shape[0]).fill(k);
+  return { output: model.decode(k < model.config.latentTokens ? keepFirst(zQuantized, kept) : zQuantized), indices };
+}
+
 /** @throws OptionError when a model cannot decode k tokens */
 export function expectLength(
   where: string,
@@ -45,6 +53,6 @@ export function expectLength(
   if (k === latentTokens || (variableLength && k >= 1 && k < latentTokens)) return;
   const expected = variableLength ? `1 to ${latentTokens}` : `${latentTokens}`;
   throw new OptionError(
-    `${where}: expected ${expected} ids per image, got ${k}.${!variableLength && k < latentTokens ? ' Only models trained with variableLength decode fewer.' : ''}`,
+    `${where}: expected ${expected} tokens per image, got ${k}.${!variableLength && k < latentTokens ? ' Only models trained with variableLength decode fewer.' : ''}`,
   );
 }

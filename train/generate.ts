@@ -4,7 +4,7 @@ import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/browser
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
-import type { TiTok } from '../titok/index.ts';
+import { expectLength, type TiTok, throughTokens } from '../titok/index.ts';
 import { generator, samplingSettings } from './generator.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 import { type Model, withGenerator } from './model.ts';
@@ -93,13 +93,20 @@ export interface Reconstructed {
  * Pictures through their tokens and back, in batches that fit into memory.
  *
  * @param tokenizer  one that gives pixels: `run.pixelTokenizer()`
+ * @param tokens     how many of its tokens each picture keeps; fewer than all of a model of variable length
+ * @throws OptionError for a number of tokens that the model cannot decode
  */
-export async function reconstruct(tokenizer: TiTok, pictures: readonly RgbImage[]): Promise<Reconstructed[]> {
+export async function reconstruct(
+  tokenizer: TiTok,
+  pictures: readonly RgbImage[],
+  { tokens = tokenizer.config.latentTokens }: { readonly tokens?: number } = {},
+): Promise<Reconstructed[]> {
   const { imageSize } = tokenizer.config;
+  expectLength('reconstruct', tokens, tokenizer.config);
   const results: Reconstructed[] = [];
   for (const part of inParts(pictures, imagesAtOnce(imageSize))) {
     const images = toImages(part, imageSize);
-    const outputs = noGrad(() => tidy(() => tokenizer.forward(images).output));
+    const outputs = noGrad(() => tidy(() => throughTokens(tokenizer, images, tokens).output));
     const [before, after] = [await images.data(), await outputs.data()];
     const [shownBefore, shownAfter] = [await picturesOf(images), await picturesOf(outputs)];
     for (const t of [images, outputs]) t.dispose();

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { OptionError, Rng, type Tensor } from '../core/index.ts';
 import type { ImageSet } from '../data/browser.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';
-import { checkConfig, drawTails, keepFirst, presets, TiTok, type TiTokConfig, tailLengths } from '../titok/index.ts';
+import { checkConfig, drawTails, presets, TiTok, type TiTokConfig, tailLengths, throughTokens } from '../titok/index.ts';
 import type { Reconstruction } from './evaluate.ts';
 import { titokSettings } from './model-settings.ts';
 import { savedPart } from './saved.ts';
@@ -70,12 +70,8 @@ export async function evaluatePixels(run: RunContext, model: TiTok): Promise<Rec
   const { codebookSize, latentTokens, variableLength } = model.config;
   const figures = (k: number) =>
     run.evaluateReconstruction(codebookSize, (images) => {
-      const { zQuantized, indices } = model.encode(images);
-      const kept = new Int32Array(images.shape[0]).fill(k);
-      return {
-        reconstruction: model.decode(k < latentTokens ? keepFirst(zQuantized, kept) : zQuantized),
-        codes: indices,
-      };
+      const { output, indices } = throughTokens(model, images, k);
+      return { reconstruction: output, codes: indices };
     });
   const shorter: Record<string, number> = {};
   for (const k of variableLength ? tailLengths(latentTokens).slice(0, -1) : [])
@@ -90,8 +86,7 @@ export function drawPixels(name: string, run: RunContext, model: TiTok): Promise
     return run.drawReconstructions(`${name}.png`, { [name]: (images) => model.forward(images).output });
   const rows = tailLengths(latentTokens).map((k) => [
     `${k} ${k === 1 ? 'token' : 'tokens'}`,
-    (images: Tensor) =>
-      model.decode(keepFirst(model.encode(images).zQuantized, new Int32Array(images.shape[0]).fill(k))),
+    (images: Tensor) => throughTokens(model, images, k).output,
   ]);
   return run.drawReconstructions(`${name}.png`, Object.fromEntries(rows));
 }

@@ -2,10 +2,13 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { gridSize, imageGrid, type RgbImage, writeImage } from '../../data/index.ts';
-import { reconstruct } from '../../train/index.ts';
+import { expectLength } from '../../titok/index.ts';
+import { count, fromText, group, reconstruct, settingsOf } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
 import { expectAllRead, outputOption, prepareOutput, readPictures } from '../pictures.ts';
+
+const [tokensSetting] = settingsOf(group({ tokens: count(1, 'tokens', { most: 65_536 }) }));
 
 export function addReconstruct(program: Command): void {
   const command = program
@@ -13,11 +16,18 @@ export function addReconstruct(program: Command): void {
     .description('Turns images into tokens and back, and writes both side by side.')
     .argument('<images...>', 'PNG, JPEG or WebP files')
     .addOption(outputOption('reconstructed.png'))
+    .option(
+      '--tokens <number>',
+      'keep the first tokens of each image, of a model of variable length (default: all)',
+      (text) => fromText(tokensSetting, '--tokens', text),
+    )
     .action(async (paths: string[], given) => {
       await openGivenDevice(given, 'highest');
       const { model, folder } = await openGivenTokenizer(given);
       const output = prepareOutput(given.output ?? join(folder, 'reconstructed.png'));
       const { imageSize, latentTokens } = model.config;
+      const { tokens = latentTokens } = given;
+      expectLength('--tokens', tokens, model.config);
       const plan = planPairs(paths.length, imageSize);
       const pairs: RgbImage[] = [];
       const unread: string[] = [];
@@ -25,6 +35,7 @@ export function addReconstruct(program: Command): void {
         const results = await reconstruct(
           model,
           files.map(({ picture }) => picture),
+          { tokens },
         );
         for (const [i, { path }] of files.entries()) {
           const { input, output, psnr } = results[i];
@@ -35,7 +46,7 @@ export function addReconstruct(program: Command): void {
       if (pairs.length > 0) {
         const { columns, scale } = plan;
         const columnLabels = Array.from({ length: columns }, (_, i) =>
-          i % 2 === 0 ? 'input' : `${latentTokens} tokens`,
+          i % 2 === 0 ? 'input' : `${tokens} ${tokens === 1 ? 'token' : 'tokens'}`,
         );
         await writeImage(output, await imageGrid(pairs, columns, { columnLabels, scale }));
         console.log(output);

@@ -155,7 +155,10 @@ test('calls that do not fit the form say what to do', () => {
   const [vq, vae] = [new TiTok(forms['warmup'], rng), new TiTok(forms['vae'], rng)];
   assert.throws(() => vae.encode(images(rng)), /expected quantizeMode 'vq', got 'vae'. Use encodeContinuous/);
   assert.throws(() => vq.encodeContinuous(images(rng)), /expected quantizeMode 'vae', got 'vq'. Use encode/);
-  assert.throws(() => vq.decodeTokens(tensor([0, 1], [1, 2], { dtype: 'int32' })), /expected 3 ids per image, got 2/);
+  assert.throws(
+    () => vq.decodeTokens(tensor([0, 1], [1, 2], { dtype: 'int32' })),
+    /expected 3 tokens per image, got 2/,
+  );
   const ids = tensor([0, 1, 2], [1, 3], { dtype: 'int32' });
   assert.throws(() => vae.decodeTokens(ids), /decodeTokens: expected quantizeMode 'vq', got 'vae'/);
 });

@@ -38,10 +38,10 @@ test('a number of ids that a model was not trained for is refused', () => {
   const fixed = new TiTok(config, new Rng(1));
   assert.throws(() => fixed.decodeTokens(ids(3)), {
     name: 'OptionError',
-    message: /expected 5 ids.*got 3.*variableLength/,
+    message: /expected 5 tokens.*got 3.*variableLength/,
   });
   const variable = new TiTok({ ...config, variableLength: true }, new Rng(1));
-  assert.throws(() => variable.decodeTokens(ids(6)), { name: 'OptionError', message: /expected 1 to 5 ids.*got 6/ });
+  assert.throws(() => variable.decodeTokens(ids(6)), { name: 'OptionError', message: /expected 1 to 5 tokens.*got 6/ });
 });
 
 test('half of the images keep all tokens, the others each number equally often', () => {
