@@ -3,7 +3,15 @@ import { z } from 'zod';
 import { OptionError, Rng, type Tensor } from '../core/index.ts';
 import type { ImageSet } from '../data/browser.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';
-import { checkConfig, drawTails, presets, TiTok, type TiTokConfig, tailLengths, throughTokens } from '../titok/index.ts';
+import {
+  checkConfig,
+  drawTails,
+  presets,
+  TiTok,
+  type TiTokConfig,
+  tailLengths,
+  throughTokens,
+} from '../titok/index.ts';
 import type { Reconstruction } from './evaluate.ts';
 import { titokSettings } from './model-settings.ts';
 import { savedPart } from './saved.ts';

@@ -35,7 +35,6 @@ const probed = ({ stages }: Results): string | undefined => {
 };
 
 const columns = [
-  ['seconds', 'seconds', 0],
   ['loss', 'loss', 3],
   ['psnr', 'PSNR (dB)', 2],
   ['fd', 'FD', 1],
@@ -52,8 +51,8 @@ export function qualityTable(all: All): string {
     }),
   );
   const notes = Object.values(all).map((results) => {
-    const { preset, seeds, minutes, machine, threads } = results;
-    const trained = `\`${preset}\`: ${seeds.length === 1 ? `seed ${seeds[0]}` : `median of ${seeds.length} seeds (lowest–highest)`}, ${median(minutes).toFixed(1)} minutes on ${threads} threads of ${machine}.`;
+    const { preset, seeds, machine } = results;
+    const trained = `\`${preset}\`: ${seeds.length === 1 ? `seed ${seeds[0]}` : `median of ${seeds.length} seeds (lowest–highest)`}; ${machine}.`;
     return [trained, probed(results)].filter(Boolean).join(' ');
   });
   return [

@@ -4,8 +4,6 @@ import { type PresetName, readLog, type StageLog, type StageName, type StageRow 
 /** The part of a run's metrics.json that is read. */
 export interface Metrics {
   readonly seed: number;
-  readonly threads: number;
-  readonly seconds: number;
   readonly heldOut: number;
   readonly stages: readonly StageRow[];
 }
@@ -22,22 +20,19 @@ export interface Curve {
 export interface Results {
   readonly preset: PresetName;
   readonly machine: string;
-  readonly threads: number;
   readonly heldOut: number;
   readonly seeds: readonly number[];
-  /** Of each seed, for all stages. */
-  readonly minutes: readonly number[];
   readonly stages: Readonly<Record<string, StageResults>>;
 }
 export interface StageResults {
   readonly updates: number;
-  /** Seconds, loss, psnr, fd, … of each seed. */
+  /** Loss, psnr, fd, … of each seed. */
   readonly figures: Readonly<Record<string, readonly number[]>>;
   readonly curves: Readonly<Record<string, Curve>>;
 }
 
 /** The figures that are kept of a stage's row. */
-const kept = ['seconds', 'loss', 'psnr', 'codesUsed', 'perplexity', 'fd', 'fdSoft', 'psnrArgmax', 'probe', 'probeReal'];
+const kept = ['loss', 'psnr', 'codesUsed', 'perplexity', 'fd', 'fdSoft', 'psnrArgmax', 'probe', 'probeReal'];
 /** The curves that are drawn, where a stage logs them. */
 const drawn = ['crossEntropy', 'psnr', 'spread', 'codeUse', 'margin', 'loss', 'accuracy'];
 const intervals = 40;
@@ -67,10 +62,8 @@ export function resultsOf(
   return {
     preset,
     machine,
-    threads: metrics.threads,
     heldOut: metrics.heldOut,
     seeds: runs.map((run) => run.metrics.seed),
-    minutes: runs.map((run) => rounded(run.metrics.seconds / 60)),
     stages: Object.fromEntries(stages),
   };
 }
