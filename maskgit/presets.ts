@@ -71,8 +71,8 @@ const laptop = (width: number, layers: number, latentTokens: number): GeneratorC
 export const laptopGenerators = {
   smoke: laptop(128, 2, 16),
   tiny: laptop(192, 4, 16),
-  small: laptop(192, 6, 32),
-  medium: { ...laptop(256, 6, 32), codebookSize: 1024 },
+  small: laptop(192, 4, 32),
+  medium: { ...laptop(192, 5, 32), codebookSize: 1024 },
 } satisfies Record<string, GeneratorConfig>;
 
 /**
