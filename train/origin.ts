@@ -78,7 +78,7 @@ export function expectOrigin(stored: Origin, now: Origin, source: string): void 
   expectImages(stored, now, source);
   const [before, after] = [stored.data.mirrored, now.data.mirrored];
   if (equal(before, after)) return;
-  const shown = (classes: readonly string[]) => (classes.length > 0 ? classes.join(', ') : 'no class');
+  const shown = (classes: readonly string[]) => (classes.length > 0 ? listed(classes) : 'no class');
   throw new OptionError(
     `flip: expected mirrored images of ${shown(before)}, as in ${source}, got ${shown(after)}. ` +
       'Leave the options on mirroring out, or start a new run (--name).',
@@ -96,7 +96,7 @@ export function expectImages(stored: Origin, now: Origin, source: string): void 
     fail(`images of ${before.imageSize}×${before.imageSize} pixels`, `${data.imageSize}×${data.imageSize}`);
   }
   if (!equal(before.classes, data.classes)) {
-    fail(`the classes ${before.classes.join(', ')}`, data.classes.join(', '));
+    fail(`the classes ${listed(before.classes)}`, listed(data.classes));
   }
   for (const [part, name] of [
     ['train', 'training'],
@@ -110,6 +110,10 @@ export function expectImages(stored: Origin, now: Origin, source: string): void 
     }
   }
 }
+
+/** The first of many names. */
+const listed = (names: readonly string[]): string =>
+  names.length <= 12 ? names.join(', ') : `${names.slice(0, 8).join(', ')}, … (${names.length})`;
 
 const equal = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((name, i) => name === b[i]);

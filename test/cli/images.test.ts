@@ -112,3 +112,9 @@ test('classes that are named as members of every object train, are stored and ar
     assert.ok(readFileSync('x.png').length > 0);
   }
 });
+
+test('kinds of classes are those of the emoji', async (t) => {
+  const { status, err } = await train(t, 'flat', '--classes', 'subgroups', '--overwrite');
+  assert.equal(status, 1);
+  assert.equal(err, '--classes: expected emoji (--data emoji), got flat. The classes of a folder are its subfolders.');
+});

@@ -120,3 +120,16 @@ test('checkpoints of version 0.1.0 load, and their trainings go on as they would
     }
   }
 });
+
+test('a run on emoji keeps the kind of its classes', async (t) => {
+  const folder = temporaryFolder(t);
+  const source = { path: 'emoji', classes: 'subgroups' } as const;
+  const first = await openRun(folder, { source, heldOut: 8 });
+  for await (const _ of first.train(teacher, { ...settings, imageSize: 16, steps: 4 }));
+  const later = await openRun(folder);
+  assert.equal((await later.dataset()).classes.length, 95);
+  const other = await openRun(folder, { source: { path: 'emoji' } });
+  await assert.rejects(async () => {
+    for await (const _ of other.train(teacher, { steps: 5 }));
+  }, /expected the classes face-smiling, .* got Smileys & Emotion/);
+});
