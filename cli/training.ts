@@ -205,7 +205,7 @@ export async function trainStage<S extends Stage>(run: Run, stage: S, changes: C
     );
   }
   const row = await run.evaluate(stage);
-  const remark = await remarkOn(run, stage, changes, row);
+  const remark = remarkOn(run, stage, changes, row);
   if (remark !== undefined) console.log(remark);
   return row;
 }

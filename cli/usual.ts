@@ -12,15 +12,16 @@ const shown: Readonly<Record<string, { readonly name: string; readonly unit: str
  * 'warmup: loss 2.01, PSNR 18.1 dB, FD 34.9: as usual for preset tiny.'; undefined for a training that no figures are known
  * of: other images, settings or stages than a preset's.
  */
-export async function remarkOn<S extends Stage>(
-  run: Run,
+export function remarkOn<S extends Stage>(
+  run: Pick<Run, 'meta'>,
   stage: S,
   changes: ChangesOf<S>,
   row: StageRow,
-): Promise<string | undefined> {
+  known: typeof usual = usual,
+): string | undefined {
   const { preset: name, origin } = run.meta(stage);
-  const preset = Object.entries(presets).find(([known]) => known === name);
-  const ranges = preset && usual[preset[0] as keyof typeof presets]?.[stage.name];
+  const preset = Object.entries(presets).find(([other]) => other === name);
+  const ranges = preset && known[preset[0] as keyof typeof presets]?.[stage.name];
   if (!ranges || origin?.data.source?.path !== 'emoji') return undefined;
   const complete = (settings: unknown) => parseSettings(stage.settings, settings as object, stage.name);
   if (!isDeepStrictEqual(complete(changes), complete(preset[1][stage.name]))) return undefined;
@@ -37,8 +38,8 @@ export async function remarkOn<S extends Stage>(
   const values = figures.map((figure) => text(figure, row[figure] as number)).join(', ');
   if (strange.length === 0) return `${stage.name}: ${values}: as usual for preset ${preset[0]}.`;
   const expected = strange.map((figure) => {
-    const [low, high] = ranges[figure];
-    return `${text(figure, low)} to ${high.toFixed(shown[figure].digits)}`;
+    const { name, unit, digits } = shown[figure];
+    return `${name} ${ranges[figure].map((bound) => bound.toFixed(digits)).join(' to ')}${unit}`;
   });
   return `${stage.name}: ${values}. Usual for preset ${preset[0]}: ${expected.join(', ')}; what that may mean is in docs/what-to-expect.md.`;
 }
