@@ -52,7 +52,7 @@ export {
   perceptualDistances,
   type TrunkFile,
 } from './mobilenet.ts';
-export { isTrainedInStage2, TiTok, withPixelDecoder, withPixelsFolded } from './model.ts';
+export { isTrainedInStage2, TiTok, throughTokens, withPixelDecoder, withPixelsFolded } from './model.ts';
 export { startFromPca } from './pca-start.ts';
 export { klDivergence, type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
 export {
@@ -73,6 +73,6 @@ export {
   vgg16Widths,
   vqganFromOfficial,
 } from './published/index.ts';
-export { drawTails, expectLength, keepFirst, tailLengths, throughTokens } from './tail.ts';
+export { drawTails, expectLength, keepFirst, tailLengths } from './tail.ts';
 export { decodeArgmax, decodeSoft, type Encoded, type PixelDecoder, softLatents, Teacher } from './teacher.ts';
 export { publishedVqgan, type VqganConfig, VqganDecoder, VqganEncoder } from './vqgan.ts';

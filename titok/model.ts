@@ -27,7 +27,7 @@ import { TiTokDecoder } from './decoder.ts';
 import { TiTokEncoder } from './encoder.ts';
 import { initializeTiTok } from './init.ts';
 import { type Posterior, posteriorOf, samplePosterior } from './posterior.ts';
-import { expectLength, padTail } from './tail.ts';
+import { expectLength, keepFirst, padTail } from './tail.ts';
 import { createPixelDecoder, type Encoded, type PixelDecoder, softLatents, type Teacher } from './teacher.ts';
 
 /**
@@ -159,6 +159,13 @@ export class TiTok {
       throw new OptionError(`${what}: expected quantizeMode 'vq', got 'vae'. Use encodeContinuous and decode.`);
     return this.quantize;
   }
+}
+
+/** Images through their first k tokens and back. @returns what the model decodes, and all K ids [batch, 1, K] */
+export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices: Tensor } {
+  const { zQuantized, indices } = model.encode(images);
+  const kept = new Int32Array(images.shape[0]).fill(k);
+  return { output: model.decode(k < model.config.latentTokens ? keepFirst(zQuantized, kept) : zQuantized), indices };
 }
 
 /** Runs f. While no gradients are recorded and no tap watches, frees all that f made but its result. */

@@ -1,6 +1,5 @@
 /** Rows of variable length: a model trained with dropped tails decodes the first k of its K tokens, for every k. */
 import { concat, mul, OptionError, type Rng, type Tensor, tensor, zeros } from '../core/index.ts';
-import type { TiTok } from './model.ts';
 
 /**
  * How many tokens each image of a batch keeps while a model of variable length is trained: all K in half of the images, and
@@ -35,13 +34,6 @@ export function tailLengths(latentTokens: number): number[] {
   const lengths: number[] = [];
   for (let k = 1; k < latentTokens; k *= 2) lengths.push(k);
   return [...lengths, latentTokens];
-}
-
-/** Images through their first k tokens and back. @returns what the model decodes, and all K ids [batch, 1, K] */
-export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices: Tensor } {
-  const { zQuantized, indices } = model.encode(images);
-  const kept = new Int32Array(images.shape[0]).fill(k);
-  return { output: model.decode(k < model.config.latentTokens ? keepFirst(zQuantized, kept) : zQuantized), indices };
 }
 
 /** @throws OptionError when a model cannot decode k tokens */

@@ -1,53 +1,25 @@
+/** Runs: the trainings of a folder, each saved, watched, and continued where it stopped. */
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
-import {
-  batches,
-  type ImageDataset,
-  loadCheckpoint,
-  mobilenetTrunkPath,
-  type RgbImage,
-  readSafetensors,
-  removeLeftovers,
-  saveCheckpoint,
-  writePng,
-} from '../data/index.ts';
-import { NonFiniteError, type StateValue } from '../nn/index.ts';
-import { MobileNetTrunk, type TiTok } from '../titok/index.ts';
-import {
-  type FeatureStatistics,
-  measureReconstruction,
-  type Reconstruct,
-  type Reconstruction,
-  statisticsOf,
-} from './evaluate.ts';
-import { finetune } from './finetune.ts';
+import { CheckpointError } from '../core/index.ts';
+import { removeLeftovers, saveCheckpoint } from '../data/index.ts';
+import { NonFiniteError } from '../nn/index.ts';
 import { expectFits } from './fits.ts';
-import { flippable } from './flips.ts';
-import { generator } from './generator.ts';
 import { Guards } from './guards.ts';
 import { measureHeldOut } from './held-out.ts';
 import { type Progress, trainingLoop } from './loop.ts';
-import type { Model } from './model.ts';
-import { isRunFolder, openModel } from './open-model.ts';
 import { expectImages } from './origin.ts';
-import { drawReconstructions, drawSheet } from './pictures.ts';
 import { writeReport } from './report/report.ts';
 import { readResults, writeResult } from './results.ts';
-import { fingerprints, type LoopState, RunFolder } from './run-folder.ts';
-import { type ImageOptions, RunImages } from './run-images.ts';
-import { openRunModel } from './run-model.ts';
+import { fingerprints, type LoopState } from './run-folder.ts';
+import { type PartsOptions, RunParts } from './run-parts.ts';
 import { group, merge, parseSettings, seed, updates } from './settings.ts';
-import type { Sheet } from './sheet.ts';
-import { single } from './single.ts';
-import type { ChangesOf, Figures, RunContext, Stage, StageName, StageRow, Started } from './stage.ts';
+import type { ChangesOf, Figures, Stage, StageRow, Started } from './stage.ts';
 import type { AnySettings } from './together.ts';
 import { Watch } from './watch.ts';
 
 /** Options of `openRun`. What is left out is as in the run's checkpoints, if there are any. */
-export interface RunOptions extends ImageOptions {
-  /** Of weights, data order and samples. Default 0. */
-  readonly seed?: number;
+export interface RunOptions extends PartsOptions {
   /** Continue stages that have a checkpoint. Default true; false trains them again. */
   readonly resume?: boolean;
   /** Updates between checkpoints; 0: only at the end. Default 250. */
@@ -62,8 +34,6 @@ export interface RunOptions extends ImageOptions {
   readonly command?: string;
   /** Stored in checkpoints; a checkpoint of another preset is not resumed. */
   readonly preset?: string;
-  /** Receives messages: about long preparations, settings without effect, images that are not mirrored. */
-  readonly notify?: (message: string) => void;
 }
 
 /**
@@ -83,29 +53,18 @@ const runSettings = group({
   measureEvery: updates(100, 'updates between looks at held-out images; 0: none'),
 });
 
-export class Run extends RunFolder implements RunContext {
-  readonly seed: number;
-  readonly notify: (message: string) => void;
+export class Run extends RunParts {
   readonly #options: RunOptions;
   readonly #settings: z.output<typeof runSettings>;
-  readonly #models = new Map<StageName, unknown>();
-  readonly #modelsFrom = new Map<string, Model>();
-  #tokenizerFrom: string | undefined;
-  readonly #images: RunImages;
-  #trunk: MobileNetTrunk | undefined;
-  #originals: FeatureStatistics | undefined;
   #startsAgain = false;
-  #caption = ''; // of what is drawn while training
 
   /** Use `openRun`. */
   constructor(folder: string, options: RunOptions) {
-    super(folder);
-    const { seed = this.before()?.origin?.seed, saveEvery, pictureEvery, measureEvery } = options;
-    this.#settings = parseSettings(runSettings, { seed, saveEvery, pictureEvery, measureEvery }, 'openRun');
-    this.seed = this.#settings.seed;
-    this.notify = options.notify ?? (() => {});
+    const { seed, saveEvery, pictureEvery, measureEvery } = options;
+    const settings = parseSettings(runSettings, { seed, saveEvery, pictureEvery, measureEvery }, 'openRun');
+    super(folder, options);
+    this.#settings = settings;
     this.#options = options;
-    this.#images = new RunImages(this, options, this.seed, this.notify);
   }
 
   /**
@@ -126,10 +85,10 @@ export class Run extends RunFolder implements RunContext {
     const preset = this.#options.preset ?? this.before(name)?.preset;
     const earlier = resume && this.has(stage) ? this.meta(stage) : undefined;
     const settings = parseSettings(stage.settings, merge(this.base(stage), changes), `${name} settings`);
-    const origin = await expectFits(this, stage, settings as AnySettings, this.#images, earlier, this.#options.preset);
+    const origin = await expectFits(this, stage, settings as AnySettings, this.images, earlier, this.#options.preset);
 
     const started = (await stage.start(this, settings)) as Started<object>;
-    this.#models.delete(name);
+    this.setModel(stage);
     const { training } = started;
     const { state, steps } = training;
     const madeWith = await fingerprints(started.madeWith ?? {});
@@ -160,10 +119,10 @@ export class Run extends RunFolder implements RunContext {
       isFirstSave = false;
     };
     const draw = async () => {
-      this.#caption = `${name}, update ${state.done} of ${steps}`;
+      this.caption = `${name}, update ${state.done} of ${steps}`;
       const picture = () => stage.draw(this, training.model);
       await (training.ema ? training.ema.evaluate(picture) : picture()).finally(() => {
-        this.#caption = '';
+        this.caption = '';
       });
       watch.picture(state.done, join(this.folder, stage.picture), state.done === steps);
     };
@@ -211,13 +170,13 @@ export class Run extends RunFolder implements RunContext {
     await draw();
     watch.report(false);
     training.ema?.copyToModel(); // evaluated and sampled with the averaged weights
-    this.#models.set(name, training.model);
+    this.setModel(stage, training.model);
   }
 
   /** The settings that a stage's changes are applied to: its checkpoint's when resuming, and the size of the run's images. */
   base<S extends Stage>(stage: S): ChangesOf<S> {
     const { resume = true } = this.#options;
-    const size = this.#startsAgain ? this.#images.givenSize : this.#images.size;
+    const size = this.#startsAgain ? this.images.givenSize : this.images.size;
     const sized = size === undefined ? {} : (stage.sized?.(size) ?? {});
     return merge(sized, (resume && this.settingsOf(stage)) || {}) as ChangesOf<S>;
   }
@@ -236,7 +195,7 @@ export class Run extends RunFolder implements RunContext {
   /** Figures of a trained stage on the held-out images. */
   async evaluate(stage: Stage): Promise<StageRow> {
     const { saved, loop, meta } = this.open(stage);
-    const { origin } = await this.#images.at();
+    const { origin } = await this.images.at();
     if (meta.origin) expectImages(meta.origin, origin, saved.source);
     const { seconds, images, recent } = loop;
     const loss = recent.reduce((sum, r) => sum + r.loss, 0) / recent.length;
@@ -258,92 +217,6 @@ export class Run extends RunFolder implements RunContext {
     if (writeResult(this.folder, stage.name, { commands, row }))
       writeReport(join(this.folder, 'report.html'), [this.folder]);
     return row;
-  }
-
-  /** The model of a stage: the one trained in this process, or from its checkpoint. @throws CheckpointError when there is none */
-  model<M>(stage: Stage<z.ZodType, M>): M {
-    const { name } = stage;
-    if (!this.#models.has(name))
-      this.#models.set(
-        name,
-        outsideScopes(() => stage.load(this.open(stage).saved)),
-      );
-    return this.#models.get(name) as M;
-  }
-
-  /** The best tokenizer that turns tokens into pixels: fine-tuned, or single-stage; else that of the model `from`. */
-  pixelTokenizer(from?: string): TiTok {
-    const stage = [finetune, single].find((s) => this.has(s));
-    if (stage) return this.model(stage);
-    this.#tokenizerFrom =
-      from || this.#tokenizerFrom || (this.has(generator) && this.settingsOf(generator)?.from) || undefined;
-    if (this.#tokenizerFrom) return this.modelFrom(this.#tokenizerFrom).tokenizer;
-    throw new CheckpointError(
-      `run ${this.folder}: expected finetune.safetensors or single.safetensors, got neither. Run 'npm run quickstart' or 'titok train finetune' first, or give another --name.`,
-    );
-  }
-
-  /** The model that --from names: in the box, a file, or the folder of another run. */
-  modelFrom(from: string): Model {
-    const model = this.#modelsFrom.get(from) ?? (isRunFolder(from) ? openRunModel(new Run(from, {})) : openModel(from));
-    this.#modelsFrom.set(from, model);
-    return model;
-  }
-
-  /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
-  async dataset(imageSize?: number): Promise<ImageDataset> {
-    return (await this.#images.at(imageSize)).dataset;
-  }
-
-  override clear(kept?: Pick<Stage, 'name'>): void {
-    super.clear(kept);
-    this.#models.clear();
-  }
-
-  // What stages use, see RunContext.
-
-  rng(stage: number): Rng {
-    return new Rng(this.seed + stage);
-  }
-
-  async batches(imageSize: number, batchSize: number, stream: number) {
-    const dataset = await this.dataset(imageSize);
-    const { count } = dataset.train;
-    if (batchSize > count)
-      this.notify(`batchSize ${batchSize}: there are only ${count} training images, so each batch repeats some.`);
-    return batches(dataset.train, { batchSize, seed: 1000 * this.seed + stream, flip: flippable(dataset) });
-  }
-
-  weightsOf(path: string): Readonly<Record<string, StateValue>> {
-    return loadCheckpoint(path).groups['model'] ?? {};
-  }
-
-  get trunk(): MobileNetTrunk {
-    this.#trunk ??= outsideScopes(() => new MobileNetTrunk(readSafetensors(mobilenetTrunkPath)));
-    return this.#trunk;
-  }
-
-  async originals(): Promise<FeatureStatistics> {
-    this.#originals ??= await statisticsOf(this.trunk, (await this.dataset()).validation);
-    return this.#originals;
-  }
-
-  async evaluateReconstruction(codebookSize: number, reconstruct: Reconstruct): Promise<Reconstruction> {
-    const { validation } = await this.dataset();
-    return measureReconstruction(this.trunk, await this.originals(), validation, codebookSize, reconstruct);
-  }
-
-  async drawSheet(file: string, sheet: Sheet, labels: readonly string[], pictures: readonly RgbImage[]): Promise<void> {
-    await writePng(join(this.folder, file), await drawSheet(sheet, labels, pictures, this.#caption));
-  }
-
-  async drawReconstructions(
-    file: string,
-    models: Readonly<Record<string, (images: Tensor) => Tensor>>,
-    columns?: number,
-  ): Promise<void> {
-    const { validation } = await this.dataset();
-    await drawReconstructions(join(this.folder, file), validation, models, { columns, caption: this.#caption });
   }
 
   /** After a training's first checkpoint: what it replaces is forgotten. */

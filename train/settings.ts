@@ -260,8 +260,8 @@ export function mistakeOf(
     return { path, expected: expected(name), got: JSON.stringify(got), repair: repair ? ` ${repair(name)}` : '' };
   }
   const setting = settingsOf(schema).find((s) => s.path.every((name, i) => name === path[i]));
-  const expected =
-    setting?.range ?? (issue.code === 'invalid_type' ? `a value of type ${issue.expected}` : issue.message);
+  const range = issue.code === 'custom' ? undefined : setting?.range;
+  const expected = range ?? (issue.code === 'invalid_type' ? `a value of type ${issue.expected}` : issue.message);
   return { path: setting?.path ?? path, expected, got: shown(values, path), repair: '' };
 }
 

@@ -111,7 +111,7 @@ test('tokenize and reconstruct take pictures in batches, each as if it were alon
   for (const i of [0, 299, 599]) assert.deepEqual(await tokenize(tokenizer, [pictures[i]]), [rows[i]]);
   let results: Awaited<ReturnType<typeof reconstruct>> = [];
   evenly(600)(
-    await batchesOf('forward', async () => {
+    await batchesOf('encode', async () => {
       results = await reconstruct(tokenizer, pictures);
     }),
   );

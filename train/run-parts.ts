@@ -1,0 +1,154 @@
+/** A run's images and models, as its stages use them. */
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
+import {
+  batches,
+  type ImageDataset,
+  loadCheckpoint,
+  mobilenetTrunkPath,
+  type RgbImage,
+  readSafetensors,
+  writePng,
+} from '../data/index.ts';
+import type { StateValue } from '../nn/index.ts';
+import { MobileNetTrunk, type TiTok } from '../titok/index.ts';
+import {
+  type FeatureStatistics,
+  measureReconstruction,
+  type Reconstruct,
+  type Reconstruction,
+  statisticsOf,
+} from './evaluate.ts';
+import { finetune } from './finetune.ts';
+import { flippable } from './flips.ts';
+import { generator } from './generator.ts';
+import type { Model } from './model.ts';
+import { isRunFolder, openModel } from './open-model.ts';
+import { drawReconstructions, drawSheet } from './pictures.ts';
+import { RunFolder } from './run-folder.ts';
+import { type ImageOptions, RunImages } from './run-images.ts';
+import { openRunModel } from './run-model.ts';
+import type { Sheet } from './sheet.ts';
+import { single } from './single.ts';
+import type { RunContext, Stage, StageName } from './stage.ts';
+
+/** Options of `RunParts`. */
+export interface PartsOptions extends ImageOptions {
+  /** Of weights, data order and samples. Default: as in the run's checkpoints, else 0. */
+  readonly seed?: number;
+  /** Receives messages: about long preparations, settings without effect, images that are not mirrored. */
+  readonly notify?: (message: string) => void;
+}
+
+/** A run without its trainings: models, images, and what is measured and drawn with them. */
+export class RunParts extends RunFolder implements RunContext {
+  readonly seed: number;
+  readonly notify: (message: string) => void;
+  protected readonly images: RunImages;
+  /** Of what is drawn. */
+  protected caption = '';
+  readonly #models = new Map<StageName, unknown>();
+  readonly #modelsFrom = new Map<string, Model>();
+  #tokenizerFrom: string | undefined;
+  #trunk: MobileNetTrunk | undefined;
+  #originals: FeatureStatistics | undefined;
+
+  constructor(folder: string, options: PartsOptions = {}) {
+    super(folder);
+    this.seed = options.seed ?? this.before()?.origin?.seed ?? 0;
+    this.notify = options.notify ?? (() => {});
+    this.images = new RunImages(this, options, this.seed, this.notify);
+  }
+
+  /** The model of a stage: the one trained in this process, or from its checkpoint. @throws CheckpointError when there is none */
+  model<M>(stage: Stage<z.ZodType, M>): M {
+    const { name } = stage;
+    if (!this.#models.has(name))
+      this.#models.set(
+        name,
+        outsideScopes(() => stage.load(this.open(stage).saved)),
+      );
+    return this.#models.get(name) as M;
+  }
+
+  /** The model that was just trained, or none: the next that asks reads the checkpoint. */
+  protected setModel({ name }: Stage, model?: unknown): void {
+    if (model === undefined) this.#models.delete(name);
+    else this.#models.set(name, model);
+  }
+
+  /** The best tokenizer that turns tokens into pixels: fine-tuned, or single-stage; else that of the model `from`. */
+  pixelTokenizer(from?: string): TiTok {
+    const stage = [finetune, single].find((s) => this.has(s));
+    if (stage) return this.model(stage);
+    this.#tokenizerFrom =
+      from || this.#tokenizerFrom || (this.has(generator) && this.settingsOf(generator)?.from) || undefined;
+    if (this.#tokenizerFrom) return this.modelFrom(this.#tokenizerFrom).tokenizer;
+    throw new CheckpointError(
+      `run ${this.folder}: expected finetune.safetensors or single.safetensors, got neither. Run 'npm run quickstart' or 'titok train finetune' first, or give another --name.`,
+    );
+  }
+
+  /** The model that --from names: in the box, a file, or the folder of another run. */
+  modelFrom(from: string): Model {
+    const model =
+      this.#modelsFrom.get(from) ?? (isRunFolder(from) ? openRunModel(new RunParts(from)) : openModel(from));
+    this.#modelsFrom.set(from, model);
+    return model;
+  }
+
+  /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
+  async dataset(imageSize?: number): Promise<ImageDataset> {
+    return (await this.images.at(imageSize)).dataset;
+  }
+
+  override clear(kept?: Pick<Stage, 'name'>): void {
+    super.clear(kept);
+    this.#models.clear();
+  }
+
+  rng(stage: number): Rng {
+    return new Rng(this.seed + stage);
+  }
+
+  async batches(imageSize: number, batchSize: number, stream: number) {
+    const dataset = await this.dataset(imageSize);
+    const { count } = dataset.train;
+    if (batchSize > count)
+      this.notify(`batchSize ${batchSize}: there are only ${count} training images, so each batch repeats some.`);
+    return batches(dataset.train, { batchSize, seed: 1000 * this.seed + stream, flip: flippable(dataset) });
+  }
+
+  weightsOf(path: string): Readonly<Record<string, StateValue>> {
+    return loadCheckpoint(path).groups['model'] ?? {};
+  }
+
+  get trunk(): MobileNetTrunk {
+    this.#trunk ??= outsideScopes(() => new MobileNetTrunk(readSafetensors(mobilenetTrunkPath)));
+    return this.#trunk;
+  }
+
+  async originals(): Promise<FeatureStatistics> {
+    this.#originals ??= await statisticsOf(this.trunk, (await this.dataset()).validation);
+    return this.#originals;
+  }
+
+  async evaluateReconstruction(codebookSize: number, reconstruct: Reconstruct): Promise<Reconstruction> {
+    const { validation } = await this.dataset();
+    return measureReconstruction(this.trunk, await this.originals(), validation, codebookSize, reconstruct);
+  }
+
+  async drawSheet(file: string, sheet: Sheet, labels: readonly string[], pictures: readonly RgbImage[]): Promise<void> {
+    await writePng(join(this.folder, file), await drawSheet(sheet, labels, pictures, this.caption));
+  }
+
+  async drawReconstructions(
+    file: string,
+    models: Readonly<Record<string, (images: Tensor) => Tensor>>,
+    columns?: number,
+  ): Promise<void> {
+    const { validation } = await this.dataset();
+    await drawReconstructions(join(this.folder, file), validation, models, { columns, caption: this.caption });
+  }
+}
