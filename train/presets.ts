@@ -58,7 +58,7 @@ export const presets = {
   small: {
     teacher: { steps: 1500 },
     warmup: { model: sizes(models.small), steps: 4000 },
-    finetune: { steps: 1200 },
+    finetune: { steps: 600, discriminatorLearningRate: 2e-3 },
     single: { model: sizes(models.small), steps: 4000 },
     generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
     classes: 'subgroups',
@@ -67,7 +67,7 @@ export const presets = {
   medium: {
     teacher: { imageSize: 64, steps: 800 },
     warmup: { model: sizes(models.medium), steps: 2600 },
-    finetune: { steps: 500 },
+    finetune: { steps: 500, discriminatorLearningRate: 2e-3 },
     single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
     generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
     classes: 'subgroups',
