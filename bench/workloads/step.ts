@@ -39,7 +39,7 @@ async function s1(): Promise<Workload> {
 /** The library's own recipe: teacher's codes, forward, three losses, backward, clipping, AdamW, codebook averages. */
 async function tiny(): Promise<Workload> {
   const teacher = filled(new Teacher(leanTeacher, new Rng(0)), 'teacher.');
-  const settings = parseSettings(warmup.settings, { ...steady, continuousSteps: 0 }, 'tiny');
+  const settings = parseSettings(warmup.settings, { ...steady, continuousSteps: 0, optimizer: 'adamw' }, 'tiny'); // what PyTorch has, too
   const training = trainWarmup(settings, teacher, always(images(16, 32)), new Rng(0));
   const { model } = training;
   filled(model);
