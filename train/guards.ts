@@ -20,8 +20,8 @@ const guards: readonly Guard[] = [
   {
     stages: ['warmup', 'single'],
     figure: 'spread',
-    after: 250,
-    isBad: (mean) => mean < 0.02,
+    after: 120,
+    isBad: (mean) => mean < 0.005,
     message: (mean) =>
       `the latents of all pictures are nearly the same (they differ by ${percent(mean)}), so tokens cannot tell pictures apart. ` +
       'Train with --optimizer muon and --model-init fan-in, or with half the --learning-rate.',
