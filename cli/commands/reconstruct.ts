@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { gridSize, imageGrid, type RgbImage, writeImage } from '../../data/index.ts';
 import { expectLength } from '../../titok/index.ts';
-import { count, fromText, group, reconstruct, settingsOf } from '../../train/index.ts';
+import { count, group, reconstruct } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
+import { addSettings } from '../options.ts';
 import { expectAllRead, outputOption, prepareOutput, readPictures } from '../pictures.ts';
 
-const [tokensSetting] = settingsOf(group({ tokens: count(1, 'tokens', { most: 65_536 }) }));
+const reconstructSettings = group({
+  tokens: count(1, 'of each image to keep, the first ones; of a model of variable length', { most: 65_536 }),
+});
 
 export function addReconstruct(program: Command): void {
   const command = program
@@ -16,11 +19,6 @@ export function addReconstruct(program: Command): void {
     .description('Turns images into tokens and back, and writes both side by side.')
     .argument('<images...>', 'PNG, JPEG or WebP files')
     .addOption(outputOption('reconstructed.png'))
-    .option(
-      '--tokens <number>',
-      'keep the first tokens of each image, of a model of variable length (default: all)',
-      (text) => fromText(tokensSetting, '--tokens', text),
-    )
     .action(async (paths: string[], given) => {
       await openGivenDevice(given, 'highest');
       const { model, folder } = await openGivenTokenizer(given);
@@ -57,7 +55,12 @@ export function addReconstruct(program: Command): void {
         );
       expectAllRead(unread);
     });
-  addTokenizerOptions(addDeviceOptions(command, 'highest'));
+  addTokenizerOptions(
+    addDeviceOptions(
+      addSettings(command, reconstructSettings, () => 'default all'),
+      'highest',
+    ),
+  );
 }
 
 /** One pair of input and output a row for a few images, a square of pairs for many, as many as fit into a file. */
