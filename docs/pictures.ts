@@ -53,6 +53,6 @@ await runTool(
     .description(
       'Draws what a model in the box makes of held-out emoji, and samples of some classes, into docs/images/.',
     )
-    .argument('[model]', 'a model in the box', 'emoji-64')
+    .argument('[model]', 'a model in the box', 'emoji-32')
     .action(draw),
 );

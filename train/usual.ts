@@ -5,4 +5,47 @@ import type { StageName } from './stage.ts';
 /** Lowest and highest usual value of a figure: `usual.tiny?.warmup?.psnr`. */
 export const usual: Partial<
   Record<PresetName, Partial<Record<StageName, Readonly<Record<string, readonly [low: number, high: number]>>>>>
-> = {};
+> = {
+  tiny: {
+    teacher: {
+      loss: [0.1235, 0.1315],
+      psnr: [20.91, 21.8],
+      fd: [28.98, 34.59],
+    },
+    warmup: {
+      loss: [1.996, 2.131],
+      psnr: [17.38, 18.31],
+      fd: [31.89, 39.69],
+    },
+    finetune: {
+      loss: [0.4155, 0.4389],
+      psnr: [16.25, 17],
+      fd: [23.56, 30.15],
+    },
+    generator: {
+      loss: [4.397, 4.746],
+      fd: [31.69, 38.52],
+    },
+  },
+  small: {
+    teacher: {
+      loss: [0.1201, 0.1263],
+      psnr: [21.32, 22.18],
+      fd: [24.87, 29.19],
+    },
+    warmup: {
+      loss: [1.624, 1.708],
+      psnr: [18.83, 19.59],
+      fd: [26.74, 31.38],
+    },
+    finetune: {
+      loss: [0.3439, 0.3615],
+      psnr: [17.54, 18.26],
+      fd: [21.45, 25.17],
+    },
+    generator: {
+      loss: [3.737, 3.929],
+      fd: [27.43, 32.21],
+    },
+  },
+};

@@ -1,6 +1,7 @@
 /** Where results are kept: docs/quality.json, the table and charts of docs/what-to-expect.md, and train/usual.ts. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { presets } from '../../train/index.ts';
 import { bandCharts } from './chart.ts';
 import { median, type Results } from './results.ts';
 
@@ -11,7 +12,10 @@ export function addResults(root: string, results: Results): void {
   const at = (path: string) => join(root, path);
   const path = at('docs/quality.json');
   const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as All) : {};
-  const all: All = { ...before, [results.preset]: results };
+  const known = { ...before, [results.preset]: results };
+  const all: All = Object.fromEntries(
+    Object.keys(presets).flatMap((name) => (known[name] ? [[name, known[name]]] : [])),
+  );
   writeFileSync(path, `${JSON.stringify(all, null, 1)}\n`);
   writeFileSync(at(`docs/images/curves-${results.preset}.svg`), bandCharts(results));
   const page = at('docs/what-to-expect.md');
@@ -73,8 +77,8 @@ function cell(values: readonly number[] | undefined, digits: number): string {
   return low === high ? middle : `${middle} (${low}–${high})`;
 }
 
-/** Figures that a training is compared with. */
-const compared = ['loss', 'psnr', 'fd'];
+/** Figures that a training is compared with, and by which share of it seeds may differ where few were trained. */
+const compared = { loss: 0.025, psnr: 0.02, fd: 0.08 };
 
 /** Of several seeds, the range and half as much again on both sides: seeds differ more than three of them show. */
 function usualModule(all: All): string {
@@ -83,7 +87,11 @@ function usualModule(all: All): string {
     Object.fromEntries(
       Object.entries(stages).map(([stage, { figures }]) => [
         stage,
-        Object.fromEntries(compared.flatMap((name) => (figures[name] ? [[name, usualRange(figures[name])]] : []))),
+        Object.fromEntries(
+          Object.entries(compared).flatMap(([name, share]) =>
+            figures[name] ? [[name, usualRange(figures[name], share)]] : [],
+          ),
+        ),
       ]),
     ),
   ]);
@@ -99,8 +107,8 @@ function usualModule(all: All): string {
   ].join('\n');
 }
 
-function usualRange(values: readonly number[]): [number, number] {
+function usualRange(values: readonly number[], share: number): [number, number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const margin = Math.max(0.5 * (high - low), 0.02 * Math.abs(median(values)));
+  const margin = Math.max(0.5 * (high - low), share * Math.abs(median(values)));
   return [Number((low - margin).toPrecision(4)), Number((high + margin).toPrecision(4))];
 }
