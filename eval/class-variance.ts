@@ -5,6 +5,8 @@ export class ClassVariance {
   readonly #classes = new Map<number, { count: number; readonly sum: Float64Array; squares: number }>();
 
   /**
+   * Adds pictures.
+   *
    * @param images  values of pictures, one after the other
    * @param labels  a class for each
    */

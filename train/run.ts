@@ -53,6 +53,7 @@ const runSettings = group({
   measureEvery: updates(100, 'updates between looks at held-out images; 0: none'),
 });
 
+/** A folder of trainings: each is saved, watched, and goes on where it stopped. Use `openRun`. */
 export class Run extends RunParts {
   readonly #options: RunOptions;
   readonly #settings: z.output<typeof runSettings>;

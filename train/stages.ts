@@ -1,4 +1,4 @@
-/** All stages by name. */
+/** The stages in one place. */
 import { finetune } from './finetune.ts';
 import { generator } from './generator.ts';
 import { single } from './single.ts';
@@ -6,4 +6,5 @@ import type { Stage, StageName } from './stage.ts';
 import { teacher } from './teacher.ts';
 import { warmup } from './warmup.ts';
 
+/** 'warmup' → the stage `warmup` */
 export const stages: Readonly<Record<StageName, Stage>> = { teacher, warmup, finetune, single, generator };

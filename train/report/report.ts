@@ -23,6 +23,7 @@ interface ReportedRun {
   readonly frames: Readonly<Partial<Record<StageName, readonly Frame[]>>>;
 }
 
+/** Options of `writeReport`. */
 export interface ReportOptions {
   /** Whether a training goes on: a browser then loads the page again every 20 seconds. */
   readonly live?: boolean;
