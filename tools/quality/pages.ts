@@ -1,4 +1,5 @@
 /** Where results are kept: docs/quality.json, the table and charts of docs/what-to-expect.md, and train/usual.ts. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { presets } from '../../train/index.ts';
@@ -21,6 +22,7 @@ export function addResults(root: string, results: Results): void {
   const page = at('docs/what-to-expect.md');
   writeFileSync(page, withTable(readFileSync(page, 'utf8'), qualityTable(all)));
   writeFileSync(at('train/usual.ts'), usualModule(all));
+  spawnSync('npx', ['biome', 'format', '--write', 'docs/quality.json', 'train/usual.ts'], { cwd: root });
 }
 
 export const markers = { begin: '<!-- quality -->', end: '<!-- /quality -->' };
