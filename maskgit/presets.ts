@@ -67,7 +67,7 @@ const laptop = (width: number, layers: number, latentTokens: number): GeneratorC
   initializerRange: 0.02, // as published; with width^-0.5 the loss after 200 updates is 5.5 instead of 4.9
 });
 
-/** Generators that train on two cores in about ten seconds, two minutes and a quarter of an hour. */
+/** Generators of the presets that train on two cores. */
 export const laptopGenerators = {
   smoke: laptop(128, 2, 16),
   tiny: laptop(192, 4, 16),

@@ -8,7 +8,7 @@ export const optimizerSettings = (optimizer: 'adamw' | 'muon', muonLearningRate 
   optimizer: oneOf(
     ['adamw', 'muon'],
     optimizer,
-    'of matrices inside the transformer; muon learns in a third of the updates',
+    'of matrices inside the transformer; muon learns in fewer updates that take longer',
   ),
   muonLearningRate: positive(muonLearningRate, "muon's, at the top of the cosine"),
 });
