@@ -1,5 +1,5 @@
 /** The models in the box: those that come with the package, in its folder `models`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError, OptionError, suggestion } from '../core/index.ts';
 
 const boxSchema = z.object({

@@ -1,5 +1,5 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { mean, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, pick, stateDict } from '../nn/index.ts';

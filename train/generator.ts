@@ -1,5 +1,5 @@
 /** Stage 3: a generator learns to fill in masked tokens of a frozen tokenizer. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { expectOption, noGrad, Rng, type Tensor, tensorScope } from '../core/index.ts';
 import {
   createGenerator,

@@ -1,5 +1,5 @@
 /** Settings that several stages share: a TiTok's sizes, and the weights of a loss between images. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
 import { count, depth, flag, group, internal, oneOf, side, weight } from './settings.ts';
 import { fitting, headsDivideWidth, patchesFill } from './together.ts';

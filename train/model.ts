@@ -1,5 +1,5 @@
 /** A trained model without its training: a tokenizer, perhaps a generator, and what is known about them. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../core/index.ts';
 import { precisions } from '../data/browser.ts';
 import type { Generator, SamplingOptions } from '../maskgit/index.ts';

@@ -1,6 +1,6 @@
 /** What a run is made from, its images and its seed: kept in every checkpoint, the default of later stages, and compared. */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError, OptionError } from '../core/index.ts';
 import type { ImageDataset, ImageSet } from '../data/index.ts';
 

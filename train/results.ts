@@ -1,7 +1,7 @@
 /** runs/NAME/results.json: for each stage, the commands that trained it and its row of the results table. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from '../data/index.ts';
 import type { StageName, StageRow } from './stage.ts';

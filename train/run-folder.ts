@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../core/index.ts';
 import { type Checkpoint, loadCheckpoint, loadCheckpointMeta, lockFolder } from '../data/index.ts';
 import { stateDict } from '../nn/index.ts';

@@ -1,6 +1,6 @@
 /** A run's images and models, as its stages use them. */
 import { join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
 import {
   batches,

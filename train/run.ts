@@ -1,6 +1,6 @@
 /** Runs: the trainings of a folder, each saved, watched, and continued where it stopped. */
 import { join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { CheckpointError } from '../core/index.ts';
 import { removeLeftovers, saveCheckpoint } from '../data/index.ts';
 import { NonFiniteError } from '../nn/index.ts';

@@ -1,5 +1,5 @@
 /** Reading what a checkpoint's metadata holds: a file may be damaged, or made by another program. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { CheckpointError } from '../core/index.ts';
 import { type Mistake, mistakeOf } from './settings.ts';
 

@@ -9,7 +9,7 @@
  *
  * Checks, types (`z.infer`), command-line options, their --help and the error messages all come from that line.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { OptionError } from '../core/index.ts';
 import type { Conflict, NameOf } from './together.ts';
 

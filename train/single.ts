@@ -1,5 +1,5 @@
 /** One stage instead of two: TiTok from pixels, without a teacher. For checking the paper's claim that two are better. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.ts';
 import { psnrOf } from '../eval/index.ts';
 import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';

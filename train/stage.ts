@@ -1,5 +1,5 @@
 /** What a stage of training is: settings, how it starts, and how its result is loaded, measured and shown. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Rng, Tensor } from '../core/index.ts';
 import type { Batches, ImageDataset, RgbImage } from '../data/browser.ts';
 import type { StateValue } from '../nn/index.ts';

@@ -1,5 +1,5 @@
 /** Stage 0: a 2-D tokenizer of images, whose codes stage 1 learns to predict. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { concat, Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
 import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';

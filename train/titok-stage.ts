@@ -1,5 +1,5 @@
 /** What the stages have in common whose result is a TiTok. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { OptionError, Rng, type Tensor } from '../core/index.ts';
 import type { ImageSet } from '../data/browser.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';

@@ -1,5 +1,5 @@
 /** Settings that belong together: those that contradict each other are errors, those without effect are told. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** Names a setting of the same group in a message: 'heads' → 'model.encoder.heads', or --model-encoder-heads. */
 export type NameOf = (setting: string) => string;

@@ -1,5 +1,5 @@
 /** A training: one `step()`, and the state that a checkpoint needs. The caller owns the loop. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError, type Tensor } from '../core/index.ts';
 import {
   cosineSchedule,

@@ -1,5 +1,5 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
 import { clipCoefficient, finiteGradients, mse, stateDict } from '../nn/index.ts';
 import {

@@ -100,4 +100,5 @@ const run = ({ memory, id, threads, scratch }) => {
 };
 `;
 export const NODE_WORKER = `${WORKER} run(require('node:worker_threads').workerData);`;
-export const BROWSER_WORKER = `${WORKER} onmessage = (event) => run(event.data);`;
+/** Ends itself: a browser may lose the message to end it when its parent ends at the same moment. */
+export const BROWSER_WORKER = `${WORKER} onmessage = (event) => { run(event.data); close(); };`;
