@@ -1,126 +1,165 @@
-/** The page: a form that starts a training in a worker, and what the worker reports. */
-import { lossCurve } from './curve.ts';
-import { readPictures } from './files.ts';
-import type { ModelName, Report, Request, Start } from './messages.ts';
-import { showPictures } from './pictures.ts';
+/** The page: loads the model, keeps the row, its picture and the address in step, and mounts exhibits as they come near. */
+import baked from 'virtual:baked';
+import type { App, Mount } from './app.ts';
+import { colorsOf } from './colors.ts';
+import { Engine } from './engine/client.ts';
+import type { ModelInfo } from './engine/model.ts';
+import { addressOf, readAddress } from './link.ts';
+import { type State, Store } from './store.ts';
+import { mountBar } from './ui/bar.ts';
+import { pixelsOfUrl } from './ui/picture.ts';
 
-const element = <E extends HTMLElement>(id: string): E => document.getElementById(id) as E;
-const form = element<HTMLFormElement>('form');
-const fields = form.elements as unknown as Record<'model' | 'device', HTMLSelectElement> &
-  Record<'steps' | 'files', HTMLInputElement>;
-const startButton = element<HTMLButtonElement>('start');
-const stopButton = element<HTMLButtonElement>('stop');
-const curve = lossCurve(element('curve'));
+const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
+  tokenize: () => import('./exhibits/tokenize.ts'),
+};
 
-let worker: Worker | undefined;
+const element = (id: string): HTMLElement => document.getElementById(id)!;
+const [first, second] = baked.rows;
+const store = new Store({
+  model: baked.model.name,
+  row: first.ids,
+  other: second.ids,
+  picture: undefined,
+  source: undefined,
+  exhibit: 'tokenize',
+  seed: 1,
+  knobs: {},
+});
 
-form.addEventListener('submit', async (event) => {
-  event.preventDefault();
-  running(true);
-  fail();
-  status('Preparing the pictures …');
+const engine = new Engine();
+const app: { -readonly [K in keyof App]: App[K] } = {
+  engine,
+  store,
+  baked,
+  model: baked.model,
+  colors: colorsOf(baked.colors),
+  ready: new Promise(() => {}),
+  say(text) {
+    element('status').textContent = text;
+  },
+  fail(error) {
+    element('error').hidden = false;
+    element('error-text').textContent = error instanceof Error ? error.message : String(error);
+  },
+};
+element('error-close').addEventListener('click', () => {
+  element('error').hidden = true;
+});
+
+// 1. What the address says, on top of the baked first state.
+const linked = readAddress(location.hash, baked.models, baked.model);
+store.set(linked);
+if (store.state.row === first.ids) {
+  const [picture, pixels] = await Promise.all([pixelsOfUrl(first.picture), pixelsOfUrl(first.original)]);
+  store.set({ picture, source: { name: first.name, pixels, heldOut: true } });
+}
+
+// 2. Exhibits, each when it comes near.
+mountBar(element('bar'), app);
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) if (isIntersecting) void mountOnce(target as HTMLElement);
+  },
+  { rootMargin: '600px' },
+);
+const mounted = new Set<string>();
+async function mountOnce(section: HTMLElement): Promise<void> {
+  near.unobserve(section);
+  const load = exhibits[section.id];
+  if (!load || mounted.has(section.id)) return;
+  mounted.add(section.id);
   try {
-    const pictures = await readPictures(fields.files.files ?? []);
-    begin({
-      kind: 'start',
-      model: fields.model.value as ModelName,
-      device: fields.device.value,
-      steps: fields.steps.valueAsNumber,
-      seed: 1,
-      pictures,
-    });
+    const { mount } = await load();
+    mount(section.querySelector<HTMLElement>('.stage')!, app);
   } catch (error) {
-    end((error as Error).message);
-  }
-});
-stopButton.addEventListener('click', () => {
-  stopButton.disabled = true;
-  status('Stopping …');
-  tell({ kind: 'stop' });
-});
-
-/** One worker for one training: when it ends, all memory of its device goes with it. */
-function begin(start: Start): void {
-  curve.clear();
-  worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  worker.onmessage = ({ data }: MessageEvent<Report>) => show(data, start);
-  worker.onerror = (event) => end(`The worker stopped: ${event.message || 'it could not be loaded'}.`);
-  status(`Opening ${start.device} …`);
-  tell(start);
-}
-const tell = (request: Request): void => worker?.postMessage(request);
-
-let clock = { done: 0, at: 0 }; // the last time that the rate was taken
-function show(report: Report, { steps }: Start): void {
-  switch (report.kind) {
-    case 'ready': {
-      const threads =
-        report.device === 'cpu' ? `, ${report.threads} ${report.threads === 1 ? 'thread' : 'threads'}` : '';
-      const pictures = `${report.pictures.toLocaleString('en')} pictures`;
-      status(
-        `Training ${report.parameters.toLocaleString('en')} parameters on ${report.device}${threads}, from ${pictures}.`,
-      );
-      clock = { done: 0, at: performance.now() };
-      break;
-    }
-    case 'step': {
-      curve.add(report);
-      put('done', `${report.done} / ${steps}`);
-      put('loss', report.loss.toPrecision(3));
-      const seconds = (performance.now() - clock.at) / 1000;
-      if (seconds > 1) {
-        put('rate', ((report.done - clock.done) / seconds).toPrecision(2));
-        clock = { done: report.done, at: performance.now() };
-      }
-      break;
-    }
-    case 'pictures':
-      put('psnr', report.psnr.toFixed(1));
-      showPictures(element('pictures'), report);
-      break;
-    case 'finished':
-      status(`Finished after ${report.done} steps.`);
-      end();
-      break;
-    case 'failed':
-      end(report.message);
+    app.fail(error);
   }
 }
+const sections = [...document.querySelectorAll<HTMLElement>('section[data-exhibit]')];
+for (const section of sections) near.observe(section);
+const inView = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) if (isIntersecting) store.set({ exhibit: target.id });
+  },
+  { rootMargin: '-45% 0px -45% 0px' },
+);
+if (linked.exhibit) {
+  for (const section of sections) await mountOnce(section); // or those above would push it away later
+  element(linked.exhibit).scrollIntoView();
+}
+for (const section of sections) inView.observe(section);
 
-/** Ends the training, with an error if there was one. */
-function end(error?: string): void {
-  worker?.terminate();
-  worker = undefined;
-  running(false);
-  if (error === undefined) return;
-  fail(error);
-  status('Stopped by an error.');
-}
-
-function running(now: boolean): void {
-  startButton.disabled = now;
-  stopButton.disabled = !now;
-  for (const field of Object.values(fields)) if (field instanceof HTMLElement) field.toggleAttribute('data-busy', now);
-}
-function fail(message?: string): void {
-  const box = element('error');
-  box.hidden = message === undefined;
-  box.textContent = message ?? '';
-}
-const status = (text: string): void => put('status', text);
-function put(id: string, text: string): void {
-  element(id).textContent = text;
-}
-
-// pictures of the user's own: chosen, or dropped anywhere on the page
-fields.files.addEventListener('change', () => {
-  const count = fields.files.files?.length ?? 0;
-  put('source', count === 0 ? 'shapes, or your own' : `${count} of your own`);
+// 3. The model.
+app.ready = load(store.state.model);
+app.ready.catch(app.fail);
+store.on(['model'], ({ model }, before) => {
+  if (model === before.model) return;
+  app.ready = load(model);
+  app.ready.catch(app.fail);
 });
-document.addEventListener('dragover', (event) => event.preventDefault());
-document.addEventListener('drop', (event) => {
-  event.preventDefault();
-  if (!event.dataTransfer?.files.length) return;
-  fields.files.files = event.dataTransfer.files;
-  fields.files.dispatchEvent(new Event('change'));
+
+/** Loads a model. The picture at hand becomes a row of its tokens. */
+async function load(name: string): Promise<void> {
+  const { file, crc32 } = baked.models.find((model) => model.name === name)!;
+  const url = new URL(`models/${file}?${crc32}`, document.baseURI).href;
+  const before = { model: app.model, picture: store.state.picture, source: store.state.source };
+  const info = await engine.run('load', [url], {
+    onPart: ({ received, total }) => {
+      const percent = total > 0 ? `${Math.round((100 * received) / total)} %` : `${(received / 1e6).toFixed(1)} MB`;
+      app.say(`Loading the model, ${percent} …`);
+    },
+  });
+  if (!info) return;
+  await setModel(info, before);
+  app.say(
+    `Ready: ${info.tokens} tokens of ${info.codes.toLocaleString('en')} codes, ${info.size} × ${info.size} pixels.`,
+  );
+}
+
+async function setModel(
+  info: ModelInfo,
+  before: { model: ModelInfo; picture: State['picture']; source: State['source'] },
+): Promise<void> {
+  app.model = info;
+  if (info.name === baked.model.name) app.colors = colorsOf(baked.colors);
+  else app.colors = colorsOf((await engine.run('colors', [])) ?? []);
+  const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);
+  const { row, other } = store.state;
+  if (before.model.name !== info.name || !fits(row)) {
+    store.forget();
+    const picture = before.source?.pixels ?? before.picture;
+    const rows = picture && (await engine.run('encode', [[picture]]));
+    const [next] = rows ?? [Array(info.tokens).fill(0)];
+    store.set({ row: next, other: fits(other) ? other : [...next].reverse() });
+  } else {
+    decodeRow(store.state);
+  }
+}
+
+// 4. The row's picture follows the row.
+function decodeRow({ row }: State): void {
+  engine.run('decode', [[row]], { channel: 'row' }).then((pictures) => {
+    if (pictures && store.state.row === row) store.set({ picture: pictures[0] });
+  }, app.fail);
+}
+store.on(['row'], (state, before) => {
+  if (state.row !== before.row) decodeRow(state);
+});
+
+// 5. The address follows the state; a link that is opened in this tab is read.
+let written = location.hash;
+let soon: ReturnType<typeof setTimeout> | undefined;
+store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs'], (state, before) => {
+  if (state === before) return;
+  clearTimeout(soon);
+  soon = setTimeout(() => {
+    written = addressOf(state, app.model, baked);
+    history.replaceState(null, '', written || location.pathname + location.search);
+  }, 200);
+});
+addEventListener('hashchange', () => {
+  if (location.hash === written) return;
+  const section = location.hash.slice(1);
+  if (sections.some(({ id }) => id === section)) return; // a link within the page
+  store.set(readAddress(location.hash, baked.models, app.model));
 });

@@ -1,6 +1,6 @@
 /** Pictures that need no download: colored shapes, drawn from a seed. */
-import type { Rng } from '../core/index.ts';
-import { type LabeledImage, type RgbImage, toPlanes } from '../data/browser.ts';
+import type { Rng } from '../../core/index.ts';
+import { type LabeledImage, type RgbImage, toPlanes } from '../../data/browser.ts';
 
 /** How far a point lies outside a shape of radius about 1 around the origin; negative inside. */
 type Shape = (x: number, y: number) => number;

@@ -1,5 +1,5 @@
 /** Pictures beside what the model makes of them. */
-import type { RgbImage } from '../data/browser.ts';
+import type { RgbImage } from '../../data/browser.ts';
 import type { Pictures } from './messages.ts';
 
 /** Fills a container with one figure a picture: original, reconstruction, token ids. */

@@ -1,8 +1,8 @@
 /** What the page can train, sized for two cores and drawn shapes. */
-import { noGrad, type Rng, type Tensor } from '../core/index.ts';
-import type { ImageSet } from '../data/browser.ts';
-import { countParameters } from '../nn/index.ts';
-import { leanTeacher, presets } from '../titok/index.ts';
+import { noGrad, type Rng, type Tensor } from '../../core/index.ts';
+import type { ImageSet } from '../../data/browser.ts';
+import { countParameters } from '../../nn/index.ts';
+import { leanTeacher, presets } from '../../titok/index.ts';
 import {
   type ImageSource,
   parseSettings,
@@ -12,7 +12,7 @@ import {
   teacher,
   trainSingle,
   trainTeacher,
-} from '../train/browser.ts';
+} from '../../train/browser.ts';
 import type { ModelName } from './messages.ts';
 
 export const imageSize = 32; // pixels

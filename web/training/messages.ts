@@ -1,5 +1,5 @@
 /** What the page and its worker tell each other. */
-import type { RgbImage } from '../data/browser.ts';
+import type { RgbImage } from '../../data/browser.ts';
 
 /** What can be trained: the 1-D tokenizer, or the 2-D one that teaches it. */
 export type ModelName = 'titok' | 'teacher';

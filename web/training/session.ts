@@ -1,8 +1,8 @@
 /** The training behind the page, from the start message to the last report. Runs in a worker, and in Node. */
-import { openDevice, Rng, setDefaultDevice, tensorScope } from '../core/index.ts';
-import { batches, fromPlanes, type ImageSet, imageSet, inOrder, toImages, toPlanes } from '../data/browser.ts';
-import { psnr } from '../eval/index.ts';
-import { trainingLoop } from '../train/browser.ts';
+import { openDevice, Rng, setDefaultDevice, tensorScope } from '../../core/index.ts';
+import { batches, fromPlanes, type ImageSet, imageSet, inOrder, toImages, toPlanes } from '../../data/browser.ts';
+import { psnr } from '../../eval/index.ts';
+import { trainingLoop } from '../../train/browser.ts';
 import { imageSize, type Learner, learners } from './learners.ts';
 import type { Pictures, Report, Start } from './messages.ts';
 import { drawShapes } from './shapes.ts';

@@ -1,0 +1,25 @@
+/** What the engine can do: functions, and async generators that yield parts of their result and return the rest. */
+import { codebookComponents } from '../../titok/index.ts';
+import { parseModel } from '../../train/model-file.ts';
+import { type Arrived, fetchCached } from './fetch.ts';
+import { current, decode, encode, type ModelInfo, openEngine, type Pixels, use } from './model.ts';
+
+export const tasks = {
+  /** Loads the model that the other tasks use. */
+  async *load(url: string): AsyncGenerator<Arrived, ModelInfo> {
+    const bytes = yield* fetchCached(url);
+    await openEngine();
+    return use(parseModel(bytes, url));
+  },
+
+  /** Principal components [codes, 3] of the model's codes, in −1..1. */
+  async colors(): Promise<Float32Array> {
+    return codebookComponents(current().tokenizer);
+  },
+
+  /** Token ids of pictures, one row each. */
+  encode,
+
+  /** Pictures of rows of token ids, all of one length. */
+  decode,
+};

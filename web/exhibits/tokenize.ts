@@ -1,0 +1,110 @@
+/** Exhibit 1: any picture becomes a short row of tokens, and comes back from it. */
+import type { App } from '../app.ts';
+import type { Pixels } from '../engine/model.ts';
+import { bytesOf } from '../link.ts';
+import type { Source } from '../store.ts';
+import { chips } from '../ui/chips.ts';
+import { h } from '../ui/dom.ts';
+import { drawing } from '../ui/drawing.ts';
+import { ownPictures } from '../ui/own-pictures.ts';
+import { blobOf, pictureView, psnrOf, resized, squarePixels } from '../ui/picture.ts';
+import { wall } from '../ui/wall.ts';
+
+export function mount(section: HTMLElement, app: App): void {
+  const { store, engine } = app;
+  const size = () => app.model.size;
+  const tokenize = async (source: Source) => {
+    store.set({ source });
+    try {
+      await app.ready;
+      const rows = await engine.run('encode', [[resized(source.pixels, size())]]);
+      if (rows) store.edit(rows[0]);
+    } catch (error) {
+      app.fail(error);
+    }
+  };
+  const pick = (source: Source) => {
+    draw.put(source.pixels);
+    void tokenize(source);
+  };
+
+  const draw = drawing(size, (pixels) => void tokenize({ name: 'drawing', pixels, heldOut: undefined }));
+  const row = chips(app, { label: 'Tokens of the picture' });
+  const output = pictureView('picture', 'what comes back');
+  const name = h('figcaption', {});
+  const figures = h('figcaption', {});
+  const sizes = h('table', { class: 'sizes' });
+  const wallPlace = h('div', {}, h('p', { class: 'small' }, 'The emoji are on their way …'));
+  section.append(
+    h(
+      'div',
+      { class: 'flow' },
+      h('figure', {}, draw.canvas, name),
+      h('div', { class: 'between' }, row.element, sizes),
+      h('figure', {}, output.element, figures),
+    ),
+    draw.tools,
+    ownPictures(size, pick, app.fail),
+    wallPlace,
+  );
+
+  store.on(['row', 'picture', 'source'], ({ row: ids, picture, source }, before) => {
+    row.show(ids);
+    if (source && (source !== before.source || name.textContent === '')) {
+      if (source.name !== 'drawing') draw.put(source.pixels);
+      name.textContent = `${source.name}${source.heldOut ? ' (held out)' : ''}`;
+    }
+    if (!picture) return;
+    const bytes = bytesOf(ids.length, app.model.codes);
+    const quality = source ? psnrOf(resized(source.pixels, size()), picture) : Number.NaN;
+    output.show(picture, `what comes back from ${bytes} bytes`);
+    figures.textContent = `${bytes} bytes${quality < 99 ? `, ${quality.toFixed(1)} dB` : ''}`;
+    if (source) compareSizes(source.pixels, bytes, quality);
+  });
+
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  /** What the smallest files of other formats take, once the picture has been at rest for a moment. */
+  function compareSizes(pixels: Pixels, bytes: number, quality: number): void {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const rows = await smallestFiles(resized(pixels, size()));
+      const cells = (values: readonly string[], tag: 'td' | 'th') =>
+        h('tr', {}, ...values.map((text) => h(tag, {}, text)));
+      sizes.replaceChildren(
+        cells(['', 'bytes', 'PSNR'], 'th'),
+        cells([`${app.model.tokens} tokens`, `${bytes}`, `${quality.toFixed(1)} dB`], 'td'),
+        ...rows.map(([format, bytes, psnr]) =>
+          cells([format, `${bytes}`, psnr > 99 ? 'exact' : `${psnr.toFixed(1)} dB`], 'td'),
+        ),
+      );
+    }, 300);
+  }
+
+  const show = async () => {
+    const element = await wall(size, pick).catch((error: Error) => h('p', {}, error.message));
+    wallPlace.replaceChildren(element);
+  };
+  void app.ready.catch(() => {}).then(show); // the weights come first
+}
+
+/** A picture as PNG, and as WebP and JPEG at their lowest quality: bytes and PSNR. Formats that the browser lacks are left out. */
+async function smallestFiles(pixels: Pixels): Promise<(readonly [format: string, bytes: number, psnr: number])[]> {
+  const size = Math.sqrt(pixels.length / 4);
+  const canvas = h('canvas', { width: size, height: size });
+  canvas.getContext('2d')!.putImageData(new ImageData(pixels, size, size), 0, 0);
+  const formats = [
+    ['JPEG', 'image/jpeg', 0],
+    ['WebP', 'image/webp', 0],
+    ['PNG', 'image/png', undefined],
+  ] as const;
+  const rows = await Promise.all(
+    formats.map(async ([name, type, quality]) => {
+      const blob = await blobOf(canvas, type, quality).catch(() => undefined);
+      if (!blob) return [];
+      const bitmap = await createImageBitmap(blob);
+      const psnr = psnrOf(pixels, squarePixels(bitmap, size, size, size));
+      return [[quality === undefined ? name : `smallest ${name}`, blob.size, psnr] as const];
+    }),
+  );
+  return rows.flat();
+}

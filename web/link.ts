@@ -1,0 +1,85 @@
+/** A row of tokens as text: 32 tokens of 10 bits are 40 bytes, 54 characters. The link is the picture. */
+import type { Baked, ModelFile } from '../tools/web/bake.ts';
+import type { ModelInfo } from './engine/model.ts';
+import type { State } from './store.ts';
+
+/** Bits of an id below `codes`. */
+export const bitsOf = (codes: number): number => Math.ceil(Math.log2(codes));
+
+/** Bytes of a row: K ids of ⌈log₂ V⌉ bits each, without gaps, the highest bit first. */
+export const bytesOf = (tokens: number, codes: number): number => Math.ceil((tokens * bitsOf(codes)) / 8);
+
+/** Ids in 0..codes−1 as base64url. */
+export function rowToText(ids: readonly number[], codes: number): string {
+  const width = bitsOf(codes);
+  const bytes = new Uint8Array(bytesOf(ids.length, codes));
+  ids.forEach((id, i) => {
+    for (let b = 0; b < width; b++) {
+      const at = i * width + b;
+      if ((id >> (width - 1 - b)) & 1) bytes[at >> 3] |= 128 >> (at & 7);
+    }
+  });
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+}
+
+/** The ids in a text of `rowToText`, or undefined when it is none of a row of so many tokens and codes. */
+export function textToRow(text: string, tokens: number, codes: number): number[] | undefined {
+  if (!/^[\w-]*$/.test(text)) return undefined;
+  let binary: string;
+  try {
+    binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  } catch {
+    return undefined;
+  }
+  if (binary.length !== bytesOf(tokens, codes)) return undefined;
+  const width = bitsOf(codes);
+  const ids = Array.from({ length: tokens }, (_, i) => {
+    let id = 0;
+    for (let at = i * width; at < (i + 1) * width; at++) {
+      id = 2 * id + ((binary.charCodeAt(at >> 3) >> (7 - (at & 7))) & 1);
+    }
+    return id;
+  });
+  return ids.every((id) => id < codes) ? ids : undefined;
+}
+
+/** The part of an address behind #: what differs from the first state. `t` is the row, `o` the second one. */
+export function addressOf(state: State, model: ModelInfo, baked: Baked): string {
+  const [first, second] = baked.rows;
+  const same = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((id, i) => id === b[i]);
+  const isDefault = state.model === baked.model.name;
+  const fields = new URLSearchParams();
+  if (!isDefault) fields.set('m', state.model);
+  if (model.name === state.model) {
+    if (!isDefault || !same(state.row, first.ids)) fields.set('t', rowToText(state.row, model.codes));
+    if (!isDefault || !same(state.other, second.ids)) fields.set('o', rowToText(state.other, model.codes));
+  }
+  if (state.exhibit !== 'tokenize') fields.set('x', state.exhibit);
+  if (state.seed !== 1) fields.set('s', `${state.seed}`);
+  for (const [name, value] of Object.entries(state.knobs)) fields.set(`k.${name}`, value);
+  const text = `${fields}`;
+  return text && `#${text}`;
+}
+
+/** What an address says; what is no state of this page is left out. */
+export function readAddress(hash: string, models: readonly ModelFile[], fallback: ModelInfo): Partial<State> {
+  const fields = new URLSearchParams(hash.replace(/^#/, ''));
+  const known = models.find(({ name }) => name === (fields.get('m') ?? fallback.name));
+  const { tokens, codes } = known ?? fallback;
+  const row = textToRow(fields.get('t') ?? '-', tokens, codes);
+  const other = textToRow(fields.get('o') ?? '-', tokens, codes);
+  const seed = Number(fields.get('s') ?? Number.NaN);
+  const exhibit = fields.get('x');
+  const knobs = Object.fromEntries([...fields].flatMap(([k, v]) => (k.startsWith('k.') ? [[k.slice(2), v]] : [])));
+  return {
+    ...(known && fields.has('m') && { model: known.name }),
+    ...(row && { row, source: undefined, picture: undefined }),
+    ...(other && { other }),
+    ...(Number.isSafeInteger(seed) && { seed }),
+    ...(exhibit && /^[a-z]+$/.test(exhibit) && { exhibit }),
+    ...(Object.keys(knobs).length > 0 && { knobs }),
+  };
+}

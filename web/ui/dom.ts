@@ -1,0 +1,76 @@
+/** Elements in one call. */
+
+type Properties = Readonly<Record<string, string | number | boolean | undefined | ((event: never) => void)>>;
+export type Child = Node | string;
+
+/**
+ * An element: functions become listeners ('click'), true and false set and leave out an attribute, the rest are attributes.
+ *
+ *   h('button', { class: 'chip', click: () => pick(3), 'aria-pressed': 'true' }, '117')
+ */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Properties = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === 'function') element.addEventListener(name, value as EventListener);
+    else if (value === true) element.setAttribute(name, '');
+    else if (value !== undefined && value !== false) element.setAttribute(name, `${value}`);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** A button with a label. */
+export const button = (label: string, click: () => void, properties: Properties = {}): HTMLButtonElement =>
+  h('button', { type: 'button', click, ...properties }, label);
+
+/** A range with its label and its value beside it. `input` hears every change. */
+export function slider(
+  label: string,
+  { min, max, step = 1, value }: { min: number; max: number; step?: number; value: number },
+  input: (value: number) => void,
+  show: (value: number) => string = String,
+): { element: HTMLLabelElement; set(value: number): void; limits(min: number, max: number): void } {
+  const output = h('output', {}, show(value));
+  const range = h('input', {
+    type: 'range',
+    min,
+    max,
+    step,
+    value,
+    input: () => {
+      output.textContent = show(range.valueAsNumber);
+      input(range.valueAsNumber);
+    },
+  });
+  return {
+    element: h('label', { class: 'slider' }, h('span', {}, label), range, output),
+    set(value) {
+      range.valueAsNumber = value;
+      output.textContent = show(value);
+    },
+    limits(min, max) {
+      range.min = `${min}`;
+      range.max = `${max}`;
+    },
+  };
+}
+
+/** A labeled choice. */
+export function choice(
+  label: string,
+  options: readonly (readonly [value: string, text: string])[],
+  value: string,
+  change: (value: string) => void,
+): { element: HTMLLabelElement; select: HTMLSelectElement } {
+  const select = h(
+    'select',
+    { change: () => change(select.value) },
+    ...options.map(([value, text]) => h('option', { value }, text)),
+  );
+  select.value = value;
+  return { element: h('label', { class: 'choice' }, h('span', {}, label), select), select };
+}

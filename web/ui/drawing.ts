@@ -1,0 +1,104 @@
+/** A canvas to draw on. */
+import type { Pixels } from '../engine/model.ts';
+import { button, h } from './dom.ts';
+import { squarePixels } from './picture.ts';
+
+const colors = ['#222222', '#d9480f', '#f2b705', '#2f9e44', '#1c7ed6', '#ae3ec9', '#8d5a34', '#ffffff'];
+const names = ['black', 'orange', 'yellow', 'green', 'blue', 'purple', 'brown', 'white'];
+const side = 256; // pixels of the canvas
+
+export interface Drawing {
+  readonly canvas: HTMLCanvasElement;
+  readonly tools: HTMLElement;
+  /** Replaces what is drawn. */
+  put(pixels: Pixels): void;
+}
+
+/** Lets the visitor draw with the pointer. `drawn` hears each stroke as it grows. */
+export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Drawing {
+  const canvas = h('canvas', {
+    class: 'picture drawing',
+    width: side,
+    height: side,
+    role: 'img',
+    'aria-label': 'the picture that goes in; draw on it with the pointer',
+  });
+  const context = canvas.getContext('2d', { willReadFrequently: true })!;
+  context.lineCap = 'round';
+  context.lineJoin = 'round';
+  let [color, width] = [colors[1], 22];
+  let last: readonly [number, number] | undefined;
+  let waiting = false;
+  const changed = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      drawn(squarePixels(canvas, side, side, size()));
+    });
+  };
+  const at = (event: PointerEvent): readonly [number, number] => {
+    const { left, top, width } = canvas.getBoundingClientRect();
+    return [((event.clientX - left) / width) * side, ((event.clientY - top) / width) * side];
+  };
+  const line = (to: readonly [number, number]) => {
+    Object.assign(context, { strokeStyle: color, lineWidth: width });
+    context.beginPath();
+    context.moveTo(...(last ?? to));
+    context.lineTo(...to);
+    context.stroke();
+    last = to;
+    changed();
+  };
+  canvas.addEventListener('pointerdown', (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    line(at(event));
+  });
+  canvas.addEventListener('pointermove', (event) => {
+    if (last) line(at(event));
+  });
+  for (const name of ['pointerup', 'pointercancel'])
+    canvas.addEventListener(name, () => {
+      last = undefined;
+    });
+
+  const swatches = colors.map((value, i) =>
+    button('', () => pick(value), {
+      class: 'swatch',
+      style: `background:${value}`,
+      'aria-label': names[i],
+      title: names[i],
+    }),
+  );
+  const pick = (value: string) => {
+    color = value;
+    swatches.forEach((swatch, i) => {
+      swatch.setAttribute('aria-pressed', `${colors[i] === value}`);
+    });
+  };
+  pick(color);
+  const thick = button(
+    'Thick',
+    () => {
+      width = width === 22 ? 9 : 22;
+      thick.textContent = width === 22 ? 'Thick' : 'Thin';
+    },
+    { title: 'width of the line' },
+  );
+  const clear = button('Clear', () => {
+    context.fillStyle = '#fff';
+    context.fillRect(0, 0, side, side);
+    changed();
+  });
+  return {
+    canvas,
+    tools: h('div', { class: 'row tools', role: 'group', 'aria-label': 'Drawing' }, ...swatches, thick, clear),
+    put(pixels) {
+      const size = Math.sqrt(pixels.length / 4);
+      const small = h('canvas', { width: size, height: size });
+      small.getContext('2d')!.putImageData(new ImageData(pixels, size, size), 0, 0);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(small, 0, 0, side, side);
+    },
+  };
+}

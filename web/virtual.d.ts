@@ -1,0 +1,4 @@
+declare module 'virtual:baked' {
+  const baked: import('../tools/web/bake.ts').Baked;
+  export default baked;
+}
