@@ -50,7 +50,8 @@ export interface EmojiSource {
   decode(bytes: Uint8Array): Promise<RgbImage>;
 }
 
-const heldOutFraction = 0.1; // of the concepts
+/** The share of the concepts that is held out: `isHeldOut('red-heart', emojiHeldOut)`. */
+export const emojiHeldOut = 0.1;
 
 /**
  * Cuts the sheets into a dataset. A concept ('red-heart') is held out in all five styles or in none, so that no image is
@@ -85,7 +86,7 @@ export async function assembleEmoji(
       });
     });
   }
-  const isValidation = ({ name }: LabeledImage) => isHeldOut(conceptOf(name), heldOutFraction);
+  const isValidation = ({ name }: LabeledImage) => isHeldOut(conceptOf(name), emojiHeldOut);
   return {
     name: 'emoji',
     size,

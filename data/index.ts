@@ -27,7 +27,7 @@ export {
   isHeldOut,
   type LabeledImage,
 } from './dataset.ts';
-export type { EmojiClasses, EmojiIndex, EmojiSetEntry } from './emoji.ts';
+export { type EmojiClasses, type EmojiIndex, type EmojiSetEntry, emojiHeldOut } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
 export { emojiLicenses, type License } from './emoji-licenses.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';

@@ -42,7 +42,7 @@ const imports = files.flatMap(importsOf);
 function sources(folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.includes('node_modules'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.includes('node_modules'))
     .map((file) => posix.join(folder, file.replaceAll('\\', '/')));
 }
 

@@ -11,7 +11,7 @@ import { count } from '../../train/index.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { scripts } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { scripts: Record<string, string> };
 
-for (const name of ['web', 'build', 'test:nodes', 'devices:train', 'docs:results', 'test']) {
+for (const name of ['web', 'web:size', 'site', 'build', 'test:nodes', 'devices:train', 'docs:results', 'test']) {
   test(`npm run ${name} -- --help`, () => {
     const script = scripts[name].replace(/^tsx /, '');
     const run = (option: string) =>

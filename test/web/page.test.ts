@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Page } from 'playwright-core';
 import { missingChromium, withPage } from '../../tools/browser/chromium.ts';
-import { buildSite } from '../../tools/web/site.ts';
+import { buildSite, type Site } from '../../tools/web/site.ts';
 
 const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);
-const site = missingChromium ? new Map<string, string>() : await buildSite(true);
+const site: Site = missingChromium ? new Map() : await buildSite();
 const open = <T>(how: { isolated: boolean; gpu?: boolean }, use: (page: Page) => Promise<T>): Promise<T> =>
   withPage(async (path) => site.get(path), how, use);
 

@@ -27,15 +27,17 @@ export interface PageOptions {
   readonly isolated: boolean;
   /** Chromium's WebGPU and WebGL on a driver in software; true by default. */
   readonly gpu?: boolean;
+  /** The folder of the host that the files are in, as '/titok/'; '/' by default. */
+  readonly base?: string;
 }
 
 /** Serves files, opens their index.html, lets `use` work on it, and closes everything. */
 export async function withPage<T>(
   files: Files,
-  { isolated, gpu = true }: PageOptions,
+  { isolated, gpu = true, base = '/' }: PageOptions,
   use: (page: Page) => Promise<T>,
 ): Promise<T> {
-  const { url, close } = await serve(files, { isolated });
+  const { url, close } = await serve(files, { isolated, base });
   const browser = await chromium.launch({
     executablePath: EXECUTABLE,
     args: ['--no-sandbox', ...(gpu ? softwareGpu : [])],

@@ -11,6 +11,8 @@ export interface ServeOptions {
   readonly isolated: boolean;
   /** 0, the default: any that is free. */
   readonly port?: number;
+  /** The folder of the host that the files are in, as '/titok/'; '/' by default. Elsewhere nothing is found. */
+  readonly base?: string;
 }
 
 export interface Serving {
@@ -26,29 +28,45 @@ const types: Readonly<Record<string, string>> = {
   '.map': 'application/json',
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
+  '.webp': 'image/webp',
+  '.wasm': 'application/wasm',
+  '.txt': 'text/plain; charset=utf-8',
+  '.safetensors': 'application/octet-stream',
 };
 
+/** The Content-Type of a file, by its name. */
+export const contentType = (path: string): string => types[extname(path)] ?? 'application/octet-stream';
+
+/** The headers without which a page has no shared memory and so no threads. */
+export const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+} as const;
+
+/** The path of the file that a request is for: '/a%20b/?q' → '/a b/index.html'. @throws URIError when it is not UTF-8 */
+export function filePath(url: string): string {
+  const { pathname } = new URL(url, 'http://localhost');
+  return decodeURIComponent(pathname.endsWith('/') ? `${pathname}index.html` : pathname);
+}
+
 /** Serves files on this machine only. @throws Error when the port is taken */
-export async function serve(files: Files, { isolated, port = 0 }: ServeOptions): Promise<Serving> {
-  const headers = isolated
-    ? { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' }
-    : {};
+export async function serve(files: Files, { isolated, port = 0, base = '/' }: ServeOptions): Promise<Serving> {
+  const headers = isolated ? isolation : {};
   const server = createServer(async ({ url = '/' }, response) => {
     const answer = (status: number, type: string, body: string | Uint8Array) =>
       response.writeHead(status, { ...headers, 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
     try {
-      const { pathname } = new URL(url, 'http://localhost');
-      const path = decodeURIComponent(pathname.endsWith('/') ? `${pathname}index.html` : pathname);
-      const body = await files(path);
+      const path = filePath(url);
+      const body = path.startsWith(base) ? await files(path.slice(base.length - 1)) : undefined;
       if (body === undefined) answer(404, 'text/plain', `${path}: not found`);
-      else answer(200, types[extname(path)] ?? 'application/octet-stream', body);
+      else answer(200, contentType(path), body);
     } catch (error) {
       answer(500, 'text/plain', (error as Error).message);
     }
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${base}`,
     close() {
       server.close();
       server.closeAllConnections();

@@ -1,13 +1,20 @@
 /** The files of the site, made from the sources here. */
-import { readFile } from 'node:fs/promises';
-import { bundleAll } from '../browser/bundle.ts';
+import { build } from 'vite';
+import { assetFiles } from './assets.ts';
+import { pageConfig } from './vite.ts';
 
-const here = (name: string): URL => new URL(`../../web/${name}`, import.meta.url);
+/** Files by path: '/index.html', '/assets/index-Cq8x1.js', '/models/index.json'. */
+export type Site = ReadonlyMap<string, string | Uint8Array>;
 
-/** Files by path: '/index.html', '/main.js', '/worker.js', '/style.css' and the chunks that scripts share. */
-export async function buildSite(minify = false): Promise<Map<string, string>> {
-  const bundled = await bundleAll([here('main.ts'), here('worker.ts'), here('style.css')], minify);
-  const files = new Map([['/index.html', await readFile(here('index.html'), 'utf8')]]);
-  for (const [name, text] of bundled) files.set(`/${name}`, text);
-  return files;
+let built: Promise<Site> | undefined;
+/** Builds the site once per process, in memory. */
+export const buildSite = (): Promise<Site> => (built ??= buildOnce());
+
+async function buildOnce(): Promise<Site> {
+  const config = pageConfig(await assetFiles());
+  const result = await build({ ...config, build: { ...config.build, write: false } });
+  if (!('output' in result)) throw new Error('site: expected one build, got several or a watcher.');
+  return new Map(
+    result.output.map((file) => [`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source] as const),
+  );
 }

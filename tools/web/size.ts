@@ -1,0 +1,44 @@
+/** `npm run web:size`: how much code the page loads before its first picture, gzipped, and how much later. */
+import { gzipSync } from 'node:zlib';
+import { Command } from 'commander';
+import { runTool } from '../command.ts';
+import { firstLoad } from './first-load.ts';
+import { buildSite, type Site } from './site.ts';
+
+/** kB (1000 bytes) of gzipped code before the first picture. */
+const limit = 150;
+
+async function print(): Promise<void> {
+  const site = await buildSite();
+  const first = firstLoad(site);
+  const total = list(site, 'Before the first picture', first);
+  const code = [...site.keys()].filter((path) => /\.(js|css)$/.test(path));
+  list(
+    site,
+    'Later',
+    code.filter((path) => !first.includes(path)),
+  );
+  if (total <= limit) return;
+  console.error(`web:size: expected at most ${limit} kB before the first picture, got ${total.toFixed(1)}.`);
+  process.exitCode = 1;
+}
+
+/** Prints the files with their gzipped sizes, the largest first. Returns the sum in kB. */
+function list(site: Site, title: string, paths: readonly string[]): number {
+  const sizes = paths
+    .map((path) => ({ path, size: gzipSync(site.get(path)!).length / 1000 }))
+    .sort((a, b) => b.size - a.size);
+  const total = sizes.reduce((sum, { size }) => sum + size, 0);
+  console.log(`${title}: ${total.toFixed(1)} kB gzip`);
+  for (const { path, size } of sizes) console.log(`  ${size.toFixed(1).padStart(7)}  ${path.slice(1)}`);
+  return total;
+}
+
+await runTool(
+  new Command('npm run web:size --')
+    .description(
+      `Prints how much code the page loads before its first picture, which may be ${limit} kB gzipped, and later.`,
+    )
+    .allowExcessArguments(false)
+    .action(print),
+);

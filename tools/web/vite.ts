@@ -1,0 +1,60 @@
+/** How Vite serves and builds the page in web/. */
+import { fileURLToPath } from 'node:url';
+import type { InlineConfig, Plugin } from 'vite';
+import { contentType, filePath, isolation } from '../browser/server.ts';
+import type { SiteFiles } from './assets.ts';
+import { bake } from './bake.ts';
+
+const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+/** Packages that only Node imports, and only when it opens a GPU. */
+const nodeOnly = ['webgpu', 'gl'];
+
+/** The configuration for development and for the build. `files` stand beside the page. */
+export function pageConfig(files: SiteFiles): InlineConfig {
+  return {
+    configFile: false,
+    root: path('web'),
+    base: './', // so that the folder works from any host and sub-path
+    publicDir: false,
+    appType: 'mpa', // a path without a file is an error
+    logLevel: 'warn',
+    clearScreen: false,
+    plugins: [baked(), standing(files)],
+    worker: { format: 'es', plugins: () => [baked()], rollupOptions: { external: nodeOnly } },
+    build: { target: 'es2022', assetsInlineLimit: 0, rollupOptions: { external: nodeOnly } },
+    server: { fs: { allow: [path('.')] }, headers: isolation },
+    optimizeDeps: { exclude: nodeOnly },
+  };
+}
+
+/** Answers `import baked from 'virtual:baked'` with what `bake()` returns. */
+function baked(): Plugin {
+  const name = 'virtual:baked';
+  return {
+    name,
+    resolveId: (id) => (id === name ? `\0${name}` : undefined),
+    load: async (id) => (id === `\0${name}` ? `export default ${JSON.stringify(await bake())}` : undefined),
+  };
+}
+
+/** Serves files in development and copies them into the build. */
+function standing(files: SiteFiles): Plugin {
+  return {
+    name: 'titok:files',
+    configureServer({ middlewares }) {
+      middlewares.use((request, response, next) => {
+        const path = filePath(request.url ?? '/');
+        const read = files.get(path);
+        if (!read) return next();
+        read().then(
+          (body) => response.writeHead(200, { ...isolation, 'Content-Type': contentType(path) }).end(body),
+          next,
+        );
+      });
+    },
+    async generateBundle() {
+      for (const [path, read] of files) this.emitFile({ type: 'asset', fileName: path.slice(1), source: await read() });
+    },
+  };
+}
