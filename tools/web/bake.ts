@@ -75,7 +75,7 @@ async function compute(): Promise<Baked> {
   });
   const rows = await encode(originals);
   const pictures = await decode(rows);
-  const components = codebookComponents(model.tokenizer);
+  const components = await codebookComponents(model.tokenizer);
   return {
     models,
     model: info,

@@ -14,7 +14,7 @@ export const tasks = {
 
   /** Principal components [codes, 3] of the model's codes, in −1..1. */
   async colors(): Promise<Float32Array> {
-    return codebookComponents(current().tokenizer);
+    return await codebookComponents(current().tokenizer);
   },
 
   /** Token ids of pictures, one row each. */

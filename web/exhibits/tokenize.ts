@@ -13,6 +13,7 @@ import { wall } from '../ui/wall.ts';
 export function mount(section: HTMLElement, app: App): void {
   const { store, engine } = app;
   const size = () => app.model.size;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
   const tokenize = async (source: Source) => {
     store.set({ source });
     try {
@@ -62,7 +63,6 @@ export function mount(section: HTMLElement, app: App): void {
     if (source) compareSizes(source.pixels, bytes, quality);
   });
 
-  let waiting: ReturnType<typeof setTimeout> | undefined;
   /** What the smallest files of other formats take, once the picture has been at rest for a moment. */
   function compareSizes(pixels: Pixels, bytes: number, quality: number): void {
     clearTimeout(waiting);

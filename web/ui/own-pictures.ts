@@ -1,22 +1,18 @@
 /** Pictures of the visitor's own: chosen, dropped anywhere on the page, pasted, or from the camera. */
-import { decodeImage } from '../../data/images-browser.ts';
-import { resizeToSquare } from '../../data/resize.ts';
 import type { Pixels } from '../engine/model.ts';
 import type { Source } from '../store.ts';
 import { button, h } from './dom.ts';
 import { squarePixels } from './picture.ts';
 
-/** @throws Error in words for visitors, for a file that is no picture */
+/** The middle square of a picture in a file. @throws Error in words for visitors, for a file that is no picture */
 export async function readPicture(file: File, size: number): Promise<Source> {
-  const image = await decodeImage(file).catch(() => {
-    throw new Error(
-      `${file.name || 'That'} is not a picture that this browser can read, or far too large. Try a PNG or JPEG file.`,
-    );
+  const name = file.name || 'What you pasted';
+  const bitmap = await createImageBitmap(file).catch(() => {
+    throw new Error(`${name} is not a picture that this browser can read. Try a PNG or JPEG file.`);
   });
-  const { data } = resizeToSquare(image, size);
-  const pixels = new Uint8ClampedArray(4 * size * size).fill(255);
-  for (let p = 0; p < size * size; p++) pixels.set(data.subarray(3 * p, 3 * p + 3), 4 * p);
-  return { name: file.name.replace(/\.\w+$/, '') || 'pasted picture', pixels, heldOut: undefined };
+  const pixels = squarePixels(bitmap, bitmap.width, bitmap.height, size);
+  bitmap.close();
+  return { name: name.replace(/\.\w+$/, ''), pixels, heldOut: undefined };
 }
 
 /** Buttons for a file and the camera; the whole page takes what is dropped or pasted. */

@@ -24,14 +24,29 @@ export function pictureView(className = 'picture', label = 'picture'): PictureVi
 
 /** A picture of any source, cut to a square and scaled to `size` on white. */
 export function squarePixels(source: CanvasImageSource, width: number, height: number, size: number): Pixels {
+  const side = Math.min(width, height);
+  let at: readonly [CanvasImageSource, number, number, number] = [
+    source,
+    (width - side) / 2,
+    (height - side) / 2,
+    side,
+  ];
+  // halved until it is near its size: browsers look at few pixels when they scale further than that, and detail flickers
+  for (let half = side; half >= 4 * size; half = at[3])
+    at = [scaled(...at, Math.ceil(half / 2)), 0, 0, Math.ceil(half / 2)];
+  return scaled(...at, size)
+    .getContext('2d')!
+    .getImageData(0, 0, size, size).data as Pixels;
+}
+
+function scaled(source: CanvasImageSource, x: number, y: number, side: number, size: number): HTMLCanvasElement {
   const canvas = h('canvas', { width: size, height: size });
   const context = canvas.getContext('2d', { willReadFrequently: true })!;
   context.fillStyle = '#fff';
   context.fillRect(0, 0, size, size);
   context.imageSmoothingQuality = 'high';
-  const side = Math.min(width, height);
-  context.drawImage(source, (width - side) / 2, (height - side) / 2, side, side, 0, 0, size, size);
-  return context.getImageData(0, 0, size, size).data as Pixels;
+  context.drawImage(source, x, y, side, side, 0, 0, size, size);
+  return canvas;
 }
 
 /** Pixels of a picture in a data URI or at a URL, as they are. */
