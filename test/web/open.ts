@@ -1,0 +1,35 @@
+/** The built page in a headless Chromium, for the tests of this folder. */
+import type { Page } from 'playwright-core';
+import { missingChromium, type PageOptions, withPage } from '../../tools/browser/chromium.ts';
+import { buildSite } from '../../tools/web/site.ts';
+
+/** Options for tests that need the page: they skip where Chromium is missing. */
+export const options = missingChromium ? { skip: missingChromium } : {};
+if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);
+
+/** Opens the page on one thread, as on a static host, and waits until the model is there. Errors on the page are thrown. */
+export async function openPage(
+  use: (page: Page) => Promise<void>,
+  { hash = '', ...how }: Partial<PageOptions> & { readonly hash?: string } = {},
+): Promise<void> {
+  const site = await buildSite();
+  await withPage(
+    async (path) => site.get(path),
+    { isolated: false, ...how },
+    async (page) => {
+      const errors: Error[] = [];
+      page.on('pageerror', (error) => errors.push(error));
+      if (hash) {
+        await page.goto(new URL(`/${hash}`, page.url()).href);
+        await page.reload();
+      }
+      await ready(page);
+      await use(page);
+      if (errors.length > 0) throw errors[0];
+    },
+  );
+}
+
+/** Waits until the engine has the model. */
+export const ready = (page: Page): Promise<unknown> =>
+  page.locator('#status', { hasText: /^Ready/ }).waitFor({ timeout: 60_000 });

@@ -1,0 +1,50 @@
+/** Exhibit 1: pictures become rows, rows become pictures, and a link is a picture. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Page } from 'playwright-core';
+import { rowToText, textToRow } from '../../web/link.ts';
+import { openPage, options, ready } from './open.ts';
+
+const row = (page: Page): Promise<number[]> =>
+  page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => Number(chip.textContent)));
+
+test('a row of 32 tokens of 10 bits is 54 characters, and comes back from them', () => {
+  const ids = Array.from({ length: 32 }, (_, i) => (i * 397) % 1024);
+  const text = rowToText(ids, 1024);
+  assert.equal(text.length, 54);
+  assert.deepEqual(textToRow(text, 32, 1024), ids);
+  assert.equal(textToRow(text.slice(1), 32, 1024), undefined, 'another length');
+  assert.equal(textToRow(rowToText(Array(32).fill(999), 1000), 32, 900), undefined, 'ids beyond the codebook');
+});
+
+test('an emoji is tokenized, undo brings the first row back, and a link restores the picture', options, async () => {
+  await openPage(async (page) => {
+    const first = await row(page);
+    assert.equal(first.length, 32);
+    await page.fill('[type=search]', 'strawberry');
+    await page.click('.tile');
+    await page.locator('#tokenize figcaption', { hasText: /^strawberry \(held out\)$/ }).waitFor();
+    await page.locator('#tokenize figcaption', { hasText: /^40 bytes, 1\d\.\d dB$/ }).waitFor();
+    const second = await row(page);
+    assert.notDeepEqual(second, first);
+    await page.waitForFunction(() => location.hash.includes('t='));
+    const link = page.url();
+    await page.click('text=Undo');
+    assert.deepEqual(await row(page), first);
+    await page.goto(link);
+    await page.reload();
+    await ready(page);
+    assert.deepEqual(await row(page), second);
+  });
+});
+
+test('a file that is no picture is an error that a visitor understands', options, async () => {
+  await openPage(async (page) => {
+    await page.setInputFiles('#tokenize [type=file]', {
+      name: 'notes.txt',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('no picture'),
+    });
+    await page.locator('#error', { hasText: /^notes\.txt is not a picture/ }).waitFor();
+  });
+});
