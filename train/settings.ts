@@ -161,13 +161,33 @@ function walk(node: Node, path: readonly string[], only?: string): Setting[] {
       path,
       type,
       range: rangeOf(node),
-      accepts: (value) => z.fromJSONSchema(node as Parameters<typeof z.fromJSONSchema>[0]).safeParse(value).success,
+      accepts: (value) => accepts(node, value),
       default: node.default,
       about: node.description ?? '',
       words: node.enum ?? [],
       only,
     },
   ];
+}
+
+/** Whether a value is one that `rangeOf` describes. */
+function accepts(node: Node, value: unknown): boolean {
+  const item = node.prefixItems?.[0] ?? (node.items || undefined);
+  if (item) {
+    const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = node;
+    const fits = Array.isArray(value) && value.length >= minItems && value.length <= maxItems;
+    return fits && value.every((one) => accepts(item, one));
+  }
+  if (node.type !== 'number' && node.type !== 'integer')
+    return typeof value === node.type && (node.enum?.includes(value as string) ?? true);
+  const { minimum = -Infinity, maximum = Infinity, exclusiveMinimum = -Infinity, exclusiveMaximum = Infinity } = node;
+  return (
+    (node.type === 'integer' ? Number.isSafeInteger(value) : Number.isFinite(value)) &&
+    (value as number) >= minimum &&
+    (value as number) <= maximum &&
+    (value as number) > exclusiveMinimum &&
+    (value as number) < exclusiveMaximum
+  );
 }
 
 /** 'a whole number from 1 to 4096', '2 numbers ≥ 0 and < 1 with commas', 'one of average, gradient' */
