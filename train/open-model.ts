@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { openSafetensors, readFileBytes } from '../data/index.ts';
 import { type Box, fileInBox, isBoxName, parseBox } from './box.ts';
 import type { Model } from './model.ts';
-import { isModel, parseModel } from './model-file.ts';
+import { isModel } from './model-bytes.ts';
+import { parseModel } from './model-file.ts';
 
 /** The package's folder of models. */
 const box = fileURLToPath(new URL('../models/', import.meta.url));

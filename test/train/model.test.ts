@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Rng, uniform } from '../../core/index.ts';
-import { type Precision, parseSafetensors, serializeSafetensors, writeSafetensors } from '../../data/index.ts';
+import { crc32, type Precision, parseSafetensors, serializeSafetensors, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import {
   exportModel,
@@ -168,7 +168,10 @@ test('files of other kinds and damaged ones are refused', async () => {
   refused(changed({ format: 'other' }), /expected a model that titok export wrote, got other safetensors\./);
   refused(changed({ version: '2' }), /expected format version 1, got 2\. Is titok-ts up to date\?/);
   refused(changed({ meta: '{' }), /expected meta as JSON, got \{\. Is the file damaged\?/);
-  refused(changed({ meta: '{}' }), /expected .* as name in its metadata, got nothing\. Is the file damaged\?/);
+  refused(changed({ meta: '{}' }), /expected the bytes that were written, got others/);
+  const [, , ...values] = serializeSafetensors(tensors);
+  const without = { meta: '{}', crc32: crc32(new TextEncoder().encode('{}'), ...values) };
+  refused(changed(without), /expected .* as name in its metadata, got nothing\. Is the file damaged\?/);
   await assert.rejects(loadModel(join(folder, 'nothing.safetensors')), { name: 'CheckpointError', message: /ENOENT/ });
 });
 

@@ -1,15 +1,15 @@
 /** What the engine can do: functions, and async generators that yield parts of their result and return the rest. */
 import { codebookComponents } from '../../titok/index.ts';
-import { parseModel } from '../../train/model-file.ts';
 import { type Arrived, fetchCached } from './fetch.ts';
-import { current, decode, encode, type ModelInfo, openEngine, type Pixels, use } from './model.ts';
+import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
+import { readModel } from './read-model.ts';
 
 export const tasks = {
   /** Loads the model that the other tasks use. */
   async *load(url: string): AsyncGenerator<Arrived, ModelInfo> {
     const bytes = yield* fetchCached(url);
     await openEngine();
-    return use(parseModel(bytes, url));
+    return use(readModel(bytes, url));
   },
 
   /** Principal components [codes, 3] of the model's codes, in −1..1. */
