@@ -206,6 +206,17 @@ export function checkConfig(config: TiTokConfig): void {
   );
 }
 
+/** Checks that a model decodes to pixels. @throws OptionError when it gives logits over a teacher's codes, as before stage 2 */
+export function expectPixels(where: string, { head, pixelDecoder }: TiTokConfig): void {
+  expectOption(
+    head === 'pixels' || pixelDecoder !== null,
+    where,
+    'a model that decodes to pixels',
+    "one before stage 2, whose outputs are logits over a teacher's codes",
+    'Finetune it, or take withPixelDecoder(model, teacher).',
+  );
+}
+
 /** Pixels per side of the square that one code of a teacher stands for. */
 export const patchSizeOf = (config: TeacherConfig): number =>
   2 ** (config.kind === 'lean' ? config.stem.length : config.channelMult.length - 1);

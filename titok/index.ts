@@ -1,12 +1,13 @@
 /**
  * TiTok: images ⇄ a short row of tokens, with its 2-D teachers.
  *
- * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, discriminator, mobilenet. What
- * only the published models need is in published/.
+ * Reading order: config, encoder, decoder, model; lean-teacher, vqgan, teacher; loss, discriminator, mobilenet;
+ * codes, heat-map, fit-tokens. What only the published models need is in published/.
  *
  * @module
  */
 export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
+export { codebookComponents, type NearCodes, nearestCodes } from './codes.ts';
 export {
   checkConfig,
   gridOf,
@@ -21,7 +22,9 @@ export {
 export { TiTokDecoder } from './decoder.ts';
 export { type Discriminator, discriminatorParameters, SmallDiscriminator } from './discriminator.ts';
 export { TiTokEncoder } from './encoder.ts';
+export { type FitOptions, type FitState, fitTokens } from './fit-tokens.ts';
 export { gradientL1 } from './gradient-l1.ts';
+export { type HeatMapOptions, tokenHeatMap } from './heat-map.ts';
 export { LeanDecoder, LeanEncoder, type LeanTeacherConfig, leanTeacher } from './lean-teacher.ts';
 export {
   discriminatorLoss,

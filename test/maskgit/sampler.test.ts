@@ -159,7 +159,7 @@ test('every state is that of the plain loop: ids, guesses, their probabilities, 
   for (const generator of generators) {
     for (const options of [noisy, { ...noisy, guidance: 'power-cosine' as const, annealing: false, steps: 9 }]) {
       for (const start of [undefined, partly.flat()]) {
-        const work = start ? { start } : {};
+        const work = { rowsAtOnce: 3, ...(start && { start }) };
         const states = await statesOf(generator, labels, options, work);
         const settings = { ...samplingDefaults, ...options };
         const expected = await plainSample(generator, labels, settings, drawsFrom(new Rng(8)), start);
