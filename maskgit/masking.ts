@@ -100,7 +100,9 @@ export function maskTokens(
 /**
  * Tokens of each row that stay masked after sampling step `step` of `steps`, when `masked` are masked before it.
  *
- *   m = max(1, min(masked − 1, ⌊K · schedule((step+1)/steps)⌋));   none from the last step on
+ *   m = max(1, min(masked − 1, ⌊length · schedule((step+1)/steps)⌋));   none from the last step on
+ *
+ * @param length  masked tokens at the start: K, or fewer where some are given
  */
 export function stillMasked(
   length: number,

@@ -7,6 +7,7 @@ import {
   noGrad,
   type Rng,
   type Tensor,
+  type TensorData,
   tidy,
 } from '../core/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
@@ -35,28 +36,45 @@ export function drawsFrom(rng: Rng): SamplingDraws {
   };
 }
 
-/** How much is computed at once. The samples do not depend on it. */
+/** What to start from, and how much to compute at once. */
 export interface SamplingWork {
-  /** Rows that a step predicts at once, at most. Default: as many as fit into some 1 GiB. */
+  /**
+   * batch·K ids in 0..V; V, the mask, where a token is to be sampled. All others are kept (inpainting). The schedule counts
+   * down from what is masked, row by row. Default: every token is masked.
+   */
+  readonly start?: ArrayLike<number>;
+  /** Rows that a step predicts at once, at most; samples do not depend on it. Default: as many as fit into some 1 GiB. */
   readonly rowsAtOnce?: number;
   /** Called after each prediction, with the rows predicted so far in all steps, and those of all steps together. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** The tokens that enter a step. After the last step, `step` is the number of steps and `ids` the result. */
+/**
+ * The tokens that enter a step, and what the step before predicted. After the last step, `step` is the number of steps and
+ * `ids` the result.
+ */
 export interface SamplingState {
   readonly step: number;
   /** batch·K, the mask id where masked */
   readonly ids: Int32Array;
+  /** batch·K: the token that the step before drew at each position, also where it was masked again. At step 0 the `ids`. */
+  readonly guesses: Int32Array;
+  /**
+   * batch·K, in 0..1: the probability of each guess, the softmax of the logits that it was drawn from (guided and
+   * annealed, without noise). 1 for tokens that were known and not predicted; 0 for masks at step 0.
+   */
+  readonly confidence: Float32Array;
+  /** batch·K: 1 where `ids` holds a token, 0 where it holds the mask. */
+  readonly kept: Uint8Array;
 }
 
 /**
- * Samples one row of tokens per label.
+ * Samples one row of tokens per label; with `work.start`, only the masked tokens of the rows given there.
  *
  * @param labels  classes in 0..C, where C is no class
  * @returns       batch·K ids in 0..V−1
- * @throws OptionError when steps is not a whole number above 0, RangeError when a label is out of range, NonFiniteError when a
- *   logit is NaN or infinite, as damaged weights make it
+ * @throws OptionError when steps is not a whole number above 0 or `start` has another length than batch·K, RangeError when a
+ *   label or an id of `start` is out of range, NonFiniteError when a logit is NaN or infinite, as damaged weights make it
  * @see Chang et al. 2022, arXiv:2202.04200, section 3.2
  */
 export async function sample(
@@ -67,17 +85,29 @@ export async function sample(
   work?: SamplingWork,
 ): Promise<Int32Array> {
   let result: Int32Array = new Int32Array();
-  for await (const { ids } of samplingSteps(generator, labels, options, draws, work)) result = ids;
+  for await (const { ids } of statesOf(generator, labels, options, draws, work, false)) result = ids;
   return result;
 }
 
 /** As `sample`, but yields the state before every step and after the last, to animate or to test. */
-export async function* samplingSteps(
+export function samplingSteps(
   generator: Generator,
   labels: ArrayLike<number>,
   options: SamplingOptions,
   draws: SamplingDraws,
-  { rowsAtOnce = rowsThatFit(generator.config), onProgress }: SamplingWork = {},
+  work?: SamplingWork,
+): AsyncGenerator<SamplingState, void, undefined> {
+  return statesOf(generator, labels, options, draws, work, true);
+}
+
+/** @param withConfidence  false leaves `confidence` at 0: an exponential per logit, which `sample` saves */
+async function* statesOf(
+  generator: Generator,
+  labels: ArrayLike<number>,
+  options: SamplingOptions,
+  draws: SamplingDraws,
+  { start, rowsAtOnce = rowsThatFit(generator.config), onProgress }: SamplingWork = {},
+  withConfidence: boolean,
 ): AsyncGenerator<SamplingState, void, undefined> {
   const settings = { ...samplingDefaults, ...options };
   const { steps } = settings;
@@ -93,43 +123,78 @@ export async function* samplingSteps(
   const rows = Math.ceil(labels.length / parts); // parts of about one size: small products are computed in other ways
   const { latentTokens: K, codebookSize: V } = generator.config;
   const mask = maskId(generator.config);
-  let ids = new Int32Array(labels.length * K).fill(mask);
+  let ids = start ? startIds(start, labels.length, generator.config) : new Int32Array(labels.length * K).fill(mask);
+  let guesses = ids;
+  let confidence = Float32Array.from(ids, (id) => (id === mask ? 0 : 1));
+  const isKept = (): Uint8Array => Uint8Array.from(ids, (id) => (id === mask ? 0 : 1));
+  const maskedIn = (row: number): number => ids.subarray(row * K, (row + 1) * K).filter((id) => id === mask).length;
+  const toSample = Array.from({ length: labels.length }, (_, row) => maskedIn(row));
   for (let step = 0; step < steps; step++) {
-    yield { step, ids };
+    yield { step, ids, guesses, confidence, kept: isKept() };
     const temperature = settings.randomizeTemperature * noiseTemperature(step, steps);
     const drawn = Int32Array.from(ids);
-    const confidence = new Float64Array(ids.length).fill(Infinity);
+    const certainty = new Float64Array(ids.length).fill(Infinity);
+    confidence = new Float32Array(ids.length).fill(1);
     for (let row = 0; row < labels.length; row += rows) {
       // 1. Predict the masked tokens.
       const own = ids.subarray(row * K, (row + rows) * K);
       const ownLabels = Array.from(labels).slice(row, row + rows);
-      const positions = predictedPositions(generator, own);
-      const predicted = guidedLogits(generator, own, ownLabels, positions, step, settings); // [rows, count, V]
-      const logits = await predicted.data();
-      predicted.dispose();
-      expectFinite(logits, step);
+      const positions = own.includes(mask) ? predictedPositions(generator, own) : new Int32Array();
+      const logits =
+        positions.length > 0
+          ? await logitsAt(generator, own, ownLabels, positions, step, settings)
+          : new Float32Array();
 
-      // 2. Draw each of them; its logit, not a probability, is the confidence. Tokens that are known are certain.
+      // 2. Draw each of them; its logit, not a probability, says how certain it is. Tokens that are known are certain.
       const tokenNoise = new GumbelNoise(temperature, () => draws.tokens(step, own.length * V, row * K * V));
       for (const [n, i] of positions.entries()) {
         if (own[i] !== mask) continue;
         const scores = logits.subarray(n * V, (n + 1) * V);
         const at = row * K + i;
         drawn[at] = tokenNoise.argmax(scores, i * V);
-        confidence[at] = scores[drawn[at]];
+        certainty[at] = scores[drawn[at]];
+        if (withConfidence) confidence[at] = probabilityOf(drawn[at], scores);
       }
       onProgress?.(step * labels.length + row + ownLabels.length, steps * labels.length);
     }
     const keepNoise = new GumbelNoise(temperature, () => draws.confidence(step, ids.length));
-    for (let i = 0; i < ids.length; i++) confidence[i] += keepNoise.at(i);
+    for (let i = 0; i < ids.length; i++) certainty[i] += keepNoise.at(i);
+    guesses = drawn.slice();
 
-    // 3. Ask the schedule how many tokens stay masked, 4. and mask the least certain again.
-    const masked = ids.subarray(0, K).filter((id) => id === mask).length; // of the first row, for all
-    const count = stillMasked(K, step, steps, masked, settings.schedule);
-    if (count > 0) maskLeastCertain(drawn, confidence, K, count, mask);
+    // 3. Ask the schedule how many tokens of a row stay masked, 4. and mask the least certain again.
+    for (const [row, length] of toSample.entries()) {
+      if (length === 0) continue;
+      const masked = maskedIn(start ? row : 0); // the published code counts those of the first row, for all
+      const count = stillMasked(length, step, steps, masked, settings.schedule);
+      if (count > 0) maskLeastCertain(drawn, certainty, row * K, (row + 1) * K, count, mask);
+    }
     ids = drawn;
   }
-  yield { step: steps, ids };
+  yield { step: steps, ids, guesses, confidence, kept: isKept() };
+}
+
+/** @throws OptionError unless there are K ids for each label, RangeError unless all are in 0..V */
+function startIds(start: ArrayLike<number>, batch: number, config: GeneratorConfig): Int32Array<ArrayBuffer> {
+  const { latentTokens: K } = config;
+  const mask = maskId(config);
+  expectOption(
+    start.length === batch * K,
+    'sample start',
+    `${batch} × ${K} ids, K for each label`,
+    `${start.length} ids`,
+  );
+  for (const id of Array.from(start)) {
+    if (Number.isInteger(id) && id >= 0 && id <= mask) continue;
+    throw new RangeError(`sample start: expected ids in 0..${mask - 1}, or ${mask} for the mask, got ${id}.`);
+  }
+  return Int32Array.from(start);
+}
+
+/** softmax(logits) at `id`: 1 / Σ_v e^(logit_v − logit_id) */
+function probabilityOf(id: number, logits: ArrayLike<number>): number {
+  let sum = 0;
+  for (let v = 0; v < logits.length; v++) sum += Math.exp(logits[v] - logits[id]);
+  return 1 / sum;
 }
 
 /** @throws NonFiniteError for NaN or infinity, as damaged weights give them */
@@ -155,7 +220,23 @@ export function rowsThatFit({
   return Math.max(1, Math.floor(2 ** 28 / values));
 }
 
-/** Logits of the tokens at `positions`. With guidance, rows with and without their class are one batch. */
+/** Logits of the tokens at `positions`: rows·count·V values. @throws NonFiniteError */
+async function logitsAt(
+  generator: Generator,
+  ids: Int32Array,
+  labels: readonly number[],
+  positions: Int32Array,
+  step: number,
+  settings: Required<SamplingOptions>,
+): Promise<TensorData> {
+  const predicted = guidedLogits(generator, ids, labels, positions, step, settings); // [rows, count, V]
+  const logits = await predicted.data();
+  predicted.dispose();
+  expectFinite(logits, step);
+  return logits;
+}
+
+/** The same, as a tensor. With guidance, rows with and without their class are one batch. */
 function guidedLogits(
   generator: Generator,
   ids: Int32Array,
@@ -179,10 +260,15 @@ function guidedLogits(
   );
 }
 
-/** Masks the `count` tokens of each row with the lowest confidence, and those equal to the last of them. */
-function maskLeastCertain(ids: Int32Array, confidence: Float64Array, length: number, count: number, mask: number) {
-  for (let row = 0; row < ids.length; row += length) {
-    const cutoff = confidence.slice(row, row + length).sort()[count - 1];
-    for (let i = row; i < row + length; i++) if (confidence[i] <= cutoff) ids[i] = mask;
-  }
+/** Masks the `count` tokens of a row, from `start` to `end`, that are least certain, and those equal to the last of them. */
+function maskLeastCertain(
+  ids: Int32Array,
+  certainty: Float64Array,
+  start: number,
+  end: number,
+  count: number,
+  mask: number,
+): void {
+  const cutoff = certainty.slice(start, end).sort()[count - 1];
+  for (let i = start; i < end; i++) if (certainty[i] <= cutoff) ids[i] = mask;
 }

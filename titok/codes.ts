@@ -30,7 +30,7 @@ export async function nearestCodes(model: TiTok, id: number, count?: number): Pr
 
 /**
  * Coordinates of the codes along the directions in which they differ most: alike codes get alike coordinates, to be used
- * as a color or as a place on a map. Each coordinate is divided by its largest absolute value.
+ * as a color or as a place on a map. Each coordinate is divided by its largest absolute value; it is 0 where the codes do not differ.
  *
  * @param n  how many coordinates, 1 to C. Default 3
  * @returns  [V, n], row by row, in −1..1; the first coordinate has the largest variance
@@ -41,16 +41,20 @@ export async function codebookComponents(model: TiTok, n = 3): Promise<Float32Ar
   expectWhole('codebookComponents n', n, 1, dim);
   const codes = await readCodes(model);
   const { mean, components } = principalComponents(codes, dim, n);
+  const rounding = 1e-9 * largest(codes); // codes that differ by less in a direction do not differ
   const coordinates = new Float32Array(codebookSize * n);
   for (const [j, component] of components.entries()) {
     const along = Float64Array.from({ length: codebookSize }, (_, v) =>
       component.reduce((sum, weight, d) => sum + weight * (codes[v * dim + d] - mean[d]), 0),
     );
-    const extent = along.reduce((most, x) => Math.max(most, Math.abs(x)), 0) || 1; // equal codes: 0
-    for (const [v, x] of along.entries()) coordinates[v * n + j] = x / extent;
+    const extent = largest(along);
+    if (extent > rounding) for (const [v, x] of along.entries()) coordinates[v * n + j] = x / extent;
   }
   return coordinates;
 }
+
+const largest = (values: ArrayLike<number>): number =>
+  Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 
 /** The quantizer of a model. @throws OptionError in VAE mode */
 export function codebookOf(where: string, { quantize }: TiTok): VectorQuantizer {

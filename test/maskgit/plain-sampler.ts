@@ -12,16 +12,37 @@ import {
   stillMasked,
 } from '../../maskgit/index.ts';
 
+/** Every field of a `SamplingState` but `step`, as plain numbers. */
+export interface PlainState {
+  readonly ids: number[];
+  readonly guesses: number[];
+  readonly confidence: number[];
+  readonly kept: number[];
+}
+
+/** The state before every step and after the last. @param start  batch·K ids; by default all are masks */
 export async function plainSample(
   generator: Generator,
   labels: readonly number[],
   o: Required<SamplingOptions>,
   draws: SamplingDraws,
-): Promise<number[]> {
+  start?: readonly number[],
+): Promise<PlainState[]> {
   const { latentTokens: K, codebookSize: V } = generator.config;
   const logitsFor = (ids: readonly number[], labels: readonly number[]) =>
     noGrad(() => tidy(() => generator.forward(inputSequence(generator.config, ids, labels)))).data();
-  let ids = new Array<number>(labels.length * K).fill(V);
+  const countMasked = (ids: readonly number[], row: number) =>
+    ids.slice(row * K, (row + 1) * K).filter((id) => id === V).length;
+  let ids = start ? [...start] : new Array<number>(labels.length * K).fill(V);
+  const atStart = labels.map((_, row) => countMasked(ids, row));
+  const stateOf = (ids: number[], guesses: number[], confidence: number[]): PlainState => ({
+    ids,
+    guesses,
+    confidence,
+    kept: ids.map((id) => (id === V ? 0 : 1)),
+  });
+  const known = ids.map((id) => (id === V ? 0 : 1));
+  const states = [stateOf(ids, ids, known)];
   for (let step = 0; step < o.steps; step++) {
     const factor = guidanceAt(o.guidance, o.guidanceScale, step, o.steps, o.guidancePower);
     const withClass = await logitsFor(ids, labels);
@@ -39,20 +60,25 @@ export async function plainSample(
     const tokenDraws = draws.tokens(step, ids.length * V, 0);
     const keepDraws = draws.confidence(step, ids.length);
     const drawn = [...ids];
-    const confidence = ids.map((id, i) => {
+    const probability = ids.map(() => 1);
+    const certainty = ids.map((id, i) => {
       if (id !== V) return Infinity;
       const own = logits.slice(i * V, (i + 1) * V);
       const noisy = temperature === 0 ? own : own.map((x, v) => x + gumbel(tokenDraws[i * V + v]));
       drawn[i] = noisy.indexOf(Math.max(...noisy));
+      const powers = own.map((x) => Math.exp(x - Math.max(...own)));
+      probability[i] = powers[drawn[i]] / powers.reduce((a, b) => a + b);
       return own[drawn[i]] + (temperature === 0 ? 0 : gumbel(keepDraws[i]));
     });
-    const masked = ids.slice(0, K).filter((id) => id === V).length;
-    const count = stillMasked(K, step, o.steps, masked, o.schedule);
+    const before = ids;
     ids = drawn.map((id, i) => {
-      const row = Math.floor(i / K) * K;
-      const rank = confidence.slice(row, row + K).filter((c) => c < confidence[i]).length;
+      const row = Math.floor(i / K);
+      if (atStart[row] === 0) return id;
+      const count = stillMasked(atStart[row], step, o.steps, countMasked(before, start ? row : 0), o.schedule);
+      const rank = certainty.slice(row * K, (row + 1) * K).filter((c) => c < certainty[i]).length;
       return rank < count ? V : id;
     });
+    states.push(stateOf(ids, drawn, probability));
   }
-  return ids;
+  return states;
 }

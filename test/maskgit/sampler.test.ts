@@ -13,13 +13,14 @@ import {
   noiseTemperature,
   publishedGenerators,
   type SamplingOptions,
+  type SamplingWork,
   sample,
   samplingDefaults,
   samplingSteps,
 } from '../../maskgit/index.ts';
 import { rowsThatFit } from '../../maskgit/sampler.ts';
 import { stateDict } from '../../nn/index.ts';
-import { plainSample } from './plain-sampler.ts';
+import { type PlainState, plainSample } from './plain-sampler.ts';
 
 const base: GeneratorConfig = {
   architecture: 'bert',
@@ -125,10 +126,104 @@ test('samples are those of the plain loop, which predicts every token of every r
           // slower than one token a step
           const options = { ...samplingDefaults, ...noisy, guidance, ...pace };
           const expected = await plainSample(generator, labels, options, drawsFrom(new Rng(8)));
-          assert.deepEqual([...(await sample(generator, labels, options, drawsFrom(new Rng(8))))], expected);
+          const ids = [...(await sample(generator, labels, options, drawsFrom(new Rng(8))))];
+          assert.deepEqual(ids, expected.at(-1)?.ids);
         }
       }
     }
+  }
+});
+
+const V = base.codebookSize;
+/** Rows with all, some, one and no tokens to sample. */
+const partly = [
+  [V, V, V, V, V, V],
+  [3, V, V, 0, V, V],
+  [1, 2, 3, V, 5, 6],
+  [11, 10, 9, 8, 7, 6],
+];
+
+/** The states of sampling, copied as they come: a state must not change while the next one is made. */
+async function statesOf(generator: Generator, rows: readonly number[], options: SamplingOptions, work: SamplingWork) {
+  const states: PlainState[] = [];
+  for await (const state of samplingSteps(generator, rows, options, drawsFrom(new Rng(8)), work)) {
+    const { step, ids, guesses, confidence, kept } = state;
+    assert.equal(step, states.length);
+    states.push({ ids: [...ids], guesses: [...guesses], confidence: [...confidence], kept: [...kept] });
+  }
+  return states;
+}
+
+test('every state is that of the plain loop: ids, guesses, their probabilities, what is kept', async () => {
+  const labels = [1, 0, 3, 2];
+  for (const generator of generators) {
+    for (const options of [noisy, { ...noisy, guidance: 'power-cosine' as const, annealing: false, steps: 9 }]) {
+      for (const start of [undefined, partly.flat()]) {
+        const work = { rowsAtOnce: 3, ...(start && { start }) };
+        const states = await statesOf(generator, labels, options, work);
+        const settings = { ...samplingDefaults, ...options };
+        const expected = await plainSample(generator, labels, settings, drawsFrom(new Rng(8)), start);
+        assert.equal(states.length, expected.length);
+        for (const [i, { confidence, ...rest }] of states.entries()) {
+          const { confidence: probability, ...others } = expected[i];
+          assert.deepEqual(rest, others);
+          for (const [j, p] of confidence.entries()) assert.ok(Math.abs(p - probability[j]) < 1e-5, `${p}`);
+        }
+        const sampled = await sample(generator, labels, options, drawsFrom(new Rng(8)), work);
+        assert.deepEqual([...sampled], states.at(-1)?.ids);
+      }
+    }
+  }
+});
+
+test('inpainting keeps the tokens that are given, in every step, and masks nothing again that was kept', async () => {
+  const row = fc.array(fc.integer({ min: 0, max: V }), { minLength: 6, maxLength: 6 });
+  const rows = fc.array(fc.oneof(row, fc.constantFrom(...partly)), { minLength: 1, maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(rows, options, async (rows, settings) => {
+      const start = rows.flat();
+      const labels = rows.map((_, i) => i % 4);
+      const states = await statesOf(generators[rows.length % 2], labels, settings, { start });
+      assert.deepEqual(states[0].ids, start);
+      assert.ok(!states.at(-1)?.ids.includes(V));
+      for (const [n, { ids, guesses, kept, confidence }] of states.entries()) {
+        const before = states[Math.max(0, n - 1)].ids;
+        for (const [i, id] of ids.entries()) {
+          if (before[i] !== V) assert.deepEqual([id, guesses[i], confidence[i]], [before[i], before[i], 1]);
+          assert.equal(kept[i], id === V ? 0 : 1);
+          if (id !== V) assert.equal(guesses[i], id);
+          if (n > 0) assert.ok(guesses[i] < V && confidence[i] > 0 && confidence[i] <= 1);
+        }
+      }
+    }),
+    { seed: 1, numRuns: 40 },
+  );
+});
+
+test('the schedule counts down from what is masked at the start, in each row', async () => {
+  const generator = createGenerator({ ...base, latentTokens: 40, codebookSize: 50 }, new Rng(1));
+  const start = Array.from({ length: 80 }, (_, i) => (i < 40 || i % 4 === 0 ? 50 : i % 50)); // 40 and 10 masks
+  const steps = 5;
+  const counts: number[][] = [];
+  for await (const { kept } of samplingSteps(generator, [0, 1], { ...noisy, steps }, drawsFrom(new Rng(2)), { start }))
+    counts.push([0, 40].map((at) => kept.subarray(at, at + 40).filter((k) => k === 0).length));
+  const left = Array.from({ length: steps + 1 }, (_, s) => (2 / Math.PI) * Math.acos(s / steps)); // arccos
+  assert.deepEqual(
+    counts,
+    left.map((share) => [Math.floor(40 * share), Math.floor(10 * share)]),
+  );
+});
+
+test('starting from masks alone is starting from nothing; from known rows, nothing is predicted', async () => {
+  const [generator] = generators;
+  const start = new Int32Array(labels.length * base.latentTokens).fill(V);
+  const expected = await run(generator, noisy);
+  assert.deepEqual(await sample(generator, labels, noisy, drawsFrom(new Rng(5)), { start }), expected);
+  const refuse = (): never => assert.fail('expected no prediction');
+  const idle: Generator = { ...generator, forward: refuse, hiddenStates: refuse, head: refuse };
+  for (const rowsAtOnce of [1, 2, 3]) {
+    const work = { start: expected, rowsAtOnce };
+    assert.deepEqual(await sample(idle, labels, noisy, drawsFrom(new Rng(1)), work), expected);
   }
 });
 
@@ -140,6 +235,10 @@ test('samples do not depend on how many rows are predicted at once', async () =>
       const seen: number[] = [];
       const work = { rowsAtOnce, onProgress: (done: number, total: number) => seen.push(done / total) };
       assert.deepEqual(await sample(generator, labels, noisy, drawsFrom(new Rng(8)), work), expected, `${rowsAtOnce}`);
+      const start = [...partly, ...partly.toReversed()].flat().slice(0, labels.length * base.latentTokens);
+      const inpainted = (rowsAtOnce: number) =>
+        sample(generator, labels, noisy, drawsFrom(new Rng(8)), { start, rowsAtOnce });
+      assert.deepEqual(await inpainted(rowsAtOnce), await inpainted(labels.length));
       assert.equal(seen.length, 4 * Math.ceil(labels.length / rowsAtOnce));
       assert.equal(seen.at(-1), 1);
       assert.deepEqual(
@@ -202,6 +301,16 @@ test('impossible requests name what is wrong', async () => {
     await assert.rejects(sample(generators[0], [0], {}, draws, { rowsAtOnce }), {
       name: 'OptionError',
       message: `sample rowsAtOnce: expected a whole number above 0, got ${rowsAtOnce}.`,
+    });
+  }
+  await assert.rejects(sample(generators[0], [0, 1], {}, draws, { start: [V, V] }), {
+    name: 'OptionError',
+    message: 'sample start: expected 2 × 6 ids, K for each label, got 2 ids.',
+  });
+  for (const wrong of [-1, V + 1, 0.5, Number.NaN]) {
+    await assert.rejects(sample(generators[0], [0], {}, draws, { start: [V, V, wrong, V, 0, 0] }), {
+      name: 'RangeError',
+      message: `sample start: expected ids in 0..11, or 12 for the mask, got ${wrong}.`,
     });
   }
   await assert.rejects(sample(generators[0], [0], {}, undefined as never), {
