@@ -2,7 +2,7 @@
  * `npm run docs:report -- MODEL RUN`: writes the report of the run that made a model in the box to docs/reports/, from where
  * the site takes it. Its pictures are smaller than in the run's own report.html, of some 15 MB.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,8 @@ async function write(model: string, run: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'titok-report-'));
   try {
     const full = join(folder, 'report.html');
-    writeReport(full, [source]);
+    symlinkSync(source, join(folder, model)); // a report is titled by its folder
+    writeReport(full, [join(folder, model)]);
     const path = fileURLToPath(new URL(`reports/${model}.html`, import.meta.url));
     const text = await withSmallPictures(readFileSync(full, 'utf8'));
     writeFileAtomic(path, [new TextEncoder().encode(text)]);

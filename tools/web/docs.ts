@@ -86,7 +86,7 @@ function markdownPage({ path, title }: Page, pages: readonly Page[], markdown: s
   });
   return frame(
     `${title} – titok-ts`,
-    `<nav class="pages" aria-label="Pages"><ul>${links.join('')}</ul></nav>\n<main>${body}</main>`,
+    `<main>${body}</main>\n<nav class="pages" aria-label="Pages"><ul>${links.join('')}</ul></nav>`,
   );
 }
 
