@@ -7,6 +7,7 @@ import {
   Application,
   Converter,
   DeclarationReflection,
+  JSX,
   type ProjectReflection,
   ReflectionKind,
   TSConfigReader,
@@ -15,26 +16,45 @@ import {
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const doors = ['index.ts', ...['core', 'nn', 'titok', 'maskgit', 'data', 'eval', 'train'].map((f) => `${f}/index.ts`)];
 
-const app = await Application.bootstrap(
-  {
-    name: 'titok-ts',
-    entryPoints: doors.map(path),
-    tsconfig: path('tsconfig.json'),
-    readme: 'none',
-    excludePrivate: true,
-    disableSources: true,
-    validation: { notDocumented: true, notExported: false, invalidLink: true },
-    requiredToBeDocumented: ['Function', 'Class', 'Interface', 'TypeAlias', 'Variable'],
-  },
-  [new TSConfigReader()],
-);
-app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => documentMethods(project));
-const project = await app.convert();
-if (project) {
-  app.validate(project);
-  await app.generateDocs(project, path('docs/api'));
+/**
+ * Writes the reference.
+ *
+ * @param links  [address as seen from the folder, label] of links above each page
+ * @returns whether every name is documented; what is wrong is printed
+ */
+export async function writeReference(
+  folder: string,
+  links: readonly (readonly [string, string])[] = [],
+): Promise<boolean> {
+  const app = await Application.bootstrap(
+    {
+      name: 'titok-ts',
+      entryPoints: doors.map(path),
+      tsconfig: path('tsconfig.json'),
+      readme: 'none',
+      excludePrivate: true,
+      disableSources: true,
+      validation: { notDocumented: true, notExported: false, invalidLink: true },
+      requiredToBeDocumented: ['Function', 'Class', 'Interface', 'TypeAlias', 'Variable'],
+    },
+    [new TSConfigReader()],
+  );
+  if (links.length > 0)
+    app.renderer.hooks.on('body.begin', ({ relativeURL }) =>
+      JSX.createElement(
+        'nav',
+        { 'aria-label': 'Site', style: 'padding: 0.5rem 1rem; display: flex; flex-wrap: wrap; gap: 0 1.2rem' },
+        links.map(([href, label]) => JSX.createElement('a', { href: relativeURL(href) }, label)),
+      ),
+    );
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => documentMethods(project));
+  const project = await app.convert();
+  if (project) {
+    app.validate(project);
+    await app.generateDocs(project, folder);
+  }
+  return !app.logger.hasErrors() && !app.logger.hasWarnings();
 }
-if (app.logger.hasErrors() || app.logger.hasWarnings()) process.exitCode = 1;
 
 /** Gives the methods of Tensor, which are the ops without their first argument, the docstrings of the ops. */
 function documentMethods(project: ProjectReflection): void {
@@ -52,3 +72,6 @@ function documentMethods(project: ProjectReflection): void {
     method.comment = comment;
   });
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url) && !(await writeReference(path('docs/api'))))
+  process.exitCode = 1;

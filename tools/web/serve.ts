@@ -1,5 +1,5 @@
 /**
- * The page, served for development: it reloads when a source changes.
+ * The site, served for development: the page reloads when a source changes. The API reference is only in `npm run site`.
  *
  *   npm run web
  *   npm run web -- --port 8080
@@ -11,7 +11,7 @@ import { createServer as createVite } from 'vite';
 import { OptionError } from '../../core/index.ts';
 import { count } from '../../train/index.ts';
 import { reading, runTool } from '../command.ts';
-import { assetFiles } from './assets.ts';
+import { filesBeside } from './site.ts';
 import { pageConfig } from './vite.ts';
 
 async function run({ port }: { port: number }): Promise<void> {
@@ -22,7 +22,7 @@ async function run({ port }: { port: number }): Promise<void> {
       throw new OptionError(`web: expected a free port, got ${port} (${error.code}). Name another with --port.`);
     },
   );
-  const config = pageConfig(await assetFiles());
+  const config = pageConfig(await filesBeside());
   const vite = await createVite({ ...config, server: { ...config.server, middlewareMode: true, hmr: { server } } });
   server.on('request', vite.middlewares);
   console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/  (Ctrl-C ends it)`);

@@ -1,6 +1,7 @@
-/** The files of the site, made from the sources here. */
+/** The files of the site, made from the sources here; the API reference, which takes a while, is not among them. */
 import { build } from 'vite';
-import { assetFiles } from './assets.ts';
+import { assetFiles, type SiteFiles } from './assets.ts';
+import { documentFiles } from './docs.ts';
 import { pageConfig } from './vite.ts';
 
 /** Files by path: '/index.html', '/assets/index-Cq8x1.js', '/models/index.json'. */
@@ -10,8 +11,12 @@ let built: Promise<Site> | undefined;
 /** Builds the site once per process, in memory. */
 export const buildSite = (): Promise<Site> => (built ??= buildOnce());
 
+/** What stands beside the page: models, emoji, documentation and training reports. */
+export const filesBeside = async (): Promise<SiteFiles> =>
+  new Map([...(await assetFiles()), ...(await documentFiles())]);
+
 async function buildOnce(): Promise<Site> {
-  const config = pageConfig(await assetFiles());
+  const config = pageConfig(await filesBeside());
   const result = await build({ ...config, build: { ...config.build, write: false } });
   if (!('output' in result)) throw new Error('site: expected one build, got several or a watcher.');
   return new Map(

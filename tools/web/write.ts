@@ -8,7 +8,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
+import { writeReference } from '../api-reference.ts';
 import { runTool } from '../command.ts';
+import { siteParts } from './docs.ts';
 import { buildSite } from './site.ts';
 
 async function write({ out }: { out: string }): Promise<void> {
@@ -30,6 +32,7 @@ async function write({ out }: { out: string }): Promise<void> {
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new OptionError(`site, --out: expected a folder to write to, got ${out} (${(error as Error).message}).`);
   }
+  if (!(await writeReference(join(out, 'api'), siteParts))) process.exitCode = 1;
   console.log(
     `${out}: written. Any web server serves it; with Cross-Origin-Opener-Policy: same-origin and ` +
       'Cross-Origin-Embedder-Policy: require-corp the cpu device has more than one thread.',
