@@ -1,5 +1,5 @@
 /** What every exhibit is given. */
-import type { Baked } from '../tools/web/bake.ts';
+import type { Baked } from './baked.ts';
 import type { Engine } from './engine/client.ts';
 import type { ModelInfo } from './engine/model.ts';
 import type { Store } from './store.ts';

@@ -1,5 +1,5 @@
 /** A row of tokens as text: 32 tokens of 10 bits are 40 bytes, 54 characters. The link is the picture. */
-import type { Baked, ModelFile } from '../tools/web/bake.ts';
+import type { Baked, ModelFile } from './baked.ts';
 import type { ModelInfo } from './engine/model.ts';
 import type { State } from './store.ts';
 

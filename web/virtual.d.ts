@@ -1,4 +1,4 @@
 declare module 'virtual:baked' {
-  const baked: import('../tools/web/bake.ts').Baked;
+  const baked: import('./baked.ts').Baked;
   export default baked;
 }

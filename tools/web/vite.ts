@@ -1,9 +1,9 @@
 /** How Vite serves and builds the page in web/. */
 import { fileURLToPath } from 'node:url';
 import type { InlineConfig, Plugin } from 'vite';
+import { bake } from '../../web/bake.ts';
 import { contentType, filePath, isolation } from '../browser/server.ts';
 import type { SiteFiles } from './assets.ts';
-import { bake } from './bake.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 

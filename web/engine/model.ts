@@ -1,6 +1,6 @@
 /** The engine's model, and pictures as the page draws them. */
 import { noGrad, openDevice, setDefaultDevice, type Tensor, tensor, tensorScope } from '../../core/index.ts';
-import type { Model } from '../../train/model.ts';
+import type { Model } from '../../train/browser.ts';
 
 /** RGBA of a square picture, row by row: what `ImageData` takes. */
 export type Pixels = Uint8ClampedArray<ArrayBuffer>;

@@ -3,7 +3,7 @@ import { CheckpointError, outsideScopes, Rng } from '../../core/index.ts';
 import { createGenerator, type GeneratorConfig, type SamplingOptions } from '../../maskgit/index.ts';
 import { loadStateDict } from '../../nn/index.ts';
 import { TiTok, type TiTokConfig } from '../../titok/index.ts';
-import type { Model, ModelMetadata } from '../../train/model.ts';
+import type { Model, ModelMetadata } from '../../train/browser.ts';
 import { unpackModel } from '../../train/model-bytes.ts';
 
 /** Settings as `titok export` writes them: complete, and checked by the training that they come from. */

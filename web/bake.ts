@@ -1,42 +1,12 @@
 /** First states of the page's exhibits, made when the site is built: nothing is empty before the weights arrive. */
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { openDevice, setDefaultDevice } from '../../core/index.ts';
-import { crc32, fromPlanes, loadEmoji } from '../../data/index.ts';
-import { codebookComponents } from '../../titok/index.ts';
-import { parseBox } from '../../train/box.ts';
-import { parseModel } from '../../train/model-file.ts';
-import { decode, describe, encode, type ModelInfo, type Pixels, use } from '../../web/engine/model.ts';
-
-/** A model in the box. */
-export interface ModelFile {
-  readonly name: string;
-  readonly file: string;
-  readonly about: string;
-  readonly bytes: number;
-  /** Of the file, 8 hex digits: its address changes with its content. */
-  readonly crc32: string;
-  readonly tokens: number;
-  readonly codes: number;
-}
-
-/** A picture that was encoded. Pictures are data URIs of their own size. */
-export interface BakedRow {
-  readonly name: string;
-  readonly ids: readonly number[];
-  readonly original: string;
-  readonly picture: string;
-}
-
-export interface Baked {
-  readonly models: readonly ModelFile[];
-  /** The default model. */
-  readonly model: ModelInfo;
-  /** `codebookComponents` of its codes, two decimals. */
-  readonly colors: readonly number[];
-  /** Held-out pictures: the first is what the page begins with. */
-  readonly rows: readonly BakedRow[];
-}
+import { openDevice, setDefaultDevice } from '../core/index.ts';
+import { crc32, fromPlanes, loadEmoji } from '../data/index.ts';
+import { codebookComponents } from '../titok/index.ts';
+import { loadModel, modelsInBox, pathOfModel } from '../train/index.ts';
+import type { Baked } from './baked.ts';
+import { decode, describe, encode, type Pixels, use } from './engine/model.ts';
 
 /** The pictures that the page begins with, all held out. */
 const shown = ['twemoji/smiling-face-with-heart-eyes', 'twemoji/strawberry'];
@@ -49,15 +19,10 @@ let baked: Promise<Baked> | undefined;
 
 async function compute(): Promise<Baked> {
   setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
-  const file = (name: string) => readFile(new URL(`../../models/${name}`, import.meta.url));
-  const box = parseBox(
-    await readFile(new URL('../../models/index.json', import.meta.url), 'utf8'),
-    'models/index.json',
-  );
   const loaded = await Promise.all(
-    box.models.map(async (entry) => {
-      const bytes = await file(entry.file);
-      return { entry, bytes, model: parseModel(bytes, entry.file) };
+    modelsInBox().models.map(async (entry) => {
+      const path = pathOfModel(entry.name);
+      return { entry, bytes: await readFile(path), model: await loadModel(path) };
     }),
   );
   const models = loaded.map(({ entry, bytes, model }) => {

@@ -1,0 +1,32 @@
+/** What `bake.ts` computes when the site is built. */
+import type { ModelInfo } from './engine/model.ts';
+
+/** A model in the box. */
+export interface ModelFile {
+  readonly name: string;
+  readonly file: string;
+  readonly about: string;
+  readonly bytes: number;
+  /** Of the file, 8 hex digits: its address changes with its content. */
+  readonly crc32: string;
+  readonly tokens: number;
+  readonly codes: number;
+}
+
+/** A picture that was encoded. Pictures are data URIs of their own size. */
+export interface BakedRow {
+  readonly name: string;
+  readonly ids: readonly number[];
+  readonly original: string;
+  readonly picture: string;
+}
+
+export interface Baked {
+  readonly models: readonly ModelFile[];
+  /** The default model. */
+  readonly model: ModelInfo;
+  /** `codebookComponents` of its codes, two decimals. */
+  readonly colors: readonly number[];
+  /** Held-out pictures: the first is what the page begins with. */
+  readonly rows: readonly BakedRow[];
+}
