@@ -3,6 +3,7 @@ import type { App } from '../app.ts';
 import type { Pixels } from '../engine/model.ts';
 import type { Curve } from '../training/curve.ts';
 import { keep, kept, type Run } from '../training/kept.ts';
+import { kinds } from '../training/kinds.ts';
 import type { Frame, Kind, Plan, Ready, Report } from '../training/messages.ts';
 import { drawShapes, imageSize } from '../training/shapes.ts';
 import { deviceNames, type Problem, Trainer } from '../training/trainer.ts';
@@ -10,38 +11,6 @@ import { button, choice, h, slider } from '../ui/dom.ts';
 import { readPicture } from '../ui/own-pictures.ts';
 import { download, pictureView } from '../ui/picture.ts';
 
-interface About {
-  readonly name: string;
-  /** What it learns, one sentence. */
-  readonly about: string;
-  /** Updates, unless the visitor says otherwise. */
-  readonly steps: number;
-  /** Of the curve. */
-  readonly figure: string;
-}
-
-const kinds: Readonly<Record<Kind, About>> = {
-  generator: {
-    name: 'MaskGIT: new emoji from tokens',
-    about:
-      'It learns to fill in masked tokens of some 2,900 emoji. Samples of the chosen class show what it knows so far.',
-    steps: 400,
-    figure: 'cross-entropy',
-  },
-  titok: {
-    name: 'TiTok: pictures into 16 tokens',
-    about: 'It learns to put a picture into 16 tokens and to draw it again from them.',
-    steps: 600,
-    figure: 'squared error',
-  },
-  teacher: {
-    name: 'Teacher: pictures into 8 × 8 codes',
-    about:
-      'The 2-D tokenizer that TiTok learns from when there is more time: a code for each 4 × 4 pixels, by convolutions.',
-    steps: 300,
-    figure: 'squared error',
-  },
-};
 const mostSteps = 20_000;
 const firstClass = 'face-smiling';
 const mostOwn = 2000; // pictures
@@ -426,7 +395,7 @@ export function mount(section: HTMLElement, app: App): void {
   /** All of a run that is there: one that begins, or that was kept. */
   function showRun(): void {
     if (!run) return;
-    results.hidden = false;
+    bar.hidden = false;
     about.textContent = `${kinds[kind].about} ${run.ready.learned.toLocaleString('en')} to learn from, ${run.ready.heldOut || 'none'} held out, ${run.ready.parameters.toLocaleString('en')} weights, ${run.ready.threads === 1 ? 'one thread' : `${run.ready.threads} threads`}.`;
     bar.value = done() / run.ready.plan.steps;
     time.element.hidden = false;
@@ -443,11 +412,12 @@ export function mount(section: HTMLElement, app: App): void {
     showControls();
     if (phase !== 'idle') return;
     run = undefined;
-    bar.value = 0;
+    bar.hidden = true;
     about.textContent = kinds[kind].about;
     status.textContent = own.length > 0 && kind !== 'generator' ? `${own.length} pictures of yours.` : '';
     chart.hidden = time.element.hidden = true;
-    caption.textContent = 'It learns from pictures such as these';
+    caption.textContent =
+      kind === 'generator' ? 'Each picture is a row of tokens, as these are' : 'It learns from pictures such as these';
     const random = randomOf(7);
     const some =
       kind === 'generator'

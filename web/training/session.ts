@@ -40,7 +40,8 @@ export async function train(start: Start, report: (report: Report) => void, pace
   const log: Point[] = [...(saved?.log ?? [])];
   const { name, threads } = device;
   const { done } = state;
-  report({ kind: 'ready', plan, done, device: name, threads, parameters, learned, heldOut, originals, log, classes });
+  const shown = { learned, heldOut, originals, classes };
+  report({ kind: 'ready', plan, done, device: name, threads, parameters, ...shown, log: [...log] });
 
   // 2. What is shown and saved on the way.
   let [savedAt, savedDone, drawn] = [performance.now(), state.done, ''];
