@@ -9,17 +9,32 @@ export const bitsOf = (codes: number): number => Math.ceil(Math.log2(codes));
 /** Bytes of a row: K ids of ⌈log₂ V⌉ bits each, without gaps, the highest bit first. */
 export const bytesOf = (tokens: number, codes: number): number => Math.ceil((tokens * bitsOf(codes)) / 8);
 
-/** Ids in 0..codes−1 as base64url. */
-export function rowToText(ids: readonly number[], codes: number): string {
+/** Ids in 0..codes−1 without gaps, the highest bit first. */
+export function packRow(ids: ArrayLike<number>, codes: number): Uint8Array {
   const width = bitsOf(codes);
   const bytes = new Uint8Array(bytesOf(ids.length, codes));
-  ids.forEach((id, i) => {
+  for (let i = 0; i < ids.length; i++) {
     for (let b = 0; b < width; b++) {
       const at = i * width + b;
-      if ((id >> (width - 1 - b)) & 1) bytes[at >> 3] |= 128 >> (at & 7);
+      if ((ids[i] >> (width - 1 - b)) & 1) bytes[at >> 3] |= 128 >> (at & 7);
     }
+  }
+  return bytes;
+}
+
+/** The ids of `packRow`. */
+export function unpackRow(bytes: Uint8Array, tokens: number, codes: number): number[] {
+  const width = bitsOf(codes);
+  return Array.from({ length: tokens }, (_, i) => {
+    let id = 0;
+    for (let at = i * width; at < (i + 1) * width; at++) id = 2 * id + ((bytes[at >> 3] >> (7 - (at & 7))) & 1);
+    return id;
   });
-  return btoa(String.fromCharCode(...bytes))
+}
+
+/** Ids in 0..codes−1 as base64url. */
+export function rowToText(ids: readonly number[], codes: number): string {
+  return btoa(String.fromCharCode(...packRow(ids, codes)))
     .replaceAll('+', '-')
     .replaceAll('/', '_')
     .replaceAll('=', '');
@@ -35,14 +50,11 @@ export function textToRow(text: string, tokens: number, codes: number): number[]
     return undefined;
   }
   if (binary.length !== bytesOf(tokens, codes)) return undefined;
-  const width = bitsOf(codes);
-  const ids = Array.from({ length: tokens }, (_, i) => {
-    let id = 0;
-    for (let at = i * width; at < (i + 1) * width; at++) {
-      id = 2 * id + ((binary.charCodeAt(at >> 3) >> (7 - (at & 7))) & 1);
-    }
-    return id;
-  });
+  const ids = unpackRow(
+    Uint8Array.from(binary, (c) => c.charCodeAt(0)),
+    tokens,
+    codes,
+  );
   return ids.every((id) => id < codes) ? ids : undefined;
 }
 

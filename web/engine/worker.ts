@@ -1,4 +1,5 @@
 /** The engine: a worker that holds the model and does one task after the other. */
+import { nextMessages } from './next-messages.ts';
 import type { Reply, Request, Task } from './protocol.ts';
 import { tasks } from './tasks.ts';
 
@@ -34,11 +35,3 @@ async function run({ id, task, args }: Request & { kind: 'run' }): Promise<void>
     canceled.delete(id);
   }
 }
-
-const channel = new MessageChannel();
-/** Lets the messages in that arrived meanwhile. A timer would wait for 4 ms. */
-const nextMessages = (): Promise<void> =>
-  new Promise((resolve) => {
-    channel.port1.onmessage = () => resolve();
-    channel.port2.postMessage(undefined);
-  });

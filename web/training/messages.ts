@@ -1,57 +1,92 @@
-/** What the page and its worker tell each other. */
-import type { RgbImage } from '../../data/browser.ts';
+/** What the page and the worker that trains tell each other. */
+import type { Pixels } from '../engine/model.ts';
 
-/** What can be trained: the 1-D tokenizer, or the 2-D one that teaches it. */
-export type ModelName = 'titok' | 'teacher';
+/** What can be trained: MaskGIT on token rows, the 1-D tokenizer, or the 2-D one that teaches it. */
+export type Kind = 'generator' | 'titok' | 'teacher';
+
+/** What a training is, from its first update to its last. */
+export interface Plan {
+  readonly kind: Kind;
+  /** updates */
+  readonly steps: number;
+  readonly seed: number;
+}
 
 /** Page → worker: once, to begin. */
 export interface Start {
   readonly kind: 'start';
   /** A name that `openDevice` knows. */
   readonly device: string;
-  readonly model: ModelName;
-  readonly steps: number;
-  readonly seed: number;
-  /** The user's pictures, square and of `imageSize` pixels; none: drawn shapes. */
-  readonly pictures: readonly RgbImage[];
+  readonly plan: Plan;
+  /** The visitor's own pictures, of `imageSize` pixels; none: drawn shapes. Not for a generator. */
+  readonly pictures: readonly Pixels[];
+  /** A training that goes on, as `packTraining` wrote it: its plan and pictures count. */
+  readonly file?: Uint8Array<ArrayBuffer> | undefined;
+  /** URL of emoji-32, whose decoder draws what a generator samples. */
+  readonly tokenizer: string;
 }
-/** Page → worker: finish the present step, send the last pictures and end. */
-export interface Stop {
-  readonly kind: 'stop';
-}
-export type Request = Start | Stop;
+/** Page → worker, at any time. */
+export type Request =
+  | Start
+  /** Train on; `updates` many, then pause. */
+  | { readonly kind: 'play'; readonly updates: number }
+  | { readonly kind: 'pause' }
+  /** Finish the present update, save, and end. */
+  | { readonly kind: 'stop' }
+  /** Whether to wait between updates, to let people look. */
+  | { readonly kind: 'slow'; readonly slow: boolean }
+  /** The class that a generator draws. */
+  | { readonly kind: 'class'; readonly name: string };
 
-/** One update of the model. */
-export interface Step {
-  readonly kind: 'step';
-  /** Updates done, of `steps`. */
+/** One update on the curve. */
+export interface Point {
+  /** Updates done. */
   readonly done: number;
-  /** What is minimized: the squared error and what the recipe adds to it. */
-  readonly loss: number;
-  /** Mean over the pixels of this batch. */
-  readonly squaredError: number;
+  /** Of the batch that it was trained on: squared error of a pixel, or cross-entropy of a token. */
+  readonly value: number;
+  /** The same on pictures that it never trains on, where it was measured. */
+  readonly heldOut?: number;
 }
-/** Held-out pictures, and what the model makes of them. */
-export interface Pictures {
-  readonly kind: 'pictures';
+
+/** What the model makes of the pictures that are shown, or samples, after some updates. */
+export interface Frame {
   readonly done: number;
-  readonly originals: readonly RgbImage[];
-  readonly reconstructions: readonly RgbImage[];
-  /** Each picture's token ids or codes; undefined while latents are not quantized yet. */
+  readonly pictures: readonly Pixels[];
+  /** Token ids or codes of each; undefined while latents are not quantized yet. */
   readonly ids: readonly (readonly number[])[] | undefined;
-  /** dB, of all of them together. */
-  readonly psnr: number;
+  /** dB, of all of them together; undefined for samples, which have no original. */
+  readonly psnr: number | undefined;
 }
+
+/** What is known once a training is ready. */
+export interface Ready {
+  readonly kind: 'ready';
+  readonly plan: Plan;
+  readonly done: number;
+  readonly device: string;
+  readonly threads: number;
+  readonly parameters: number;
+  /** Pictures or rows that it learns from. */
+  readonly learned: number;
+  /** Those that it never sees; 0: too few to spare any, so that it learns those that are shown, too. */
+  readonly heldOut: number;
+  /** The pictures that are shown; none for a generator. */
+  readonly originals: readonly Pixels[];
+  /** The curve so far, of a training that goes on. */
+  readonly log: readonly Point[];
+  /** The names that 'class' may have. */
+  readonly classes: readonly string[];
+}
+
 /** Worker → page. The last message is `finished` or `failed`. */
 export type Report =
-  | {
-      readonly kind: 'ready';
-      readonly device: string;
-      readonly threads: number;
-      readonly parameters: number;
-      readonly pictures: number;
-    }
-  | Step
-  | Pictures
+  /** What it is busy with before the first update. */
+  | { readonly kind: 'preparing'; readonly what: string }
+  | Ready
+  | { readonly kind: 'step'; readonly point: Point; readonly perSecond: number; readonly secondsLeft: number }
+  | { readonly kind: 'frame'; readonly frame: Frame }
+  /** Everything that the training needs to go on. */
+  | { readonly kind: 'saved'; readonly done: number; readonly file: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'paused' }
   | { readonly kind: 'finished'; readonly done: number }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly name: string; readonly message: string };

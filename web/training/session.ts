@@ -1,70 +1,88 @@
 /** The training behind the page, from the start message to the last report. Runs in a worker, and in Node. */
-import { openDevice, Rng, setDefaultDevice, tensorScope } from '../../core/index.ts';
-import { batches, fromPlanes, type ImageSet, imageSet, inOrder, toImages, toPlanes } from '../../data/browser.ts';
-import { psnr } from '../../eval/index.ts';
-import { trainingLoop } from '../../train/browser.ts';
-import { imageSize, type Learner, learners } from './learners.ts';
-import type { Pictures, Report, Start } from './messages.ts';
-import { drawShapes } from './shapes.ts';
+import { openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
+import { generator } from './generator.ts';
+import { type Learner, type LearnerContext, teacher, titok } from './learners.ts';
+import type { Frame, Kind, Point, Report, Start } from './messages.ts';
+import { imageSize } from './shapes.ts';
+import { packTraining, parseTraining } from './training-file.ts';
 
-const batchSize = 16; // as all laptop recipes
-/** Pictures to show, which the model never trains on. */
-const heldOut = 8;
-const drawn = 900 + heldOut; // a hundred of each shape
-const picturesEvery = 25; // updates
+/** When to train, and when to wait. */
+export interface Pace {
+  /**
+   * Waits until an update may be done. Calls `waiting` each time that it begins to wait.
+   *
+   * @returns false when the training is to end
+   */
+  next(waiting: () => Promise<void>): Promise<boolean>;
+  /** The class that a generator draws; undefined: any. */
+  readonly className: string | undefined;
+}
 
-/** Trains to the last step or until `stopped`. */
-export async function train(start: Start, report: (report: Report) => void, stopped: () => boolean): Promise<void> {
+const learners: Readonly<Record<Kind, (context: LearnerContext) => Promise<Learner>>> = { generator, titok, teacher };
+const frames = 40; // pictures of a whole training: as many fit on a slider, and into the browser's storage
+const saveMs = 15_000;
+
+/** Trains to the last update, or until `pace` ends it. */
+export async function train(start: Start, report: (report: Report) => void, pace: Pace): Promise<void> {
+  report({ kind: 'preparing', what: `Opening ${start.device}` });
   const device = await openDevice(start.device, { matmulPrecision: 'high' });
   setDefaultDevice(device);
-  const rng = new Rng(start.seed);
-  const { learned, shown } = split(start, rng);
-  const data = batches(learned, { batchSize, seed: start.seed, flip: start.pictures.length === 0 }); // own pictures may hold text
-  const learner = await learners[start.model](start.steps, data, rng, learned);
-  const { training, parameters } = learner;
-  report({ kind: 'ready', device: device.name, threads: device.threads, parameters, pictures: learned.count });
-  let done = 0;
-  if (!stopped()) {
-    for await (const { step, loss, figures } of trainingLoop(training)) {
-      done = step;
-      report({ kind: 'step', done, loss, squaredError: figures['mse'] });
-      if (done === 1 || done % picturesEvery === 0) report(await look(learner, shown));
-      if (stopped()) break;
-    }
+
+  // 1. A new training, or one that goes on.
+  const saved = start.file && parseTraining(start.file, imageSize);
+  const { plan, pictures } = saved ?? start;
+  report({ kind: 'preparing', what: plan.kind === 'generator' ? 'Fetching the tokens' : 'Drawing the pictures' });
+  const rng = new Rng(plan.seed);
+  const learner = await learners[plan.kind]({ plan, pictures, rng, tokenizer: start.tokenizer });
+  const { training, parameters, learned, heldOut, originals, classes } = learner;
+  const { state } = training;
+  if (saved) state.restore(saved.groups, saved.state);
+  const log: Point[] = [...(saved?.log ?? [])];
+  const { name, threads } = device;
+  const { done } = state;
+  const shown = { learned, heldOut, originals, classes };
+  report({ kind: 'ready', plan, done, device: name, threads, parameters, ...shown, log: [...log] });
+
+  // 2. What is shown and saved on the way.
+  let [savedAt, savedDone, drawn] = [performance.now(), state.done, ''];
+  const save = async () => {
+    if (state.done > 0 && state.done !== savedDone)
+      report({ kind: 'saved', done: state.done, file: await packTraining(state, { plan, pictures, log }) });
+    [savedAt, savedDone] = [performance.now(), state.done];
+  };
+  const draw = async () => {
+    const what = `${state.done} ${pace.className}`;
+    if (what === drawn) return;
+    drawn = what;
+    const frame: Frame = { done: state.done, ...(await learner.draw(pace.className)) };
+    report({ kind: 'frame', frame });
+  };
+  const waiting = async () => {
+    await draw();
+    await save();
+    report({ kind: 'paused' });
+  };
+
+  // 3. The loop.
+  const every = Math.max(5, Math.ceil(plan.steps / frames));
+  let seconds = 0; // of an update, with what is shown and saved, averaged
+  await draw();
+  while (state.done < plan.steps && (await pace.next(waiting))) {
+    if (log.length === 0) report({ kind: 'preparing', what: 'Compiling' });
+    const began = performance.now();
+    const value = learner.valueOf(await training.step());
+    const isMeasured = state.done === 1 || state.done % every === 0 || state.done === plan.steps;
+    const measured = isMeasured ? await learner.measure() : undefined;
+    const point: Point = { done: state.done, value, ...(measured !== undefined && { heldOut: measured }) };
+    log.push(point);
+    if (isMeasured) await draw();
+    if (performance.now() - savedAt > saveMs) await save();
+    const took = (performance.now() - began) / 1000;
+    seconds = seconds === 0 ? took : 0.95 * seconds + 0.05 * took;
+    report({ kind: 'step', point, perSecond: 1 / seconds, secondsLeft: (plan.steps - state.done) * seconds });
   }
-  if (done > 0) report(await look(learner, shown));
+  await draw();
+  await save();
   await device.close();
-  report({ kind: 'finished', done });
+  report({ kind: 'finished', done: state.done });
 }
-
-/** Pictures to learn from, and a few that are only looked at. Of a handful all are learned, and shown too. */
-function split({ pictures }: Start, rng: Rng): { learned: ImageSet; shown: ImageSet } {
-  const own = pictures.map((picture, i) => ({ planes: toPlanes(picture), label: 0, name: `picture ${i}` }));
-  const items = own.length > 0 ? own : drawShapes(drawn, imageSize, rng);
-  const apart = items.length >= 4 * heldOut;
-  return {
-    learned: imageSet(apart ? items.slice(heldOut) : items, imageSize),
-    shown: imageSet(items.slice(0, heldOut), imageSize),
-  };
-}
-
-async function look({ look, training }: Learner, set: ImageSet): Promise<Pictures> {
-  using _ = tensorScope();
-  const { images } = [...inOrder(set, set.count)][0];
-  const { output, ids } = look(images);
-  const pixels = Float32Array.from(await output.data());
-  const each = 3 * imageSize * imageSize;
-  return {
-    kind: 'pictures',
-    done: training.state.done,
-    originals: Array.from({ length: set.count }, (_, i) =>
-      fromPlanes(set.images.subarray(i * each, (i + 1) * each), imageSize, imageSize),
-    ),
-    reconstructions: toImages(pixels, output.shape),
-    ids: ids && rows(Array.from(await ids.data()), set.count),
-    psnr: psnr(await images.data(), pixels),
-  };
-}
-
-const rows = (values: readonly number[], count: number): number[][] =>
-  Array.from({ length: count }, (_, i) => values.slice((i * values.length) / count, ((i + 1) * values.length) / count));

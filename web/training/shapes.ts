@@ -1,6 +1,8 @@
 /** Pictures that need no download: colored shapes, drawn from a seed. */
-import type { Rng } from '../../core/index.ts';
-import { type LabeledImage, type RgbImage, toPlanes } from '../../data/browser.ts';
+import type { Pixels } from '../engine/model.ts';
+
+/** Of all pictures that are trained on here, pixels. */
+export const imageSize = 32;
 
 /** How far a point lies outside a shape of radius about 1 around the origin; negative inside. */
 type Shape = (x: number, y: number) => number;
@@ -42,25 +44,24 @@ type Hsl = readonly [hue: number, saturation: number, lightness: number];
 /**
  * `count` pictures of one shape each, as many of every kind: any place, size, turn and color, with a soft gradient
  * behind and a lighter top, so that there is something to learn beside outlines.
+ *
+ * @param uniform  the next random number of [0, 1)
  */
-export function drawShapes(count: number, size: number, rng: Rng): LabeledImage[] {
-  const names = Object.keys(shapes);
-  return Array.from({ length: count }, (_, i) => {
-    const label = i % names.length;
-    return { planes: toPlanes(drawShape(shapes[names[label]], size, rng)), label, name: `${names[label]} ${i}` };
-  });
+export function drawShapes(count: number, size: number, uniform: () => number): Pixels[] {
+  const kinds = Object.values(shapes);
+  return Array.from({ length: count }, (_, i) => drawShape(kinds[i % kinds.length], size, uniform));
 }
 
-function drawShape(shape: Shape, size: number, rng: Rng): RgbImage {
-  const between = (low: number, high: number) => low + (high - low) * rng.uniform();
-  const hue = rng.uniform();
+function drawShape(shape: Shape, size: number, uniform: () => number): Pixels {
+  const between = (low: number, high: number) => low + (high - low) * uniform();
+  const hue = uniform();
   const ground: Hsl = [hue + between(0.25, 0.75), between(0.2, 0.6), between(0.82, 0.95)]; // pale, as behind emoji
   const paint: Hsl = [hue, between(0.65, 0.95), between(0.38, 0.55)];
   const radius = between(0.24, 0.4) * size;
   const [cx, cy] = [between(0.4, 0.6) * size, between(0.4, 0.6) * size];
   const turn = between(-0.35, 0.35); // radians
   const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
-  const data = new Uint8Array(3 * size * size);
+  const pixels = new Uint8ClampedArray(4 * size * size).fill(255);
   for (let py = 0; py < size; py++) {
     for (let px = 0; px < size; px++) {
       const [dx, dy] = [(px + 0.5 - cx) / radius, (cy - py - 0.5) / radius]; // y upwards
@@ -69,11 +70,11 @@ function drawShape(shape: Shape, size: number, rng: Rng): RgbImage {
       const behind = rgb(shaded(ground, 0.08 * (0.5 - py / size)));
       const front = rgb(shaded(paint, 0.12 * dy));
       for (let c = 0; c < 3; c++) {
-        data[3 * (py * size + px) + c] = Math.round(255 * (behind[c] + cover * (front[c] - behind[c])));
+        pixels[4 * (py * size + px) + c] = 255 * (behind[c] + cover * (front[c] - behind[c])); // rounds
       }
     }
   }
-  return { width: size, height: size, data };
+  return pixels;
 }
 
 const shaded = ([h, s, l]: Hsl, more: number): Hsl => [h, s, Math.min(1, Math.max(0, l + more))];
