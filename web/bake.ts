@@ -7,6 +7,7 @@ import { codebookComponents } from '../titok/index.ts';
 import { loadModel, modelsInBox, pathOfModel } from '../train/index.ts';
 import type { Baked } from './baked.ts';
 import { decode, describe, encode, type Pixels, use } from './engine/model.ts';
+import { heatMap, heatSide } from './engine/touch.ts';
 
 /** The pictures that the page begins with, all held out. */
 const shown = ['twemoji/smiling-face-with-heart-eyes', 'twemoji/strawberry'];
@@ -44,6 +45,7 @@ async function compute(): Promise<Baked> {
   return {
     models,
     model: info,
+    heat: await heatSheet(rows[0], heatSide(info.size)),
     colors: Array.from(components, (value) => Math.round(100 * value) / 100),
     rows: await Promise.all(
       shown.map(async (name, i) => ({
@@ -56,6 +58,19 @@ async function compute(): Promise<Baked> {
   };
 }
 
+/** Tiles from left to right, in rows of ⌈√K⌉. Lossy: nobody sees it on a map. */
+async function heatSheet(ids: readonly number[], side: number): Promise<string> {
+  const across = Math.ceil(Math.sqrt(ids.length));
+  const width = across * side;
+  const sheet = new Uint8Array(width * width);
+  for (const place of ids.keys()) {
+    const map = await heatMap(ids, place);
+    const [left, top] = [(place % across) * side, Math.floor(place / across) * side];
+    for (let y = 0; y < side; y++) sheet.set(map.subarray(y * side, (y + 1) * side), (top + y) * width + left);
+  }
+  return webp(sharp(sheet, { raw: { width, height: width, channels: 1 } }).webp({ quality: 50 }));
+}
+
 function rgba(rgb: Uint8Array): Pixels {
   const pixels = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
   for (let p = 0; p < rgb.length / 3; p++) pixels.set(rgb.subarray(3 * p, 3 * p + 3), 4 * p);
@@ -64,8 +79,8 @@ function rgba(rgb: Uint8Array): Pixels {
 
 async function dataUri(pixels: Pixels): Promise<string> {
   const size = Math.sqrt(pixels.length / 4);
-  const webp = await sharp(pixels, { raw: { width: size, height: size, channels: 4 } })
-    .webp({ lossless: true })
-    .toBuffer();
-  return `data:image/webp;base64,${webp.toString('base64')}`;
+  return webp(sharp(pixels, { raw: { width: size, height: size, channels: 4 } }).webp({ lossless: true }));
 }
+
+const webp = async (picture: sharp.Sharp): Promise<string> =>
+  `data:image/webp;base64,${(await picture.toBuffer()).toString('base64')}`;

@@ -29,4 +29,6 @@ export interface Baked {
   readonly colors: readonly number[];
   /** Held-out pictures: the first is what the page begins with. */
   readonly rows: readonly BakedRow[];
+  /** The heat maps of the first row's tokens, of side `heatSide`, as tiles of a square sheet in gray. A data URI. */
+  readonly heat: string;
 }

@@ -4,6 +4,7 @@ import type { App, Mount } from './app.ts';
 import { colorsOf } from './colors.ts';
 import { Engine } from './engine/client.ts';
 import type { ModelInfo } from './engine/model.ts';
+import { latest } from './latest.ts';
 import { addressOf, readAddress } from './link.ts';
 import { type State, Store } from './store.ts';
 import { mountBar } from './ui/bar.ts';
@@ -11,6 +12,7 @@ import { pixelsOfUrl } from './ui/picture.ts';
 
 const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
+  touch: () => import('./exhibits/touch.ts'),
   train: () => import('./exhibits/train.ts'),
 };
 
@@ -133,18 +135,17 @@ async function setModel(
     const [next] = rows ?? [Array(info.tokens).fill(0)];
     store.set({ row: next, other: fits(other) ? other : [...next].reverse() });
   } else {
-    decodeRow(store.state);
+    showRow();
   }
 }
 
 // 4. The row's picture follows the row.
-function decodeRow({ row }: State): void {
-  engine.run('decode', [[row]], { channel: 'row' }).then((pictures) => {
-    if (pictures && store.state.row === row) store.set({ picture: pictures[0] });
-  }, app.fail);
-}
+const showRow = latest(async () => {
+  const pictures = await engine.run('decode', [[store.state.row]], { channel: 'row' });
+  if (pictures) store.set({ picture: pictures[0] });
+}, app.fail);
 store.on(['row'], (state, before) => {
-  if (state.row !== before.row) decodeRow(state);
+  if (state.row !== before.row) showRow();
 });
 
 // 5. The address follows the state; a link that is opened in this tab is read.

@@ -29,12 +29,18 @@ export interface State {
 
 type Listener = (state: State, before: State) => void;
 
+/** What undo goes back to. */
+type Rows = Pick<State, 'row' | 'other'>;
+
+const isSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((id, i) => id === b[i]);
+
 /** The state, its listeners, and the rows that undo goes back to. */
 export class Store {
   #state: State;
   readonly #listeners = new Set<Listener>();
-  #undo: (readonly number[])[] = [];
-  #redo: (readonly number[])[] = [];
+  #undo: Rows[] = [];
+  #redo: Rows[] = [];
 
   constructor(state: State) {
     this.#state = state;
@@ -51,12 +57,11 @@ export class Store {
     for (const listener of this.#listeners) listener(this.#state, before);
   }
 
-  /** Changes the row such that undo brings the present one back. */
+  /** Changes the row, and the other one if `change` holds it, such that undo brings the present ones back. */
   edit(row: readonly number[], change: Partial<State> = {}): void {
-    const { row: before } = this.#state;
-    const isSame = row.length === before.length && row.every((id, i) => id === before[i]);
-    if (!isSame) {
-      this.#undo = [...this.#undo.slice(-99), before];
+    const before = this.#state;
+    if (!isSame(row, before.row) || !isSame(change.other ?? before.other, before.other)) {
+      this.#undo = [...this.#undo.slice(-99), { row: before.row, other: before.other }];
       this.#redo = [];
     }
     this.set({ ...change, row });
@@ -73,16 +78,16 @@ export class Store {
     return this.#redo.length > 0;
   }
   undo(): void {
-    const row = this.#undo.pop();
-    if (!row) return;
-    this.#redo.push(this.#state.row);
-    this.set({ row });
+    this.#go(this.#undo, this.#redo);
   }
   redo(): void {
-    const row = this.#redo.pop();
-    if (!row) return;
-    this.#undo.push(this.#state.row);
-    this.set({ row });
+    this.#go(this.#redo, this.#undo);
+  }
+  #go(from: Rows[], to: Rows[]): void {
+    const rows = from.pop();
+    if (!rows) return;
+    to.push({ row: this.#state.row, other: this.#state.other });
+    this.set({ row: rows.row, other: rows.other });
   }
   /** Rows of another model cannot be brought back. */
   forget(): void {

@@ -9,18 +9,21 @@ export interface RunOptions<N extends TaskName> {
   readonly channel?: string;
   /** Called with each part of the result as soon as it is there. */
   readonly onPart?: (part: Part<N>) => void;
+  /** Waits until nothing else does. It is not interrupted for others, so keep it short. Default false. */
+  readonly background?: boolean;
 }
 
 interface Pending {
   readonly request: Request & { kind: 'run' };
   readonly channel: string;
+  readonly background: boolean;
   readonly onPart: (part: unknown) => void;
   readonly settle: (result: unknown) => void;
   readonly fail: (error: Error) => void;
   dropped: boolean;
 }
 
-/** Runs tasks in a worker, one at a time, in the order in which they were asked for. */
+/** Runs tasks in a worker, one at a time, in the order in which they were asked for; those in the background come last. */
 export class Engine {
   #worker: Worker | undefined;
   #id = 0;
@@ -35,18 +38,24 @@ export class Engine {
   /**
    * Runs a task.
    *
-   * @returns its result, or undefined when a later request of the channel replaced it or `stop` ended it
+   * @returns its result, or undefined when a later request of the channel replaced it, `stop` ended it, or another model
+   *   was asked for while it waited
    * @throws EngineError with the library's message, when the task fails or the worker dies
    */
   run<N extends TaskName>(task: N, args: Arguments<N>, options: RunOptions<N> = {}): Promise<Result<N> | undefined> {
-    const { channel = task, onPart = () => {} } = options;
+    const { channel = task, onPart = () => {}, background = false } = options;
     this.#drop(channel);
     return new Promise((resolve, reject) => {
       const request = { kind: 'run', id: ++this.#id, task, args } as const;
-      if (task === 'load') this.#setup = request;
+      if (task === 'load') {
+        this.#setup = request;
+        for (const { settle } of this.#waiting) settle(undefined); // they were meant for the model before
+        this.#waiting = [];
+      }
       this.#waiting.push({
         request,
         channel,
+        background,
         onPart: onPart as (part: unknown) => void,
         settle: resolve as (result: unknown) => void,
         fail: reject,
@@ -78,9 +87,10 @@ export class Engine {
 
   #next(): void {
     if (this.#running) return;
-    const next = this.#waiting.shift();
+    const next = this.#waiting.find(({ background }) => !background) ?? this.#waiting[0];
     this.onBusy(next !== undefined);
     if (!next) return;
+    this.#waiting = this.#waiting.filter((other) => other !== next);
     this.#running = next;
     this.#worker ??= this.#start(next.request);
     this.#worker.postMessage(next.request);

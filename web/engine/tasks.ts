@@ -3,6 +3,7 @@ import { codebookComponents } from '../../titok/index.ts';
 import { type Arrived, fetchCached } from './fetch.ts';
 import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
 import { readModel } from './read-model.ts';
+import { heatMap, nearCodes } from './touch.ts';
 
 export const tasks = {
   /** Loads the model that the other tasks use. */
@@ -22,4 +23,10 @@ export const tasks = {
 
   /** Pictures of rows of token ids, all of one length. */
   decode,
+
+  /** Where a picture changes when one of its tokens is replaced. */
+  heatMap,
+
+  /** The other codes, nearest to a code first. */
+  nearCodes,
 };

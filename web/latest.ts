@@ -1,0 +1,25 @@
+/** Work that follows a state which may change faster than the work is done. */
+
+/**
+ * A function that does `work`. Calls while it is being done lead to one more round after it: what is under way is finished
+ * and shown, so that a picture keeps moving while a key is held, and the last state always comes.
+ */
+export function latest(work: () => Promise<void>, fail: (error: unknown) => void): () => void {
+  let isRunning = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      while (again) {
+        again = false;
+        await work();
+      }
+    } catch (error) {
+      fail(error);
+    } finally {
+      isRunning = false;
+    }
+  };
+}
