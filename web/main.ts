@@ -11,6 +11,7 @@ import { pixelsOfUrl } from './ui/picture.ts';
 
 const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
+  film: () => import('./exhibits/film.ts'),
 };
 
 const element = (id: string): HTMLElement => document.getElementById(id)!;

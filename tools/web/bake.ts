@@ -6,6 +6,7 @@ import { crc32, fromPlanes, loadEmoji } from '../../data/index.ts';
 import { codebookComponents } from '../../titok/index.ts';
 import { parseBox } from '../../train/box.ts';
 import { parseModel } from '../../train/model-file.ts';
+import { type FilmStep, film } from '../../web/engine/film.ts';
 import { decode, describe, encode, type ModelInfo, type Pixels, use } from '../../web/engine/model.ts';
 
 /** A model in the box. */
@@ -28,6 +29,18 @@ export interface BakedRow {
   readonly picture: string;
 }
 
+/** A film with the default model's settings, and its pictures from left to right; step 0 has none. */
+export interface BakedFilm {
+  readonly className: string;
+  readonly seed: number;
+  readonly steps: readonly {
+    readonly ids: readonly number[];
+    readonly guesses: readonly number[];
+    readonly confidence: readonly number[];
+  }[];
+  readonly pictures: string;
+}
+
 export interface Baked {
   readonly models: readonly ModelFile[];
   /** The default model. */
@@ -36,10 +49,14 @@ export interface Baked {
   readonly colors: readonly number[];
   /** Held-out pictures: the first is what the page begins with. */
   readonly rows: readonly BakedRow[];
+  readonly film: BakedFilm;
 }
 
 /** The pictures that the page begins with, all held out. */
 const shown = ['twemoji/smiling-face-with-heart-eyes', 'twemoji/strawberry'];
+
+/** The film that the page begins with: a class whose pictures look like something. */
+const shownFilm = { className: 'face-smiling', seed: 1 };
 
 export function bake(): Promise<Baked> {
   baked ??= compute();
@@ -88,6 +105,32 @@ async function compute(): Promise<Baked> {
         picture: await dataUri(pictures[i]),
       })),
     ),
+    film: await bakeFilm(info),
+  };
+}
+
+async function bakeFilm({ classes, sampling, size }: ModelInfo): Promise<BakedFilm> {
+  const { className, seed } = shownFilm;
+  const steps: FilmStep[] = [];
+  for await (const some of film({ label: classes.indexOf(className), seed, sampling })) steps.push(...some);
+  const pictures = steps.flatMap(({ picture }) => picture ?? []);
+  const sheet = sharp({ create: { width: size * pictures.length, height: size, channels: 4, background: '#fff' } });
+  const tiles = pictures.map((picture, i) => ({
+    input: Buffer.from(picture),
+    raw: { width: size, height: size, channels: 4 } as const,
+    left: i * size,
+    top: 0,
+  }));
+  const webp = await sheet.composite(tiles).webp({ quality: 75 }).toBuffer();
+  return {
+    className,
+    seed,
+    steps: steps.map(({ ids, guesses, confidence }) => ({
+      ids,
+      guesses,
+      confidence: confidence.map((value) => Math.round(100 * value) / 100),
+    })),
+    pictures: `data:image/webp;base64,${webp.toString('base64')}`,
   };
 }
 
