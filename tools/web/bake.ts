@@ -49,7 +49,6 @@ export interface Baked {
   readonly colors: readonly number[];
   /** Held-out pictures: the first is what the page begins with. */
   readonly rows: readonly BakedRow[];
-  readonly film: BakedFilm;
 }
 
 /** The pictures that the page begins with, all held out. */
@@ -58,13 +57,13 @@ const shown = ['twemoji/smiling-face-with-heart-eyes', 'twemoji/strawberry'];
 /** The film that the page begins with: a class whose pictures look like something. */
 const shownFilm = { className: 'face-smiling', seed: 1 };
 
-export function bake(): Promise<Baked> {
+export function bake(): Promise<Baked & { readonly film: BakedFilm }> {
   baked ??= compute();
   return baked;
 }
-let baked: Promise<Baked> | undefined;
+let baked: ReturnType<typeof compute> | undefined;
 
-async function compute(): Promise<Baked> {
+async function compute(): Promise<Baked & { readonly film: BakedFilm }> {
   setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
   const file = (name: string) => readFile(new URL(`../../models/${name}`, import.meta.url));
   const box = parseBox(

@@ -1,4 +1,5 @@
 /** Exhibit 5: MaskGIT draws a picture step by step, and draws parts of it again. */
+import bakedFilm from 'virtual:baked-film';
 import type { App } from '../app.ts';
 import type { FilmStep } from '../engine/film.ts';
 import type { Pixels } from '../engine/model.ts';
@@ -368,12 +369,12 @@ export function mount(section: HTMLElement, app: App): void {
   });
 
   const isBaked =
-    first.className === baked.film.className && first.seed === baked.film.seed && filmKnobs(store.state) === '[]';
+    first.className === bakedFilm.className && first.seed === bakedFilm.seed && filmKnobs(store.state) === '[]';
   if (store.state.model !== baked.model.name || !isBaked) void draw({ play: false, use: false });
   else void showBaked().catch(app.fail);
 
   async function showBaked(): Promise<void> {
-    const { steps, pictures } = baked.film;
+    const { steps, pictures } = bakedFilm;
     const { size } = baked.model;
     const key = keyOf(settings());
     const tiles = await tilesOf(pictures, size);
@@ -402,14 +403,14 @@ export function mount(section: HTMLElement, app: App): void {
   }
 }
 
-function settingsOf({ knobs, seed }: State, { model, baked }: App): Settings {
+function settingsOf({ knobs, seed }: State, { model }: App): Settings {
   const { classes, sampling, tokens, codes } = model;
   const number = (name: keyof typeof limits, usual: number): number => {
     const { min, max } = limits[name];
     const value = Number(knobs[`film.${name}`] ?? Number.NaN);
     return Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : usual;
   };
-  const className = [knobs['film.class'], baked.film.className].find((name) => name && classes.includes(name));
+  const className = [knobs['film.class'], bakedFilm.className].find((name) => name && classes.includes(name));
   const schedule = [knobs['film.schedule'], sampling.schedule].find((name) =>
     schedules.some((known) => known === name),
   );
