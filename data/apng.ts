@@ -1,6 +1,6 @@
 /** Animated PNG: several PNG pictures of one size in one file, without encoding them again. */
-import { crc32 } from 'node:zlib';
 import { DataError } from '../core/index.ts';
+import { crc32 } from './crc32.ts';
 
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
@@ -19,19 +19,19 @@ export interface AnimationOptions {
  * @throws DataError when there are none, when one is no PNG, or when they differ
  * @see the PNG specification, third edition, section 11.3.6: acTL, fcTL, fdAT
  */
-export function animatedPng(frames: readonly Uint8Array[], options: AnimationOptions = {}): Uint8Array {
+export function animatedPng(frames: readonly Uint8Array[], options: AnimationOptions = {}): Uint8Array<ArrayBuffer> {
   const { milliseconds = 400, lastMilliseconds = 2500 } = options;
   const pictures = frames.map(pngOf);
   const last = pictures.at(-1);
   if (!last) throw new DataError('animatedPng: expected frames, got none.');
-  const odd = pictures.findIndex(({ header }) => Buffer.compare(header, last.header) !== 0);
+  const odd = pictures.findIndex(({ header }) => !isEqual(header, last.header));
   if (odd >= 0) throw new DataError(`animatedPng: expected frames of one size and kind, got another as frame ${odd}.`);
   let sequence = 0;
   const numbered = (type: 'fcTL' | 'fdAT', ...data: Uint8Array[]) => chunk(type, uint32(sequence++), ...data);
   const size = last.header.subarray(0, 8); // width and height
   const offset = new Uint8Array(8);
   const control = (delay: number) => [uint16(delay), uint16(1000), Uint8Array.of(0, 0)]; // of 1000 in a second; drawn over all
-  return Buffer.concat([
+  return joined(
     signature,
     chunk('IHDR', last.header),
     chunk('acTL', uint32(frames.length), uint32(0)), // 0: plays for ever
@@ -41,7 +41,7 @@ export function animatedPng(frames: readonly Uint8Array[], options: AnimationOpt
       ...data.map((part) => numbered('fdAT', part)),
     ]),
     chunk('IEND'),
-  ]);
+  );
 }
 
 interface Png {
@@ -54,13 +54,13 @@ interface Png {
 function pngOf(file: Uint8Array, frame: number): Png {
   const fail = (got: string) =>
     new DataError(`animatedPng, frame ${frame}: expected a PNG without a palette, got ${got}.`);
-  if (Buffer.compare(file.subarray(0, 8), signature) !== 0) throw fail('another kind of file');
+  if (!isEqual(file.subarray(0, 8), signature)) throw fail('another kind of file');
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const data: Uint8Array[] = [];
   let header: Uint8Array | undefined;
   for (let at = 8; at + 12 <= file.length; ) {
     const length = view.getUint32(at);
-    const type = Buffer.from(file.subarray(at + 4, at + 8)).toString('latin1');
+    const type = String.fromCharCode(...file.subarray(at + 4, at + 8));
     const content = file.subarray(at + 8, at + 8 + length);
     if (at + 12 + length > file.length) break;
     if (type === 'IHDR') header = content;
@@ -74,18 +74,29 @@ function pngOf(file: Uint8Array, frame: number): Png {
 
 /** length, type, data, CRC-32 of type and data */
 function chunk(type: string, ...data: readonly Uint8Array[]): Uint8Array {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), ...data]);
-  return Buffer.concat([uint32(body.length - 4), body, uint32(crc32(body))]);
+  const body = joined(
+    Uint8Array.from(type, (letter) => letter.charCodeAt(0)),
+    ...data,
+  );
+  return joined(uint32(body.length - 4), body, uint32(Number.parseInt(crc32(body), 16)));
+}
+
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+function joined(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 function uint32(value: number): Uint8Array {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value); // each modulo 256
 }
 
 function uint16(value: number): Uint8Array {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
+  return Uint8Array.of(value >>> 8, value);
 }

@@ -3,6 +3,7 @@
  * HTTP (`loadEmoji`); the rest is as in `index.ts`.
  */
 
+export { type AnimationOptions, animatedPng } from './apng.ts';
 export { crc32 } from './crc32.ts';
 export {
   classCounts,

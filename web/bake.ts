@@ -5,20 +5,24 @@ import { openDevice, setDefaultDevice } from '../core/index.ts';
 import { crc32, fromPlanes, loadEmoji } from '../data/index.ts';
 import { codebookComponents } from '../titok/index.ts';
 import { loadModel, modelsInBox, pathOfModel } from '../train/index.ts';
-import type { Baked } from './baked.ts';
-import { decode, describe, encode, type Pixels, use } from './engine/model.ts';
+import type { Baked, BakedFilm } from './baked.ts';
+import { type FilmStep, film } from './engine/film.ts';
+import { decode, describe, encode, type ModelInfo, type Pixels, use } from './engine/model.ts';
 import { heatMap, heatSide } from './engine/touch.ts';
 
 /** The pictures that the page begins with, all held out. */
 const shown = ['twemoji/smiling-face-with-heart-eyes', 'twemoji/strawberry'];
 
-export function bake(): Promise<Baked> {
+/** The film that the page begins with: a class whose pictures look like something. */
+const shownFilm = { className: 'face-smiling', seed: 1 };
+
+export function bake(): Promise<Baked & { readonly film: BakedFilm }> {
   baked ??= compute();
   return baked;
 }
-let baked: Promise<Baked> | undefined;
+let baked: ReturnType<typeof compute> | undefined;
 
-async function compute(): Promise<Baked> {
+async function compute(): Promise<Baked & { readonly film: BakedFilm }> {
   setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
   const loaded = await Promise.all(
     modelsInBox().models.map(async (entry) => {
@@ -55,6 +59,32 @@ async function compute(): Promise<Baked> {
         picture: await dataUri(pictures[i]),
       })),
     ),
+    film: await bakeFilm(info),
+  };
+}
+
+async function bakeFilm({ classes, sampling, size }: ModelInfo): Promise<BakedFilm> {
+  const { className, seed } = shownFilm;
+  const steps: FilmStep[] = [];
+  for await (const some of film({ label: classes.indexOf(className), seed, sampling })) steps.push(...some);
+  const pictures = steps.flatMap(({ picture }) => picture ?? []);
+  const sheet = sharp({ create: { width: size * pictures.length, height: size, channels: 4, background: '#fff' } });
+  const tiles = pictures.map((picture, i) => ({
+    input: Buffer.from(picture),
+    raw: { width: size, height: size, channels: 4 } as const,
+    left: i * size,
+    top: 0,
+  }));
+  const webp = await sheet.composite(tiles).webp({ quality: 75 }).toBuffer();
+  return {
+    className,
+    seed,
+    steps: steps.map(({ ids, guesses, confidence }) => ({
+      ids,
+      guesses,
+      confidence: confidence.map((value) => Math.round(100 * value) / 100),
+    })),
+    pictures: `data:image/webp;base64,${webp.toString('base64')}`,
   };
 }
 

@@ -32,3 +32,15 @@ export interface Baked {
   /** The heat maps of the first row's tokens, of side `heatSide`, as tiles of a square sheet in gray. A data URI. */
   readonly heat: string;
 }
+
+/** A film with the default model's settings, and its pictures from left to right; step 0 has none. */
+export interface BakedFilm {
+  readonly className: string;
+  readonly seed: number;
+  readonly steps: readonly {
+    readonly ids: readonly number[];
+    readonly guesses: readonly number[];
+    readonly confidence: readonly number[];
+  }[];
+  readonly pictures: string;
+}

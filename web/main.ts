@@ -14,6 +14,7 @@ const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
   touch: () => import('./exhibits/touch.ts'),
   train: () => import('./exhibits/train.ts'),
+  film: () => import('./exhibits/film.ts'),
 };
 
 const element = (id: string): HTMLElement => document.getElementById(id)!;

@@ -5,3 +5,8 @@ declare module 'virtual:baked' {
 
 /** Styles that a module brings along. */
 declare module '*.css';
+
+declare module 'virtual:baked-film' {
+  const film: import('./baked.ts').BakedFilm;
+  export default film;
+}

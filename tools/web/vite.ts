@@ -28,13 +28,16 @@ export function pageConfig(files: SiteFiles): InlineConfig {
   };
 }
 
-/** Answers `import baked from 'virtual:baked'` with what `bake()` returns. */
+/** Answers `import baked from 'virtual:baked'` with what `bake()` returns, and 'virtual:baked-film', which comes later, with its film. */
 function baked(): Plugin {
-  const name = 'virtual:baked';
+  const modules: Readonly<Record<string, () => Promise<unknown>>> = {
+    '\0virtual:baked': async () => ({ ...(await bake()), film: undefined }),
+    '\0virtual:baked-film': async () => (await bake()).film,
+  };
   return {
-    name,
-    resolveId: (id) => (id === name ? `\0${name}` : undefined),
-    load: async (id) => (id === `\0${name}` ? `export default ${JSON.stringify(await bake())}` : undefined),
+    name: 'virtual:baked',
+    resolveId: (id) => (modules[`\0${id}`] ? `\0${id}` : undefined),
+    load: async (id) => (modules[id] ? `export default ${JSON.stringify(await modules[id]())}` : undefined),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The engine's model, and pictures as the page draws them. */
 import { noGrad, openDevice, setDefaultDevice, type Tensor, tensor, tensorScope } from '../../core/index.ts';
+import { type SamplingOptions, samplingDefaults } from '../../maskgit/index.ts';
 import type { Model } from '../../train/browser.ts';
 
 /** RGBA of a square picture, row by row: what `ImageData` takes. */
@@ -19,7 +20,7 @@ export interface ModelInfo {
   /** Decodes the first k tokens, for every k. */
   readonly variableLength: boolean;
   /** How the generator was meant to be sampled. */
-  readonly sampling: Model['sampling'];
+  readonly sampling: Required<SamplingOptions>;
 }
 
 let model: Model | undefined;
@@ -53,7 +54,7 @@ export function describe({ tokenizer, classes, sampling, metadata }: Model): Mod
     codes: codebookSize,
     classes,
     variableLength,
-    sampling,
+    sampling: { ...samplingDefaults, ...sampling },
   };
 }
 

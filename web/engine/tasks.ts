@@ -1,6 +1,9 @@
 /** What the engine can do: functions, and async generators that yield parts of their result and return the rest. */
+import { type AnimationOptions, animatedPng } from '../../data/browser.ts';
 import { codebookComponents } from '../../titok/index.ts';
 import { type Arrived, fetchCached } from './fetch.ts';
+import { film, sharesIn } from './film.ts';
+import { fit } from './fit.ts';
 import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
 import { readModel } from './read-model.ts';
 import { heatMap, nearCodes } from './touch.ts';
@@ -29,4 +32,13 @@ export const tasks = {
 
   /** The other codes, nearest to a code first. */
   nearCodes,
+
+  film,
+  sharesIn,
+  fit,
+
+  /** PNG files of one size as an animated one. */
+  async animate(frames: readonly Uint8Array[], options: AnimationOptions): Promise<Uint8Array<ArrayBuffer>> {
+    return animatedPng(frames, options);
+  },
 };

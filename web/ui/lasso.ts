@@ -1,0 +1,44 @@
+/** A rectangle that the visitor drags over a picture. */
+import type { Rectangle } from '../engine/film.ts';
+import { h } from './dom.ts';
+
+/** Wraps a picture. `select` hears the rectangle when the pointer is released, unless it is too small to be meant. */
+export function lasso(picture: HTMLElement, select: (rectangle: Rectangle) => void): HTMLElement {
+  const box = h('div', { class: 'lasso-box', hidden: true });
+  const element = h('div', { class: 'lasso' }, picture, box);
+  let from: readonly [number, number] | undefined;
+  const at = ({ clientX, clientY }: PointerEvent): readonly [number, number] => {
+    const { left, top, width, height } = picture.getBoundingClientRect();
+    const within = (x: number) => Math.min(1, Math.max(0, x));
+    return [within((clientX - left) / width), within((clientY - top) / height)];
+  };
+  const between = ([x, y]: readonly [number, number], [u, v]: readonly [number, number]): Rectangle => [
+    Math.min(x, u),
+    Math.min(y, v),
+    Math.max(x, u),
+    Math.max(y, v),
+  ];
+  picture.addEventListener('pointerdown', (event) => {
+    picture.setPointerCapture(event.pointerId);
+    from = at(event);
+  });
+  picture.addEventListener('pointermove', (event) => {
+    if (!from) return;
+    const [left, top, right, bottom] = between(from, at(event));
+    box.hidden = false;
+    box.style.inset = `${100 * top}% ${100 * (1 - right)}% ${100 * (1 - bottom)}% ${100 * left}%`;
+  });
+  picture.addEventListener('pointerup', (event) => {
+    if (!from) return;
+    const rectangle = between(from, at(event));
+    from = undefined;
+    box.hidden = true;
+    const [left, top, right, bottom] = rectangle;
+    if (right - left > 0.03 && bottom - top > 0.03) select(rectangle);
+  });
+  picture.addEventListener('pointercancel', () => {
+    from = undefined;
+    box.hidden = true;
+  });
+  return element;
+}
