@@ -12,6 +12,7 @@ import { pixelsOfUrl } from './ui/picture.ts';
 const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
   train: () => import('./exhibits/train.ts'),
+  codes: () => import('./exhibits/codes.ts'),
 };
 
 const element = (id: string): HTMLElement => document.getElementById(id)!;

@@ -36,7 +36,8 @@ export async function assetFiles(): Promise<SiteFiles> {
   return files;
 }
 
-async function emojiWall(): Promise<EmojiWall> {
+/** What the wall shows. */
+export async function emojiWall(): Promise<EmojiWall> {
   const index = JSON.parse(await readFile(new URL('index.json', emoji), 'utf8')) as EmojiIndex;
   const { icons, subgroups, title, author, license, licenseUrl, source } = index.sets.find(
     ({ name }) => name === wallSet,

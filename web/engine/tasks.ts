@@ -1,5 +1,6 @@
 /** What the engine can do: functions, and async generators that yield parts of their result and return the rest. */
 import { codebookComponents } from '../../titok/index.ts';
+import { near } from './codes.ts';
 import { type Arrived, fetchCached } from './fetch.ts';
 import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
 import { readModel } from './read-model.ts';
@@ -16,6 +17,9 @@ export const tasks = {
   async colors(): Promise<Float32Array> {
     return await codebookComponents(current().tokenizer);
   },
+
+  /** The codes nearest to one, nearest first. */
+  near,
 
   /** Token ids of pictures, one row each. */
   encode,
