@@ -7,7 +7,8 @@ export type SiteFiles = ReadonlyMap<string, () => Promise<string | Uint8Array>>;
 
 const models = new URL('../../models/', import.meta.url);
 const emoji = new URL('../../data/assets/emoji/', import.meta.url);
-const wallSet = 'twemoji';
+/** The set of emoji on the wall. */
+export const wallSet = 'twemoji';
 
 /** Content of emoji/wall.json: the tiles of the sheet beside it, twemoji-64.webp, row by row. */
 export interface EmojiWall {

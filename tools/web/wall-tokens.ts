@@ -1,55 +1,32 @@
 /**
- * The emoji of the page's wall as tokens, for the map of all codes: encoding them on the page would take a minute.
+ * The emoji of the page's wall as tokens, for the map of all codes. Run it again when a model in the box changes.
  *
- *   npm run web:wall              writes web/assets/MODEL.tokens for each model in the box
+ *   npm run web:wall        writes web/assets/MODEL.tokens for each model in the box, some 60 kB each
  *
- * A file holds a row for each tile of the wall, in its order, packed as `packRow` of web/link.ts does it: 40 bytes for
- * 32 tokens of 10 bits.
+ * A file holds a row for each tile of the wall, in its order, packed as `packRow` does.
  */
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import sharp from 'sharp';
-import { openDevice, setDefaultDevice } from '../../core/index.ts';
+import { noGrad, openDevice, setDefaultDevice, tensorScope } from '../../core/index.ts';
+import { batchOf, loadEmoji } from '../../data/index.ts';
+import type { TiTok } from '../../titok/index.ts';
 import { loadModel, modelsInBox } from '../../train/index.ts';
-import { describe, encode, type Pixels, use } from '../../web/engine/model.ts';
 import { packRow } from '../../web/link.ts';
 import { runTool } from '../command.ts';
-import { assetFiles, emojiWall } from './assets.ts';
+import { emojiWall, wallSet } from './assets.ts';
 
-const atOnce = 32;
-
-/**
- * Tiles of the wall as tokens of the engine's model.
- *
- * @param tiles  their places on the wall
- * @param size   of the model's pictures, pixels
- */
-export async function encodeTiles(tiles: readonly number[], size: number): Promise<number[][]> {
-  const { columns, tile } = await emojiWall();
-  const sheet = await (await assetFiles()).get(`/emoji/twemoji-${tile}.webp`)!();
-  const { data, info } = await sharp(sheet as Uint8Array)
-    .ensureAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  const rows: number[][] = [];
-  for (let start = 0; start < tiles.length; start += atOnce) {
-    const pictures = await Promise.all(
-      tiles.slice(start, start + atOnce).map(async (i): Promise<Pixels> => {
-        const left = (i % columns) * tile;
-        const top = Math.floor(i / columns) * tile;
-        const { width, height } = info;
-        const picture = await sharp(data, { raw: { width, height, channels: 4 } })
-          .extract({ left, top, width: tile, height: tile })
-          .flatten({ background: '#fff' })
-          .resize(size, size)
-          .ensureAlpha()
-          .raw()
-          .toBuffer();
-        return new Uint8ClampedArray(picture);
-      }),
-    );
-    rows.push(...(await encode(pictures)));
+/** Token ids of pictures on the wall, one row each. @param icons  their names: 'red-heart' */
+export async function encodeIcons(tokenizer: TiTok, icons: readonly string[]): Promise<Int32Array[]> {
+  const { imageSize, latentTokens } = tokenizer.config;
+  const { train, validation } = await loadEmoji(imageSize);
+  const rows: Int32Array[] = [];
+  for (const icon of icons) {
+    using _ = tensorScope();
+    const name = `${wallSet}/${icon}`;
+    const set = train.names.includes(name) ? train : validation;
+    const { images } = batchOf(set, [{ index: set.names.indexOf(name), mirrored: false }]);
+    rows.push(Int32Array.from(await noGrad(() => tokenizer.encode(images).indices).data()).subarray(0, latentTokens));
   }
   return rows;
 }
@@ -58,12 +35,10 @@ async function write(): Promise<void> {
   setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
   const { icons } = await emojiWall();
   for (const { name } of modelsInBox().models) {
-    const model = await loadModel(name);
-    use(model);
-    const { size, codes } = describe(model);
-    const rows = await encodeTiles([...icons.keys()], size);
-    const bytes = Buffer.concat(rows.map((row) => packRow(row, codes)));
-    await writeFile(new URL(`../../web/assets/${name}.tokens`, import.meta.url), bytes);
+    const { tokenizer } = await loadModel(name);
+    const rows = await encodeIcons(tokenizer, icons);
+    const bytes = Buffer.concat(rows.map((row) => packRow(row, tokenizer.config.codebookSize)));
+    writeFileSync(new URL(`../../web/assets/${name}.tokens`, import.meta.url), bytes);
     console.log(`web/assets/${name}.tokens  ${bytes.length} bytes`);
   }
 }
@@ -71,7 +46,7 @@ async function write(): Promise<void> {
 if (process.argv[1] === fileURLToPath(import.meta.url))
   await runTool(
     new Command('npm run web:wall --')
-      .description("Writes the tokens of the emoji on the page's wall, for each model in the box, to web/assets.")
+      .description("Writes the tokens of the emoji on the page's wall, for each model in the box.")
       .allowExcessArguments(false)
       .action(write),
   );
