@@ -1,11 +1,13 @@
 /** First states of the page's exhibits, made when the site is built: nothing is empty before the weights arrive. */
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { openDevice, setDefaultDevice } from '../core/index.ts';
 import { crc32, fromPlanes, loadEmoji } from '../data/index.ts';
-import { codebookComponents } from '../titok/index.ts';
+import { codebookComponents, tailLengths } from '../titok/index.ts';
 import { loadModel, modelsInBox, pathOfModel } from '../train/index.ts';
-import type { Baked } from './baked.ts';
+import type { Baked, BakedFew } from './baked.ts';
+import { beginnings } from './engine/few.ts';
 import { decode, describe, encode, type Pixels, use } from './engine/model.ts';
 
 /** The pictures that the page begins with, all held out. */
@@ -53,8 +55,35 @@ async function compute(): Promise<Baked> {
         picture: await dataUri(pictures[i]),
       })),
     ),
+    few: await computeFew(originals[0]),
   };
 }
+
+/** @param original  of the first picture */
+async function computeFew(original: Pixels): Promise<BakedFew> {
+  const path = fileURLToPath(new URL('assets/emoji-few.safetensors', import.meta.url));
+  const model = await loadModel(path);
+  const { size, tokens, codes } = use(model);
+  const [figures] = model.metadata.figures;
+  const average = tailLengths(tokens).map((k) => [k, Number(figures[k === tokens ? 'psnr' : `psnr${k}`])] as const);
+  const from = Math.sqrt(original.length / 4);
+  const small = await raw(original, from, from).resize(size, size).raw().toBuffer();
+  const strip = Buffer.alloc(4 * size * size * tokens);
+  let k = 0;
+  for await (const picture of beginnings(new Uint8ClampedArray(small))) {
+    for (let y = 0; y < size; y++)
+      strip.set(picture.subarray(4 * y * size, 4 * (y + 1) * size), 4 * size * (y * tokens + k));
+    k++;
+  }
+  const webp = await raw(strip, size * tokens, size)
+    .webp({ quality: 80 })
+    .toBuffer();
+  const { length: bytes } = await readFile(path);
+  return { bytes, size, tokens, codes, average, strip: `data:image/webp;base64,${webp.toString('base64')}` };
+}
+
+const raw = (pixels: Uint8ClampedArray | Uint8Array, width: number, height: number) =>
+  sharp(pixels, { raw: { width, height, channels: 4 } });
 
 function rgba(rgb: Uint8Array): Pixels {
   const pixels = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
@@ -64,8 +93,6 @@ function rgba(rgb: Uint8Array): Pixels {
 
 async function dataUri(pixels: Pixels): Promise<string> {
   const size = Math.sqrt(pixels.length / 4);
-  const webp = await sharp(pixels, { raw: { width: size, height: size, channels: 4 } })
-    .webp({ lossless: true })
-    .toBuffer();
+  const webp = await raw(pixels, size, size).webp({ lossless: true }).toBuffer();
   return `data:image/webp;base64,${webp.toString('base64')}`;
 }

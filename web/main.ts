@@ -12,6 +12,7 @@ import { pixelsOfUrl } from './ui/picture.ts';
 const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
   train: () => import('./exhibits/train.ts'),
+  few: () => import('./exhibits/few.ts'),
   codes: () => import('./exhibits/codes.ts'),
 };
 

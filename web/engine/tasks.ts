@@ -2,6 +2,7 @@
 import { codebookComponents } from '../../titok/index.ts';
 import { near } from './codes.ts';
 import { type Arrived, fetchCached } from './fetch.ts';
+import { beginnings } from './few.ts';
 import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
 import { readModel } from './read-model.ts';
 
@@ -26,4 +27,7 @@ export const tasks = {
 
   /** Pictures of rows of token ids, all of one length. */
   decode,
+
+  /** What the first k tokens of a picture decode to, for each k. */
+  beginnings,
 };
