@@ -25,10 +25,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 /**
  * Doors beside a folder's index: for browsers, where the index brings Node's file system; to write WebAssembly; to read models
- * with little code; and to compute what the page begins with.
+ * with little code; and to compute what the page begins with and the files that it fetches.
  */
 const sideDoors = ['core/wasm.ts', 'data/browser.ts', 'train/browser.ts', 'train/model-bytes.ts'];
-const pageDoors = ['web/bake.ts'];
+const pageDoors = ['web/bake.ts', 'web/link.ts'];
 
 interface Import {
   readonly from: string;

@@ -1,11 +1,13 @@
 /** First states of the page's exhibits, made when the site is built: nothing is empty before the weights arrive. */
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { openDevice, setDefaultDevice } from '../core/index.ts';
 import { crc32, fromPlanes, loadEmoji } from '../data/index.ts';
-import { codebookComponents } from '../titok/index.ts';
+import { codebookComponents, tailLengths } from '../titok/index.ts';
 import { loadModel, modelsInBox, pathOfModel } from '../train/index.ts';
-import type { Baked, BakedFilm } from './baked.ts';
+import type { Baked, BakedFew, BakedFilm } from './baked.ts';
+import { beginnings } from './engine/few.ts';
 import { type FilmStep, film } from './engine/film.ts';
 import { decode, describe, encode, type ModelInfo, type Pixels, use } from './engine/model.ts';
 import { heatMap, heatSide } from './engine/touch.ts';
@@ -60,6 +62,7 @@ async function compute(): Promise<Baked & { readonly film: BakedFilm }> {
       })),
     ),
     film: await bakeFilm(info),
+    few: await computeFew(originals[0]),
   };
 }
 
@@ -100,6 +103,36 @@ async function heatSheet(ids: readonly number[], side: number): Promise<string> 
   }
   return webp(sharp(sheet, { raw: { width, height: width, channels: 1 } }).webp({ quality: 50 }));
 }
+
+/** @param original  of the first picture */
+async function computeFew(original: Pixels): Promise<BakedFew> {
+  const path = fileURLToPath(new URL('assets/emoji-few.safetensors', import.meta.url));
+  const model = await loadModel(path);
+  const { size, tokens, codes } = use(model);
+  const [figures] = model.metadata.figures;
+  const average = tailLengths(tokens).map((k) => [k, Number(figures[k === tokens ? 'psnr' : `psnr${k}`])] as const);
+  const from = Math.sqrt(original.length / 4);
+  const small = await raw(original, from, from).resize(size, size).raw().toBuffer();
+  const strip = Buffer.alloc(4 * size * size * tokens);
+  let k = 0;
+  for await (const picture of beginnings(new Uint8ClampedArray(small))) {
+    for (let y = 0; y < size; y++)
+      strip.set(picture.subarray(4 * y * size, 4 * (y + 1) * size), 4 * size * (y * tokens + k));
+    k++;
+  }
+  const { length: bytes } = await readFile(path);
+  return {
+    bytes,
+    size,
+    tokens,
+    codes,
+    average,
+    strip: await webp(raw(strip, size * tokens, size).webp({ quality: 80 })),
+  };
+}
+
+const raw = (pixels: Uint8ClampedArray | Uint8Array, width: number, height: number) =>
+  sharp(pixels, { raw: { width, height, channels: 4 } });
 
 function rgba(rgb: Uint8Array): Pixels {
   const pixels = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);

@@ -21,6 +21,19 @@ export interface BakedRow {
   readonly picture: string;
 }
 
+/** The model of "How few?", which is on the page alone, and what it makes of the first picture. */
+export interface BakedFew {
+  /** Of its file. */
+  readonly bytes: number;
+  readonly size: number;
+  readonly tokens: number;
+  readonly codes: number;
+  /** PSNR in dB of held-out pictures, by the number of first tokens. */
+  readonly average: readonly (readonly [tokens: number, psnr: number])[];
+  /** The picture of the first token, of the first two, …, from left to right: a data URI. */
+  readonly strip: string;
+}
+
 export interface Baked {
   readonly models: readonly ModelFile[];
   /** The default model. */
@@ -31,6 +44,7 @@ export interface Baked {
   readonly rows: readonly BakedRow[];
   /** The heat maps of the first row's tokens, of side `heatSide`, as tiles of a square sheet in gray. A data URI. */
   readonly heat: string;
+  readonly few: BakedFew;
 }
 
 /** A film with the default model's settings, and its pictures from left to right; step 0 has none. */

@@ -15,6 +15,8 @@ const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   touch: () => import('./exhibits/touch.ts'),
   train: () => import('./exhibits/train.ts'),
   film: () => import('./exhibits/film.ts'),
+  few: () => import('./exhibits/few.ts'),
+  codes: () => import('./exhibits/codes.ts'),
 };
 
 const element = (id: string): HTMLElement => document.getElementById(id)!;

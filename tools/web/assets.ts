@@ -7,7 +7,8 @@ export type SiteFiles = ReadonlyMap<string, () => Promise<string | Uint8Array>>;
 
 const models = new URL('../../models/', import.meta.url);
 const emoji = new URL('../../data/assets/emoji/', import.meta.url);
-const wallSet = 'twemoji';
+/** The set of emoji on the wall. */
+export const wallSet = 'twemoji';
 
 /** Content of emoji/wall.json: the tiles of the sheet beside it, twemoji-64.webp, row by row. */
 export interface EmojiWall {
@@ -36,7 +37,8 @@ export async function assetFiles(): Promise<SiteFiles> {
   return files;
 }
 
-async function emojiWall(): Promise<EmojiWall> {
+/** What the wall shows. */
+export async function emojiWall(): Promise<EmojiWall> {
   const index = JSON.parse(await readFile(new URL('index.json', emoji), 'utf8')) as EmojiIndex;
   const { icons, subgroups, title, author, license, licenseUrl, source } = index.sets.find(
     ({ name }) => name === wallSet,

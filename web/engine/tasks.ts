@@ -1,7 +1,9 @@
 /** What the engine can do: functions, and async generators that yield parts of their result and return the rest. */
 import { type AnimationOptions, animatedPng } from '../../data/browser.ts';
 import { codebookComponents } from '../../titok/index.ts';
+import { near } from './codes.ts';
 import { type Arrived, fetchCached } from './fetch.ts';
+import { beginnings } from './few.ts';
 import { film, sharesIn } from './film.ts';
 import { fit } from './fit.ts';
 import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
@@ -20,6 +22,9 @@ export const tasks = {
   async colors(): Promise<Float32Array> {
     return await codebookComponents(current().tokenizer);
   },
+
+  /** The codes nearest to one, nearest first. */
+  near,
 
   /** Token ids of pictures, one row each. */
   encode,
@@ -41,4 +46,7 @@ export const tasks = {
   async animate(frames: readonly Uint8Array[], options: AnimationOptions): Promise<Uint8Array<ArrayBuffer>> {
     return animatedPng(frames, options);
   },
+
+  /** What the first k tokens of a picture decode to, for each k. */
+  beginnings,
 };

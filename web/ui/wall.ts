@@ -25,36 +25,67 @@ const atOnce = 72; // tiles
 
 const words = (text: string): string => text.replaceAll('-', ' ');
 
-/** Fetches the sheet and returns the wall. @throws Error in words for visitors */
-export async function wall(size: () => number, pick: (source: Source) => void): Promise<HTMLElement> {
+/** The wall's pictures. */
+export interface Emoji {
+  readonly wall: Wall;
+  /** 'red heart' */
+  name(i: number): string;
+  isUnseen(i: number): boolean;
+  /** The picture of a tile, scaled to `size` pixels. */
+  source(i: number, size: number): Promise<Source>;
+  /** A button that shows a tile. */
+  tile(i: number, click: () => void): HTMLButtonElement;
+}
+
+let loaded: Promise<Emoji> | undefined;
+/** Fetches the sheet, once. @throws Error in words for visitors */
+export function loadEmoji(): Promise<Emoji> {
+  loaded ??= fetchEmoji();
+  loaded.catch(() => {
+    loaded = undefined; // the next call tries again
+  });
+  return loaded;
+}
+
+async function fetchEmoji(): Promise<Emoji> {
   const answer = await fetch('emoji/wall.json').catch(() => undefined);
   if (!answer?.ok) throw new Error('The emoji could not be fetched. Drop a picture of your own instead.');
-  const { columns, tile, set, icons, subgroups, heldOut } = (await answer.json()) as Wall;
-  const unseen = new Set(heldOut);
+  const wall = (await answer.json()) as Wall;
+  const { columns, tile, icons } = wall;
+  const unseen = new Set(wall.heldOut);
   const sheet = new Image();
   sheet.src = sheetUrl;
   await sheet.decode().catch(() => {
     throw new Error('The emoji could not be fetched. Drop a picture of your own instead.');
   });
   const place = (i: number) => [(i % columns) * tile, Math.floor(i / columns) * tile] as const;
+  return {
+    wall,
+    name: (i) => words(icons[i]),
+    isUnseen: (i) => unseen.has(i),
+    async source(i, size) {
+      const cut = await createImageBitmap(sheet, ...place(i), tile, tile);
+      return { name: words(icons[i]), pixels: squarePixels(cut, tile, tile, size), heldOut: unseen.has(i) };
+    },
+    tile(i, click) {
+      const [x, y] = place(i);
+      const style = `background-image:url(${sheetUrl});background-position:${-x * (40 / tile)}px ${-y * (40 / tile)}px;background-size:${columns * 40}px auto`;
+      const label = `${words(icons[i])}${unseen.has(i) ? ', held out' : ''}`;
+      return button('', click, {
+        class: `tile${unseen.has(i) ? ' unseen' : ''}`,
+        style,
+        title: label,
+        'aria-label': label,
+      });
+    },
+  };
+}
 
-  const choose = async (i: number) => {
-    const [x, y] = place(i);
-    const cut = await createImageBitmap(sheet, x, y, tile, tile);
-    const pixels = squarePixels(cut, tile, tile, size());
-    pick({ name: words(icons[i]), pixels, heldOut: unseen.has(i) });
-  };
-  const tileOf = (i: number) => {
-    const [x, y] = place(i);
-    const style = `background-image:url(${sheetUrl});background-position:${-x * (40 / tile)}px ${-y * (40 / tile)}px;background-size:${columns * 40}px auto`;
-    const label = `${words(icons[i])}${unseen.has(i) ? ', held out' : ''}`;
-    return button('', () => choose(i), {
-      class: `tile${unseen.has(i) ? ' unseen' : ''}`,
-      style,
-      title: label,
-      'aria-label': label,
-    });
-  };
+/** The wall. @throws Error in words for visitors when the emoji cannot be fetched */
+export async function wall(size: () => number, pick: (source: Source) => void): Promise<HTMLElement> {
+  const emoji = await loadEmoji();
+  const { set, icons, subgroups } = emoji.wall;
+  const tileOf = (i: number) => emoji.tile(i, () => void emoji.source(i, size()).then(pick));
 
   const tiles = h('div', { class: 'tiles' });
   const more = button('More', () => show(shown + atOnce));
@@ -70,7 +101,7 @@ export async function wall(size: () => number, pick: (source: Source) => void): 
     const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
     found = [...icons.keys()].filter(
       (i) =>
-        (!onlyUnseen || unseen.has(i)) &&
+        (!onlyUnseen || emoji.isUnseen(i)) &&
         wanted.every((word) => `${words(icons[i])} ${words(subgroups[i])}`.includes(word)),
     );
     tiles.replaceChildren();
