@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { AxeBuilder } from '@axe-core/playwright';
 import sharp from 'sharp';
 import { loadEmoji } from '../../data/index.ts';
 import { missingChromium, withPage } from '../../tools/browser/chromium.ts';
@@ -86,7 +87,9 @@ test('models and emoji are as in the repository', async () => {
   );
 });
 
-test('in Chromium, from a sub-path: nothing is missing', { skip: missingChromium ?? false }, async () => {
+test('in Chromium, from a sub-path: nothing is missing, too wide for a phone or hard to read', {
+  skip: missingChromium ?? false,
+}, async () => {
   await withPage(
     async (path) => site.get(path),
     { isolated: false, base },
@@ -97,10 +100,19 @@ test('in Chromium, from a sub-path: nothing is missing', { skip: missingChromium
       await page.reload({ waitUntil: 'networkidle' });
       const type = await page.evaluate(async () => (await fetch('emoji/twemoji-64.webp')).headers.get('content-type'));
       assert.equal(type, 'image/webp');
+      const start = page.url();
+      await page.setViewportSize({ width: 390, height: 800 });
       for (const path of ['docs/', 'report/', 'report/emoji-32.html', 'docs/what-to-expect.html']) {
-        await page.goto(new URL(path, page.url().replace(/where\/.*/, 'where/')).href);
+        await page.goto(new URL(path, start).href);
         assert.match(await page.title(), /titok-ts|emoji-32/);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, path);
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme });
+          const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+          for (const { impact, id, nodes } of violations)
+            if (impact === 'serious' || impact === 'critical')
+              wrong.push(`${path}, ${colorScheme}: ${id}, ${nodes[0].html}`);
+        }
       }
       assert.deepEqual(wrong, []);
     },

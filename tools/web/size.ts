@@ -12,7 +12,7 @@ async function print(): Promise<void> {
   const site = await buildSite();
   const first = firstLoad(site);
   const total = list(site, 'Before the first picture', first);
-  const code = [...site.keys()].filter((path) => /\.(js|css)$/.test(path));
+  const code = [...site.keys()].filter((path) => /^\/assets\/.*\.(js|css)$/.test(path));
   list(
     site,
     'Later',

@@ -10,6 +10,8 @@ const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, im
 /** Packages that only Node imports, and only when it opens a GPU. */
 const nodeOnly = ['webgpu', 'gl'];
 
+const rolldown = { external: nodeOnly, checks: { bundlerTimings: false } };
+
 /** The configuration for development and for the build. `files` stand beside the page. */
 export function pageConfig(files: SiteFiles): InlineConfig {
   return {
@@ -21,8 +23,8 @@ export function pageConfig(files: SiteFiles): InlineConfig {
     logLevel: 'warn',
     clearScreen: false,
     plugins: [baked(), standing(files)],
-    worker: { format: 'es', plugins: () => [baked()], rollupOptions: { external: nodeOnly } },
-    build: { target: 'es2022', assetsInlineLimit: 0, rollupOptions: { external: nodeOnly } },
+    worker: { format: 'es', plugins: () => [baked()], rolldownOptions: rolldown },
+    build: { target: 'es2022', assetsInlineLimit: 0, rolldownOptions: rolldown },
     server: { fs: { allow: [path('.')] }, headers: isolation },
     optimizeDeps: { exclude: nodeOnly },
   };
