@@ -64,8 +64,8 @@ export const outputOption = (name: string): Option =>
  *
  * @throws OptionError when the file could not be written in the end
  */
-export function prepareOutput(path: string): string {
-  const refuse = (got: string) => new OptionError(`--output: expected a file to write, got ${path}, ${got}.`);
+export function prepareOutput(path: string, option = '--output'): string {
+  const refuse = (got: string) => new OptionError(`${option}: expected a file to write, got ${path}, ${got}.`);
   if (existsSync(path) && statSync(path).isDirectory()) throw refuse('which is a folder');
   const folder = dirname(resolve(path));
   try {

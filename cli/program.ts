@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
+import { addEdit } from './commands/edit.ts';
 import { addExport } from './commands/export.ts';
 import { addInfo } from './commands/info.ts';
 import { addPlot } from './commands/plot.ts';
@@ -30,6 +31,7 @@ export function commandLine(): Command {
     addReconstruct,
     addTokenize,
     addSample,
+    addEdit,
     addExport,
     addReport,
     addPlot,

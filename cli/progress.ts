@@ -34,13 +34,18 @@ export function showShare(name: string) {
   let shownAt = began;
   let open = false;
   return {
-    update(done: number, total: number): void {
+    update(done: number, total: number, note = ''): void {
       const terminal = process.stderr.isTTY === true;
       const now = performance.now();
       if (now - shownAt < (terminal ? 500 : 5000)) return;
       shownAt = now;
       const left = ((now - began) / 1000) * (total / done - 1);
-      const line = `${name}  ${Math.floor((100 * done) / total)} %  ${minutes(left)} left`;
+      const line = [
+        name,
+        `${Math.floor((100 * done) / total)} %`,
+        ...(note ? [note] : []),
+        `${minutes(left)} left`,
+      ].join('  ');
       process.stderr.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
       open = terminal;
     },

@@ -24,7 +24,7 @@ import type { TiTok } from './model.ts';
 export interface FitOptions {
   /** Updates of the latents. Default 60; 20 give most of the gain. */
   readonly steps?: number;
-  /** Of AdamW. Default 0.02; 0.01 to 0.05 give the same within 0.2 dB on the emoji models. */
+  /** Of AdamW. Default 0.01; up to 0.04 the emoji models end within 0.2 dB of it. */
   readonly learningRate?: number;
   /** [size·size], in 0..1: how much each pixel counts, row by row. Default: all the same. */
   readonly region?: ArrayLike<number>;
@@ -67,7 +67,7 @@ export async function* fitTokens(
   options: FitOptions = {},
 ): AsyncGenerator<FitState, void, undefined> {
   expectKnown('fitTokens', options, ['steps', 'learningRate', 'region', 'start']);
-  const { steps = 60, learningRate = 0.02, region, start } = options;
+  const { steps = 60, learningRate = 0.01, region, start } = options;
   const codebook = codebookOf('fitTokens', model);
   const { imageSize: size, latentTokens: K, tokenSize: C } = model.config;
   expectPixels('fitTokens', model.config);
@@ -90,7 +90,7 @@ export async function* fitTokens(
   };
   const z = parameter(() => noGrad(() => tidy(first))); // [1, C, 1, K]
   const weight = parameter(() => tensor(weights, [1, 1, size, size], { device }));
-  const optimizer = new AdamW({ params: { z }, lr: learningRate });
+  const optimizer = new AdamW({ params: { z }, lr: learningRate, betas: shortMemory });
   const attempt = () => {
     const { zQuantized, indices } = codebook.forward(z, { reseed: false });
     const output = model.decode(zQuantized);
@@ -119,6 +119,12 @@ export async function* fitTokens(
     for (const t of [z, weight, ...Object.values(optimizer.stateDict().tensors)]) t.dispose();
   }
 }
+
+/**
+ * Decay of AdamW's averages. The gradient jumps whenever a token changes: averages over a few steps gain 0.4 dB more than
+ * those of the usual 0.9 and 0.999, on a dozen held-out emoji of model emoji-32.
+ */
+const shortMemory = [0.5, 0.9] as const;
 
 /** w_p / (3 Σ w), so that the weighted sum of squared errors is their mean. @throws OptionError */
 function pixelWeights(region: ArrayLike<number> | undefined, size: number): Float32Array {
