@@ -68,7 +68,7 @@ export function choice(
 ): { element: HTMLLabelElement; select: HTMLSelectElement } {
   const select = h(
     'select',
-    { change: () => change(select.value) },
+    { 'aria-label': label, change: () => change(select.value) },
     ...options.map(([value, text]) => h('option', { value }, text)),
   );
   select.value = value;
