@@ -54,7 +54,7 @@ function spread(pictures: readonly Pixels[]): number {
 }
 
 test("TiTok's default run separates pictures", async () => {
-  // all of its 600 updates: some 18 s on two cores at rest
+  // all of its updates, some 40 s on two cores at rest
   const { frame, ready } = await run({ plan: { kind: 'titok', steps: kinds.titok.steps, seed: 1 } });
   assert.ok(frame.ids, 'in tokens');
   assert.ok(spread(ready.originals) > 0.1, 'the pictures differ');
