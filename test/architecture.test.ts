@@ -28,7 +28,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
  * with little code; and to compute what the page begins with.
  */
 const sideDoors = ['core/wasm.ts', 'data/browser.ts', 'train/browser.ts', 'train/model-bytes.ts'];
-const pageDoors = ['web/bake.ts'];
+const pageDoors = ['web/bake.ts', 'web/link.ts'];
 
 interface Import {
   readonly from: string;
