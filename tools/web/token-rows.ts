@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { noGrad, openDevice, setDefaultDevice, tensorScope } from '../../core/index.ts';
 import { batchOf, crc32, type ImageSet, loadEmoji, serializeSafetensors } from '../../data/index.ts';
-import { parseModel } from '../../train/model-file.ts';
+import { loadModel } from '../../train/index.ts';
 import { packRow } from '../../web/link.ts';
 import { runTool } from '../command.ts';
 
@@ -20,7 +20,7 @@ const out = new URL('../../web/assets/emoji-rows.safetensors', import.meta.url);
 async function write(): Promise<void> {
   setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
   const bytes = readFileSync(model);
-  const { tokenizer } = parseModel(bytes, 'emoji-32');
+  const { tokenizer } = await loadModel('emoji-32');
   const { imageSize, latentTokens, codebookSize } = tokenizer.config;
   const { train, validation } = await loadEmoji(imageSize, undefined, 'subgroups');
 

@@ -82,7 +82,7 @@ export function mount(section: HTMLElement, app: App): void {
   // 2. The controls.
   const main = button('Start', () => press(), { class: 'main' });
   const once = button('One update', () => {
-    if (!trainer) start();
+    if (!trainer) start(run?.file);
     trainer!.tell({ kind: 'play', updates: 1 });
   });
   const stop = button('Stop', () => {
@@ -312,14 +312,15 @@ export function mount(section: HTMLElement, app: App): void {
 
   function showControls(): void {
     const isIdle = phase === 'idle';
+    const isOver = run !== undefined && run.savedDone >= run.ready.plan.steps;
     plan.disabled = !isIdle;
     main.textContent = isIdle ? (run?.file ? 'Start anew' : 'Start') : phase === 'paused' ? 'Play' : 'Pause';
     main.disabled = phase === 'starting' || phase === 'stopping';
-    once.disabled = !(isIdle || phase === 'paused');
+    once.disabled = isIdle ? isOver : phase !== 'paused';
     stop.disabled = isIdle || phase === 'stopping';
     open.disabled = !isIdle;
     save.disabled = !run?.file;
-    goOn.hidden = !isIdle || !run?.file || run.savedDone >= run.ready.plan.steps;
+    goOn.hidden = !isIdle || !run?.file || isOver;
     goOn.textContent = `Go on from update ${run?.savedDone}`;
     classes.element.hidden = kind !== 'generator';
     ownButton.hidden = kind === 'generator';

@@ -2,8 +2,13 @@
 import { noGrad, Rng, tensor, tensorScope } from '../../core/index.ts';
 import { drawsFrom, laptopGenerators, sample } from '../../maskgit/index.ts';
 import { countParameters } from '../../nn/index.ts';
-import { generator as generatorStage, parseSettings, TokenBatches, trainGenerator } from '../../train/browser.ts';
-import { parseModel } from '../../train/model-file.ts';
+import {
+  generator as generatorStage,
+  parseModel,
+  parseSettings,
+  TokenBatches,
+  trainGenerator,
+} from '../../train/browser.ts';
 import { fetchCached } from '../engine/fetch.ts';
 import { toPixels } from '../engine/model.ts';
 import type { Learner, LearnerContext } from './learners.ts';

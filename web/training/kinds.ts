@@ -24,7 +24,7 @@ export const kinds: Readonly<Record<Kind, About>> = {
   titok: {
     name: 'TiTok: pictures into 16 tokens',
     about: 'It learns to put a picture into 16 tokens and to draw it again from them.',
-    steps: 600,
+    steps: 1000,
     figure: 'squared error',
   },
   teacher: {
