@@ -60,7 +60,16 @@ if (store.state.row === first.ids) {
   store.set({ picture, source: { name: first.name, pixels, heldOut: true } });
 }
 
-// 2. Exhibits, each when it comes near.
+// 2. The model, ahead of the exhibits, which wait for it.
+app.ready = load(store.state.model);
+app.ready.catch(app.fail);
+store.on(['model'], ({ model }, before) => {
+  if (model === before.model) return;
+  app.ready = load(model);
+  app.ready.catch(app.fail);
+});
+
+// 3. Exhibits, each when it comes near.
 mountBar(element('bar'), app);
 const near = new IntersectionObserver(
   (entries) => {
@@ -94,15 +103,6 @@ if (linked.exhibit) {
   element(linked.exhibit).scrollIntoView();
 }
 for (const section of sections) inView.observe(section);
-
-// 3. The model.
-app.ready = load(store.state.model);
-app.ready.catch(app.fail);
-store.on(['model'], ({ model }, before) => {
-  if (model === before.model) return;
-  app.ready = load(model);
-  app.ready.catch(app.fail);
-});
 
 /** Loads a model. The picture at hand becomes a row of its tokens. */
 async function load(name: string): Promise<void> {

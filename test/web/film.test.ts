@@ -83,6 +83,7 @@ test(
       await page.waitForFunction(() => location.hash.includes('s=2'));
       await page.reload();
       await ready(page);
+      await page.locator('#film').scrollIntoViewIfNeeded();
       await arrived(page);
       assert.deepEqual(await film(page), before);
       assert.equal(await page.inputValue('#film input[list]'), 'animal: mammal');
@@ -115,6 +116,7 @@ test('locked tokens stay when the rest is drawn again, and in the link', options
     await page.waitForFunction(() => location.hash.includes('s=3'));
     await page.reload();
     await ready(page);
+    await page.locator('#film').scrollIntoViewIfNeeded();
     await arrived(page);
     assert.deepEqual(await film(page), steps);
     assert.deepEqual(await locked(page), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
