@@ -246,14 +246,10 @@ test('a worker that dies and a storage that is full are sentences, and the page 
   });
 });
 
-test('Stop before the first update ends a worker that does not answer', options, async () => {
+test('Stop before the first update, on a device that compiles', options, async () => {
   await openPage(async (page) => {
     await choose(page, 'titok', 'webgpu');
-    const [worker] = await Promise.all([page.waitForEvent('worker'), press(page, 'Start')]);
-    const stuck = worker.evaluate(() => {
-      for (;;); // as a driver that compiles
-    });
-    stuck.catch(() => {}); // ends with the worker
+    await press(page, 'Start');
     await press(page, 'Stop');
     await status(page, /^Stopped before the first update\./, 30_000);
     assert.equal(await exhibit(page).getByLabel('Updates', { exact: true }).isEnabled(), true);

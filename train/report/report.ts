@@ -110,7 +110,7 @@ function resultsOf({ name, results }: ReportedRun, withName: boolean): Html | fa
   if (rows.length === 0) return false;
   const [header, ...cells] = tableCells(rows);
   return html`<h2>Results${withName && ` of ${name}`}</h2>
-<div class="scroll"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Results"><table>
 <tr>${header.map((cell) => html`<th>${cell}</th>`)}</tr>
 ${cells.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}
 </table></div>
@@ -191,7 +191,7 @@ function settingsOf(stage: StageName, { name, metas }: ReportedRun, withName: bo
   return (
     meta !== undefined &&
     html`<details><summary>Settings${withName && ` of ${name}`}</summary>
-<div class="scroll"><table class="settings">${flattened(meta.settings).map(([setting, value]) => html`<tr><td>${setting}</td><td>${value}</td></tr>`)}</table></div></details>`
+<div class="scroll" tabindex="0" role="region" aria-label="Settings"><table class="settings">${flattened(meta.settings).map(([setting, value]) => html`<tr><td>${setting}</td><td>${value}</td></tr>`)}</table></div></details>`
   );
 }
 
