@@ -13,6 +13,8 @@ import { pixelsOfUrl } from './ui/picture.ts';
 const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
   touch: () => import('./exhibits/touch.ts'),
+  mix: () => import('./exhibits/mix.ts'),
+  fit: () => import('./exhibits/fit.ts'),
   train: () => import('./exhibits/train.ts'),
   film: () => import('./exhibits/film.ts'),
   few: () => import('./exhibits/few.ts'),

@@ -7,6 +7,8 @@ export type SiteFiles = ReadonlyMap<string, () => Promise<string | Uint8Array>>;
 
 const models = new URL('../../models/', import.meta.url);
 const emoji = new URL('../../data/assets/emoji/', import.meta.url);
+/** What other sites show where they link to the page. */
+const preview = new URL('../../docs/images/emoji-64-reconstructions.png', import.meta.url);
 /** The set of emoji on the wall. */
 export const wallSet = 'twemoji';
 
@@ -26,12 +28,13 @@ export interface EmojiWall {
   readonly heldOut: readonly number[];
 }
 
-/** models/index.json, models/*.safetensors, emoji/wall.json and its sheet. */
+/** models/index.json, models/*.safetensors, emoji/wall.json and its sheet, and preview.png. */
 export async function assetFiles(): Promise<SiteFiles> {
   const files = new Map<string, () => Promise<string | Uint8Array>>();
   for (const name of await readdir(models)) files.set(`/models/${name}`, () => readFile(new URL(name, models)));
   const wall = await emojiWall();
   const sheet = `${wallSet}-${wall.tile}.webp`;
+  files.set('/preview.png', () => readFile(preview));
   files.set('/emoji/wall.json', async () => JSON.stringify(wall));
   files.set(`/emoji/${sheet}`, () => readFile(new URL(sheet, emoji)));
   return files;

@@ -6,6 +6,7 @@ import { type Arrived, fetchCached } from './fetch.ts';
 import { beginnings } from './few.ts';
 import { film, sharesIn } from './film.ts';
 import { fit } from './fit.ts';
+import { blend } from './mix.ts';
 import { current, decode, encode, type ModelInfo, openEngine, use } from './model.ts';
 import { readModel } from './read-model.ts';
 import { heatMap, nearCodes } from './touch.ts';
@@ -37,6 +38,9 @@ export const tasks = {
 
   /** The other codes, nearest to a code first. */
   nearCodes,
+
+  /** Rows between two rows. */
+  blend,
 
   film,
   sharesIn,

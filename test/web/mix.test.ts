@@ -1,0 +1,49 @@
+/** Exhibits 3 and 6: rows are mixed, and gradient descent finds better ones. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Page } from 'playwright-core';
+import { openPage, options } from './open.ts';
+
+const row = (page: Page, label: string): Promise<string[]> =>
+  page.$$eval(`#mix .chips[aria-label^="${label}"] .chip`, (chips) => chips.map((chip) => chip.textContent ?? ''));
+const [a, b] = ['Tokens of A', 'Tokens of B'];
+
+test('tokens are copied, the first n come from B, a mixture becomes A, and undo brings A back', options, async () => {
+  await openPage(async (page) => {
+    await page.locator('#mix').scrollIntoViewIfNeeded();
+    await page.locator('#mix .mixtures canvas[width="64"]').first().waitFor();
+    const [first, second] = [await row(page, a), await row(page, b)];
+    assert.notDeepEqual(first, second);
+    await page.click(`#mix .chips[aria-label^="${b}"] .chip >> nth=3`);
+    assert.deepEqual(
+      await row(page, a),
+      first.map((id, i) => (i === 3 ? second[3] : id)),
+    );
+    await page.click('text=Undo');
+    await page.locator('#mix input[type=range]').fill('8');
+    assert.deepEqual(await row(page, a), [...second.slice(0, 8), ...first.slice(8)]);
+    await page.locator('#mix input[type=range]').fill('0');
+    assert.deepEqual(await row(page, a), first);
+    await page.waitForTimeout(1000); // the mixtures follow
+    await page.click('#mix .mixtures button >> nth=6');
+    assert.deepEqual(await row(page, a), second, 'the last mixture is B');
+    await page.click('text=Undo');
+    assert.deepEqual(await row(page, a), first);
+    await page.click('#mix button:text-is("Swap")');
+    assert.deepEqual([await row(page, a), await row(page, b)], [second, first]);
+  });
+});
+
+test('gradient descent comes closer to the picture than the encoder, and the result can be used', options, async () => {
+  await openPage(async (page) => {
+    await page.locator('#fit').scrollIntoViewIfNeeded();
+    const before = await page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => chip.textContent));
+    await page.click('#fit button:text-is("Fit")');
+    await page.locator('#status', { hasText: /^Fitted/ }).waitFor({ timeout: 60_000 });
+    const [, from, to] = /from ([\d.]+) to ([\d.]+) dB/.exec(await page.innerText('#status'))!;
+    assert.ok(Number(to) > Number(from) + 0.5, `expected a gain of half a decibel, got ${from} → ${to} dB`);
+    await page.click('#fit button:text-is("Use it")');
+    const after = await page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => chip.textContent));
+    assert.notDeepEqual(after, before);
+  });
+});
