@@ -1,10 +1,13 @@
-/** `npm run docs:pictures`: draws what README.md shows of the models in the box, from held-out emoji and chosen classes. */
+/** `npm run docs:pictures`: draws what README.md shows of the models in the box: held-out emoji, chosen classes, a film. */
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { openDevice, setDefaultDevice } from '../core/index.ts';
-import { fromPlanes, imageGrid, loadEmoji, type RgbImage, writePng } from '../data/index.ts';
+import sharp from 'sharp';
+import { openDevice, Rng, setDefaultDevice, tensor } from '../core/index.ts';
+import { animatedPng, fromPlanes, imageGrid, loadEmoji, type RgbImage, writeEncoded, writePng } from '../data/index.ts';
+import { drawsFrom, maskId, samplingSteps } from '../maskgit/index.ts';
 import { runTool } from '../tools/command.ts';
-import { generate, loadModel, reconstruct } from '../train/index.ts';
+import { picturesOf } from '../train/image-batches.ts';
+import { generate, loadModel, type Model, reconstruct } from '../train/index.ts';
 
 /** Classes that are drawn, a row each. */
 const rows = [
@@ -19,6 +22,9 @@ const rows = [
   'time',
   'alphanum',
 ];
+
+/** Classes of the film, a picture each. */
+const cast = ['face-smiling', 'cat-face', 'food-fruit', 'animal-mammal', 'transport-ground', 'time'];
 
 async function draw(name: string): Promise<void> {
   setDefaultDevice(await openDevice('cpu'));
@@ -46,12 +52,33 @@ async function draw(name: string): Promise<void> {
 
   const samples = await generate(model, rows, { count: 10 });
   await writePng(image(`${name}-samples.png`), await imageGrid(samples, 10, { rowLabels: rows }));
+  writeEncoded(image(`${name}-film.png`), await film(model));
+}
+
+/** MaskGIT at work: a frame for each step, a picture for each class. */
+async function film({ tokenizer, generator, classes, sampling }: Model): Promise<Uint8Array> {
+  if (!generator) throw new Error('expected a model with a generator.');
+  const labels = cast.map((name) => classes.indexOf(name));
+  const mask = maskId(generator.config);
+  const frames: Uint8Array[] = [];
+  for await (const { guesses } of samplingSteps(generator, labels, sampling, drawsFrom(new Rng(3)))) {
+    if (guesses.includes(mask)) continue; // before the first step
+    const ids = tensor(guesses, [labels.length, tokenizer.config.latentTokens], { dtype: 'int32' });
+    const pictures = await picturesOf(tokenizer.decodeTokens(ids));
+    const { width, height, data } = await imageGrid(pictures, labels.length, { scale: 2 });
+    frames.push(
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toBuffer(),
+    );
+  }
+  return animatedPng(frames, { milliseconds: 250 });
 }
 
 await runTool(
   new Command('npm run docs:pictures --')
     .description(
-      'Draws what a model in the box makes of held-out emoji, and samples of some classes, into docs/images/.',
+      'Draws what a model in the box makes of held-out emoji, samples of some classes, and a film of their drawing, into docs/images/.',
     )
     .argument('[model]', 'a model in the box', 'emoji-32')
     .action(draw),
