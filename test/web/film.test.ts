@@ -174,16 +174,26 @@ test('Save film gives an animated PNG that browsers play', options, async () => 
 
 test('Play plays, Pause pauses; without reduced motion the first film plays when it is seen', options, async () => {
   await openPage(async (page) => {
+    const step = () => page.inputValue('#film .film .slider input');
+    const isAt = (at: string, is: boolean) =>
+      page.waitForFunction(
+        ([at, is]) => (document.querySelector<HTMLInputElement>('#film .film .slider input')?.value === at) === is,
+        [at, is] as const,
+      );
     await page.locator('#film').scrollIntoViewIfNeeded();
-    await page.waitForSelector('#film button:text-is("Pause")');
-    await press(page, 'Pause');
-    const at = await page.inputValue('#film .film .slider input');
+    await isAt('12', true); // on its own
+    const paused = await page.evaluate(async () => {
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>('#film button')];
+      const play = buttons.find(({ textContent }) => textContent === 'Play')!;
+      const slider = document.querySelector<HTMLInputElement>('#film .film .slider input')!;
+      play.click();
+      while (slider.value === '12') await new Promise((frame) => requestAnimationFrame(frame));
+      play.click(); // Pause
+      return slider.value;
+    });
     await page.waitForTimeout(700);
-    assert.equal(await page.inputValue('#film .film .slider input'), at);
+    assert.equal(await step(), paused);
     await press(page, 'Play');
-    await page.waitForFunction(
-      (at) => document.querySelector<HTMLInputElement>('#film .film .slider input')!.value !== at,
-      at,
-    );
+    await isAt(paused, false);
   });
 });
