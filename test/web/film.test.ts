@@ -181,7 +181,10 @@ test('Play plays, Pause pauses; without reduced motion the first film plays when
         [at, is] as const,
       );
     await page.locator('#film').scrollIntoViewIfNeeded();
-    await isAt('12', true); // on its own
+    await arrived(page);
+    await page.locator('#film .film').scrollIntoViewIfNeeded(); // exhibits above have grown since
+    await isAt('12', false); // on its own
+    await page.waitForSelector('#film button:text-is("Play")'); // to its end
     const paused = await page.evaluate(async () => {
       const buttons = [...document.querySelectorAll<HTMLButtonElement>('#film button')];
       const play = buttons.find(({ textContent }) => textContent === 'Play')!;
