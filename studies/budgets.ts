@@ -1,0 +1,67 @@
+/** How much a study spends on each row. */
+import { type Preset, presets } from '../train/index.ts';
+
+/** What a study may spend: the settings of a usual row, and how far it varies them. */
+export interface Budget extends Pick<Preset, 'teacher' | 'warmup' | 'finetune' | 'single' | 'generator'> {
+  readonly about: string;
+  readonly classes: NonNullable<Preset['classes']>;
+  /** Held-out images to measure with. */
+  readonly heldOut: number;
+  /** Tokens of a usual row. */
+  readonly latentTokens: number;
+  /** Numbers of tokens that studies compare. */
+  readonly tokens: readonly number[];
+  /** Transformers of three sizes, of encoder and decoder. */
+  readonly sizes: Readonly<Record<'S' | 'B' | 'L', { readonly width: number; readonly layers: number }>>;
+}
+
+const { smoke, tiny, small } = presets;
+const all = Number.POSITIVE_INFINITY;
+
+/** Budgets by the name of the preset that they are cut from. */
+export const budgets = {
+  /** Shows that everything runs. Half of preset smoke's updates, or fewer. */
+  smoke: {
+    about: 'seconds a row; figures mean little',
+    teacher: { steps: 50, warmupSteps: 10 },
+    warmup: { ...smoke.warmup, steps: 120, warmupSteps: 20, continuousSteps: 40 },
+    finetune: { ...smoke.finetune, steps: 10 },
+    single: { ...smoke.single, steps: 120, warmupSteps: 20, continuousSteps: 40 },
+    generator: { ...smoke.generator, steps: 50, warmupSteps: 10 },
+    classes: 'groups',
+    heldOut: 96,
+    latentTokens: 16,
+    tokens: [4, 16, 64],
+    sizes: { S: { width: 32, layers: 1 }, B: { width: 64, layers: 2 }, L: { width: 96, layers: 2 } },
+  },
+  /** Preset tiny, with half the updates of stage 1: a study has dozens of rows. */
+  tiny: {
+    about: 'minutes a row',
+    teacher: tiny.teacher,
+    warmup: { ...tiny.warmup, steps: 1000 },
+    finetune: { ...tiny.finetune, steps: 200 },
+    single: { ...tiny.single, steps: 1000 },
+    generator: tiny.generator,
+    classes: 'groups',
+    heldOut: all,
+    latentTokens: 16,
+    tokens: [4, 8, 16, 32, 64],
+    sizes: { S: { width: 64, layers: 2 }, B: { width: 128, layers: 3 }, L: { width: 192, layers: 4 } },
+  },
+  /** Preset small as it is. */
+  small: {
+    about: 'half an hour a row',
+    teacher: small.teacher,
+    warmup: small.warmup,
+    finetune: small.finetune,
+    single: small.single,
+    generator: small.generator,
+    classes: small.classes,
+    heldOut: all,
+    latentTokens: 32,
+    tokens: [4, 8, 16, 32, 64],
+    sizes: { S: { width: 64, layers: 3 }, B: { width: 128, layers: 4 }, L: { width: 192, layers: 6 } },
+  },
+} as const satisfies Record<string, Budget>;
+/** 'smoke', 'tiny' or 'small'. */
+export type BudgetName = keyof typeof budgets;
