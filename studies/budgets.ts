@@ -2,8 +2,9 @@
 import { type Preset, presets } from '../train/index.ts';
 
 /** What a study may spend: the settings of a usual row, and how far it varies them. */
-export interface Budget extends Pick<Preset, 'teacher' | 'warmup' | 'finetune' | 'single' | 'generator'> {
+export interface Budget extends Pick<Preset, 'teacher' | 'finetune' | 'single' | 'generator'> {
   readonly about: string;
+  readonly warmup: Preset['warmup'] & { readonly steps: number };
   readonly classes: NonNullable<Preset['classes']>;
   /** Held-out images to measure with. */
   readonly heldOut: number;
@@ -11,6 +12,10 @@ export interface Budget extends Pick<Preset, 'teacher' | 'warmup' | 'finetune' |
   readonly latentTokens: number;
   /** Numbers of tokens that studies compare. */
   readonly tokens: readonly number[];
+  /** Of a usual row. */
+  readonly codebookSize: number;
+  /** Lengths of a row of tokens that studies compare, of models whose length varies. */
+  readonly lengths: readonly number[];
   /** Transformers of three sizes, of encoder and decoder. */
   readonly sizes: Readonly<Record<'S' | 'B' | 'L', { readonly width: number; readonly layers: number }>>;
 }
@@ -32,6 +37,8 @@ export const budgets = {
     heldOut: 96,
     latentTokens: 16,
     tokens: [4, 16, 64],
+    codebookSize: 512,
+    lengths: [1, 4, 16],
     sizes: { S: { width: 32, layers: 1 }, B: { width: 64, layers: 2 }, L: { width: 96, layers: 2 } },
   },
   /** Preset tiny, with half the updates of stage 1: a study has dozens of rows. */
@@ -46,6 +53,8 @@ export const budgets = {
     heldOut: all,
     latentTokens: 16,
     tokens: [4, 8, 16, 32, 64],
+    codebookSize: 512,
+    lengths: [1, 2, 4, 8, 16, 32],
     sizes: { S: { width: 64, layers: 2 }, B: { width: 128, layers: 3 }, L: { width: 192, layers: 4 } },
   },
   /** Preset small as it is. */
@@ -60,6 +69,8 @@ export const budgets = {
     heldOut: all,
     latentTokens: 32,
     tokens: [4, 8, 16, 32, 64],
+    codebookSize: 512,
+    lengths: [1, 2, 4, 8, 16, 32],
     sizes: { S: { width: 64, layers: 3 }, B: { width: 128, layers: 4 }, L: { width: 192, layers: 6 } },
   },
 } as const satisfies Record<string, Budget>;

@@ -27,7 +27,7 @@ export {
 } from './claims.ts';
 export { type Figure, type FigureName, type Figures, figures } from './figures.ts';
 export { latentProbe, type Measure, reconstruction, samples, time } from './measures.ts';
-export { chartOf, pageOf } from './page.ts';
+export { chartOf, overviewOf, pageOf } from './page.ts';
 export { type Results, type RowRun, readStudyResults } from './results.ts';
 export type { PaperRow, Row, Trainings } from './row.ts';
 export { claimsOf, runStudy, type StudyOptions } from './run-study.ts';

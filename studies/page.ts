@@ -1,7 +1,7 @@
 /** docs/studies/NAME.md and NAME.svg, which follow from the study and its results alone. */
 import { type Budget, budgets } from './budgets.ts';
 import { type Dot, type Panel, svgOf } from './chart.ts';
-import { criterion, type Judged, judge } from './claims.ts';
+import { type Claim, criterion, type Judged, judge, type Term } from './claims.ts';
 import { type FigureName, figures } from './figures.ts';
 import type { Results } from './results.ts';
 import type { Row } from './row.ts';
@@ -55,9 +55,9 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
     '',
     '## Verdicts',
     '',
-    '| claim | in the paper | here |',
-    '| --- | --- | --- |',
-    ...claims.map(({ says, paper }, i) => `| ${says} | ${paper} | **${judged[i].verdict}** |`),
+    '| claim | in the paper | here | verdict |',
+    '| --- | --- | --- | --- |',
+    ...claims.map((claim, i) => line([claim.says, claim.paper, evidenceOf(claim, runs), `**${judged[i].verdict}**`])),
     '',
     ...(findings ? [findings, ''] : []),
     `## Figures`,
@@ -84,6 +84,41 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
       `[${name}.json](${name}.json) has the settings and figures of every run. The study is declared in \`studies/${name}.ts\`.`,
     '',
   ].join('\n');
+}
+
+const mostShown = 4; // figures behind a claim
+
+/** The figures of a claim's rows, or of those of its first test: 'FD 35.1 ± 0.2 (S, 4 tokens), 31.2 ± 0.3 (L, 4 tokens)'. */
+function evidenceOf({ tests }: Claim, runs: Results['runs']): string {
+  const known = (terms: readonly Term[]) => [
+    ...new Map(terms.map(({ figure, row }) => [`${figure} ${row}`, { figure, row }])).values(),
+  ];
+  const all = known(tests.flatMap(({ terms }) => terms));
+  const shown = all.length > mostShown ? known(tests[0].terms) : all;
+  const text = shown.map(({ figure, row }, i) => {
+    const title = i === 0 || shown[i - 1].figure !== figure ? `${figures[figure].title} ` : '';
+    return `${title}${cell(runs, row, figure)} (${row})`;
+  });
+  return `${text.join(', ')}${shown.length < all.length ? ', …' : ''}`;
+}
+
+/**
+ * Verdicts of several studies in one table, for README.md.
+ *
+ * @param folder  of their pages, as seen from the table
+ */
+export function overviewOf(all: readonly (readonly [Study, Results])[], folder: string): string {
+  if (all.length === 0) return '';
+  const rows = all.flatMap(([study, { preset, runs, command }]) =>
+    study.plan(budgets[preset as keyof typeof budgets]).claims.map((claim) => {
+      const { verdict } = judge(claim, runs);
+      const page = `[${verdict}](${folder}/${study.name}.md)`;
+      return line([claim.says, claim.paper, evidenceOf(claim, runs), page, `\`${command}\``]);
+    }),
+  );
+  return [line(['claim', 'in the paper', 'here', 'verdict', 'command']), line(Array(5).fill('---')), ...rows].join(
+    '\n',
+  );
 }
 
 function tableOf({ columns }: Study, rows: readonly Row[], { runs }: Results): string[] {

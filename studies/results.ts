@@ -11,9 +11,8 @@ const run = z.strictObject({
   seed: z.int().min(0),
   /** Follows from everything that the figures depend on. */
   key: z.string(),
-  /** The last training of the row, below runs/studies. */
+  /** Of the row's last training, below runs/studies. */
   folder: z.string(),
-  trainings: z.record(z.string(), z.unknown()),
   figures: z.partialRecord(z.enum(names), z.number().nullable()),
 });
 const schema = z.strictObject({
@@ -28,6 +27,8 @@ const schema = z.strictObject({
   claims: z.array(
     z.strictObject({ says: z.string(), verdict: z.enum(['reproduced', 'not reproduced', 'not decided']) }),
   ),
+  /** What each row trains, and how it samples and decodes: what differs from the defaults. */
+  rows: z.record(z.string(), z.record(z.string(), z.unknown())),
   runs: z.array(run),
 });
 

@@ -46,29 +46,26 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   const budget: Budget = budgets[preset];
   const plan = study.plan(budget);
   const at = (kind: string) => join(out, `${study.name}.${kind}`);
-  let results: Results = {
-    ...(earlier(at('json'), options) ?? { study: study.name, preset, data, seconds: 0, claims: [], runs: [] }),
-    seeds,
-    command,
-    machine,
-  };
   const workshop = openWorkshop(options, budget);
-  const planned = plan.rows.flatMap((row) => Array.from({ length: seeds }, (_, seed) => planOf(row, seed, workshop)));
-  const kept = results.runs.filter(({ key }) => planned.some((one) => one.key === key));
-  results = { ...results, runs: kept };
-
+  const planned = Array.from({ length: seeds }, (_, seed) =>
+    plan.rows.map((row) => ({ row, run: planOf(row, seed, workshop) })),
+  ).flat();
+  const found = earlier(at('json'), options);
+  const runs = (found?.runs ?? []).filter(({ key }) => planned.some(({ run }) => run.key === key));
+  const rows = Object.fromEntries(plan.rows.map(({ name, trainings, sampling, tokens }) => [name, { ...trainings, sampling, tokens }])); // biome-ignore format: one thought
+  let results: Results = {
+    ...{ study: study.name, preset, data, seeds, command, machine: found?.machine ?? machine },
+    ...{ seconds: found?.seconds ?? 0, claims: [], rows, runs },
+  };
   let began = performance.now();
-  for (const seed of Array.from({ length: seeds }, (_, i) => i)) {
-    for (const row of plan.rows) {
-      const one = planOf(row, seed, workshop);
-      if (results.runs.some(({ key }) => key === one.key)) continue;
-      notify(`${study.name}: ${row.name}, seed ${seed} (${results.runs.length + 1} of ${planned.length})`);
-      const figures = await measured(study, row, seed, workshop);
-      const seconds = results.seconds + (performance.now() - began) / 1000;
-      began = performance.now();
-      results = withRun({ ...results, seconds }, plan, { ...one, figures });
-      writeStudyResults(at('json'), results);
-    }
+  for (const { row, run } of planned) {
+    if (results.runs.some(({ key }) => key === run.key)) continue;
+    notify(`${study.name}: ${row.name}, seed ${run.seed} (${results.runs.length + 1} of ${planned.length})`);
+    const figures = await measured(study, row, run.seed, workshop);
+    const seconds = results.seconds + (performance.now() - began) / 1000;
+    began = performance.now();
+    results = withRun({ ...results, machine, seconds }, plan, { ...run, figures });
+    writeStudyResults(at('json'), results);
   }
   results = { ...results, claims: claimsOf(plan, results) };
   writeStudyResults(at('json'), results);
@@ -115,8 +112,8 @@ function earlier(path: string, { resume, overwrite, preset, data }: StudyOptions
 function planOf(row: Row, seed: number, { source, heldOut }: Workshop): Omit<RowRun, 'figures'> {
   const steps = stepsOf(row.trainings, seed, source);
   const { folder } = steps[steps.length - 1];
-  const { name, trainings, sampling, tokens } = row;
-  return { row: name, seed, key: hashOf({ name, folder, heldOut, sampling, tokens }), folder, trainings };
+  const { name, sampling, tokens } = row;
+  return { row: name, seed, key: hashOf({ name, folder, heldOut, sampling, tokens }), folder };
 }
 
 async function measured(study: Study, row: Row, seed: number, workshop: Workshop): Promise<Figures> {

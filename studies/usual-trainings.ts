@@ -15,8 +15,9 @@ export const usualTokenizer = ({
   warmup,
   finetune,
   latentTokens,
+  codebookSize,
 }: Budget): Required<Pick<Trainings, 'teacher' | 'warmup' | 'finetune'>> => ({
   teacher,
-  warmup: merge(warmup, { model: { latentTokens } }),
+  warmup: merge(warmup, { model: { latentTokens, codebookSize } }),
   finetune,
 });

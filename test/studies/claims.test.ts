@@ -1,9 +1,10 @@
 /** Verdicts follow from the signs of differences, seed by seed. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { committedStudies, withStudies } from '../../docs/studies.ts';
 import {
   budgets,
   chartOf,
@@ -15,7 +16,6 @@ import {
   type Measured,
   more,
   pageOf,
-  readStudyResults,
   rising,
   studies,
   type Test,
@@ -76,16 +76,20 @@ test('claims are about rows that there are, and rows can be trained', () => {
   }
 });
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
 test('the pages in docs/studies follow from their figures', () => {
-  const folder = fileURLToPath(new URL('../../docs/studies', import.meta.url));
-  for (const file of readdirSync(folder).filter((file) => file.endsWith('.json'))) {
-    const results = readStudyResults(join(folder, file))!;
-    const study = studies[results.study];
-    const at = (kind: string) => join(folder, `${study.name}.${kind}`);
+  for (const [study, results] of committedStudies()) {
+    const at = (kind: string) => join(root, 'docs/studies', `${study.name}.${kind}`);
     const plan = study.plan(budgets[results.preset as keyof typeof budgets]);
-    const repair = `'titok study ${study.name} --resume' writes it anew`;
+    const repair = `'titok study ${study.name} --preset ${results.preset} --resume' writes it anew`;
     assert.deepEqual(results.claims, claimsOf(plan, results), repair);
     assert.equal(readFileSync(at('md'), 'utf8'), pageOf(study, results, existsSync(at('png'))), repair);
     assert.equal(readFileSync(at('svg'), 'utf8'), chartOf(study, plan, results), repair);
   }
+});
+
+test('the table of README.md has the verdicts of all pages', () => {
+  const page = readFileSync(join(root, 'README.md'), 'utf8');
+  assert.equal(page, withStudies(page, committedStudies()), "'npm run docs:studies' writes it anew");
 });

@@ -38,6 +38,8 @@ export const mite: Budget = {
   heldOut: 4,
   latentTokens: 4,
   tokens: [2, 4],
+  codebookSize: 16,
+  lengths: [1, 2, 4],
   sizes: { S: half, B: half, L: half },
 };
 

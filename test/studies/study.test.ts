@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { chartOf, pageOf, type Results, readStudyResults } from '../../studies/index.ts';
+import { chartOf, overviewOf, pageOf, type Results, readStudyResults } from '../../studies/index.ts';
 import { startTitok, titok, workIn, writePictures } from '../cli/command-line.ts';
 import { mite, pair } from './pair.ts';
 
@@ -48,7 +48,10 @@ test('a study writes its page, charts, pictures and figures; rows share what the
   }
   assert.equal(new Set(results.runs.map(({ figures }) => figures.psnr)).size, 6, 'all of them differ');
   const page = readFileSync('whole/pair.md', 'utf8');
-  assert.match(page, /^\| Longer rows need more parameters \| not shown \| \*\*reproduced\*\* \|$/m);
+  assert.match(
+    page,
+    /^\| Longer rows need more parameters \| not shown \| parameters \(M\) \d\.\d\d ± 0\.00 \(4 tokens\), .* \| \*\*reproduced\*\* \|$/m,
+  );
   assert.match(page, /^\| 2 \| -?\d+\.\d ± \d+\.\d \| .* \| 16 tokens \| 5 \|$/m);
   assert.match(page, /^titok study pair --preset mite --seeds 3 --data pictures$/m);
   for (const file of ['pair.svg', 'pair.png']) assert.ok(page.includes(`](${file})`) && existsSync(`whole/${file}`));
@@ -63,6 +66,12 @@ test('the page and its verdicts follow from the figures', () => {
     pageOf(pair, { ...results, runs: flipped }, true),
     /Longer rows need more parameters .*\*\*not decided\*\*/,
   );
+});
+
+test('the table of README.md has a line for each claim', () => {
+  const table = overviewOf([[pair, resultsIn('whole')]], 'docs/studies').split('\n');
+  assert.equal(table.length, 2 + 3);
+  assert.match(table[3], /^\| Shorter rows need more \| not shown \| parameters .* \| \[not reproduced\]\(docs\/studies\/pair\.md\) \| `titok study pair .*` \|$/); // biome-ignore format: one thought
 });
 
 test('killed twice and resumed, it ends with the same figures', { timeout: 180_000 }, async (t) => {
