@@ -16,7 +16,7 @@ export const figures = {
     about: 'Fréchet distance of reconstructions to the held-out pictures on 96 MobileNetV2 features; not FID',
   },
   psnr: { title: 'PSNR (dB)', digits: 2, about: 'of reconstructions of the held-out pictures' },
-  codesUsed: { title: 'codes', digits: 0, about: 'different codes in the held-out pictures' },
+  codesUsed: { title: 'codes used', digits: 0, about: 'different codes in the held-out pictures' },
   perplexity: { title: 'perplexity', digits: 0, about: 'of these codes: equally frequent ones with the same entropy' },
   probe: {
     title: 'probe (%)',

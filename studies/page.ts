@@ -57,7 +57,9 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
     '',
     '| claim | in the paper | here | verdict |',
     '| --- | --- | --- | --- |',
-    ...claims.map((claim, i) => line([claim.says, claim.paper, evidenceOf(claim, runs), `**${judged[i].verdict}**`])),
+    ...claims.map((claim, i) =>
+      line([claim.says, claim.paper, evidenceOf(claim, rows, runs), `**${judged[i].verdict}**`]),
+    ),
     '',
     ...(findings ? [findings, ''] : []),
     `## Figures`,
@@ -89,10 +91,12 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
 const mostShown = 4; // figures behind a claim
 
 /** The figures of a claim's rows, or of those of its first test: 'FD 35.1 ± 0.2 (S, 4 tokens), 31.2 ± 0.3 (L, 4 tokens)'. */
-function evidenceOf({ tests }: Claim, runs: Results['runs']): string {
-  const known = (terms: readonly Term[]) => [
-    ...new Map(terms.map(({ figure, row }) => [`${figure} ${row}`, { figure, row }])).values(),
-  ];
+function evidenceOf({ tests }: Claim, rows: readonly Row[], runs: Results['runs']): string {
+  const place = (name: string) => rows.findIndex((row) => row.name === name);
+  const known = (terms: readonly Term[]) =>
+    [...new Map(terms.map(({ figure, row }) => [`${figure} ${row}`, { figure, row }])).values()].sort(
+      (a, b) => place(a.row) - place(b.row),
+    );
   const all = known(tests.flatMap(({ terms }) => terms));
   const shown = all.length > mostShown ? known(tests[0].terms) : all;
   const text = shown.map(({ figure, row }, i) => {
@@ -109,16 +113,15 @@ function evidenceOf({ tests }: Claim, runs: Results['runs']): string {
  */
 export function overviewOf(all: readonly (readonly [Study, Results])[], folder: string): string {
   if (all.length === 0) return '';
-  const rows = all.flatMap(([study, { preset, runs, command }]) =>
-    study.plan(budgets[preset as keyof typeof budgets]).claims.map((claim) => {
-      const { verdict } = judge(claim, runs);
-      const page = `[${verdict}](${folder}/${study.name}.md)`;
-      return line([claim.says, claim.paper, evidenceOf(claim, runs), page, `\`${command}\``]);
-    }),
-  );
-  return [line(['claim', 'in the paper', 'here', 'verdict', 'command']), line(Array(5).fill('---')), ...rows].join(
-    '\n',
-  );
+  const lines = all.flatMap(([study, { preset, runs, command }]) => {
+    const { rows, claims } = study.plan(budgets[preset as keyof typeof budgets]);
+    return claims.map((claim) => {
+      const page = `[${judge(claim, runs).verdict}](${folder}/${study.name}.md)`;
+      return line([claim.says, claim.paper, evidenceOf(claim, rows, runs), page, `\`${command}\``]);
+    });
+  });
+  const header = ['claim', 'in the paper', 'here', 'verdict', 'command'];
+  return [line(header), line(header.map(() => '---')), ...lines].join('\n');
 }
 
 function tableOf({ columns }: Study, rows: readonly Row[], { runs }: Results): string[] {
