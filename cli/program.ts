@@ -10,6 +10,7 @@ import { addQuickstart } from './commands/quickstart.ts';
 import { addReconstruct } from './commands/reconstruct.ts';
 import { addReport } from './commands/report.ts';
 import { addSample } from './commands/sample.ts';
+import { addStudy } from './commands/study.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
 import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
@@ -36,6 +37,7 @@ export function commandLine(): Command {
     addReport,
     addPlot,
     addInfo,
+    addStudy,
   ])
     add(program);
   checkOptions(program);

@@ -175,13 +175,22 @@ export function describeDataset({ train, validation, size, classes }: ImageDatas
   return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${n(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`;
 }
 
+/** Trains a stage with `trainToEnd` and measures it. @throws Interrupted when it was ended before its last update */
+export async function trainStage<S extends Stage>(run: Run, stage: S, changes: ChangesOf<S>): Promise<StageRow> {
+  await trainToEnd(run, stage, changes);
+  const row = await run.evaluate(stage);
+  const remark = remarkOn(run, stage, changes, row);
+  if (remark !== undefined) console.log(remark);
+  return row;
+}
+
 /**
- * Trains a stage with a progress line and measures it. A signal such as Ctrl-C, or an output that nobody reads any more, ends
- * it after the present update, and saves.
+ * Trains a stage with a progress line. A signal such as Ctrl-C, or an output that nobody reads any more, ends it after the
+ * present update, and saves.
  *
  * @throws Interrupted when it was ended before its last update
  */
-export async function trainStage<S extends Stage>(run: Run, stage: S, changes: ChangesOf<S>): Promise<StageRow> {
+export async function trainToEnd<S extends Stage>(run: Run, stage: S, changes: ChangesOf<S>): Promise<void> {
   const progress = showProgress(stage.name);
   let signals: SignalWatch | undefined;
   let last: { step: number; steps: number } | undefined;
@@ -204,8 +213,4 @@ export async function trainStage<S extends Stage>(run: Run, stage: S, changes: C
         'Go on with the same command and --resume.',
     );
   }
-  const row = await run.evaluate(stage);
-  const remark = remarkOn(run, stage, changes, row);
-  if (remark !== undefined) console.log(remark);
-  return row;
 }

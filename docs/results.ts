@@ -40,12 +40,11 @@ export function resultsTable(
 }
 
 /** Replaces the text between the markers of a page. */
-export function withResults(page: string, text: string): string {
-  const [from, to] = [page.indexOf(markers.begin), page.indexOf(markers.end)];
-  if (from < 0 || to < from) {
-    throw new Error(`docs:results: expected the markers ${markers.begin} and ${markers.end}, got a page without them.`);
-  }
-  return `${page.slice(0, from + markers.begin.length)}\n\n${text}\n\n${page.slice(to)}`;
+export function withResults(page: string, text: string, { begin, end } = markers): string {
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from)
+    throw new Error(`docs: expected the markers ${begin} and ${end}, got a page without them.`);
+  return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
 }
 
 function run(name: string): void {

@@ -1,4 +1,4 @@
-/** The direction of imports, type imports included: core ← nn ← titok, maskgit ← train ← programs; data, eval on core. */
+/** The direction of imports, type imports included: core ← nn ← titok, maskgit ← train ← studies ← programs; data, eval on core. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
@@ -18,7 +18,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   eval: ['core'],
   train: ['core', 'nn', 'titok', 'maskgit', 'data', 'eval'],
   '': ['core', 'nn', 'titok', 'maskgit'],
-  cli: library,
+  studies: library,
+  cli: [...library, 'studies'],
   web: library,
   tools: [...library, 'web'], // which it builds
   bench: library,

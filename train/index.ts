@@ -26,7 +26,7 @@ export { readResults, type StageResult } from './results.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
 export { modelOf, stagesOf } from './run-model.ts';
-export { spread } from './samples.ts';
+export { evaluateSamples, samplePictures, spread } from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { stages } from './stages.ts';
 export { tableCells } from './table.ts';

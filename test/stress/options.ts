@@ -99,7 +99,7 @@ function smallOptions([command, stage]: readonly string[]): Options {
   if (command === 'train') return training(stage as StageName, 'whole');
   if (command === 'quickstart') return { ...name, '--preset': 'smoke', '--data': 'pictures' };
   if (command === 'sample') return { ...name, '--count': '1' };
-  if (command === 'export') return { '--threads': '1' };
+  if (command === 'export' || command === 'study') return { '--threads': '1' };
   return command === 'info' ? {} : name;
 }
 

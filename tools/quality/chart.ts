@@ -1,4 +1,5 @@
 /** Curves with bands as SVG: the middle of several seeds, and the range from the lowest to the highest. */
+import { ticks } from '../../train/index.ts';
 import type { Curve, Results } from './results.ts';
 
 const titles: Readonly<Record<string, string>> = {
@@ -45,7 +46,7 @@ function bandChart(title: string, { steps, low, middle, high }: Curve, updates: 
   const band = [...points(high), ...points(low).reverse()];
   const text = (x: number, y: number, content: string, extra: string) =>
     `<text x="${x}" y="${y}" ${extra}>${content}</text>`;
-  const marks = ticks(bottom, top).flatMap((value) => [
+  const marks = ticks(bottom, top, 4).flatMap((value) => [
     `<path d="M${frame.left} ${y(value)}H${frame.right}" stroke="#dddddd"/>`,
     text(frame.left - 6, y(value) + 4, String(value), 'text-anchor="end"'),
   ]);
@@ -57,16 +58,6 @@ function bandChart(title: string, { steps, low, middle, high }: Curve, updates: 
     `<path d="M${band.join('L')}Z" fill="#3b7dd8" opacity="0.25"/>`,
     `<path d="M${points(middle).join('L')}" fill="none" stroke="#3b7dd8" stroke-width="1.5"/>`,
   ].join('\n');
-}
-
-/** Some four round values within a range. */
-function ticks(low: number, high: number): number[] {
-  const rough = (high - low) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough;
-  const values: number[] = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i++) values.push(Number((i * step).toPrecision(6)));
-  return values;
 }
 
 const round = (value: number): number => Math.round(10 * value) / 10;

@@ -5,9 +5,11 @@
  *   CONTRIBUTING.md       docs/contributing.html
  *   docs/models.md        docs/models.html
  *   docs/images/*.png     docs/images/*.png
+ *   docs/studies/a.md     docs/study-a.html, and its charts, pictures and figures beside it
  *   NOTICE, LICENSE       docs/NOTICE.txt, docs/LICENSE.txt
  *   docs/reports/*.html   report/*.html
  */
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { Marked } from 'marked';
@@ -19,13 +21,19 @@ const text = (path: string): Promise<string> => readFile(at(path), 'utf8');
 /** docs/ and report/, each page made when it is asked for. */
 export async function documentFiles(): Promise<SiteFiles> {
   const files = new Map<string, () => Promise<string | Uint8Array>>();
-  const sources = ['README.md', 'CONTRIBUTING.md', ...(await names('docs', '.md')).map((name) => `docs/${name}`)];
+  const studies = existsSync(at('docs/studies'))
+    ? (await names('docs/studies')).map((name) => `docs/studies/${name}`)
+    : []; // none until one was run
+  const docs = (await names('docs', '.md')).map((name) => `docs/${name}`);
+  const sources = ['README.md', 'CONTRIBUTING.md', ...docs, ...studies.filter((path) => path.endsWith('.md'))];
   const pages = await Promise.all(sources.map(async (path) => ({ path, title: titleOf(path, await text(path)) })));
   for (const page of pages) {
     files.set(`/${targets(page.path)}`, async () => markdownPage(page, pages, await text(page.path)));
   }
   for (const name of await names('docs/images'))
     files.set(`/docs/images/${name}`, () => readFile(at(`docs/images/${name}`)));
+  for (const path of studies.filter((path) => !path.endsWith('.md')))
+    files.set(`/${targets(path)}`, () => readFile(at(path)));
   for (const name of ['NOTICE', 'LICENSE']) files.set(`/docs/${name}.txt`, () => text(name));
   files.set('/docs/style.css', () => readFile(new URL('docs.css', import.meta.url), 'utf8'));
 
@@ -45,6 +53,8 @@ function targets(path: string): string | undefined {
   if (path === 'NOTICE' || path === 'LICENSE') return `docs/${path}.txt`;
   if (path.startsWith('docs/images/')) return path;
   if (/^docs\/[^/]+\.md$/.test(path)) return path.replace(/md$/, 'html');
+  const study = /^docs\/studies\/([^/]+)\.(\w+)$/.exec(path);
+  if (study) return `docs/study-${study[1]}.${study[2] === 'md' ? 'html' : study[2]}`;
   return undefined;
 }
 

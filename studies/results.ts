@@ -1,0 +1,54 @@
+/** docs/studies/NAME.json: every run of a study with its figures. */
+import { existsSync, readFileSync } from 'node:fs';
+import * as z from 'zod';
+import { OptionError } from '../core/index.ts';
+import { writeFileAtomic } from '../data/index.ts';
+import { type FigureName, figures } from './figures.ts';
+
+const names = Object.keys(figures) as FigureName[];
+const run = z.strictObject({
+  row: z.string(),
+  seed: z.int().min(0),
+  /** Follows from everything that the figures depend on. */
+  key: z.string(),
+  /** Of the row's last training, below runs/studies. */
+  folder: z.string(),
+  figures: z.partialRecord(z.enum(names), z.number().nullable()),
+});
+const schema = z.strictObject({
+  study: z.string(),
+  preset: z.string(),
+  data: z.string(),
+  seeds: z.int().min(1),
+  command: z.string(),
+  machine: z.string(),
+  /** Time that the study has taken, with trainings of its own only. */
+  seconds: z.number().min(0),
+  claims: z.array(
+    z.strictObject({ says: z.string(), verdict: z.enum(['reproduced', 'not reproduced', 'not decided']) }),
+  ),
+  /** What each row trains, and how it samples and decodes: what differs from the defaults. */
+  rows: z.record(z.string(), z.record(z.string(), z.unknown())),
+  runs: z.array(run),
+});
+
+/** Everything that a study has found out. */
+export type Results = z.output<typeof schema>;
+/** A row trained with one seed. */
+export type RowRun = z.output<typeof run>;
+
+/** The results in a file. @throws OptionError when it is not one of a study */
+export function readStudyResults(path: string): Results | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    throw new OptionError(
+      `${path}: expected the results of a study, got ${error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message}. Give another --out, or --overwrite.`,
+      { cause: error },
+    );
+  }
+}
+
+export const writeStudyResults = (path: string, results: Results): void =>
+  writeFileAtomic(path, [new TextEncoder().encode(`${JSON.stringify(schema.parse(results), null, 1)}\n`)]);

@@ -1,0 +1,100 @@
+/** The trainings behind a row. Rows, and studies, that need the same training share it. */
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, linkSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ImageDataset } from '../data/index.ts';
+import {
+  type ChangesOf,
+  type DataSource,
+  openRun,
+  parseSettings,
+  type Run,
+  type Stage,
+  stageNames,
+  stages,
+} from '../train/index.ts';
+import type { Trainings } from './row.ts';
+
+/** Where trainings are kept, and what all rows of a study have in common. */
+export interface Workshop {
+  /** The folder of all trainings. */
+  readonly folder: string;
+  readonly dataset: (imageSize: number) => Promise<ImageDataset>;
+  readonly source: DataSource;
+  /** Measures with at most so many held-out images. */
+  readonly heldOut: number;
+  readonly notify: (message: string) => void;
+  /** Trains a stage to its end. @throws when it is stopped before */
+  train<S extends Stage>(run: Run, stage: S, changes: ChangesOf<S>): Promise<void>;
+}
+
+/** A training of a row. */
+export interface Step {
+  readonly stage: Stage;
+  readonly changes: object;
+  /** The folder of its run: 'warmup-0f3c9a5be2d1'. Its name follows from everything that the training depends on. */
+  readonly folder: string;
+}
+
+/**
+ * The trainings of a row in their order. The name of each follows from its settings and those of the trainings before it, the
+ * seed and the images.
+ */
+export function stepsOf(trainings: Trainings, seed: number, source: DataSource): Step[] {
+  const steps: Step[] = [];
+  let key: unknown = { seed, source };
+  for (const name of stageNames) {
+    const changes = (trainings as Readonly<Record<string, object | undefined>>)[name];
+    if (!changes) continue;
+    const stage = stages[name];
+    key = { before: key, stage: name, settings: parseSettings(stage.settings, changes, `${name} settings`) };
+    steps.push({ stage, changes, folder: `${name}-${hashOf(key)}` });
+  }
+  return steps;
+}
+
+/** 12 hex digits from plain data. */
+export const hashOf = (data: unknown): string =>
+  createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 12);
+
+/**
+ * The run with all trainings of a row, each trained unless it is there already. A training that was stopped goes on.
+ *
+ * Every training has a run folder of its own, in which the checkpoints of the trainings before it are links.
+ */
+export async function trained(workshop: Workshop, trainings: Trainings, seed: number): Promise<Run> {
+  const steps = stepsOf(trainings, seed, workshop.source);
+  for (const [i, { stage, changes, folder }] of steps.entries()) {
+    const run = await openTrained(workshop, folder, seed);
+    for (const before of steps.slice(0, i)) {
+      link(join(workshop.folder, before.folder, `${before.stage.name}.safetensors`), run.checkpoint(before.stage));
+    }
+    if (!isFinished(run, stage)) await workshop.train(run, stage, changes);
+    if (i === steps.length - 1) return run;
+  }
+  throw new Error('studies: expected a row with trainings, got none.');
+}
+
+/** The run of a training. */
+export const openTrained = (workshop: Workshop, folder: string, seed: number): Promise<Run> => {
+  const { dataset, source, heldOut, notify } = workshop;
+  return openRun(join(workshop.folder, folder), { seed, dataset, source, heldOut, notify });
+};
+
+/** Whether a stage has been trained to its last update. */
+function isFinished(run: Run, stage: Stage): boolean {
+  if (!run.has(stage)) return false;
+  const { state, settings } = run.meta(stage);
+  return state.done >= (settings['steps'] as number);
+}
+
+/** The same file in another folder; a copy where the file system has no links. Checkpoints are replaced, never changed. */
+function link(from: string, to: string): void {
+  if (existsSync(to)) return;
+  mkdirSync(dirname(to), { recursive: true });
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}

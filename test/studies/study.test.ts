@@ -1,0 +1,121 @@
+/** `titok study` end to end: killed twice and resumed, it ends as a study that nobody disturbs. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { chartOf, overviewOf, pageOf, type Results, readStudyResults } from '../../studies/index.ts';
+import { startTitok, titok, workIn, writePictures } from '../cli/command-line.ts';
+import { mite, pair } from './pair.ts';
+
+const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
+after(() => rmSync(folder, { recursive: true, force: true }));
+before(async () => {
+  await writePictures('pictures');
+});
+
+const study = (out: string, ...more: string[]) => [
+  ...['study', 'pair', '--preset', 'mite', '--data', 'pictures', '--threads', '1', '--out', out],
+  ...more,
+];
+const resultsIn = (out: string): Results => readStudyResults(join(out, 'pair.json'))!;
+/** What does not depend on the clock. */
+const timeless = ({ runs, claims }: Results) => ({
+  claims,
+  runs: runs.map(({ figures: { seconds: _, samplesPerSecond: __, ...figures }, ...run }) => ({ ...run, figures })),
+});
+const trainings = (kind: string) => readdirSync('runs/studies').filter((name) => name.startsWith(`${kind}-`)).length;
+
+test('a study writes its page, charts, pictures and figures; rows share what they have in common', {
+  timeout: 120_000,
+}, async (t) => {
+  const { status, out, err } = await titok(t, ...study('whole'));
+  assert.equal(status, 0, err);
+  assert.match(out, /^pair: 2 tokens, seed 0 \(1 of 6\)$/m);
+  assert.match(out, /pair: Longer rows need more parameters: reproduced\npair: Shorter rows need more: not reproduced/);
+  const kinds = ['teacher', 'warmup', 'finetune', 'generator'].map(trainings);
+  assert.deepEqual(kinds, [3, 6, 6, 6], 'a teacher for each seed');
+
+  const results = resultsIn('whole');
+  assert.deepEqual(
+    results.runs.map(({ row, seed }) => `${row} ${seed}`),
+    ['2 tokens 0', '2 tokens 1', '2 tokens 2', '4 tokens 0', '4 tokens 1', '4 tokens 2'],
+  );
+  for (const { figures } of results.runs) {
+    const { fd, psnr, probe, sampleFd, samplesPerSecond, parameters, seconds } = figures;
+    for (const value of [fd, psnr, probe, sampleFd, samplesPerSecond, parameters, seconds])
+      assert.ok(Number.isFinite(value), JSON.stringify(figures));
+  }
+  assert.equal(new Set(results.runs.map(({ figures }) => figures.psnr)).size, 6, 'all of them differ');
+  const page = readFileSync('whole/pair.md', 'utf8');
+  assert.match(
+    page,
+    /^\| Longer rows need more parameters \| not shown \| parameters \(M\) \d\.\d\d ± 0\.00 \(2 tokens\), \d\.\d\d ± 0\.00 \(4 tokens\) \| \*\*reproduced\*\* \|$/m,
+  );
+  assert.match(page, /^\| 2 \| -?\d+\.\d ± \d+\.\d \| .* \| 16 tokens \| 5 \|$/m);
+  assert.match(page, /^titok study pair --preset mite --seeds 3 --data pictures$/m);
+  for (const file of ['pair.svg', 'pair.png']) assert.ok(page.includes(`](${file})`) && existsSync(`whole/${file}`));
+});
+
+test('the page and its verdicts follow from the figures', () => {
+  const results = resultsIn('whole');
+  assert.equal(readFileSync('whole/pair.md', 'utf8'), pageOf(pair, results, true));
+  assert.equal(readFileSync('whole/pair.svg', 'utf8'), chartOf(pair, pair.plan(mite), results));
+  const flipped = results.runs.map((run) => ({ ...run, figures: { ...run.figures, parameters: 1 } }));
+  assert.match(
+    pageOf(pair, { ...results, runs: flipped }, true),
+    /Longer rows need more parameters .*\*\*not decided\*\*/,
+  );
+});
+
+test('the table of README.md has a line for each claim', () => {
+  const table = overviewOf([[pair, resultsIn('whole')]], 'docs/studies').split('\n');
+  assert.equal(table.length, 2 + 3);
+  assert.match(table[3], /^\| Shorter rows need more \| not shown \| parameters .* \| \[not reproduced\]\(docs\/studies\/pair\.md\) \| `titok study pair .*` \|$/); // biome-ignore format: one thought
+});
+
+test('killed twice and resumed, it ends with the same figures', { timeout: 180_000 }, async (t) => {
+  rmSync('runs', { recursive: true });
+  const register = new URL('./pair.ts', import.meta.url).href;
+  const kill = new URL('../cli/kill-at-save.ts', import.meta.url).href;
+  for (const more of [[], ['--resume']]) {
+    const { signal, err } = await startTitok(folder, study('parts', ...more), [register, kill]).ended;
+    assert.equal(signal, 'SIGKILL', err);
+  }
+  assert.deepEqual(['teacher', 'warmup'].map(trainings), [1, 1], 'the first run, up to its third stage');
+  const { status, out, err } = await titok(t, ...study('parts', '--resume'));
+  assert.equal(status, 0, err);
+  assert.deepEqual(timeless(resultsIn('parts')), timeless(resultsIn('whole')));
+
+  const before = readFileSync('parts/pair.json', 'utf8');
+  const again = await titok(t, ...study('parts', '--resume'));
+  assert.deepEqual([again.status, again.out.includes('seed')], [0, false], 'nothing is left to do');
+  assert.equal(readFileSync('parts/pair.json', 'utf8'), before);
+  assert.ok(out.includes('seed 2 (6 of 6)'));
+});
+
+test('a figure that is missing is measured again, without a training', { timeout: 60_000 }, async (t) => {
+  const results = resultsIn('parts');
+  writeFileSync('parts/pair.json', JSON.stringify({ ...results, runs: results.runs.slice(1) }));
+  const { status, out } = await titok(t, ...study('parts', '--resume'));
+  assert.equal(status, 0);
+  assert.match(out, /^pair: 2 tokens, seed 0 \(6 of 6\)$/m);
+  assert.doesNotMatch(out, /\/12 {2}loss/);
+  assert.deepEqual(timeless(resultsIn('parts')), timeless(results));
+});
+
+test('figures are not replaced or mixed by mistake', async (t) => {
+  const messages: [more: string[], message: RegExp][] = [
+    [[], /^whole\/pair\.json: expected no results yet, got 6 runs of preset mite\. Go on with --resume/],
+    [['--resume', '--overwrite'], /^--overwrite: expected one of --resume and --overwrite, got both/],
+    [['--resume', '--preset', 'smoke'], /^--preset: expected mite, as in whole\/pair\.json, got smoke\./],
+    [['--resume', '--data', 'emoji'], /^--data: expected pictures, as in whole\/pair\.json, got emoji\./],
+    [['--seeds', '0'], /^--seeds: expected a whole number from 1 to 100, got '?0/],
+  ];
+  for (const [more, message] of messages) assert.match((await titok(t, ...study('whole', ...more))).err, message);
+  assert.match((await titok(t, 'study', 'tokenz')).err, /^titok study: expected one of tokens.*did you mean 'tokens'/);
+  assert.match(
+    (await titok(t, 'study', '--list')).out,
+    /^tokens +More tokens, larger models \(figure 4 of arXiv:2406\.07550\)$/m,
+  );
+});
