@@ -18,9 +18,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   eval: ['core'],
   train: ['core', 'nn', 'titok', 'maskgit', 'data', 'eval'],
   '': ['core', 'nn', 'titok', 'maskgit'],
-  cli: library,
+  http: [],
+  cli: [...library, 'http'],
   web: library,
-  tools: [...library, 'web'], // which it builds
+  tools: [...library, 'http', 'web'], // which it builds
   bench: library,
 };
 /**
