@@ -12,6 +12,7 @@ import { addReport } from './commands/report.ts';
 import { addSample } from './commands/sample.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
+import { addWatch } from './commands/watch.ts';
 import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
 import { checkOptions } from './options.ts';
 import { commandOf, explain } from './suggest.ts';
@@ -34,6 +35,7 @@ export function commandLine(): Command {
     addEdit,
     addExport,
     addReport,
+    addWatch,
     addPlot,
     addInfo,
   ])
