@@ -13,6 +13,7 @@ import { addSample } from './commands/sample.ts';
 import { addStudy } from './commands/study.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
+import { addWatch } from './commands/watch.ts';
 import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
 import { checkOptions } from './options.ts';
 import { commandOf, explain } from './suggest.ts';
@@ -35,6 +36,7 @@ export function commandLine(): Command {
     addEdit,
     addExport,
     addReport,
+    addWatch,
     addPlot,
     addInfo,
     addStudy,

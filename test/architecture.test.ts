@@ -19,9 +19,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   train: ['core', 'nn', 'titok', 'maskgit', 'data', 'eval'],
   '': ['core', 'nn', 'titok', 'maskgit'],
   studies: library,
-  cli: [...library, 'studies'],
+  http: [],
+  cli: [...library, 'studies', 'http'],
   web: library,
-  tools: [...library, 'web'], // which it builds
+  tools: [...library, 'http', 'web'], // which it builds
   bench: library,
 };
 /**

@@ -6,6 +6,7 @@
  *                             for minutes): one module for Node and browsers, which loads when a GPU device is opened
  *   dist/data/assets/         the emoji and the perceptual network
  *   dist/models/              the models in the box
+ *   dist/web/                 the page, for `titok watch`, which serves models and emoji from the folders above
  *   dist/browser/*.js         the doors for pages without a bundler: self-contained modules that share chunks. No name in
  *                             them is bare, so they work in workers too, where import maps do not count
  */
@@ -17,6 +18,8 @@ import { Command } from 'commander';
 import { build } from 'esbuild';
 import { browserBuild } from './browser/bundle.ts';
 import { runTool } from './command.ts';
+import { wallFile } from './web/assets.ts';
+import { buildPage, writeSite } from './web/site.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -35,6 +38,7 @@ async function buildPackage(dist: string, { fast }: { fast?: boolean }): Promise
   cpSync(join(root, 'models'), join(dist, 'models'), { recursive: true });
   await bundleGpuJs(dist);
   await bundleDoors(dist);
+  writeSite(join(dist, 'web'), await buildPage(wallFile));
 }
 
 /** Also `.ts` → `.js` in imports. */

@@ -58,16 +58,20 @@ export function textToRow(text: string, tokens: number, codes: number): number[]
   return ids.every((id) => id < codes) ? ids : undefined;
 }
 
-/** The part of an address behind #: what differs from the first state. `t` is the row, `o` the second one. */
-export function addressOf(state: State, model: ModelInfo, baked: Baked): string {
+/**
+ * The part of an address behind #: what differs from the first state. `t` is the row, `o` the second one.
+ *
+ * @param usual  the name of the model that the page begins with
+ */
+export function addressOf(state: State, model: ModelInfo, baked: Baked, usual: string): string {
   const [first, second] = baked.rows;
   const same = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((id, i) => id === b[i]);
-  const isDefault = state.model === baked.model.name;
+  const isBaked = state.model === baked.model.name;
   const fields = new URLSearchParams();
-  if (!isDefault) fields.set('m', state.model);
+  if (state.model !== usual) fields.set('m', state.model);
   if (model.name === state.model) {
-    if (!isDefault || !same(state.row, first.ids)) fields.set('t', rowToText(state.row, model.codes));
-    if (!isDefault || !same(state.other, second.ids)) fields.set('o', rowToText(state.other, model.codes));
+    if (!isBaked || !same(state.row, first.ids)) fields.set('t', rowToText(state.row, model.codes));
+    if (!isBaked || !same(state.other, second.ids)) fields.set('o', rowToText(state.other, model.codes));
   }
   if (state.exhibit !== 'tokenize') fields.set('x', state.exhibit);
   if (state.seed !== 1) fields.set('s', `${state.seed}`);
@@ -76,8 +80,10 @@ export function addressOf(state: State, model: ModelInfo, baked: Baked): string 
   return text && `#${text}`;
 }
 
+type Size = Pick<ModelInfo, 'name' | 'tokens' | 'codes'>;
+
 /** What an address says; what is no state of this page is left out. */
-export function readAddress(hash: string, models: readonly ModelFile[], fallback: ModelInfo): Partial<State> {
+export function readAddress(hash: string, models: readonly ModelFile[], fallback: Size): Partial<State> {
   const fields = new URLSearchParams(hash.replace(/^#/, ''));
   const known = models.find(({ name }) => name === (fields.get('m') ?? fallback.name));
   const { tokens, codes } = known ?? fallback;

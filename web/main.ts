@@ -3,12 +3,13 @@ import baked from 'virtual:baked';
 import type { App, Mount } from './app.ts';
 import { colorsOf } from './colors.ts';
 import { Engine } from './engine/client.ts';
-import type { ModelInfo } from './engine/model.ts';
+import type { Pixels } from './engine/model.ts';
 import { latest } from './latest.ts';
 import { addressOf, readAddress } from './link.ts';
-import { type State, Store } from './store.ts';
+import { Store } from './store.ts';
 import { mountBar } from './ui/bar.ts';
-import { pixelsOfUrl } from './ui/picture.ts';
+import { pixelsOfUrl, resized } from './ui/picture.ts';
+import { watch, watchedRun } from './watching.ts';
 
 const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
   tokenize: () => import('./exhibits/tokenize.ts'),
@@ -22,9 +23,12 @@ const exhibits: Readonly<Record<string, () => Promise<{ mount: Mount }>>> = {
 };
 
 const element = (id: string): HTMLElement => document.getElementById(id)!;
+const watched = watchedRun();
+const isOfRun = (name: string) => baked.models.every((model) => model.name !== name);
 const [first, second] = baked.rows;
 const store = new Store({
-  model: baked.model.name,
+  models: [...(watched?.model ? [watched.model] : []), ...baked.models],
+  model: watched?.model?.name ?? baked.model.name,
   row: first.ids,
   other: second.ids,
   picture: undefined,
@@ -55,11 +59,13 @@ element('error-close').addEventListener('click', () => {
 });
 
 // 1. What the address says, on top of the baked first state.
-const linked = readAddress(location.hash, baked.models, baked.model);
+/** The model that links mean unless they name another one. */
+const usual = () => store.state.models.find(({ name }) => isOfRun(name)) ?? baked.model;
+const linked = readAddress(location.hash, store.state.models, usual());
 store.set(linked);
 if (store.state.row === first.ids) {
   const [picture, pixels] = await Promise.all([pixelsOfUrl(first.picture), pixelsOfUrl(first.original)]);
-  store.set({ picture, source: { name: first.name, pixels, heldOut: true } });
+  store.set({ picture, source: { name: first.name, pixels, heldOut: watched?.emojiHeldOut ?? true } });
 }
 
 // 2. The model, ahead of the exhibits, which wait for it.
@@ -70,6 +76,15 @@ store.on(['model'], ({ model }, before) => {
   app.ready = load(model);
   app.ready.catch(app.fail);
 });
+
+if (watched) {
+  watch(watched, element('watching'), (next) => {
+    const { model, models } = store.state;
+    const isFirst = models.length === baked.models.length;
+    const change = isFirst || isOfRun(model) ? { model: next.name } : {}; // unless the visitor looks at another one
+    store.set({ models: [next, ...baked.models], ...change });
+  });
+}
 
 // 3. Exhibits, each when it comes near.
 mountBar(element('bar'), app);
@@ -106,11 +121,17 @@ if (linked.exhibit) {
 }
 for (const section of sections) inView.observe(section);
 
-/** Loads a model. The picture at hand becomes a row of its tokens. */
+/**
+ * Loads a model. The picture at hand becomes a row of its tokens. A newer checkpoint of the same run keeps rows that the
+ * visitor has changed, and undo.
+ */
 async function load(name: string): Promise<void> {
-  const { file, crc32 } = baked.models.find((model) => model.name === name)!;
+  const { file, crc32 } = store.state.models.find((model) => model.name === name)!;
   const url = new URL(`models/${file}?${crc32}`, document.baseURI).href;
-  const before = { model: app.model, picture: store.state.picture, source: store.state.source };
+  const { model } = app;
+  const { row, picture, source } = store.state;
+  const isNewer = isOfRun(model.name) && isOfRun(name);
+  const isEncoded = isNewer && source && `${await encoded(source.pixels, model.size)}` === `${row}`;
   const info = await engine.run('load', [url], {
     onPart: ({ received, total }) => {
       const percent = total > 0 ? `${Math.round((100 * received) / total)} %` : `${(received / 1e6).toFixed(1)} MB`;
@@ -118,31 +139,28 @@ async function load(name: string): Promise<void> {
     },
   });
   if (!info) return;
-  await setModel(info, before);
+  app.model = info;
+  if (info.name === baked.model.name) app.colors = colorsOf(baked.colors);
+  else app.colors = colorsOf((await engine.run('colors', [])) ?? []);
+  const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);
+  const now = store.state;
+  const from = source?.pixels ?? picture; // neither: the row is that of a link
+  const isKept = isNewer ? !isEncoded || now.row !== row : !from || model.name === info.name;
+  if (fits(now.row) && isKept) {
+    showRow();
+  } else {
+    if (!isNewer || !fits(now.row)) store.forget();
+    const next = (from && (await encoded(from, info.size))) ?? Array<number>(info.tokens).fill(0);
+    store.set({ row: next, other: fits(now.other) ? now.other : [...next].reverse() });
+  }
   app.say(
     `Ready: ${info.tokens} tokens of ${info.codes.toLocaleString('en')} codes, ${info.size} × ${info.size} pixels.`,
   );
 }
 
-async function setModel(
-  info: ModelInfo,
-  before: { model: ModelInfo; picture: State['picture']; source: State['source'] },
-): Promise<void> {
-  app.model = info;
-  if (info.name === baked.model.name) app.colors = colorsOf(baked.colors);
-  else app.colors = colorsOf((await engine.run('colors', [])) ?? []);
-  const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);
-  const { row, other } = store.state;
-  if (before.model.name !== info.name || !fits(row)) {
-    store.forget();
-    const picture = before.source?.pixels ?? before.picture;
-    const rows = picture && (await engine.run('encode', [[picture]]));
-    const [next] = rows ?? [Array(info.tokens).fill(0)];
-    store.set({ row: next, other: fits(other) ? other : [...next].reverse() });
-  } else {
-    showRow();
-  }
-}
+/** The row of a picture; undefined when another model was asked for meanwhile. */
+const encoded = async (pixels: Pixels, size: number): Promise<readonly number[] | undefined> =>
+  (await engine.run('encode', [[resized(pixels, size)]], { channel: 'load' }))?.[0];
 
 // 4. The row's picture follows the row.
 const showRow = latest(async () => {
@@ -160,7 +178,7 @@ store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs'], (state, before) 
   if (state === before) return;
   clearTimeout(soon);
   soon = setTimeout(() => {
-    written = addressOf(state, app.model, baked);
+    written = addressOf(state, app.model, baked, usual().name);
     history.replaceState(null, '', written || location.pathname + location.search);
   }, 200);
 });
@@ -168,5 +186,5 @@ addEventListener('hashchange', () => {
   if (location.hash === written) return;
   const section = location.hash.slice(1);
   if (sections.some(({ id }) => id === section)) return; // a link within the page
-  store.set(readAddress(location.hash, baked.models, app.model));
+  store.set(readAddress(location.hash, store.state.models, app.model));
 });

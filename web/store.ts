@@ -1,4 +1,5 @@
 /** What the exhibits share: the picture at hand as a row of tokens, and what a link restores. */
+import type { ModelFile } from './baked.ts';
 import type { Pixels } from './engine/model.ts';
 
 /** Where a row came from. */
@@ -10,7 +11,9 @@ export interface Source {
 }
 
 export interface State {
-  /** A model in the box. */
+  /** To choose from: those in the box, after the model of the run that is watched. */
+  readonly models: readonly ModelFile[];
+  /** The name of one of them. */
   readonly model: string;
   /** The row that all exhibits work on. */
   readonly row: readonly number[];

@@ -117,3 +117,34 @@ test('killed in the second stage, the program continues, samples and writes a PN
   const { width, height } = await sharp(join(project, 'samples.png')).metadata();
   assert.ok(width > 8 * 16 && height > 2 * 16, `${width} × ${height}`);
 });
+
+test('titok watch serves the page on the run that the program trained, until Ctrl-C', { timeout: 60_000 }, async () => {
+  const titok = join(project, 'node_modules/titok-ts/dist/cli/main.js');
+  const watch = (port: string) => ['watch', 'mine', '--port', port];
+  const child = spawn(process.execPath, [titok, ...watch('0')], { cwd: project });
+  const ended = new Promise((resolve) => child.on('close', (_, signal) => resolve(signal)));
+  const line = await new Promise<string>((resolve) =>
+    child.stdout.once('data', (chunk: Buffer) => resolve(`${chunk}`)),
+  );
+  const url = /^http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)!;
+  const get = async (path: string) => {
+    const answer = await fetch(new URL(path, url[0]));
+    assert.equal(answer.status, 200, path);
+    return answer;
+  };
+  const page = await (await get('')).text();
+  const { model } = (await (await get('run.json')).json()) as { model: { name: string; file: string; bytes: number } };
+  assert.match(model.name, /^mine, generator 12, /);
+  const files = [...page.matchAll(/(?:src|href)="\.\/([^"]+)"/g)].map(([, file]) => file);
+  assert.ok(files.length >= 2, page);
+  for (const file of [...files, 'emoji/wall.json', 'emoji/twemoji-64.webp', 'models/emoji-64.safetensors', 'report/'])
+    await get(file);
+  assert.equal((await (await get(`models/${model.file}`)).arrayBuffer()).byteLength, model.bytes);
+  assert.equal((await fetch(new URL('nothing.js', url[0]))).status, 404);
+
+  const second = spawnSync(process.execPath, [titok, ...watch(url[1])], { cwd: project, encoding: 'utf8' });
+  assert.equal(second.status, 1);
+  assert.equal(second.stderr, `--port: expected a free port, got ${url[1]} (EADDRINUSE). Name another.\n`);
+  child.kill('SIGINT');
+  assert.equal(await ended, 'SIGINT');
+});

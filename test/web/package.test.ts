@@ -16,8 +16,8 @@ import { basename, join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import type { Files } from '../../http/index.ts';
 import { missingChromium, scriptPage, withPage } from '../../tools/browser/chromium.ts';
-import type { Files } from '../../tools/browser/server.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const options = missingChromium ? { skip: missingChromium } : {};

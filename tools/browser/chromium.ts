@@ -1,7 +1,7 @@
 /** A headless Chromium with a page of this project open. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { chromium, type Page } from 'playwright-core';
-import { type Files, serve } from './server.ts';
+import { type Files, serve } from '../../http/index.ts';
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 /** Why no browser can be started here, if so. */

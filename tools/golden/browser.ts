@@ -1,7 +1,8 @@
 /** Runs golden files in headless Chromium, on a device of the browser. */
+
+import type { Files } from '../../http/index.ts';
 import { bundle } from '../browser/bundle.ts';
 import { callPage, missingChromium, scriptPage, withPage } from '../browser/chromium.ts';
-import type { Files } from '../browser/server.ts';
 import type { GoldenSource } from './file.ts';
 import type { GoldenReport } from './index.ts';
 import type { api } from './page.ts';

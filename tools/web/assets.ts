@@ -28,14 +28,16 @@ export interface EmojiWall {
   readonly heldOut: readonly number[];
 }
 
+/** emoji/wall.json */
+export const wallFile: SiteFiles = new Map([['/emoji/wall.json', async () => JSON.stringify(await emojiWall())]]);
+
 /** models/index.json, models/*.safetensors, emoji/wall.json and its sheet, and preview.png. */
 export async function assetFiles(): Promise<SiteFiles> {
-  const files = new Map<string, () => Promise<string | Uint8Array>>();
+  const files = new Map(wallFile);
   for (const name of await readdir(models)) files.set(`/models/${name}`, () => readFile(new URL(name, models)));
-  const wall = await emojiWall();
-  const sheet = `${wallSet}-${wall.tile}.webp`;
+  const { tile } = await emojiWall();
+  const sheet = `${wallSet}-${tile}.webp`;
   files.set('/preview.png', () => readFile(preview));
-  files.set('/emoji/wall.json', async () => JSON.stringify(wall));
   files.set(`/emoji/${sheet}`, () => readFile(new URL(sheet, emoji)));
   return files;
 }

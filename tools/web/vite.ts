@@ -1,8 +1,8 @@
 /** How Vite serves and builds the page in web/. */
 import { fileURLToPath } from 'node:url';
 import type { InlineConfig, Plugin } from 'vite';
+import { contentType, filePath, isolation } from '../../http/index.ts';
 import { bake } from '../../web/bake.ts';
-import { contentType, filePath, isolation } from '../browser/server.ts';
 import type { SiteFiles } from './assets.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));

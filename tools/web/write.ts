@@ -4,14 +4,14 @@
  *   npm run site                    writes site/
  *   npm run site -- --out public
  */
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
 import { writeReference } from '../api-reference.ts';
 import { runTool } from '../command.ts';
 import { siteParts } from './docs.ts';
-import { buildSite } from './site.ts';
+import { buildSite, writeSite } from './site.ts';
 
 async function write({ out }: { out: string }): Promise<void> {
   try {
@@ -24,10 +24,7 @@ async function write({ out }: { out: string }): Promise<void> {
       );
     const site = await buildSite();
     for (const name of found) rmSync(join(out, name), { recursive: true });
-    for (const [path, content] of site) {
-      mkdirSync(dirname(join(out, path)), { recursive: true });
-      writeFileSync(join(out, path), content);
-    }
+    writeSite(out, site);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new OptionError(`site, --out: expected a folder to write to, got ${out} (${(error as Error).message}).`);

@@ -41,8 +41,7 @@ const bareFigures = ['learningRate', 'gradientNorm']; // come last
  * @throws CheckpointError when the file cannot be written
  */
 export function writeReport(path: string, folders: readonly string[], { live = false }: ReportOptions = {}): void {
-  const runs = named(folders.map(readRun));
-  const text = page(runs.map(({ name }) => name).join(', '), reportOf(runs, live), live ? { reload: 20 } : {});
+  const text = reportPage(folders, { live });
   try {
     writeFileAtomic(path, [new TextEncoder().encode(text)]);
   } catch (error) {
@@ -50,6 +49,12 @@ export function writeReport(path: string, folders: readonly string[], { live = f
       cause: error,
     });
   }
+}
+
+/** The HTML of `writeReport`. */
+export function reportPage(folders: readonly string[], { live = false }: ReportOptions = {}): string {
+  const runs = named(folders.map(readRun));
+  return page(runs.map(({ name }) => name).join(', '), reportOf(runs, live), live ? { reload: 20 } : {});
 }
 
 function readRun(folder: string): ReportedRun {
@@ -133,7 +138,7 @@ function stageOf(stage: StageName, runs: readonly ReportedRun[]): Html {
         lines.filter(({ train, heldOut }) => train.length + heldOut.length > 0),
       ),
     );
-  return html`<h2>${stage}</h2>
+  return html`<h2 id="${stage}">${stage}</h2>
 ${runs.map((run) => progressOf(stage, run, runs.length > 1))}
 ${runs.map((run) => warningsOf(stage, run, runs.length > 1))}
 <div class="charts">${charts}${lengthsOf(stage, runs)}</div>

@@ -352,6 +352,7 @@ export function mount(section: HTMLElement, app: App): void {
   // What happens elsewhere.
   store.on(['row', 'picture', 'knobs', 'seed', 'model'], (state, before) => {
     const of = settings();
+    const hadFilm = film !== undefined;
     classes.set(app.model.classes, of.className);
     seed.valueAsNumber = of.seed;
     for (const [name, { set }] of Object.entries({ temperature, guidance, steps }))
@@ -364,7 +365,9 @@ export function mount(section: HTMLElement, app: App): void {
       locks = new Set([...locks].filter((place) => state.row[place] === old[place]));
     }
     const isOther = state.seed !== before.seed || filmKnobs(state) !== filmKnobs(before);
-    if (isOther && !isOwnChange && film?.key !== keyOf(of)) void draw({ play: false, use: false }); // a link was opened
+    if (isOther && !isOwnChange && film?.key !== keyOf(of))
+      void draw({ play: false, use: false }); // a link was opened
+    else if (state.model !== before.model && hadFilm) void draw({ play: false, use: false }); // the same by another model
     render();
   });
 

@@ -84,9 +84,9 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   async function draw(): Promise<void> {
+    await app.ready;
     const { row, other } = store.state;
     if (row.length !== other.length) return; // a model is changing
-    await app.ready;
     const found = await engine.run('blend', [row, other, shares], { channel: 'mix' });
     const pictures: Pixels[] | undefined =
       found && (await engine.run('decode', [[other, ...found]], { channel: 'mix' }));

@@ -23,7 +23,8 @@ export function mount(section: HTMLElement, app: App): void {
   let own: readonly Pixels[] = [];
   let run: Run | undefined;
   let trainer: Trainer | undefined;
-  let className = app.model.classes.includes(firstClass) ? firstClass : app.model.classes[0];
+  const { classes: classNames } = app.baked.model; // of the emoji, which it learns to draw
+  let className = classNames.includes(firstClass) ? firstClass : classNames[0];
   let shownFrame = -1; // -1: the newest
   let curve: Curve | undefined;
   let keeping = true;
@@ -107,7 +108,7 @@ export function mount(section: HTMLElement, app: App): void {
   const open = button('Open …', () => openInput.click(), { title: 'a training that was downloaded here' });
   const classes = choice(
     'Class',
-    app.model.classes.map((name) => [name, name.replaceAll('-', ' ')]),
+    classNames.map((name) => [name, name.replaceAll('-', ' ')]),
     className,
     (name) => {
       className = name;

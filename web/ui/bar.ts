@@ -5,7 +5,7 @@ import { button, choice, h } from './dom.ts';
 import { download, pictureView, toPng } from './picture.ts';
 
 export function mountBar(element: HTMLElement, app: App): void {
-  const { store, baked } = app;
+  const { store } = app;
   const view = pictureView('thumb', 'the picture at hand');
   const undo = button('Undo', () => store.undo(), { title: 'Ctrl+Z' });
   const redo = button('Redo', () => store.redo(), { title: 'Ctrl+Shift+Z' });
@@ -22,14 +22,14 @@ export function mountBar(element: HTMLElement, app: App): void {
     const { picture } = store.state;
     if (picture) download(await toPng(picture), 'tokens.png');
   });
-  const { element: model, select } = choice(
-    'Model',
-    baked.models.map(({ name, bytes }) => [name, `${name} (${(bytes / 1e6).toFixed(1)} MB)`]),
-    store.state.model,
-    (model) => store.set({ model }),
-  );
+  const { element: model, select } = choice('Model', [], '', (model) => store.set({ model }));
   element.append(view.element, undo, redo, copy, save, h('span', { class: 'space' }), model);
-  store.on(['picture', 'row', 'model'], ({ picture, model }) => {
+  store.on(['models'], ({ models }) => {
+    select.replaceChildren(
+      ...models.map(({ name, bytes }) => h('option', { value: name }, `${name} (${(bytes / 1e6).toFixed(1)} MB)`)),
+    );
+  });
+  store.on(['picture', 'row', 'model', 'models'], ({ picture, model }) => {
     if (picture) view.show(picture, 'the picture at hand');
     undo.disabled = !store.canUndo;
     redo.disabled = !store.canRedo;

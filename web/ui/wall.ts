@@ -58,13 +58,14 @@ async function fetchEmoji(): Promise<Emoji> {
   await sheet.decode().catch(() => {
     throw new Error('The emoji could not be fetched. Drop a picture of your own instead.');
   });
+  const decoded = await createImageBitmap(sheet); // cutting from the image would decode it again for each tile
   const place = (i: number) => [(i % columns) * tile, Math.floor(i / columns) * tile] as const;
   return {
     wall,
     name: (i) => words(icons[i]),
     isUnseen: (i) => unseen.has(i),
     async source(i, size) {
-      const cut = await createImageBitmap(sheet, ...place(i), tile, tile);
+      const cut = await createImageBitmap(decoded, ...place(i), tile, tile);
       return { name: words(icons[i]), pixels: squarePixels(cut, tile, tile, size), heldOut: unseen.has(i) };
     },
     tile(i, click) {
@@ -110,7 +111,7 @@ export async function wall(size: () => number, pick: (source: Source) => void): 
     count.textContent = found.length === 0 ? 'None. Try another word, such as "cat".' : `${found.length}`;
   };
   const field = h('input', { type: 'search', placeholder: 'cat, fruit, heart …', 'aria-label': 'Search the emoji' });
-  const box = h('input', { type: 'checkbox', checked: true });
+  const box = h('input', { type: 'checkbox', checked: emoji.wall.heldOut.length > 0 });
   const again = () => search(field.value, box.checked);
   field.addEventListener('input', again);
   box.addEventListener('change', again);
@@ -118,7 +119,13 @@ export async function wall(size: () => number, pick: (source: Source) => void): 
   return h(
     'div',
     { class: 'wall' },
-    h('div', { class: 'row' }, field, h('label', {}, box, ' only those the model has never seen'), count),
+    h(
+      'div',
+      { class: 'row' },
+      field,
+      h('label', { hidden: !box.checked }, box, ' only those the model has never seen'),
+      count,
+    ),
     tiles,
     more,
     h(

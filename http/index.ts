@@ -1,4 +1,8 @@
-/** A small HTTP server for pages of this project. */
+/**
+ * A small HTTP server for pages of this project: for tests and tools, and for `titok watch`.
+ *
+ * @module
+ */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';

@@ -1,0 +1,25 @@
+/** What `titok watch` refuses before it serves; test/package/consumer.test.ts has the rest. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { titok, workIn } from './command-line.ts';
+
+const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a run that is not there and a port that is none are named', async (t) => {
+  const none = await titok(t, 'watch', 'mine');
+  assert.equal(none.status, 1);
+  assert.equal(none.err, "run: expected a folder in runs/, or the path of a run, got 'mine'.");
+
+  mkdirSync(join(folder, 'runs/mine'), { recursive: true });
+  writeFileSync(join(folder, 'runs/mine/log.jsonl'), '{"stage":"teacher","step":1,"seconds":1,"loss":2}\n');
+  const near = await titok(t, 'watch', 'mien');
+  assert.match(near.err, /got 'mien' \(did you mean 'mine'\?\)\. Runs here: mine\.$/);
+
+  const port = await titok(t, 'watch', 'mine', '--port', '70000');
+  assert.equal(port.status, 1);
+  assert.equal(port.err, "--port: expected a whole number from 0 to 65535, got '70000'.");
+});
