@@ -13,7 +13,7 @@ import { decode, describe, encode, type ModelInfo, type Pixels, use } from './en
 import { heatMap, heatSide } from './engine/touch.ts';
 
 /** The pictures that the page begins with, all held out. */
-const shown = ['twemoji/goat', 'twemoji/ten-thirty'];
+const shown = ['twemoji/growing-heart', 'twemoji/ten-thirty'];
 
 /** The film that the page begins with: a class whose pictures look like something. */
 const shownFilm = { className: 'face-smiling', seed: 1 };
