@@ -19,7 +19,7 @@ import {
   startFrom,
 } from '../maskgit/index.ts';
 import { clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
-import type { TiTok } from '../titok/index.ts';
+import { readCodes, type TiTok } from '../titok/index.ts';
 import { type Model, withGenerator } from './model.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
@@ -198,17 +198,18 @@ const sizesOf = ({ architecture, width, layers, heads, mlpWidth }: GeneratorConf
 });
 
 /** What a generator has learned is about the codes of its tokenizer. @throws OptionError when the run has other sizes */
-async function compareCodes(
-  run: RunContext,
-  { config, quantize }: TiTok,
-  { tokenizer, metadata }: Model,
-): Promise<void> {
+async function compareCodes(run: RunContext, own: TiTok, { tokenizer, metadata }: Model): Promise<void> {
   for (const size of ['latentTokens', 'codebookSize'] as const) {
-    const expected = `a model of the tokenizer's ${size} ${config[size]}`;
-    expectOption(tokenizer.config[size] === config[size], 'generator settings, from', expected, tokenizer.config[size]);
+    const expected = `a model of the tokenizer's ${size} ${own.config[size]}`;
+    expectOption(
+      tokenizer.config[size] === own.config[size],
+      'generator settings, from',
+      expected,
+      tokenizer.config[size],
+    );
   }
-  const [now, before] = [await quantize!.embedding.weight.data(), await tokenizer.quantize!.embedding.weight.data()];
-  if (now.every((value, i) => value === before[i])) return;
+  const [now, before] = [await readCodes(own), await readCodes(tokenizer)];
+  if (now.length === before.length && Array.from(now).every((value, i) => value === before[i])) return;
   run.notify(`from: the codes of ${metadata.name} are not the run's, so its generator knows less than it could.`);
 }
 
