@@ -3,7 +3,7 @@ import { ShapeError, show, type Tensor } from '../../core/index.ts';
 
 /** What a quantizer makes of latents. */
 export interface Quantized {
-  /** [batch, dim, 1, tokens]: the codes, with gradients for the latents. */
+  /** The codes, with gradients for the latents, [batch, dim, 1, tokens]. */
   readonly zQuantized: Tensor;
   /** [batch, 1, tokens], int32, in 0..codebookSize−1 */
   readonly indices: Tensor;
