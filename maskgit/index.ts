@@ -1,13 +1,15 @@
 /**
  * MaskGIT: rows of tokens from a class. Knows ids only, not what they stand for.
  *
- * Reading order: config, masking, generator, bert, uvit, loss; transfer; guidance, gumbel, sampler, and plan, which makes it fast.
+ * Reading order: config, masking, generator, bert, uvit, loss; transfer; guidance, gumbel, filter,
+ * order, sampler, and plan, which makes it fast.
  *
  * @module
  */
 export { ImageBert } from './bert.ts';
 export { type GeneratorConfig, maskId, nullLabel, vocabularySize } from './config.ts';
 export { createGenerator } from './create.ts';
+export { keepLikeliest } from './filter.ts';
 export { dropLabels, type ForwardOptions, type Generator, inputSequence, type TokenKinds } from './generator.ts';
 export { type Guidance, guidanceAt } from './guidance.ts';
 export { type MaskedLossOptions, maskedAccuracy, maskedTokenLoss } from './loss.ts';
@@ -21,6 +23,7 @@ export {
   maskTokens,
   stillMasked,
 } from './masking.ts';
+export { haltonGridOrder, haltonOrder, type SamplingOrder, samplingOrders } from './order.ts';
 export { laptopGenerators, laptopSampling, publishedGenerators, publishedSampling } from './presets.ts';
 export {
   drawsFrom,

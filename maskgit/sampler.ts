@@ -1,4 +1,4 @@
-/** Sampling: all tokens start masked; each step predicts them, keeps the surest, and masks the rest again. */
+/** Sampling: all tokens start masked; each step predicts them, keeps some of them, and masks the rest again. */
 import {
   div,
   expectOption,
@@ -12,10 +12,12 @@ import {
 } from '../core/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import { type GeneratorConfig, maskId, nullLabel } from './config.ts';
+import { keepLikeliest } from './filter.ts';
 import type { Generator } from './generator.ts';
 import { guidanceAt, guide, isUnguided } from './guidance.ts';
 import { GumbelNoise } from './gumbel.ts';
 import { stillMasked } from './masking.ts';
+import { samplingOrders, visitRanks } from './order.ts';
 import { predictedPositions, predictedStates } from './plan.ts';
 import { noiseTemperature, type SamplingOptions, samplingDefaults, softmaxTemperature } from './sampling-options.ts';
 
@@ -73,8 +75,9 @@ export interface SamplingState {
  *
  * @param labels  classes in 0..C, where C is no class
  * @returns       batch·K ids in 0..V−1
- * @throws OptionError when steps is not a whole number above 0 or `start` has another length than batch·K, RangeError when a
- *   label or an id of `start` is out of range, NonFiniteError when a logit is NaN or infinite, as damaged weights make it
+ * @throws OptionError when steps, topK or topP is out of range, when K does not fit the order, or when `start` has another
+ *   length than batch·K; RangeError when a label or an id of `start` is out of range; NonFiniteError when a logit is NaN or
+ *   infinite, as damaged weights make it
  * @see Chang et al. 2022, arXiv:2202.04200, section 3.2
  */
 export async function sample(
@@ -110,8 +113,11 @@ async function* statesOf(
   withConfidence: boolean,
 ): AsyncGenerator<SamplingState, void, undefined> {
   const settings = { ...samplingDefaults, ...options };
-  const { steps } = settings;
+  const { steps, order, topK, topP } = settings;
   expectOption(Number.isInteger(steps) && steps > 0, 'sample steps', 'a whole number above 0', steps);
+  expectOption(samplingOrders.includes(order), 'sample order', `one of ${samplingOrders.join(', ')}`, order);
+  expectOption(Number.isInteger(topK) && topK >= 0, 'sample topK', 'a whole number ≥ 0', topK);
+  expectOption(topP > 0 && topP <= 1, 'sample topP', 'a number > 0 and ≤ 1', topP);
   expectOption(
     Number.isInteger(rowsAtOnce) && rowsAtOnce > 0,
     'sample rowsAtOnce',
@@ -123,6 +129,7 @@ async function* statesOf(
   const rows = Math.ceil(labels.length / parts); // parts of about one size: small products are computed in other ways
   const { latentTokens: K, codebookSize: V } = generator.config;
   const mask = maskId(generator.config);
+  const ranks = visitRanks(order, K);
   let ids = start ? startIds(start, labels.length, generator.config) : new Int32Array(labels.length * K).fill(mask);
   let guesses = ids;
   let confidence = Float32Array.from(ids, (id) => (id === mask ? 0 : 1));
@@ -145,19 +152,20 @@ async function* statesOf(
           ? await logitsAt(generator, own, ownLabels, positions, step, settings)
           : new Float32Array();
 
-      // 2. Draw each of them; its logit, not a probability, says how certain it is. Tokens that are known are certain.
+      // 2. Draw each of them; its logit, not a probability, says how certain it is, or its place in the order. Tokens that are
+      // known are certain.
       const tokenNoise = new GumbelNoise(temperature, () => draws.tokens(step, own.length * V, row * K * V));
       for (const [n, i] of positions.entries()) {
         if (own[i] !== mask) continue;
-        const scores = logits.subarray(n * V, (n + 1) * V);
+        const scores = keepLikeliest(logits.subarray(n * V, (n + 1) * V), topK, topP);
         const at = row * K + i;
         drawn[at] = tokenNoise.argmax(scores, i * V);
-        certainty[at] = scores[drawn[at]];
+        certainty[at] = ranks ? -ranks[i % K] : scores[drawn[at]];
         if (withConfidence) confidence[at] = probabilityOf(drawn[at], scores);
       }
       onProgress?.(step * labels.length + row + ownLabels.length, steps * labels.length);
     }
-    const keepNoise = new GumbelNoise(temperature, () => draws.confidence(step, ids.length));
+    const keepNoise = new GumbelNoise(ranks ? 0 : temperature, () => draws.confidence(step, ids.length));
     for (let i = 0; i < ids.length; i++) certainty[i] += keepNoise.at(i);
     guesses = drawn.slice();
 

@@ -1,6 +1,7 @@
 /** The settings of sampling, and the temperatures of each step. */
 import type { Guidance } from './guidance.ts';
 import type { MaskingSchedule } from './masking.ts';
+import type { SamplingOrder } from './order.ts';
 
 /** How to sample; defaults are `samplingDefaults`. */
 export interface SamplingOptions {
@@ -18,6 +19,12 @@ export interface SamplingOptions {
   readonly annealing?: boolean;
   /** How many tokens stay masked after each step. */
   readonly schedule?: MaskingSchedule;
+  /** Which of the predicted tokens a step keeps. */
+  readonly order?: SamplingOrder;
+  /** Draws from the k likeliest tokens only; 0: from all. */
+  readonly topK?: number;
+  /** Draws from the likeliest tokens only, as many as have this probability together; 1: from all. */
+  readonly topP?: number;
 }
 
 /** Eight steps without guidance; `publishedSampling` and `laptopSampling` have good settings. */
@@ -29,6 +36,9 @@ export const samplingDefaults: Required<SamplingOptions> = {
   randomizeTemperature: 1,
   annealing: false,
   schedule: 'arccos',
+  order: 'confidence',
+  topK: 0,
+  topP: 1,
 };
 
 /** The scale of step `step`'s noise for τ₀ = 1: falls from nearly 1 to 0, where it stays. */

@@ -6,7 +6,6 @@
 export { Adam, type AdamOptions, AdamW } from './adam.ts';
 export { MultiheadAttention, type MultiheadAttentionOptions, type TokenRange } from './attention.ts';
 export { clipCoefficient, clipGradNorm, globalNorm } from './clip.ts';
-export { EmaCodebook, type EmaCodebookOptions, latentRows } from './codebook.ts';
 export { Conv2d, type Conv2dOptions, ConvTranspose2d } from './conv.ts';
 export { dropout } from './dropout.ts';
 export { Ema, type EmaOptions, emaDecay } from './ema.ts';
@@ -29,7 +28,21 @@ export {
   zerosFor,
 } from './optimizer.ts';
 export { countParameters, parameterShapes } from './parameter-shapes.ts';
-export { type Quantized, VectorQuantizer, type VectorQuantizerOptions } from './quantizer.ts';
+export { BinaryQuantizer, type BinaryQuantizerOptions, bitsFor } from './quantizers/binary.ts';
+export {
+  codeDim,
+  createQuantizer,
+  type QuantizerConfig,
+  type QuantizerName,
+  quantizerNames,
+  sizesNear,
+} from './quantizers/create.ts';
+export { EmaCodebook, type EmaCodebookOptions, latentRows } from './quantizers/ema.ts';
+export { FiniteScalarQuantizer, type FiniteScalarQuantizerOptions, fsqLevels } from './quantizers/fsq.ts';
+export type { Quantized, Quantizer } from './quantizers/quantizer.ts';
+export { rotated } from './quantizers/rotation.ts';
+export { SimVQ } from './quantizers/simvq.ts';
+export { VectorQuantizer, type VectorQuantizerOptions } from './quantizers/vq.ts';
 export { type CosineOptions, constantSchedule, cosineSchedule, type LearningRateSchedule } from './schedule.ts';
 export { type Layer, Sequential } from './sequential.ts';
 export { SGD, type SGDOptions } from './sgd.ts';

@@ -101,7 +101,7 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   ],
   [
     'ShapeError',
-    () => new VectorQuantizer(8, 4, new Rng(0)).forward(ones([2, 5, 1, 3])),
+    () => new VectorQuantizer(8, 4, new Rng(0)).encode(ones([2, 5, 1, 3])),
     'VectorQuantizer: expected z [batch, 4, 1, tokens], got [2, 5, 1, 3].',
   ],
   ['ShapeError', () => tensor([1, 2, 3], [2, 2]), 'tensor: expected 4 values for shape [2, 2], got 3.'],

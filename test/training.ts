@@ -8,6 +8,8 @@ const half = { width: 32, layers: 2, heads: 2 };
 export const smallModel = {
   ...presets.tiny,
   variableLength: false,
+  quantizer: 'vq',
+  entropyCost: 0.1,
   imageSize: 16,
   latentTokens: 8,
   codebookSize: 32,

@@ -1,6 +1,7 @@
 /** The codebook of a TiTok as something to look at: which codes are alike, and coordinates for a map of all of them. */
 import { expectOption, expectWhole, noGrad, OptionError, tensor, tidy } from '../core/index.ts';
-import type { VectorQuantizer } from '../nn/index.ts';
+import type { Quantizer } from '../nn/index.ts';
+import { hasUnitCodes } from './config.ts';
 import type { TiTok } from './model.ts';
 import { principalComponents } from './pca.ts';
 
@@ -8,7 +9,7 @@ import { principalComponents } from './pca.ts';
 export interface NearCodes {
   /** Nearest first. */
   readonly ids: Int32Array;
-  /** Of each of `ids`: 1 − cosine (0..2) where codes have length 1 (`l2Norm`), else Euclidean. */
+  /** Of each of `ids`: 1 − cosine (0..2) where codes have length 1 (`hasUnitCodes`), else Euclidean. */
   readonly distances: Float32Array;
 }
 
@@ -20,10 +21,10 @@ export interface NearCodes {
  * @throws OptionError for an id or a count out of range, or in VAE mode
  */
 export async function nearestCodes(model: TiTok, id: number, count?: number): Promise<NearCodes> {
-  const { codebookSize, l2Norm } = codebookOf('nearestCodes', model);
+  const { codebookSize } = codebookOf('nearestCodes', model);
   expectWhole('nearestCodes id', id, 0, codebookSize - 1);
   if (count !== undefined) expectWhole('nearestCodes count', count, 1, codebookSize - 1);
-  const distances = distancesFrom(id, await readCodes(model), codebookSize, l2Norm);
+  const distances = distancesFrom(id, await readCodes(model), codebookSize, hasUnitCodes(model.config));
   const ids = byDistance(id, distances).slice(0, count);
   return { ids, distances: Float32Array.from(ids, (i) => distances[i]) };
 }
@@ -57,7 +58,7 @@ const largest = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 
 /** The quantizer of a model. @throws OptionError in VAE mode */
-export function codebookOf(where: string, { quantize }: TiTok): VectorQuantizer {
+export function codebookOf(where: string, { quantize }: TiTok): Quantizer {
   if (quantize) return quantize;
   throw new OptionError(`${where}: expected a model with a codebook, quantizeMode 'vq', got 'vae'.`);
 }
@@ -79,20 +80,20 @@ export function distancesFrom(
   id: number,
   codes: ArrayLike<number>,
   codebookSize: number,
-  l2Norm: boolean,
+  unitCodes: boolean,
 ): Float64Array {
   const dim = codes.length / codebookSize;
   return Float64Array.from({ length: codebookSize }, (_, v) => {
     let sum = 0;
     for (let d = 0; d < dim; d++) sum += (codes[v * dim + d] - codes[id * dim + d]) ** 2;
-    return l2Norm ? sum / 2 : Math.sqrt(sum); // |a − b|² = 2 (1 − cos) for a and b of length 1
+    return unitCodes ? sum / 2 : Math.sqrt(sum); // |a − b|² = 2 (1 − cos) for a and b of length 1
   });
 }
 
-/** The codes as the decoder sees them, of length 1 with `l2Norm`: [V, C]. */
+/** The codes as the decoder sees them: [V, C]. */
 export async function readCodes(model: TiTok): Promise<ArrayLike<number>> {
   const codebook = codebookOf('readCodes', model);
-  const { device } = codebook.embedding.weight;
+  const { device } = model.latent_tokens;
   const all = Int32Array.from({ length: codebook.codebookSize }, (_, v) => v);
   const codes = noGrad(() => tidy(() => codebook.lookup(tensor(all, [all.length], { dtype: 'int32', device }))));
   try {

@@ -1,5 +1,6 @@
 /** The configuration of a TiTok: sizes, quantizer, head. Presets have the published sizes and those for a laptop. */
 import { expectOption } from '../core/index.ts';
+import { codeDim, type QuantizerConfig, type QuantizerName } from '../nn/index.ts';
 import { type LeanTeacherConfig, leanTeacher } from './lean-teacher.ts';
 import { publishedVqgan, type VqganConfig } from './vqgan.ts';
 
@@ -24,7 +25,7 @@ export interface TiTokConfig {
   readonly latentTokens: number;
   /** V: how many different tokens there are. */
   readonly codebookSize: number;
-  /** C: numbers per token. */
+  /** C: numbers per token. A quantizer whose codes are fixed decides them: `withTokenSize`. */
   readonly tokenSize: number;
   /** The encoder sees (x − mean) / std of pixels in 0..1. Default: the pixels themselves, as published. */
   readonly pixels?: { readonly mean: number; readonly std: number } | undefined;
@@ -32,12 +33,16 @@ export interface TiTokConfig {
   readonly variableLength?: boolean | undefined;
   readonly encoder: TransformerConfig;
   readonly decoder: TransformerConfig;
-  /** 'vq': discrete tokens by a vector quantizer. 'vae': continuous ones by a Gaussian bottleneck. */
+  /** 'vq': discrete tokens by a quantizer. 'vae': continuous ones by a Gaussian bottleneck. */
   readonly quantizeMode: 'vq' | 'vae';
-  /** Latents and codes live on the unit sphere. */
+  /** How latents become tokens in mode 'vq', see `createQuantizer`. Default: 'vq', as published. */
+  readonly quantizer?: QuantizerName | undefined;
+  /** Latents and codes live on the unit sphere, where codes are learned. */
   readonly l2Norm: boolean;
   /** β of the commitment loss. */
   readonly commitmentCost: number;
+  /** γ of the entropy loss of the quantizers 'lfq' and 'bsq'. Default 0.1. */
+  readonly entropyCost?: number | undefined;
   /** Keeps the original code's reshape, which mixes all latents of the encoder. Published S, B and L need it. */
   readonly legacy: boolean;
   /** What the decoder predicts: logits over a teacher's codes, or pixels. */
@@ -155,6 +160,30 @@ export const presets = {
 /** The configuration that stage 1 trains: proxy logits, without a pixel decoder behind them. */
 export const warmupConfig = (config: TiTokConfig): TiTokConfig => ({ ...config, pixelDecoder: null });
 
+/** A TiTok's quantizer. */
+export const quantizerOf = (config: TiTokConfig): QuantizerConfig => ({
+  quantizer: config.quantizer ?? 'vq',
+  codebookSize: config.codebookSize,
+  dim: config.tokenSize,
+  l2Norm: config.l2Norm,
+  commitmentCost: config.commitmentCost,
+  entropyCost: config.entropyCost ?? 0.1,
+});
+
+/**
+ * The configuration with as many numbers per token as its quantizer needs: 3 for 'fsq' with 512 codes, 8·8·8.
+ *
+ * @throws OptionError when the quantizer cannot have `codebookSize` codes
+ */
+export const withTokenSize = <C extends TiTokConfig>(config: C): C => ({
+  ...config,
+  tokenSize: codeDim(quantizerOf(config)),
+});
+
+/** Whether all codes have length 1, so that only their directions differ. */
+export const hasUnitCodes = ({ quantizer = 'vq', l2Norm }: TiTokConfig): boolean =>
+  quantizer === 'bsq' || (l2Norm && (quantizer === 'vq' || quantizer === 'rotation' || quantizer === 'simvq'));
+
 /** G: patches per side, of the encoder's input or the decoder's output. */
 export const gridOf = (config: TiTokConfig, half: 'encoder' | 'decoder'): number =>
   config.imageSize / config[half].patchSize;
@@ -173,13 +202,17 @@ export function checkConfig(config: TiTokConfig): void {
   for (const name of ['latentTokens', 'codebookSize', 'tokenSize', 'proxyCodebookSize'] as const) {
     expectOption(Number.isInteger(config[name]) && config[name] > 0, name, 'a whole number above 0', config[name]);
   }
-  const { pixelDecoder } = config;
+  const { quantizer = 'vq', quantizeMode, tokenSize, pixelDecoder } = config;
+  if (quantizeMode === 'vae') expectOption(quantizer === 'vq', 'quantizer', "'vq' with quantizeMode 'vae'", quantizer);
+  const dim = codeDim(quantizerOf(config));
+  const needed = `${dim} numbers per token for quantizer ${quantizer} with ${config.codebookSize} codes`;
+  expectOption(tokenSize === dim, 'tokenSize', needed, tokenSize, 'withTokenSize(config) sets it.');
   if (!pixelDecoder) return;
   expectOption(
-    config.quantizeMode === 'vq',
+    quantizeMode === 'vq',
     'quantizeMode',
     "'vq' for a model with a pixel decoder",
-    config.quantizeMode,
+    quantizeMode,
     'Set pixelDecoder to null.',
   );
   expectOption(

@@ -17,7 +17,7 @@ import {
 } from '../core/index.ts';
 import { AdamW, NonFiniteError, parameter } from '../nn/index.ts';
 import { codebookOf, expectIds } from './codes.ts';
-import { expectPixels } from './config.ts';
+import { expectPixels, hasUnitCodes } from './config.ts';
 import type { TiTok } from './model.ts';
 
 /** Options of `fitTokens`. */
@@ -84,15 +84,18 @@ export async function* fitTokens(
   const { device } = image;
   const original = await image.data();
   const first = (): Tensor => {
-    if (!start) return model.normalizeLatents(model.encodeLatents(image));
-    const codes = codebook.lookup(tensor(Int32Array.from(start), [K], { dtype: 'int32', device })); // [K, C]
-    return reshape(transpose(codes, 0, 1), [1, C, 1, K]);
+    if (!start) {
+      const z = model.encodeLatents(image);
+      return hasUnitCodes(model.config) ? codebook.relax(z) : z; // of length 1 as the codes; the bounds of 'fsq' apply once
+    }
+    const latents = codebook.latentsOf(tensor(Int32Array.from(start), [K], { dtype: 'int32', device })); // [K, C]
+    return reshape(transpose(latents, 0, 1), [1, C, 1, K]);
   };
   const z = parameter(() => noGrad(() => tidy(first))); // [1, C, 1, K]
   const weight = parameter(() => tensor(weights, [1, 1, size, size], { device }));
   const optimizer = new AdamW({ params: { z }, lr: learningRate, betas: shortMemory });
   const attempt = () => {
-    const { zQuantized, indices } = codebook.forward(z, { reseed: false });
+    const { zQuantized, indices } = codebook.encode(z);
     const output = model.decode(zQuantized);
     return { loss: output.sub(image).square().mul(weight).sum(), indices, output };
   };

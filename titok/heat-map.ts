@@ -1,7 +1,7 @@
 /** What a token touches: where a picture changes when the token is replaced. */
 import { expectKnown, expectOption, expectWhole, noGrad, tensor, tidy } from '../core/index.ts';
 import { byDistance, codebookOf, distancesFrom, expectIds, readCodes } from './codes.ts';
-import { expectPixels } from './config.ts';
+import { expectPixels, hasUnitCodes } from './config.ts';
 import type { TiTok } from './model.ts';
 import { expectLength } from './tail.ts';
 
@@ -32,7 +32,7 @@ export async function tokenHeatMap(
   options: HeatMapOptions = {},
 ): Promise<Float32Array> {
   expectKnown('tokenHeatMap', options, ['tokens', 'replacements']);
-  const { codebookSize, l2Norm } = codebookOf('tokenHeatMap', model);
+  const { codebookSize } = codebookOf('tokenHeatMap', model);
   expectPixels('tokenHeatMap', model.config);
   const k = ids.length;
   expectLength('tokenHeatMap', k, model.config);
@@ -44,7 +44,7 @@ export async function tokenHeatMap(
 
   const codes = await readCodes(model);
   const rows = tokens.flatMap((token) => {
-    const others = byDistance(ids[token], distancesFrom(ids[token], codes, codebookSize, l2Norm));
+    const others = byDistance(ids[token], distancesFrom(ids[token], codes, codebookSize, hasUnitCodes(model.config)));
     return Array.from({ length: replacements }, (_, r) => {
       const row = Int32Array.from(ids);
       row[token] = others[Math.floor(((r + 1) * others.length) / (replacements + 1))];

@@ -7,10 +7,11 @@
  * @module
  */
 export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
-export { codebookComponents, type NearCodes, nearestCodes } from './codes.ts';
+export { codebookComponents, type NearCodes, nearestCodes, readCodes } from './codes.ts';
 export {
   checkConfig,
   gridOf,
+  hasUnitCodes,
   patchSizeOf,
   presets,
   type TeacherConfig,
@@ -18,6 +19,7 @@ export {
   type TransformerConfig,
   transformerSizes,
   warmupConfig,
+  withTokenSize,
 } from './config.ts';
 export { TiTokDecoder } from './decoder.ts';
 export { type Discriminator, discriminatorParameters, SmallDiscriminator } from './discriminator.ts';

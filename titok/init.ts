@@ -1,7 +1,7 @@
 /** Initial weights of a TiTok. */
 import type { Rng, Tensor } from '../core/index.ts';
 import type { StateDict } from '../nn/index.ts';
-import type { TiTokConfig } from './config.ts';
+import { hasUnitCodes, type TiTokConfig } from './config.ts';
 
 /**
  * Initializes encoder, decoder and latent tokens by parameter name.
@@ -9,7 +9,7 @@ import type { TiTokConfig } from './config.ts';
  *   'published'   embeddings N(0, 1/width); weights N(0, 0.02²), but in_proj Xavier uniform
  *   'width'       embeddings N(0, 0.3²); weights N(0, 1/width)
  *   'fan-in'      embeddings N(0, 0.3²); weights N(0, 1/inputs), an MLP's second ones N(0, 1/(2 · layers · inputs)), and the
- *                 decoder's first ones N(0, 1), since a code is a vector of length 1
+ *                 decoder's first ones N(0, 1) where a code is a vector of length 1, or about 1 as with 'fsq'
  *   all           biases 0, layer norms 1 and 0
  *
  * A decoder must hear the latents from the first update on. At width 128 the published values leave them empty: 13 of 512
@@ -34,8 +34,11 @@ export function initializeTiTok(params: StateDict, config: TiTokConfig, rng: Rng
 }
 
 function fanInStd(name: string, p: Tensor, config: TiTokConfig): number {
-  if (name === 'decoder.decoder_embed.weight' && config.l2Norm) return 1;
+  if (name === 'decoder.decoder_embed.weight' && hasShortCodes(config)) return 1;
   const inputs = p.size / p.shape[0];
   const { layers } = name.startsWith('decoder.') ? config.decoder : config.encoder;
   return (name.endsWith('mlp.c_proj.weight') ? 2 * layers * inputs : inputs) ** -0.5;
 }
+
+const hasShortCodes = (config: TiTokConfig): boolean =>
+  hasUnitCodes(config) || config.quantizer === 'fsq' || config.quantizer === 'ifsq';

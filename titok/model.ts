@@ -2,7 +2,6 @@
 import {
   expectRng,
   isRecording,
-  l2Normalize,
   noGrad,
   OptionError,
   Rng,
@@ -13,16 +12,16 @@ import {
   zeros,
 } from '../core/index.ts';
 import {
+  createQuantizer,
   loadStateDict,
   parameter,
-  type Quantized,
+  type Quantizer,
   type StateDict,
   stateDict,
   type Tap,
   tapUnder,
-  VectorQuantizer,
 } from '../nn/index.ts';
-import { checkConfig, latentDim, type TiTokConfig } from './config.ts';
+import { checkConfig, latentDim, quantizerOf, type TiTokConfig } from './config.ts';
 import { TiTokDecoder } from './decoder.ts';
 import { TiTokEncoder } from './encoder.ts';
 import { initializeTiTok } from './init.ts';
@@ -43,7 +42,7 @@ export class TiTok {
   readonly latent_tokens: Tensor; // [K, encoder width]
   readonly encoder: TiTokEncoder;
   readonly decoder: TiTokDecoder;
-  readonly quantize?: VectorQuantizer; // not in VAE mode
+  readonly quantize?: Quantizer; // not in VAE mode
   readonly pixel_quantize?: { readonly embedding: { readonly weight: Tensor } }; // the teacher's codebook; stage 2
   readonly pixel_decoder?: PixelDecoder; // stage 2
 
@@ -55,10 +54,8 @@ export class TiTok {
     this.encoder = new TiTokEncoder(config, rng);
     this.decoder = new TiTokDecoder(config, rng);
     initializeTiTok(stateDict(this), config, rng);
-    const { codebookSize, tokenSize, l2Norm, commitmentCost, pixelDecoder } = config;
-    if (config.quantizeMode === 'vq') {
-      this.quantize = new VectorQuantizer(codebookSize, tokenSize, rng, { l2Norm, commitmentCost });
-    }
+    const { pixelDecoder } = config;
+    if (config.quantizeMode === 'vq') this.quantize = createQuantizer(quantizerOf(config), rng);
     if (pixelDecoder) {
       const shape = [pixelDecoder.codebookSize, latentDim(pixelDecoder)];
       this.pixel_quantize = { embedding: { weight: parameter(() => randn(shape, rng)) } };
@@ -71,9 +68,9 @@ export class TiTok {
     return freeing(tap, () => this.encoder.forward(images, this.latent_tokens, tapUnder('enc.', tap)));
   }
 
-  /** Scales z to length 1 if codes have length 1: what the decoder sees while a training does not quantize yet. */
+  /** What the decoder sees while a training does not quantize yet: z in the range of the codes, such as of length 1. */
   normalizeLatents(z: Tensor): Tensor {
-    return this.config.l2Norm ? l2Normalize(z, 1) : z;
+    return this.quantize ? this.quantize.relax(z) : z;
   }
 
   /**
@@ -82,8 +79,9 @@ export class TiTok {
    * @returns zQuantized [batch, C, 1, K], indices [batch, 1, K] and the quantizer's losses
    * @throws OptionError in VAE mode
    */
-  quantizeLatents(z: Tensor): Quantized {
-    return this.#codebook('quantizeLatents').forward(z);
+  quantizeLatents(z: Tensor): Omit<Encoded, 'z'> {
+    const { loss: quantizerLoss, ...quantized } = this.#codebook('quantizeLatents').encode(z);
+    return { ...quantized, quantizerLoss };
   }
 
   /**
@@ -154,7 +152,7 @@ export class TiTok {
     return { ...encoded, output: this.decode(encoded.zQuantized, tap) };
   }
 
-  #codebook(what: string): VectorQuantizer {
+  #codebook(what: string): Quantizer {
     if (!this.quantize)
       throw new OptionError(`${what}: expected quantizeMode 'vq', got 'vae'. Use encodeContinuous and decode.`);
     return this.quantize;

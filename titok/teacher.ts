@@ -16,9 +16,11 @@ import { LeanDecoder, LeanEncoder } from './lean-teacher.ts';
 import { VqganDecoder, VqganEncoder } from './vqgan.ts';
 
 /** Encoder output and what the quantizer makes of it. */
-export interface Encoded extends Quantized {
+export interface Encoded extends Omit<Quantized, 'loss'> {
   /** Latents before quantization. */
   readonly z: Tensor;
+  /** What the quantizer adds to the loss of a training. */
+  readonly quantizerLoss: Tensor;
 }
 
 /** From latents on a grid to pixels. */
@@ -74,14 +76,15 @@ export class Teacher {
   encode(images: Tensor, tap?: Tap): Encoded {
     const z = this.encoder.forward(images, tapUnder('encoder.', tap));
     const [batch, dim] = z.shape;
-    const quantized = this.quantize.forward(reshape(z, [batch, dim, 1, -1]));
+    const { loss, ...quantized } = this.quantize.encode(reshape(z, [batch, dim, 1, -1]));
     const { commitmentLoss, codebookLoss } = quantized;
+    const quantizerLoss = this.config.kind === 'vqgan' ? commitmentLoss.add(codebookLoss.mul(0.25)) : loss;
     return {
       ...quantized,
+      quantizerLoss,
       z,
       zQuantized: reshape(quantized.zQuantized, z.shape),
       indices: reshape(quantized.indices, [batch, -1]),
-      ...(this.config.kind === 'vqgan' && { quantizerLoss: commitmentLoss.add(codebookLoss.mul(0.25)) }),
     };
   }
 

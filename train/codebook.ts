@@ -1,13 +1,27 @@
 /** The codebook's part in a training: continuous latents first, then a start from k-means, then averages or the gradient. */
 import { concat, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { EmaCodebook, latentRows, NonFiniteError, pick, type StateDict, type VectorQuantizer } from '../nn/index.ts';
+import {
+  EmaCodebook,
+  fsqLevels,
+  latentRows,
+  NonFiniteError,
+  pick,
+  type Quantizer,
+  SimVQ,
+  type StateDict,
+  VectorQuantizer,
+} from '../nn/index.ts';
+import type { TiTokConfig } from '../titok/index.ts';
 import type { RunContext } from './stage.ts';
 import { viewsOf } from './views.ts';
 
 export interface CodebookSettings {
-  /** 'average': each code follows the mean of its latents. 'gradient': trained by the quantizer loss, as published. */
+  /**
+   * 'average': each code follows the mean of its latents. 'gradient': trained by the quantizer loss, as published. Only
+   * `VectorQuantizer` has a choice: `SimVQ` is trained by the gradient, and other codes are fixed.
+   */
   readonly codebook: 'average' | 'gradient';
-  /** Updates without quantization, after which the codebook starts from k-means. */
+  /** Updates without quantization, after which codes that may move freely start from k-means. */
   readonly continuousSteps: number;
 }
 
@@ -25,27 +39,44 @@ export async function noteUnusedCodes(
   );
 }
 
+/** Says how many numbers a token has where its quantizer decides that. */
+export function noteTokenSize(run: RunContext, { quantizer = 'vq', codebookSize, tokenSize }: TiTokConfig): void {
+  const levels =
+    quantizer === 'fsq' || quantizer === 'ifsq' ? `, one of ${fsqLevels(codebookSize).join(' · ')} levels` : '';
+  const bits = quantizer === 'lfq' || quantizer === 'bsq' ? ', one bit' : '';
+  if (levels || bits)
+    run.notify(
+      `quantizer ${quantizer}: a token of ${codebookSize} codes has ${tokenSize} numbers${levels}${bits} each.`,
+    );
+}
+
 const latentsPerCode = 16; // fewer make k-means centers noisy
 
 export class CodebookTraining {
-  /** Running means of the codes, for the checkpoint. */
-  readonly averages: EmaCodebook;
+  /** Codes that may move freely, and their running means. */
+  readonly #free: { readonly quantizer: VectorQuantizer; readonly averages: EmaCodebook } | undefined;
   readonly #averaged: boolean;
   readonly #continuousSteps: number;
-  readonly #quantizer: VectorQuantizer;
+  readonly #fixed: string | undefined;
   readonly #rng: Rng;
 
-  constructor(quantizer: VectorQuantizer, { codebook, continuousSteps }: CodebookSettings, rng: Rng) {
-    this.averages = new EmaCodebook(quantizer);
-    this.#averaged = codebook === 'average';
+  constructor(quantizer: Quantizer, { codebook, continuousSteps }: CodebookSettings, rng: Rng) {
+    if (quantizer instanceof VectorQuantizer && !(quantizer instanceof SimVQ))
+      this.#free = { quantizer, averages: new EmaCodebook(quantizer) };
+    this.#averaged = this.#free !== undefined && codebook === 'average';
     this.#continuousSteps = continuousSteps;
-    this.#quantizer = quantizer;
+    this.#fixed = quantizer instanceof SimVQ ? 'quantize.embedding.weight' : undefined;
     this.#rng = rng;
   }
 
-  /** The parameters that the optimizer trains: without the codes if these follow averages. */
+  /** What belongs into the checkpoint beside the model: running means of the codes, where these may move freely. */
+  get models(): Readonly<Record<string, EmaCodebook>> {
+    return this.#free ? { codebook: this.#free.averages } : {};
+  }
+
+  /** The parameters that the optimizer trains: without the codes if these follow averages, and without SimVQ's random vectors. */
   optimized(params: StateDict): StateDict {
-    return this.#averaged ? pick(params, (name) => !name.startsWith('quantize.')) : params;
+    return pick(params, (name) => !(this.#averaged && name.startsWith('quantize.')) && name !== this.#fixed);
   }
 
   /** Whether the update after `done` others quantizes. */
@@ -59,18 +90,19 @@ export class CodebookTraining {
   }
 
   /**
-   * Before the first quantized update, moves the codes to k-means centers of some 16 latents each.
+   * Before the first quantized update, moves codes that may move freely to k-means centers of some 16 latents each.
    *
    * @param encode  latents of the next batch, [batch, dim, 1, tokens]
    * @throws NonFiniteError, with the codebook untouched, when the encoder gives NaN or infinity
    */
   async start(done: number, encode: () => Tensor): Promise<void> {
-    if (done !== this.#continuousSteps || done === 0) return;
+    if (!this.#free || done !== this.#continuousSteps || done === 0) return;
     using _ = tensorScope();
-    const { codebookSize, dim } = this.#quantizer;
+    const { quantizer, averages } = this.#free;
+    const { codebookSize, dim } = quantizer;
     const batches: Tensor[] = [];
     for (let count = 0; count < latentsPerCode * codebookSize; ) {
-      const rows = noGrad(() => tidy(() => latentRows(this.#quantizer, encode()))); // [batch · tokens, dim]
+      const rows = noGrad(() => tidy(() => latentRows(quantizer, encode()))); // [batch · tokens, dim]
       batches.push(rows);
       count += rows.size / dim;
     }
@@ -78,7 +110,7 @@ export class CodebookTraining {
     if (!latents.every(Number.isFinite)) {
       throw new NonFiniteError('The codebook cannot start from latents that are NaN or infinite.');
     }
-    await this.averages.warmStart(latents, this.#rng);
+    await averages.warmStart(latents, this.#rng);
   }
 
   /**
@@ -88,6 +120,6 @@ export class CodebookTraining {
    * @param indices  [batch, 1, tokens]; undefined for a continuous update
    */
   update(z: Tensor, indices: Tensor | undefined): void {
-    if (this.#averaged && indices) this.averages.update(z, indices, this.#rng);
+    if (this.#averaged && indices) this.#free!.averages.update(z, indices, this.#rng);
   }
 }

@@ -1,11 +1,11 @@
 /** What a training says about its latents and codes, so that a collapse is seen while it happens. */
 import { noGrad, type Tensor, tidy } from '../core/index.ts';
-import type { TiTok } from '../titok/index.ts';
+import { hasUnitCodes, type TiTok } from '../titok/index.ts';
 
 /**
  * Figures of one update about its latents.
  *
- *   spread   1 − mean over latents of |mean over pictures of z / |z||²: near 0 all pictures of the batch have the same latents,
+ *   spread   1 − mean over latents of |mean over pictures of z|² / mean |z|², z as the decoder sees it: near 0 all pictures of the batch have the same latents,
  *            and no code can tell them apart; unrelated ones give almost 1
  *   codeUse  different codes in the batch, as a share of as many as there could be, in an update that quantizes
  *
@@ -16,7 +16,13 @@ export async function latentFigures(
   model: TiTok,
   { z, indices }: { readonly z: Tensor; readonly indices?: Tensor | undefined },
 ): Promise<Record<'spread', number> & Partial<Record<'codeUse', number>>> {
-  const alike = noGrad(() => tidy(() => model.normalizeLatents(z).mean(0).square().sum(0).mean()));
+  const alike = noGrad(() =>
+    tidy(() => {
+      const latents = model.normalizeLatents(z);
+      const common = latents.mean(0).square().sum(0).mean();
+      return hasUnitCodes(model.config) ? common : common.div(latents.square().sum(1).mean());
+    }),
+  );
   const spread = 1 - (await alike.item());
   alike.dispose();
   if (!indices) return { spread };

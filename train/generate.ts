@@ -126,17 +126,17 @@ export async function tokenize(tokenizer: TiTok, pictures: readonly RgbImage[]):
   const rows: number[][] = [];
   for (const part of inParts(pictures, imagesAtOnce(imageSize))) {
     const images = toImages(part, imageSize);
-    const { indices, commitmentLoss } = noGrad(() =>
+    const { indices, mean } = noGrad(() =>
       tidy(() => {
-        const { indices, commitmentLoss } = tokenizer.encode(images);
-        return { indices, commitmentLoss };
+        const { indices, z } = tokenizer.encode(images);
+        return { indices, mean: z.mean() };
       }),
     );
-    const [ids, distance] = [await indices.data(), await commitmentLoss.item()];
-    for (const t of [images, indices, commitmentLoss]) t.dispose();
-    if (!Number.isFinite(distance)) {
+    const [ids, latent] = [await indices.data(), await mean.item()];
+    for (const t of [images, indices, mean]) t.dispose();
+    if (!Number.isFinite(latent)) {
       throw new NonFiniteError(
-        `tokenize: expected finite latents, got ${distance}. Are the tokenizer's weights damaged?`,
+        `tokenize: expected finite latents, got ${latent}. Are the tokenizer's weights damaged?`,
       );
     }
     for (const i of part.keys()) rows.push(Array.from(ids.subarray(i * latentTokens, (i + 1) * latentTokens)));

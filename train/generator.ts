@@ -6,6 +6,7 @@ import {
   dropLabels,
   type Generator,
   type GeneratorConfig,
+  haltonGridOrder,
   inputSequence,
   laptopGenerators,
   laptopSampling,
@@ -14,10 +15,11 @@ import {
   maskId,
   maskingSchedules,
   maskTokens,
+  samplingOrders,
   startFrom,
 } from '../maskgit/index.ts';
 import { clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
-import type { TiTok } from '../titok/index.ts';
+import { readCodes, type TiTok } from '../titok/index.ts';
 import { type Model, withGenerator } from './model.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
@@ -33,6 +35,7 @@ import {
   internal,
   oneOf,
   positive,
+  probability,
   share,
   text,
   updates,
@@ -61,6 +64,13 @@ export const samplingSettings = group({
   }),
   annealing: flag(laptopSampling.tiny.annealing, 'logits are divided by a temperature that falls over the rounds'),
   schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are still masked after each round'),
+  order: oneOf(
+    samplingOrders,
+    'confidence',
+    'tokens kept first: the surest, or positions far apart in a row (halton) or a square grid (halton-2d); arXiv:2503.17076',
+  ),
+  topK: count(0, 'draw from this many of the likeliest tokens; 0: from all', { least: 0 }),
+  topP: probability(1, 'draw from the likeliest tokens that have this probability together; 1: from all'),
 });
 
 /** For the tokens of some 6,500 emoji and their mirror images; figures of a whole run are in the README. */
@@ -188,17 +198,18 @@ const sizesOf = ({ architecture, width, layers, heads, mlpWidth }: GeneratorConf
 });
 
 /** What a generator has learned is about the codes of its tokenizer. @throws OptionError when the run has other sizes */
-async function compareCodes(
-  run: RunContext,
-  { config, quantize }: TiTok,
-  { tokenizer, metadata }: Model,
-): Promise<void> {
+async function compareCodes(run: RunContext, own: TiTok, { tokenizer, metadata }: Model): Promise<void> {
   for (const size of ['latentTokens', 'codebookSize'] as const) {
-    const expected = `a model of the tokenizer's ${size} ${config[size]}`;
-    expectOption(tokenizer.config[size] === config[size], 'generator settings, from', expected, tokenizer.config[size]);
+    const expected = `a model of the tokenizer's ${size} ${own.config[size]}`;
+    expectOption(
+      tokenizer.config[size] === own.config[size],
+      'generator settings, from',
+      expected,
+      tokenizer.config[size],
+    );
   }
-  const [now, before] = [await quantize!.embedding.weight.data(), await tokenizer.quantize!.embedding.weight.data()];
-  if (now.every((value, i) => value === before[i])) return;
+  const [now, before] = [await readCodes(own), await readCodes(tokenizer)];
+  if (now.length === before.length && Array.from(now).every((value, i) => value === before[i])) return;
   run.notify(`from: the codes of ${metadata.name} are not the run's, so its generator knows less than it could.`);
 }
 
@@ -219,6 +230,7 @@ export const generator = defineStage({
     const earlier = from ? withGenerator(run.modelFrom(from)) : undefined;
     if (earlier) await compareCodes(run, tokenizer, earlier);
     const { imageSize, latentTokens, codebookSize } = tokenizer.config;
+    if (sampling.order === 'halton-2d') haltonGridOrder(latentTokens); // an error now rather than after the training
     const dataset = await run.dataset(imageSize);
     const { classes } = dataset;
     const config = {

@@ -33,7 +33,7 @@ const guards: readonly Guard[] = [
     isBad: (mean) => mean < 0.05,
     message: (mean) =>
       `nearly all latents of a batch have the same few codes (${percent(mean)} of as many as there could be). ` +
-      'Train with more --continuous-steps, and with --codebook average.',
+      'Train with more --continuous-steps, and with --codebook average, or with --model-quantizer fsq.',
   },
   {
     stages: ['finetune'],

@@ -1,8 +1,9 @@
 /** Settings that several stages share: a TiTok's sizes, and the weights of a loss between images. */
 import * as z from 'zod';
+import { quantizerNames } from '../nn/index.ts';
 import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
 import { count, depth, flag, group, internal, oneOf, side, weight } from './settings.ts';
-import { fitting, headsDivideWidth, patchesFill } from './together.ts';
+import { codesFit, fitting, headsDivideWidth, patchesFill } from './together.ts';
 
 const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => ({
   width: count(width, 'width; the MLP is 4 times as wide'),
@@ -25,9 +26,15 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
     decoder: group(head === 'proxy' ? { ...decoder, patchSize: internal(decoder.patchSize) } : decoder).superRefine(
       sameHeads,
     ),
+    quantizer: oneOf(
+      quantizerNames,
+      'vq',
+      'how latents become tokens; fsq, ifsq, lfq and bsq have fixed codes and decide tokenSize by themselves',
+    ),
     quantizeMode: internal(z.enum(['vq', 'vae']).default('vq')),
-    l2Norm: flag(config.l2Norm, 'latents and codes on the unit sphere, as published'),
+    l2Norm: flag(config.l2Norm, 'latents and codes on the unit sphere, as published; of vq, rotation and simvq'),
     commitmentCost: weight(config.commitmentCost, 'weight of the commitment loss in the quantizer loss, as published'),
+    entropyCost: weight(0.1, 'weight of the entropy loss in the quantizer loss of lfq and bsq'),
     legacy: flag(config.legacy, "the published weights' reshape, which mixes all latent tokens"),
     head: internal(z.enum(['proxy', 'pixels']).default(head)),
     proxyCodebookSize: internal(count(config.proxyCodebookSize, "codes of the teacher's codebook")),
@@ -38,7 +45,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
       config.init,
       'starting weights; at width 128 the published ones leave the latents empty',
     ),
-  }).superRefine(head === 'proxy' ? fitting(patchesFill('encoder')) : fitting(patchesFill('encoder'), patchesFill('decoder'))); // biome-ignore format: one thought
+  }).superRefine(head === 'proxy' ? fitting(codesFit, patchesFill('encoder')) : fitting(codesFit, patchesFill('encoder'), patchesFill('decoder'))); // biome-ignore format: one thought
 }
 
 const about: Readonly<Record<keyof ReconstructionWeights, string>> = {

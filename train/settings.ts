@@ -51,6 +51,9 @@ export const share = (value: number, about: string) => z.number().min(0).lt(1).d
 /** A number > 0 and < 1: a part of a whole. */
 export const part = (value: number, about: string) => z.number().gt(0).lt(1).default(value).describe(about);
 
+/** A number > 0 and ≤ 1. */
+export const probability = (value: number, about: string) => z.number().gt(0).max(1).default(value).describe(about);
+
 /** A number from 0 to 1. */
 export const fraction = (value: number, about: string) => weight(value, about, { most: 1 });
 

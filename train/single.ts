@@ -11,8 +11,9 @@ import {
   presets,
   reconstructionLoss,
   TiTok,
+  withTokenSize,
 } from '../titok/index.ts';
-import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { CodebookTraining, noteTokenSize, noteUnusedCodes } from './codebook.ts';
 import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
@@ -43,7 +44,7 @@ export const singleSettings = group({
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
   weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
-  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
+  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes of vq and rotation in use'),
   continuousSteps: updates(150, 'updates without quantization'),
 }).superRefine(fitting(finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
 /** The full settings of the single stage. */
@@ -75,7 +76,7 @@ export function trainSingle(
   const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model, codebook: codebook.averages },
+    models: { model, ...codebook.models },
     optimizers: optimizers.byName,
     streams: { data, rng },
   });
@@ -132,12 +133,10 @@ export const single = defineStage({
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   imageSize: (run, { from, model }) => (from ? run.modelFrom(from).tokenizer.config : model).imageSize,
-  fixed: ({ from, model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
-    from,
-    ...(from ? {} : { model }), // --from decides the sizes
-    codebook,
-    optimizer,
-  }),
+  fixed({ from, model, codebook, optimizer }) {
+    const { init: _, commitmentCost: __, entropyCost: ___, ...fixed } = withTokenSize(model);
+    return { from, ...(from ? {} : { model: fixed }), codebook, optimizer }; // --from decides the sizes
+  },
   initial: ['model.init'],
   earlier: { optimizer: 'adamw' },
 
@@ -145,8 +144,10 @@ export const single = defineStage({
     const from = settings.from ? run.modelFrom(settings.from).tokenizer : undefined;
     const { imageSize, codebookSize, latentTokens } = from?.config ?? settings.model;
     const { train } = await run.dataset(imageSize);
-    const sizes = from?.config ?? { ...settings.model, pixels: pixelsOf(settings.model, train) };
-    const model = { ...sizes, variableLength: sizes.variableLength ?? false };
+    const sizes = from?.config ?? withTokenSize({ ...settings.model, pixels: pixelsOf(settings.model, train) });
+    const { variableLength = false, quantizer = 'vq', entropyCost = 0.1 } = sizes;
+    const model = { ...sizes, variableLength, quantizer, entropyCost };
+    noteTokenSize(run, model);
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;

@@ -147,7 +147,7 @@ export async function trainTeacher(
   const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model: teacher, codebook: codebook.averages },
+    models: { model: teacher, ...codebook.models },
     optimizers: { model: optimizer },
     streams: { data, rng },
   });

@@ -1,5 +1,6 @@
 /** Settings that belong together: those that contradict each other are errors, those without effect are told. */
 import type * as z from 'zod';
+import { type QuantizerName, sizesNear } from '../nn/index.ts';
 
 /** Names a setting of the same group in a message: 'heads' → 'model.encoder.heads', or --model-encoder-heads. */
 export type NameOf = (setting: string) => string;
@@ -48,6 +49,19 @@ export const patchesFill =
       }
     );
   };
+
+/** A quantizer with fixed codes does not have every number of them. */
+export const codesFit = (model: { quantizer: QuantizerName; codebookSize: number }): Conflict | false => {
+  const { quantizer, codebookSize } = model;
+  const sizes = sizesNear(model);
+  return (
+    !sizes.includes(codebookSize) && {
+      setting: 'codebookSize',
+      got: codebookSize,
+      expected: (name) => `${sizes.join(' or ')} for ${name('quantizer')} ${quantizer}`,
+    }
+  );
+};
 
 /** A tokenizer must be quantized before its training ends. */
 export const someQuantized = ({ steps, continuousSteps }: Quantized): Conflict | false =>

@@ -13,8 +13,9 @@ import {
   type Teacher,
   TiTok,
   warmupLoss,
+  withTokenSize,
 } from '../titok/index.ts';
-import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
+import { CodebookTraining, noteTokenSize, noteUnusedCodes } from './codebook.ts';
 import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
@@ -48,7 +49,7 @@ export const warmupSettings = group({
       'of the embedding loss: cross-entropy 3.72 instead of 3.98 at equal time',
     ),
   }),
-  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
+  codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes of vq and rotation in use'),
   continuousSteps: updates(150, 'updates without quantization: latents first have to differ from picture to picture'),
 }).superRefine(fitting(someQuantized));
 /** The full settings of stage 1. */
@@ -85,7 +86,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model, codebook: codebook.averages },
+    models: { model, ...codebook.models },
     optimizers: optimizers.byName,
     streams: { data, rng },
   });
@@ -137,11 +138,19 @@ export const warmup = defineStage({
   about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
-  fixed({
-    model: { imageSize, latentTokens, codebookSize, tokenSize, variableLength, encoder, decoder, l2Norm, legacy },
-    codebook,
-    optimizer,
-  }) {
+  fixed({ model, codebook, optimizer }) {
+    const {
+      imageSize,
+      latentTokens,
+      codebookSize,
+      tokenSize,
+      variableLength,
+      encoder,
+      decoder,
+      quantizer,
+      l2Norm,
+      legacy,
+    } = withTokenSize(model);
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
       model: {
@@ -152,6 +161,7 @@ export const warmup = defineStage({
         variableLength,
         encoder,
         decoder: half,
+        quantizer,
         l2Norm,
         legacy,
       },
@@ -180,7 +190,8 @@ export const warmup = defineStage({
     const { imageSize, codebookSize, latentTokens } = settings.model;
     const dataset = await run.dataset(imageSize);
     const pixels = pixelsOf(settings.model, dataset.train);
-    const model = { ...settings.model, pixels, decoder, proxyCodebookSize: config.codebookSize };
+    const model = withTokenSize({ ...settings.model, pixels, decoder, proxyCodebookSize: config.codebookSize });
+    noteTokenSize(run, model);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const data = codedBatches(await run.batches(imageSize, batchSize, 2), dataset, teacher);
     const training = trainWarmup({ ...settings, model }, teacher, data, run.rng(1));

@@ -128,7 +128,7 @@ class Quantizer(nn.Module):
 
 
 class EmaCodebook:
-    """Moves the codebook by moving averages instead of a gradient, like nn/codebook.ts."""
+    """Moves the codebook by moving averages instead of a gradient, like nn/quantizers/ema.ts."""
 
     def __init__(self, quantizer, decay=0.97, revive_below=0.03):
         self.quantizer, self.rest = quantizer, 1 - decay

@@ -43,7 +43,7 @@ async function tiny(): Promise<Workload> {
   const training = trainWarmup(settings, teacher, always(images(16, 32)), new Rng(0));
   const { model } = training;
   filled(model);
-  followCodes(training.state.groups()['codebook']['sum'], model.quantize!.embedding.weight);
+  followCodes(training.state.groups()['codebook']['sum'], stateDict(model)['quantize.embedding.weight']);
   const run = async () => (await training.step()).loss;
   return { run, check: await firstLosses(run), parameters: countParameters(model) };
 }

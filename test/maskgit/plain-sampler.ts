@@ -20,6 +20,21 @@ export interface PlainState {
   readonly kept: number[];
 }
 
+/** When sampling order 'halton' visits each of 6 positions: ⌊6 φ₂(i)⌋ is 3, 1, 4, 0, 3, 2, 5 for i = 1, 2, …, 7. */
+const haltonRanksOf6 = [3, 1, 4, 0, 2, 5];
+
+/** Top-k and top-p by counting, for each token, what goes before it. */
+function likeliest(logits: number[], { topK, topP }: Required<SamplingOptions>): number[] {
+  const powers = logits.map(Math.exp);
+  const total = powers.reduce((a, b) => a + b);
+  return logits.map((x, v) => {
+    const before = logits.flatMap((y, w) => (y > x || (y === x && w < v) ? [w] : []));
+    const mass = before.reduce((sum, w) => sum + powers[w] / total, 0);
+    const kept = (topK === 0 || before.length < topK) && (topP === 1 || before.length === 0 || mass < topP);
+    return kept ? x : -Infinity;
+  });
+}
+
 /** The state before every step and after the last. @param start  batch·K ids; by default all are masks */
 export async function plainSample(
   generator: Generator,
@@ -58,16 +73,17 @@ export async function plainSample(
     const temperature = o.randomizeTemperature * noiseTemperature(step, o.steps);
     const gumbel = (u: number) => -temperature * Math.log(-Math.log(u));
     const tokenDraws = draws.tokens(step, ids.length * V, 0);
-    const keepDraws = draws.confidence(step, ids.length);
+    const keepDraws = o.order === 'confidence' ? draws.confidence(step, ids.length) : [];
     const drawn = [...ids];
     const probability = ids.map(() => 1);
     const certainty = ids.map((id, i) => {
       if (id !== V) return Infinity;
-      const own = logits.slice(i * V, (i + 1) * V);
+      const own = likeliest(logits.slice(i * V, (i + 1) * V), o);
       const noisy = temperature === 0 ? own : own.map((x, v) => x + gumbel(tokenDraws[i * V + v]));
       drawn[i] = noisy.indexOf(Math.max(...noisy));
       const powers = own.map((x) => Math.exp(x - Math.max(...own)));
       probability[i] = powers[drawn[i]] / powers.reduce((a, b) => a + b);
+      if (o.order !== 'confidence') return -haltonRanksOf6[i % K];
       return own[drawn[i]] + (temperature === 0 ? 0 : gumbel(keepDraws[i]));
     });
     const before = ids;

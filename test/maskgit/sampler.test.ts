@@ -9,6 +9,8 @@ import {
   type Generator,
   type GeneratorConfig,
   guidanceAt,
+  haltonGridOrder,
+  haltonOrder,
   laptopGenerators,
   noiseTemperature,
   publishedGenerators,
@@ -17,6 +19,7 @@ import {
   sample,
   samplingDefaults,
   samplingSteps,
+  stillMasked,
 } from '../../maskgit/index.ts';
 import { rowsThatFit } from '../../maskgit/sampler.ts';
 import { stateDict } from '../../nn/index.ts';
@@ -57,6 +60,9 @@ const options = fc.record({
   randomizeTemperature: fc.double({ min: 0, max: 9, noNaN: true }),
   annealing: fc.boolean(),
   schedule: fc.constantFrom('arccos' as const, 'cosine' as const, 'root' as const),
+  order: fc.constantFrom('confidence' as const, 'halton' as const),
+  topK: fc.integer({ min: 0, max: 13 }),
+  topP: fc.double({ min: 0.01, max: 1, noNaN: true }),
 });
 
 for (const generator of generators) {
@@ -122,9 +128,10 @@ test('samples are those of the plain loop, which predicts every token of every r
   for (const generator of generators) {
     for (const guidance of ['constant', 'linear', 'power-cosine'] as const) {
       for (const labels of [[1], [0, 2, 3], [0, 0, 1, 1, 0]]) {
-        for (const pace of [{}, { steps: 9, schedule: 'square' as const }]) {
-          // slower than one token a step
-          const options = { ...samplingDefaults, ...noisy, guidance, ...pace };
+        const slow = { steps: 9, schedule: 'square' as const }; // slower than one token a step
+        const halton = { order: 'halton', topK: 5, topP: 0.8 } as const;
+        for (const others of [{}, slow, halton, { topK: 3 }, { topP: 0.5 }]) {
+          const options = { ...samplingDefaults, ...noisy, guidance, ...others };
           const expected = await plainSample(generator, labels, options, drawsFrom(new Rng(8)));
           const ids = [...(await sample(generator, labels, options, drawsFrom(new Rng(8))))];
           assert.deepEqual(ids, expected.at(-1)?.ids);
@@ -132,6 +139,62 @@ test('samples are those of the plain loop, which predicts every token of every r
       }
     }
   }
+});
+
+for (const [order, latentTokens, visits] of [
+  ['halton', 6, haltonOrder(6)],
+  ['halton-2d', 9, haltonGridOrder(9)],
+] as const) {
+  test(`order ${order} keeps the next tokens of its sequence, from 1 step to one a token`, async () => {
+    const generator = createGenerator({ ...base, latentTokens }, new Rng(1));
+    for (let steps = 1; steps <= latentTokens; steps++) {
+      let count = 0;
+      let left: number = latentTokens;
+      const schedule = 'linear';
+      const refuse = () => assert.fail('expected no draws of confidence');
+      const draws = { ...drawsFrom(new Rng(3)), confidence: refuse };
+      for await (const { step, kept } of samplingSteps(generator, [1], { ...noisy, steps, schedule, order }, draws)) {
+        if (step > 0) left = stillMasked(latentTokens, step - 1, steps, left, schedule);
+        const seen = new Set(visits.slice(0, latentTokens - left));
+        assert.deepEqual(
+          [...kept],
+          Array.from({ length: latentTokens }, (_, i) => (seen.has(i) ? 1 : 0)),
+        );
+        count++;
+      }
+      assert.equal(count, steps + 1);
+    }
+  });
+}
+
+test('order halton fills in the masked tokens of each row in turn, whatever is known', async () => {
+  const start = partly.flat();
+  const labels = [0, 1, 2, 3];
+  const options = { ...noisy, order: 'halton', steps: 6 } as const;
+  const states = await statesOf(generators[0], labels, options, { start });
+  for (const row of labels.keys()) {
+    const filled = states.map(({ kept }) => [...haltonOrder(6)].map((i) => kept[row * 6 + i]));
+    const masked = [...haltonOrder(6)].filter((i) => partly[row][i] === V);
+    for (const flags of filled) {
+      const own = [...haltonOrder(6)].flatMap((i, n) => (masked.includes(i) ? [flags[n]] : []));
+      assert.deepEqual(
+        own,
+        own.toSorted((a, b) => b - a),
+      ); // the first ones of the order
+    }
+  }
+});
+
+test('top-k 1 takes the likeliest token, however strong the noise; a small top-p does, too', async () => {
+  const hot = { steps: 1, randomizeTemperature: 9 };
+  const [generator] = generators;
+  const likeliest = await run(generator, hot); // one step has no noise
+  const noise = { ...hot, steps: 2, schedule: 'linear', order: 'halton', topK: 1 } as const;
+  for await (const { step, guesses } of samplingSteps(generator, labels, noise, drawsFrom(new Rng(1))))
+    if (step === 1) assert.deepEqual(guesses, likeliest);
+  const narrow = { ...noise, topK: 0, topP: 1e-6 };
+  for await (const { step, guesses } of samplingSteps(generator, labels, narrow, drawsFrom(new Rng(1))))
+    if (step === 1) assert.deepEqual(guesses, likeliest);
 });
 
 const V = base.codebookSize;
@@ -318,6 +381,19 @@ test('impossible requests name what is wrong', async () => {
     message: 'sample: expected draws, got undefined. Pass drawsFrom(new Rng(0)).',
   });
   assert.throws(() => drawsFrom(undefined as never), /^OptionError: drawsFrom: expected/);
+  const wrong: [SamplingOptions, string][] = [
+    [{ topK: -1 }, 'sample topK: expected a whole number ≥ 0, got -1.'],
+    [{ topK: 1.5 }, 'sample topK: expected a whole number ≥ 0, got 1.5.'],
+    [{ topP: 0 }, 'sample topP: expected a number > 0 and ≤ 1, got 0.'],
+    [{ topP: Number.NaN }, 'sample topP: expected a number > 0 and ≤ 1, got NaN.'],
+    [{ order: 'random' as never }, 'sample order: expected one of confidence, halton, halton-2d, got random.'],
+    [
+      { order: 'halton-2d' },
+      "order 'halton-2d': expected a square number of tokens, got 6. Take order 'halton' for tokens in a row.",
+    ],
+  ];
+  for (const [options, message] of wrong)
+    await assert.rejects(sample(generators[0], [0], options, draws), { name: 'OptionError', message });
 });
 
 test('damaged weights are named before anything is drawn from them', async () => {

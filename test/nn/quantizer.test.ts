@@ -43,12 +43,12 @@ for (const [name, settings] of Object.entries(golden.json<Record<string, Case>>(
     const equal = async (key: string, got: { data(): Promise<ArrayLike<number>> }) =>
       close(await got.data(), golden.get(`${name}/${key}`).data, 1e-5, key);
     const z = golden.tensor(`${name}/in/z`);
-    const out = quantizer.forward(z);
+    const out = quantizer.encode(z);
     assert.deepEqual(out.indices.shape, golden.get(`${name}/out/indices`).shape);
     assert.deepEqual(await out.indices.data(), golden.get(`${name}/out/indices`).data);
     assert.deepEqual(out.zQuantized.shape, z.shape);
     await equal('out/z_quantized', out.zQuantized);
-    await equal('out/quantizer_loss', out.quantizerLoss);
+    await equal('out/quantizer_loss', out.loss);
     await equal('out/commitment_loss', out.commitmentLoss);
     await equal('out/codebook_loss', out.codebookLoss);
     await equal('out/lookup', quantizer.lookup(golden.tensor(`${name}/in/lookup_ids`)));
@@ -58,7 +58,7 @@ for (const [name, settings] of Object.entries(golden.json<Record<string, Case>>(
       return;
     }
     const pulled = sum(mul(out.zQuantized, golden.tensor(`${name}/in/grad_z_quantized`)));
-    const total = add(pulled, mul(out.quantizerLoss, 3));
+    const total = add(pulled, mul(out.loss, 3));
     await equal('loss/total', total);
     const grads = grad(total, { z, 'embedding.weight': quantizer.embedding.weight });
     await equal('grad/z', grads.z);
@@ -70,7 +70,7 @@ test('the decoder sees codes, the encoder sees the gradient of the decoder', asy
   using _ = tensorScope();
   const quantizer = new VectorQuantizer(6, 3, new Rng(1));
   const z = randn([2, 3, 1, 4], new Rng(2));
-  const { zQuantized, indices } = quantizer.forward(z);
+  const { zQuantized, indices } = quantizer.encode(z);
   const codes = quantizer.lookup(indices); // [2, 1, 4, 3]
   close(await zQuantized.permute([0, 2, 3, 1]).data(), await codes.data());
   const pull = randn(z.shape, new Rng(3));
@@ -103,7 +103,7 @@ test('a latent of the wrong size is an error with both shapes', () => {
     [2, 4, 1, 5],
   ];
   for (const shape of shapes) {
-    assert.throws(() => quantizer.forward(zeros(shape)), {
+    assert.throws(() => quantizer.encode(zeros(shape)), {
       name: 'ShapeError',
       message: `VectorQuantizer: expected z [batch, 3, 1, tokens], got [${shape.join(', ')}].`,
     });
@@ -113,7 +113,7 @@ test('a latent of the wrong size is an error with both shapes', () => {
       message: `latentRows: expected z [batch, 3, 1, tokens], got [${shape.join(', ')}].`,
     });
   }
-  assert.throws(() => quantizer.forward(zeros([2, 4, 1, 5])), /expected z \[batch, 3, 1, tokens\], got \[2, 4, 1, 5\]/);
+  assert.throws(() => quantizer.encode(zeros([2, 4, 1, 5])), /expected z \[batch, 3, 1, tokens\], got \[2, 4, 1, 5\]/);
 });
 
 test('usage counts codes; its perplexity is how many are used equally often', () => {
@@ -143,7 +143,7 @@ test('an averaged codebook follows its latents: e = Σ γ-weighted means', async
   const rng = new Rng(6);
   for (let step = 0; step < 5; step++) {
     const z = randn([2, D, 1, 3], rng);
-    const { indices } = quantizer.forward(z);
+    const { indices } = quantizer.encode(z);
     const [values, ids] = [await z.data(), await indices.data()];
     for (let j = 0; j < V; j++) {
       const rows = Array.from(ids, (id, r) => (id === j ? [r] : [])).flat();
@@ -171,7 +171,7 @@ test('revival moves dead codes to latents and leaves used codes where they are',
     const z = latentsAt(quantizer, [0, 1, 4, 0, 1, 4]);
     const rng = new Rng(2);
     for (let step = 1; step <= 8; step++) {
-      codebook.update(z, quantizer.forward(z).indices, rng);
+      codebook.update(z, quantizer.encode(z).indices, rng);
       if (step > 5) continue;
       const alive = (await quantizer.embedding.weight.data()).slice(6, 12); // share ½^step / 5, above 0.03 / 5
       close(alive, [9, 9, 9, 9, 9, -9], 1e-6, 'rare codes');
@@ -217,7 +217,7 @@ test('a codebook works on its own device, whichever is the default', async () =>
     const codebook = withDevice(device, () => new EmaCodebook(quantizer));
     await codebook.warmStart(randn([64, 2], new Rng(4)).dataSync(), new Rng(5));
     const z = randn([2, 2, 1, 3], new Rng(2), { device });
-    codebook.update(z, quantizer.forward(z).indices, new Rng(3));
+    codebook.update(z, quantizer.encode(z).indices, new Rng(3));
     return quantizer.embedding.weight.data();
   };
   using _ = tensorScope();
@@ -254,7 +254,7 @@ test('a codebook names options that it does not have or that are out of range', 
   fails(
     () => new VectorQuantizer(4, 2, new Rng(0), { l2norm: true } as never),
     'OptionError',
-    "VectorQuantizer: expected options l2Norm, commitmentCost, clusteringVQ, got 'l2norm' (did you mean 'l2Norm'?).",
+    "VectorQuantizer: expected options l2Norm, commitmentCost, clusteringVQ, gradient, got 'l2norm' (did you mean 'l2Norm'?).",
   );
 });
 
@@ -292,7 +292,7 @@ test('an update leaves no tensors behind', () => {
   const step = () => {
     using _ = tensorScope();
     const z = randn([2, 3, 1, 4], rng);
-    codebook.update(z, quantizer.forward(z).indices, rng);
+    codebook.update(z, quantizer.encode(z).indices, rng);
   };
   step();
   const before = memory();

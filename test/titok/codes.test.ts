@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memory, Rng } from '../../core/index.ts';
+import { stateDict } from '../../nn/index.ts';
 import { codebookComponents, nearestCodes, TiTok } from '../../titok/index.ts';
 import { forms } from './configs.ts';
 
@@ -11,7 +12,7 @@ const C = 5;
 /** A model whose codes are the given rows. */
 function withCodes(form: 'pixels' | 'corrected', rows: readonly (readonly number[])[]): TiTok {
   const model = new TiTok(forms[form], new Rng(1));
-  model.quantize?.embedding.weight.assign(rows.flat());
+  stateDict(model)['quantize.embedding.weight'].assign(rows.flat());
   return model;
 }
 const randomRows = (seed: number): number[][] => {
@@ -88,7 +89,7 @@ test('tensors are freed; the codebook stays', async () => {
     await nearestCodes(model, 1);
     await codebookComponents(model);
     assert.deepEqual(memory(), before);
-    assert.equal(model.quantize?.embedding.weight.disposed, false);
+    assert.equal(stateDict(model)['quantize.embedding.weight'].disposed, false);
   }
 });
 

@@ -1,7 +1,8 @@
 /** The five trainings in a size that takes milliseconds, on pictures made here. */
 import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
 import { batches, type ImageSet } from '../../data/index.ts';
-import { presets, SmallDiscriminator, Teacher, TiTok, withPixelDecoder } from '../../titok/index.ts';
+import type { QuantizerName } from '../../nn/index.ts';
+import { presets, SmallDiscriminator, Teacher, TiTok, withPixelDecoder, withTokenSize } from '../../titok/index.ts';
 import {
   finetune,
   generator,
@@ -79,6 +80,16 @@ function tokenRows(): TokenSource {
 
 const ofTeacher = (changes: object) => parseSettings(teacherStage.settings, { ...short, ...changes }, 'teacher');
 
+/** A tokenizer of 64 codes with one of the quantizers, from a teacher's codes or from pixels. */
+const quantizedBy =
+  (quantizer: QuantizerName, head: 'proxy' | 'pixels') =>
+  async (seed = 1) => {
+    const changed = { ...tokenizer, model: withTokenSize({ ...model, codebookSize: 64, quantizer, head }) };
+    return head === 'proxy'
+      ? trainWarmup(parseSettings(warmup.settings, changed, 'warmup'), teacher(), loader(), new Rng(seed))
+      : trainSingle(parseSettings(single.settings, changed, 'single'), loader(), new Rng(seed));
+  };
+
 /** Fresh trainings, each as if a program had just started. */
 export const recipes: Readonly<Record<string, (seed?: number) => Promise<Training>>> = {
   teacher: async (seed = 1) =>
@@ -89,6 +100,9 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
     return trainTeacher(ofTeacher({ teacher: { kind: 'vqgan', ...narrow }, ...byGradient }), loader(), new Rng(seed));
   },
   warmup: async (seed = 1) => trainWarmup(warmupSettings, teacher(), loader(), new Rng(seed)),
+  'warmup, rotation': quantizedBy('rotation', 'proxy'),
+  'warmup, fsq': quantizedBy('fsq', 'proxy'),
+  'warmup, lfq': quantizedBy('lfq', 'proxy'),
   finetune: async (seed = 1) => {
     const rng = new Rng(seed);
     const settings = parseSettings(finetune.settings, { ...short, steps: 12, discriminatorStart: 0.25 }, 'finetune');
@@ -98,6 +112,9 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
     const settings = parseSettings(single.settings, { ...tokenizer, model: { ...model, head: 'pixels' } }, 'single');
     return trainSingle(settings, loader(), new Rng(seed));
   },
+  'single, simvq': quantizedBy('simvq', 'pixels'),
+  'single, ifsq': quantizedBy('ifsq', 'pixels'),
+  'single, bsq': quantizedBy('bsq', 'pixels'),
   generator: async (seed = 1) => {
     const small = { codebookSize: 8, latentTokens: 4, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
     const settings = parseSettings(generator.settings, { ...short, generator: small, steps: 12 }, 'generator');

@@ -13,10 +13,13 @@ import { runTool } from '../command.ts';
 const targets: Readonly<Record<string, readonly string[]>> = {
   'core/grad.ts': ['test/core/grad.test.ts', 'test/core/learner.test.ts'],
   'core/op.ts': ['test/core/op.test.ts', 'test/core/learner.test.ts'],
-  'nn/quantizer.ts': ['test/nn/quantizer.test.ts', 'test/core/learner.test.ts'],
-  'nn/codebook.ts': ['test/nn/quantizer.test.ts', 'test/core/learner.test.ts'],
+  'nn/quantizers/vq.ts': ['test/nn/quantizer.test.ts', 'test/core/learner.test.ts'],
+  'nn/quantizers/ema.ts': ['test/nn/quantizer.test.ts', 'test/core/learner.test.ts'],
+  'nn/quantizers/fsq.ts': ['test/nn/quantizers.test.ts'],
+  'nn/quantizers/binary.ts': ['test/nn/quantizers.test.ts'],
   'data/safetensors.ts': ['test/data/safetensors.test.ts'],
   'maskgit/masking.ts': ['test/maskgit/masking.test.ts'],
+  'maskgit/order.ts': ['test/maskgit/order.test.ts'],
   'maskgit/sampler.ts': ['test/maskgit/sampler.test.ts', 'test/core/learner.test.ts'],
 };
 const leastScore = 80; // percent

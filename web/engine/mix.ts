@@ -16,7 +16,7 @@ export async function blend(
   const { tokenizer } = current();
   const codebook = tokenizer.quantize!; // the models of the page have one
   const ids = tensor(Int32Array.from([...a, ...b]), [2 * a.length], { dtype: 'int32' });
-  const codes = await noGrad(() => codebook.lookup(ids)).data(); // [2K, C]
+  const codes = await noGrad(() => codebook.latentsOf(ids)).data(); // [2K, C]
   const [K, C] = [a.length, codes.length / (2 * a.length)];
   const z = new Float32Array(shares.length * C * K); // [n, C, 1, K]
   shares.forEach((t, n) => {

@@ -11,17 +11,16 @@ import {
   noGrad,
   oneHot,
   type Rng,
-  ShapeError,
-  show,
   type Tensor,
   tensor,
   tidy,
   zeros,
-} from '../core/index.ts';
-import { parameter } from './init.ts';
-import { type KMeansOptions, kMeans } from './k-means.ts';
-import type { VectorQuantizer } from './quantizer.ts';
-import { moveTowards, overwrite } from './updates.ts';
+} from '../../core/index.ts';
+import { parameter } from '../init.ts';
+import { type KMeansOptions, kMeans } from '../k-means.ts';
+import { moveTowards, overwrite } from '../updates.ts';
+import { rowsOf } from './quantizer.ts';
+import type { VectorQuantizer } from './vq.ts';
 
 /** Options of `EmaCodebook`. */
 export interface EmaCodebookOptions {
@@ -122,14 +121,10 @@ export class EmaCodebook {
 /**
  * Latents as the quantizer compares them with its codes: z [batch, dim, 1, tokens] → z̃ [batch · tokens, dim].
  *
- * @throws ShapeError when dim differs from the codebook's
+ * @throws ShapeError for another shape
  */
-export function latentRows(quantizer: VectorQuantizer, z: Tensor): Tensor {
-  if (z.rank !== 4 || z.shape[1] !== quantizer.dim) {
-    throw new ShapeError(`latentRows: expected z [batch, ${quantizer.dim}, 1, tokens], got ${show(z.shape)}.`);
-  }
-  return quantizer.normalize(z.permute([0, 2, 3, 1]).reshape([-1, quantizer.dim]));
-}
+export const latentRows = (quantizer: VectorQuantizer, z: Tensor): Tensor =>
+  quantizer.normalize(rowsOf('latentRows', z, quantizer.dim));
 
 /** Revives dead codes from random latents, with the share 1/codebookSize. Runs before `revive`, which updates `share`. */
 const setCodes = defineUpdate('setCodes', ['sum', 'e'], ['share', 'fresh'], ['threshold', 'uniform'], {

@@ -10,17 +10,17 @@ import {
   noGrad,
   oneHot,
   type Rng,
-  ShapeError,
-  show,
   stopGradient,
   type Tensor,
   tidy,
   uniform,
   zeros,
-} from '../core/index.ts';
-import { parameter } from './init.ts';
-import { mse } from './losses.ts';
-import { moveTowards } from './updates.ts';
+} from '../../core/index.ts';
+import { parameter } from '../init.ts';
+import { mse } from '../losses.ts';
+import { moveTowards } from '../updates.ts';
+import { likeLatents, type Quantized, type Quantizer, rowsOf } from './quantizer.ts';
+import { rotated } from './rotation.ts';
 
 /** Options of `VectorQuantizer`. */
 export interface VectorQuantizerOptions {
@@ -30,20 +30,8 @@ export interface VectorQuantizerOptions {
   readonly commitmentCost?: number;
   /** Pulls rarely used codes to latents while training, and adds the buffer `embed_prob`. Default false. */
   readonly clusteringVQ?: boolean;
-}
-
-/** What `VectorQuantizer.forward` returns. */
-export interface Quantized {
-  /** [batch, dim, 1, tokens] */
-  readonly zQuantized: Tensor;
-  /** [batch, 1, tokens], int32 */
-  readonly indices: Tensor;
-  /** commitmentLoss + codebookLoss */
-  readonly quantizerLoss: Tensor;
-  /** Pulls latents to their codes; β is included. */
-  readonly commitmentLoss: Tensor;
-  /** Pulls codes to their latents. */
-  readonly codebookLoss: Tensor;
+  /** How the decoder's gradient reaches a latent: as it is, or turned as its code is (`rotated`). Default: as it is. */
+  readonly gradient?: 'straight-through' | 'rotation';
 }
 
 /**
@@ -52,25 +40,26 @@ export interface Quantized {
  *   z̃ = n(z), ẽ = n(e);   n(v) = v / max(|v|, 1e-12) with l2Norm, else v
  *   i = argmin_j |z̃|² + |ẽ_j|² − 2 z̃·ẽ_j;   q = ẽ_i
  *   commitment = β mean((sg[q] − z̃)²);   codebook = mean((q − sg[z̃])²)
- *   z_q = z̃ + sg[q − z̃]
+ *   z_q = z̃ + sg[q − z̃], or rotated(z̃, q)
  *
  * Means run over all values (batch, tokens and channels).
  *
  * @see van den Oord et al. 2017, arXiv:1711.00937; Yu et al. 2022, arXiv:2110.04627 for l2Norm; Zheng and Vedaldi 2023,
  *   arXiv:2307.15139 for clusteringVQ
  */
-export class VectorQuantizer {
+export class VectorQuantizer implements Quantizer {
   readonly embedding: { readonly weight: Tensor }; // [codebookSize, dim]
   readonly embed_prob?: Tensor; // [codebookSize]: how often each code is used, for clusteringVQ
   readonly codebookSize: number;
   readonly dim: number;
   readonly l2Norm: boolean;
   readonly commitmentCost: number;
+  readonly gradient: 'straight-through' | 'rotation';
 
   constructor(codebookSize: number, dim: number, rng: Rng, options: VectorQuantizerOptions = {}) {
     expectRng('VectorQuantizer', rng);
-    expectKnown('VectorQuantizer', options, ['l2Norm', 'commitmentCost', 'clusteringVQ']);
-    const { l2Norm = false, commitmentCost = 0.25, clusteringVQ = false } = options;
+    expectKnown('VectorQuantizer', options, ['l2Norm', 'commitmentCost', 'clusteringVQ', 'gradient']);
+    const { l2Norm = false, commitmentCost = 0.25, clusteringVQ = false, gradient = 'straight-through' } = options;
     this.embedding = {
       weight: parameter(() => uniform([codebookSize, dim], -1 / codebookSize, 1 / codebookSize, rng)),
     };
@@ -79,6 +68,12 @@ export class VectorQuantizer {
     this.dim = dim;
     this.l2Norm = l2Norm;
     this.commitmentCost = commitmentCost;
+    this.gradient = gradient;
+  }
+
+  /** All codes before normalization, [codebookSize, dim]. */
+  get codes(): Tensor {
+    return this.embedding.weight;
   }
 
   /**
@@ -86,41 +81,46 @@ export class VectorQuantizer {
    * @param reseed  moves rarely used codes (clusteringVQ only). Default: while gradients are recorded
    * @throws ShapeError when dim differs from the codebook's
    */
-  forward(z: Tensor, { reseed = isRecording() }: { reseed?: boolean } = {}): Quantized {
-    const [batch, dim, height, tokens] = z.shape as [number, number, number, number];
-    if (z.rank !== 4 || dim !== this.dim || height !== 1) {
-      throw new ShapeError(`VectorQuantizer: expected z [batch, ${this.dim}, 1, tokens], got ${show(z.shape)}.`);
-    }
-    const raw = z.permute([0, 2, 3, 1]).reshape([batch * tokens, dim]);
-    const rows = this.normalize(raw); // z̃ [batch·tokens, dim]
+  encode(z: Tensor, { reseed = isRecording() }: { reseed?: boolean } = {}): Quantized {
+    const raw = rowsOf('VectorQuantizer', z, this.dim); // [batch·tokens, dim]
+    const rows = this.normalize(raw); // z̃
     const ids = this.nearest(rows);
     const q = this.lookup(ids);
     const commitmentLoss = mse(stopGradient(q), rows).mul(this.commitmentCost);
     const codebookLoss = mse(q, stopGradient(rows));
-    const passed = rows.add(stopGradient(q.sub(rows))); // straight through
+    const passed = this.gradient === 'rotation' ? rotated(rows, q) : rows.add(stopGradient(q.sub(rows)));
     if (reseed && this.embed_prob) this.#reseed(raw, rows, ids, this.embed_prob);
     return {
-      zQuantized: passed.reshape([batch, 1, tokens, dim]).permute([0, 3, 1, 2]),
-      indices: ids.reshape([batch, 1, tokens]),
-      quantizerLoss: commitmentLoss.add(codebookLoss),
+      ...likeLatents(z, { rows: passed, ids }),
+      loss: commitmentLoss.add(codebookLoss),
       commitmentLoss,
       codebookLoss,
     };
   }
 
+  /** z, of length 1 along `dim` with l2Norm. */
+  relax(z: Tensor): Tensor {
+    return this.l2Norm ? l2Normalize(z, 1) : z;
+  }
+
   /** Ids of the nearest codes. Normalized rows [R, dim] → [R], int32 */
   nearest(rows: Tensor): Tensor {
-    return noGrad(() => tidy(() => nearestCode(rows, this.normalize(this.embedding.weight))));
+    return noGrad(() => tidy(() => nearestCode(rows, this.normalize(this.codes))));
   }
 
   /** Codes by id, of length 1 with l2Norm. ids [...] → [..., dim] */
   lookup(ids: Tensor): Tensor {
-    return this.normalize(embedding(this.embedding.weight, ids));
+    return this.normalize(embedding(this.codes, ids));
+  }
+
+  /** The codes themselves: each is nearest to itself. */
+  latentsOf(ids: Tensor): Tensor {
+    return this.lookup(ids);
   }
 
   /** Mixtures of codes, of length 1 with l2Norm. weights [..., codebookSize], each row with sum 1 → [..., dim] */
   softLookup(weights: Tensor): Tensor {
-    return this.normalize(weights.matmul(this.embedding.weight));
+    return this.normalize(weights.matmul(this.codes));
   }
 
   /** Scales the last axis to length 1 with l2Norm; otherwise returns the rows as they are. */
