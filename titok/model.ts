@@ -40,7 +40,7 @@ import { createPixelDecoder, type Encoded, type PixelDecoder, softLatents, type 
  */
 export class TiTok {
   readonly config: TiTokConfig;
-  readonly latent_tokens: Tensor; // [K, encoder width]
+  readonly latent_tokens?: Tensor; // [K, encoder width]; 1-D
   readonly encoder: TiTokEncoder;
   readonly decoder: TiTokDecoder;
   readonly quantize?: VectorQuantizer; // not in VAE mode
@@ -51,7 +51,8 @@ export class TiTok {
     expectRng('TiTok', rng);
     checkConfig(config);
     this.config = config;
-    this.latent_tokens = parameter(() => zeros([config.latentTokens, config.encoder.width]));
+    if (config.variant !== '2d')
+      this.latent_tokens = parameter(() => zeros([config.latentTokens, config.encoder.width]));
     this.encoder = new TiTokEncoder(config, rng);
     this.decoder = new TiTokDecoder(config, rng);
     initializeTiTok(stateDict(this), config, rng);

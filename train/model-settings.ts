@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
 import { count, depth, flag, group, internal, oneOf, side, weight } from './settings.ts';
-import { fitting, headsDivideWidth, patchesFill } from './together.ts';
+import { fitting, headsDivideWidth, patchesFill, tokensArePatches } from './together.ts';
 
 const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => ({
   width: count(width, 'width; the MLP is 4 times as wide'),
@@ -16,6 +16,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
   const decoder = transformer(config.decoder);
   const sameHeads = fitting(headsDivideWidth);
   return group({
+    variant: oneOf(['1d', '2d'], config.variant ?? '1d', "tokens are latents; or, for comparison, the encoder's patches"),
     imageSize: side(config.imageSize, 'width and height of the images, pixels'),
     latentTokens: count(config.latentTokens, 'tokens per image'),
     codebookSize: count(config.codebookSize, 'different tokens'),
@@ -38,7 +39,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
       config.init,
       'starting weights; at width 128 the published ones leave the latents empty',
     ),
-  }).superRefine(head === 'proxy' ? fitting(patchesFill('encoder')) : fitting(patchesFill('encoder'), patchesFill('decoder'))); // biome-ignore format: one thought
+  }).superRefine(head === 'proxy' ? fitting(patchesFill('encoder'), tokensArePatches) : fitting(patchesFill('encoder'), patchesFill('decoder'), tokensArePatches)); // biome-ignore format: one thought
 }
 
 const about: Readonly<Record<keyof ReconstructionWeights, string>> = {

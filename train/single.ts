@@ -139,14 +139,14 @@ export const single = defineStage({
     optimizer,
   }),
   initial: ['model.init'],
-  earlier: { optimizer: 'adamw' },
+  earlier: { optimizer: 'adamw', model: { variant: '1d' } },
 
   async start(run, settings) {
     const from = settings.from ? run.modelFrom(settings.from).tokenizer : undefined;
     const { imageSize, codebookSize, latentTokens } = from?.config ?? settings.model;
     const { train } = await run.dataset(imageSize);
     const sizes = from?.config ?? { ...settings.model, pixels: pixelsOf(settings.model, train) };
-    const model = { ...sizes, variableLength: sizes.variableLength ?? false };
+    const model = { ...sizes, variant: sizes.variant ?? '1d', variableLength: sizes.variableLength ?? false };
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
     const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;

@@ -49,6 +49,28 @@ export const patchesFill =
     );
   };
 
+/** A 2-D TiTok has one token for each patch, in no order that could be cut short. */
+export const tokensArePatches = (model: {
+  variant: '1d' | '2d';
+  imageSize: number;
+  latentTokens: number;
+  variableLength: boolean;
+  legacy: boolean;
+  encoder: { patchSize: number };
+}): Conflict | false => {
+  if (model.variant === '1d') return false;
+  const patches = (model.imageSize / model.encoder.patchSize) ** 2;
+  if (model.latentTokens !== patches)
+    return {
+      setting: 'latentTokens',
+      got: model.latentTokens,
+      expected: (name) =>
+        `${patches}, a token for each patch of ${name('encoder.patchSize')}, as ${name('variant')} is 2d`,
+    };
+  const wrong = (['variableLength', 'legacy'] as const).find((setting) => model[setting]);
+  return wrong !== undefined && { setting: wrong, got: true, expected: (name) => `false, as ${name('variant')} is 2d` };
+};
+
 /** A tokenizer must be quantized before its training ends. */
 export const someQuantized = ({ steps, continuousSteps }: Quantized): Conflict | false =>
   steps <= continuousSteps && {

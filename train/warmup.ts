@@ -138,13 +138,25 @@ export const warmup = defineStage({
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   fixed({
-    model: { imageSize, latentTokens, codebookSize, tokenSize, variableLength, encoder, decoder, l2Norm, legacy },
+    model: {
+      variant,
+      imageSize,
+      latentTokens,
+      codebookSize,
+      tokenSize,
+      variableLength,
+      encoder,
+      decoder,
+      l2Norm,
+      legacy,
+    },
     codebook,
     optimizer,
   }) {
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
       model: {
+        variant,
         imageSize,
         latentTokens,
         codebookSize,
@@ -160,7 +172,7 @@ export const warmup = defineStage({
     };
   },
   initial: ['model.init'],
-  earlier: { optimizer: 'adamw' },
+  earlier: { optimizer: 'adamw', model: { variant: '1d' } },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);

@@ -72,6 +72,16 @@ const contradictions: [stage: Stage, settings: object, message: string][] = [
     { model: { decoder: { width: 130 } } },
     'model.decoder.heads: expected a divisor of model.decoder.width 130, got 4.',
   ],
+  [
+    warmup,
+    { model: { variant: '2d', latentTokens: 32 } },
+    'model.latentTokens: expected 16, a token for each patch of model.encoder.patchSize, as model.variant is 2d, got 32.',
+  ],
+  [
+    single,
+    { model: { variant: '2d', variableLength: true } },
+    'model.variableLength: expected false, as model.variant is 2d, got true.',
+  ],
   [generator, { generator: { heads: 5 } }, 'generator.heads: expected a divisor of generator.width 192, got 5.'],
   [generator, { emaDecay: 1 }, 'emaDecay: expected a number ≥ 0 and < 1, got 1.'],
   [generator, { generator: { dropout: 1 } }, 'generator.dropout: expected a number ≥ 0 and < 1, got 1.'],
