@@ -64,6 +64,11 @@ export class TiTokDecoder {
     }
   }
 
+  /** Weight of the layer that gives pixels or logits. */
+  get lastLayer(): Tensor {
+    return (this.conv_out ?? this.ffn[2]!).weight;
+  }
+
   /**
    * Predicts the image from quantized latents.
    *

@@ -134,6 +134,11 @@ export class TiTok {
     });
   }
 
+  /** Weight of the last layer that `decode` goes through. */
+  get lastLayer(): Tensor {
+    return (this.pixel_decoder ?? this.decoder).lastLayer;
+  }
+
   /**
    * As `decode`, from token ids [batch, K] or [batch, 1, K]; fewer than K of a model of variable length.
    *

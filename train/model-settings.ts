@@ -52,11 +52,13 @@ const about: Readonly<Record<keyof ReconstructionWeights, string>> = {
   kl: 'of the KL divergence',
 };
 
-/** Weights of `reconstructionLoss`; only the terms in `used` are options, a stage has no use for the others. */
+/** Weights of `reconstructionLoss`; only the terms in `used` are options, a stage has no use for the others and refuses their weights. */
 export function reconstructionWeights(values: ReconstructionWeights, used: readonly (keyof ReconstructionWeights)[]) {
   const term = (name: keyof ReconstructionWeights) => {
     const setting = weight(values[name], about[name]);
-    return used.includes(name) ? setting : internal(setting);
+    if (used.includes(name)) return setting;
+    const none = z.number().refine((w) => w === values[name], `${values[name]}, as this stage has no such term`);
+    return internal(none.default(values[name]));
   };
   return group({
     l2: term('l2'),

@@ -1,28 +1,20 @@
 /** One stage instead of two: TiTok from pixels, without a teacher. For checking the paper's claim that two are better. */
 import type * as z from 'zod';
 import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.ts';
-import { psnrOf } from '../eval/index.ts';
 import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
-import {
-  keepFirst,
-  laptopSingleStage,
-  mobileNetLoss,
-  type PerceptualLoss,
-  presets,
-  reconstructionLoss,
-  TiTok,
-} from '../titok/index.ts';
+import { keepFirst, laptopSingleStage, presets, TiTok } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
+import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, text, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { copyOf, drawPixels, evaluatePixels, loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
-import { fitting, someQuantized, someWeight } from './together.ts';
-import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
+import { discriminatorHelps, fitting, someQuantized, someWeight } from './together.ts';
+import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState } from './training.ts';
 
 /** A model that goes on has its codes. */
 const finallyQuantized = (settings: { steps: number; continuousSteps: number; from: string }) =>
@@ -42,24 +34,25 @@ export const singleSettings = group({
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
-  weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'quantizer']),
+  weights: reconstructionWeights(laptopSingleStage, ['l2', 'l1', 'gradient', 'perceptual', 'adversarial', 'quantizer']),
+  ...discriminatorSettings,
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes in use'),
   continuousSteps: updates(150, 'updates without quantization'),
-}).superRefine(fitting(finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual')));
+}).superRefine(fitting(finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual'), discriminatorHelps));
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
 
 /**
  * A training of the single stage, without a run: one `step()` is one update.
  *
- * @param perceptual  one number from two batches of images, or null for none
- * @param from        a model of the settings' sizes that gives pixels, changed in place; default: random weights
+ * @param judges  for weights above 0
+ * @param from    a model of the settings' sizes that gives pixels, changed in place; default: random weights
  */
 export function trainSingle(
   settings: SingleSettings,
   data: ImageSource,
   rng: Rng,
-  perceptual: PerceptualLoss | null = null,
+  judges: Judges = {},
   from?: TiTok,
 ): Training<TiTok> {
   // model
@@ -69,14 +62,15 @@ export function trainSingle(
   expectOption(quantizeMode === 'vq', 'single, model.quantizeMode', "'vq'", quantizeMode);
   const model = from ?? modelThatFits('single', (rng) => new TiTok(settings.model, rng), rng);
   const codebook = new CodebookTraining(model.quantize!, settings, rng);
+  const imageLoss = new ImageLoss('single', settings, judges, model.lastLayer);
 
   // optimizer
   const params = codebook.optimized(stateDict(model));
   const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model, codebook: codebook.averages },
-    optimizers: optimizers.byName,
+    models: { model, codebook: codebook.averages, ...imageLoss.models },
+    optimizers: { ...optimizers.byName, ...imageLoss.optimizers },
     streams: { data, rng },
   });
 
@@ -90,16 +84,16 @@ export function trainSingle(
     const parts = {
       images,
       reconstruction,
-      perceptual: perceptual ?? undefined,
       ...(quantized && { quantizerLoss: codebook.lossOf(quantized) }),
     };
-    return { ...reconstructionLoss(parts, settings.weights), z, indices: quantized?.indices };
+    return { ...imageLoss.of(parts, done), reconstruction, z, indices: quantized?.indices };
   }
 
   const reported = (terms: ReturnType<typeof loss>) => ({
     loss: terms.loss,
     mse: terms.l2Loss,
     commitment: terms.quantizerLoss,
+    ...imageLoss.reported(terms),
   });
 
   async function step() {
@@ -108,16 +102,13 @@ export function trainSingle(
     const { images } = data.next();
     const kept = tailsOf(settings.model, images, rng);
     const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, kept), reported);
+    const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     codebook.update(value.z, value.indices);
+    const judged = imageLoss.update(verdict, report);
     state.done++;
-    return {
-      ...report,
-      ...(report.mse > 0 && { psnr: psnrOf(report.mse) }),
-      ...(await latentFigures(model, value)),
-      learningRate: lr,
-    };
+    return { ...report, ...judged, ...psnrIn(report), ...(await latentFigures(model, value)), learningRate: lr };
   }
 
   const measure = (images: Tensor) => readTerms(() => reported(loss(images, undefined, state.done - 1)));
@@ -132,11 +123,12 @@ export const single = defineStage({
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   imageSize: (run, { from, model }) => (from ? run.modelFrom(from).tokenizer.config : model).imageSize,
-  fixed: ({ from, model: { init: _, commitmentCost: __, ...model }, codebook, optimizer }) => ({
+  fixed: ({ from, model: { init: _, commitmentCost: __, ...model }, codebook, optimizer, weights }) => ({
     from,
     ...(from ? {} : { model }), // --from decides the sizes
     codebook,
     optimizer,
+    'weights.adversarial above 0': weights.adversarial > 0,
   }),
   initial: ['model.init'],
   earlier: { optimizer: 'adamw', model: { variant: '1d' } },
@@ -149,15 +141,9 @@ export const single = defineStage({
     const model = { ...sizes, variant: sizes.variant ?? '1d', variableLength: sizes.variableLength ?? false };
     const data = await run.batches(imageSize, settings.batchSize, 4);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
-    const perceptual = settings.weights.perceptual > 0 ? mobileNetLoss(run.trunk) : null;
+    const judges = judgesOf(run, settings.weights, run.rng(5));
     const quantized = from ? { continuousSteps: 0 } : {}; // it has its codes
-    const training = trainSingle(
-      { ...settings, ...quantized, model },
-      data,
-      run.rng(3),
-      perceptual,
-      from && copyOf(from),
-    );
+    const training = trainSingle({ ...settings, ...quantized, model }, data, run.rng(3), judges, from && copyOf(from));
     return { training, stored: { model }, ...(from && { madeWith: { 'model of --from': from } }) };
   },
 

@@ -96,13 +96,41 @@ export const someWeight =
       expected: (name) => `one of ${terms.map((term) => name(`weights.${term}`)).join(', ')} above 0`,
     };
 
+/** A discriminator that never joins in, or whose adaptive weight has nothing to compare with, has no effect. */
+export const discriminatorHelps = (settings: {
+  steps: number;
+  discriminatorStart: number;
+  adaptiveWeight: boolean;
+  weights: Readonly<Record<'l2' | 'l1' | 'gradient' | 'perceptual' | 'adversarial', number>>;
+}): Conflict | false => {
+  const { steps, discriminatorStart, adaptiveWeight, weights } = settings;
+  if (weights.adversarial === 0) return false;
+  if (steps > 0 && Math.round(discriminatorStart * steps) >= steps)
+    return {
+      setting: 'discriminatorStart',
+      got: discriminatorStart,
+      expected: (name) => `a part of the ${steps} steps, as ${name('weights.adversarial')} is ${weights.adversarial}`,
+      repair: (name) => `The discriminator would never join in. Lower it, or set ${name('weights.adversarial')} to 0.`,
+    };
+  const compared = weights.l2 + weights.l1 + weights.gradient + weights.perceptual;
+  return (
+    adaptiveWeight &&
+    compared === 0 && {
+      setting: 'adaptiveWeight',
+      got: true,
+      expected: (name) =>
+        `false without ${(['l2', 'l1', 'gradient', 'perceptual'] as const).map((term) => name(`weights.${term}`)).join(', ')} above 0`,
+    }
+  );
+};
+
 /** Settings of any stage, as far as one can make another useless. */
 export interface AnySettings {
   readonly steps: number;
   readonly batchSize: number;
   readonly warmupSteps: number;
   readonly scheduleSteps?: number;
-  readonly discriminatorStart?: number;
+  readonly adaptiveWeight?: boolean;
   readonly labelDrop?: number;
   readonly codebook?: string;
   readonly weights?: { readonly adversarial?: number; readonly quantizer?: number };
@@ -124,8 +152,8 @@ export function uselessSettings(settings: AnySettings): string[] {
       `warmupSteps ${warmupSteps}: the learning rate is still rising when its ${Math.min(steps, scheduleSteps)} updates end`,
     ],
     [
-      weights.adversarial! > 0 && Math.round(settings.discriminatorStart! * steps) >= steps,
-      `discriminatorStart ${settings.discriminatorStart}: the discriminator never joins in, so weights.adversarial has no effect`,
+      settings.adaptiveWeight === true && weights.adversarial === 0,
+      'adaptiveWeight: without weights.adversarial there is nothing to weigh',
     ],
     [
       settings.codebook === 'gradient' && weights.quantizer === 0,

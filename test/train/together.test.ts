@@ -54,7 +54,18 @@ const contradictions: [stage: Stage, settings: object, message: string][] = [
   [
     teacher,
     { weights: { l2: 0, l1: 0, gradient: 0 } },
-    'weights.l2: expected one of weights.l2, weights.l1, weights.gradient above 0, got 0.',
+    'weights.l2: expected one of weights.l2, weights.l1, weights.gradient, weights.perceptual above 0, got 0.',
+  ],
+  [teacher, { weights: { kl: 1e-6 } }, 'weights.kl: expected 0, as this stage has no such term, got 0.000001.'],
+  [
+    finetune,
+    { discriminatorStart: 1 },
+    'discriminatorStart: expected a part of the 300 steps, as weights.adversarial is 0.04, got 1. The discriminator would never join in. Lower it, or set weights.adversarial to 0.',
+  ],
+  [
+    finetune,
+    { adaptiveWeight: true, weights: { l2: 0, l1: 0, gradient: 0, perceptual: 0 } },
+    'adaptiveWeight: expected false without weights.l2, weights.l1, weights.gradient, weights.perceptual above 0, got true.',
   ],
   [warmup, { model: { imageSize: 33 } }, 'model.imageSize: expected a multiple of model.encoder.patchSize 8, got 33.'],
   [
@@ -121,7 +132,7 @@ test('image size and patches: what is accepted is a whole number of patches', ()
 const useless: [stage: Stage, settings: object, notes: RegExp[]][] = [
   [warmup, { steps: 400, scheduleSteps: 100 }, [/^scheduleSteps 100: .* stays at its end, for 300 of 400 updates\.$/]],
   [teacher, { steps: 30 }, [/^warmupSteps 50: the learning rate is still rising when its 30 updates end\.$/]],
-  [finetune, { discriminatorStart: 1 }, [/^discriminatorStart 1: .* never joins in, so weights\.adversarial/]],
+  [single, { adaptiveWeight: true }, [/^adaptiveWeight: without weights\.adversarial there is nothing to weigh\.$/]],
   [finetune, { discriminatorStart: 1, weights: { adversarial: 0 } }, []],
   [single, { codebook: 'gradient', weights: { quantizer: 0 } }, [/^weights\.quantizer 0: nothing trains the codebook/]],
   [generator, { labelDrop: 0 }, [/^labelDrop 0: .* which sampling\.guidanceScale compares with\.$/]],
