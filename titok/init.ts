@@ -34,7 +34,7 @@ export function initializeTiTok(params: StateDict, config: TiTokConfig, rng: Rng
 }
 
 function fanInStd(name: string, p: Tensor, config: TiTokConfig): number {
-  if (name === 'decoder.decoder_embed.weight' && config.l2Norm) return 1;
+  if (name === 'decoder.decoder_embed.weight' && config.l2Norm && config.quantizeMode === 'vq') return 1;
   const inputs = p.size / p.shape[0];
   const { layers } = name.startsWith('decoder.') ? config.decoder : config.encoder;
   return (name.endsWith('mlp.c_proj.weight') ? 2 * layers * inputs : inputs) ** -0.5;

@@ -167,11 +167,18 @@ export class TiTok {
   }
 }
 
-/** Images through their first k tokens and back. @returns what the model decodes, and all K ids [batch, 1, K] */
-export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices: Tensor } {
-  const { zQuantized, indices } = model.encode(images);
+/**
+ * Images through their first k tokens and back. In VAE mode a token is the mean of its distribution.
+ *
+ * @returns what the model decodes, and all K ids [batch, 1, K] where there are codes
+ */
+export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices?: Tensor } {
+  const { quantizeMode, latentTokens } = model.config;
   const kept = new Int32Array(images.shape[0]).fill(k);
-  return { output: model.decode(k < model.config.latentTokens ? keepFirst(zQuantized, kept) : zQuantized), indices };
+  const decode = (z: Tensor) => model.decode(k < latentTokens ? keepFirst(z, kept) : z);
+  if (quantizeMode === 'vae') return { output: decode(model.encodeContinuous(images).z) };
+  const { zQuantized, indices } = model.encode(images);
+  return { output: decode(zQuantized), indices };
 }
 
 /** Runs f. While no gradients are recorded and no tap watches, frees all that f made but its result. */

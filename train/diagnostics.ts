@@ -1,5 +1,5 @@
 /** What a training says about its latents and codes, so that a collapse is seen while it happens. */
-import { noGrad, type Tensor, tidy } from '../core/index.ts';
+import { l2Normalize, noGrad, type Tensor, tidy } from '../core/index.ts';
 import type { TiTok } from '../titok/index.ts';
 
 /**
@@ -16,7 +16,7 @@ export async function latentFigures(
   model: TiTok,
   { z, indices }: { readonly z: Tensor; readonly indices?: Tensor | undefined },
 ): Promise<Record<'spread', number> & Partial<Record<'codeUse', number>>> {
-  const alike = noGrad(() => tidy(() => model.normalizeLatents(z).mean(0).square().sum(0).mean()));
+  const alike = noGrad(() => tidy(() => l2Normalize(z, 1).mean(0).square().sum(0).mean()));
   const spread = 1 - (await alike.item());
   alike.dispose();
   if (!indices) return { spread };

@@ -107,9 +107,10 @@ export class ImageLoss {
     return reconstructionLoss({ ...parts, perceptual: this.#perceptual, discriminator, ganFactor }, this.#weights);
   }
 
-  /** The terms to report of networks that judge here: `perceptual`, `gan`, `ganFactor`. */
-  reported({ perceptualLoss, ganLoss, ganFactor }: ImageTerms): Readonly<Record<never, Tensor>> {
+  /** The terms to report that not all trainings have: `kl`, `perceptual`, `gan`, `ganFactor`. */
+  reported({ klLoss, perceptualLoss, ganLoss, ganFactor }: ImageTerms): Readonly<Record<never, Tensor>> {
     return {
+      ...(this.#weights.kl > 0 && { kl: klLoss }),
       ...(this.#weights.perceptual > 0 && { perceptual: perceptualLoss }),
       ...(this.#critic && { gan: ganLoss }),
       ...(ganFactor && { ganFactor }),

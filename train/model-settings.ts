@@ -15,6 +15,7 @@ const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => 
 export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
   const decoder = transformer(config.decoder);
   const sameHeads = fitting(headsDivideWidth);
+  const quantizeMode = oneOf(['vq', 'vae'], config.quantizeMode, 'tokens are codes; or continuous, from a Gaussian');
   return group({
     variant: oneOf(['1d', '2d'], config.variant ?? '1d', "tokens are latents; or, for comparison, the encoder's patches"),
     imageSize: side(config.imageSize, 'width and height of the images, pixels'),
@@ -26,7 +27,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
     decoder: group(head === 'proxy' ? { ...decoder, patchSize: internal(decoder.patchSize) } : decoder).superRefine(
       sameHeads,
     ),
-    quantizeMode: internal(z.enum(['vq', 'vae']).default('vq')),
+    quantizeMode: head === 'proxy' ? internal(quantizeMode) : quantizeMode,
     l2Norm: flag(config.l2Norm, 'latents and codes on the unit sphere, as published'),
     commitmentCost: weight(config.commitmentCost, 'weight of the commitment loss in the quantizer loss, as published'),
     legacy: flag(config.legacy, "the published weights' reshape, which mixes all latent tokens"),

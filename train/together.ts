@@ -96,6 +96,24 @@ export const someWeight =
       expected: (name) => `one of ${terms.map((term) => name(`weights.${term}`)).join(', ')} above 0`,
     };
 
+/** Codes have no KL divergence, and continuous tokens no quantizer. */
+export const modeHasTerms = ({
+  model: { quantizeMode },
+  weights,
+}: {
+  model: { quantizeMode: 'vq' | 'vae' };
+  weights: Readonly<Record<'quantizer' | 'kl', number>>;
+}): Conflict | false => {
+  const term = quantizeMode === 'vq' ? 'kl' : 'quantizer';
+  return (
+    weights[term] > 0 && {
+      setting: `weights.${term}`,
+      got: weights[term],
+      expected: (name) => `0, as ${name('model.quantizeMode')} is ${quantizeMode}`,
+    }
+  );
+};
+
 /** A discriminator that never joins in, or whose adaptive weight has nothing to compare with, has no effect. */
 export const discriminatorHelps = (settings: {
   steps: number;

@@ -112,6 +112,8 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
   },
   'single in 2-D, with a discriminator': async (seed) => judgedSingle({ model: { variant: '2d' } }, seed),
   'single, with an adaptive weight': async (seed) => judgedSingle({ adaptiveWeight: true }, seed),
+  'single, with continuous tokens': async (seed) =>
+    judgedSingle({ model: { quantizeMode: 'vae' }, weights: { quantizer: 0, kl: 1e-6 } }, seed),
   'teacher, with an adaptive weight': async (seed = 1) => {
     const settings = { ...adversarial, adaptiveWeight: true, teacher: teacherConfig, steps: 12, continuousSteps: 4 };
     return trainTeacher(ofTeacher(settings), loader(), new Rng(seed), undefined, smallDiscriminator(seed));

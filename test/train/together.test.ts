@@ -93,6 +93,8 @@ const contradictions: [stage: Stage, settings: object, message: string][] = [
     { model: { variant: '2d', variableLength: true } },
     'model.variableLength: expected false, as model.variant is 2d, got true.',
   ],
+  [single, { weights: { kl: 1e-6 } }, 'weights.kl: expected 0, as model.quantizeMode is vq, got 0.000001.'],
+  [single, { model: { quantizeMode: 'vae' } }, 'weights.quantizer: expected 0, as model.quantizeMode is vae, got 1.'],
   [generator, { generator: { heads: 5 } }, 'generator.heads: expected a divisor of generator.width 192, got 5.'],
   [generator, { emaDecay: 1 }, 'emaDecay: expected a number ≥ 0 and < 1, got 1.'],
   [generator, { generator: { dropout: 1 } }, 'generator.dropout: expected a number ≥ 0 and < 1, got 1.'],
