@@ -83,6 +83,9 @@ export function trainSingle(
   expectOption(givesPixels, 'single, model.head', "'pixels'", head, 'The stage `warmup` learns from a teacher.');
   const model = from ?? modelThatFits('single', (rng) => new TiTok(settings.model, rng), rng);
   const codebook = model.quantize && new CodebookTraining(model.quantize, settings, rng);
+  const [mode, idle] = codebook ? (['vq', 'kl'] as const) : (['vae', 'quantizer'] as const);
+  const unused = settings.weights[idle];
+  expectOption(unused === 0, `single, weights.${idle}`, `0, as the model's quantizeMode is ${mode}`, unused);
   const imageLoss = new ImageLoss('single', settings, judges, model.lastLayer);
 
   // optimizer

@@ -96,16 +96,19 @@ export const someWeight =
       expected: (name) => `one of ${terms.map((term) => name(`weights.${term}`)).join(', ')} above 0`,
     };
 
-/** Codes have no KL divergence, and continuous tokens no quantizer. */
+/** Codes have no KL divergence, and continuous tokens no quantizer. What a model that goes on has is known later. */
 export const modeHasTerms = ({
+  from,
   model: { quantizeMode },
   weights,
 }: {
+  from: string;
   model: { quantizeMode: 'vq' | 'vae' };
   weights: Readonly<Record<'quantizer' | 'kl', number>>;
 }): Conflict | false => {
   const term = quantizeMode === 'vq' ? 'kl' : 'quantizer';
   return (
+    from === '' &&
     weights[term] > 0 && {
       setting: `weights.${term}`,
       got: weights[term],
