@@ -24,7 +24,8 @@ export const hingeGeneratorLoss = (fake: Tensor): Tensor => mean(fake).neg();
  *
  *   λ = min(10⁴, ‖∂compared/∂W‖ / (‖∂gan/∂W‖ + 10⁻⁴)), a constant to the gradient
  *
- * @param compared, gan  one element each, while gradients are recorded
+ * @param compared   one element, computed while gradients are recorded, as is gan
+ * @param lastLayer  a weight that both depend on
  * @see Esser et al. 2021, Taming Transformers, arXiv:2012.09841, eq. 7; limit and offset as in its code
  */
 export function adaptiveWeight(compared: Tensor, gan: Tensor, lastLayer: Tensor): Tensor {
