@@ -25,7 +25,7 @@ export type Measure = (run: Run, row: Row) => Promise<Figures>;
 /** Held-out pictures through tokens and back. */
 export const reconstruction: Measure = async (run, row) => {
   const { codebookSize, reconstruct } = reconstructorOf(run, row);
-  const { psnr, fd, codesUsed, perplexity } = await run.evaluateReconstruction(codebookSize, reconstruct);
+  const { psnr, fd, codesUsed = null, perplexity = null } = await run.evaluateReconstruction(codebookSize, reconstruct);
   return { psnr, fd, codesUsed, perplexity };
 };
 

@@ -19,7 +19,7 @@ import type { Row } from './row.ts';
 export interface Reconstructor {
   readonly codebookSize: number;
   readonly latentTokens: number;
-  readonly reconstruct: (images: Tensor) => { readonly reconstruction: Tensor; readonly codes: Tensor };
+  readonly reconstruct: (images: Tensor) => { readonly reconstruction: Tensor; readonly codes?: Tensor | undefined };
 }
 
 /** The tokenizer that a row trained last: TiTok, or TiTok before stage 2 with the teacher's decoder, or the teacher. */

@@ -7,6 +7,7 @@ import { parseSettings, type SingleSettings, single, type Training, trainSingle 
 const half = { width: 32, layers: 2, heads: 2 };
 export const smallModel = {
   ...presets.tiny,
+  variant: '1d',
   variableLength: false,
   quantizer: 'vq',
   entropyCost: 0.1,

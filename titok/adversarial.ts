@@ -1,6 +1,6 @@
 /** Adversarial losses on a discriminator's logits: hinge, and LeCam's regularization. All return one element. */
-import { mean, noGrad, relu, sub, type Tensor, tidy, zeros } from '../core/index.ts';
-import { moveTowards, parameter } from '../nn/index.ts';
+import { grad, mean, minimum, noGrad, relu, sub, type Tensor, tidy, zeros } from '../core/index.ts';
+import { globalNorm, moveTowards, parameter } from '../nn/index.ts';
 
 /**
  * The discriminator's hinge loss on its logits for real and reconstructed images.
@@ -17,6 +17,21 @@ export const hingeDiscriminatorLoss = (real: Tensor, fake: Tensor): Tensor =>
 
 /** The generator's adversarial loss on the discriminator's logits for its images, −mean(fake). */
 export const hingeGeneratorLoss = (fake: Tensor): Tensor => mean(fake).neg();
+
+/**
+ * The adaptive weight of the adversarial loss: with it, its pull on the decoder's last layer W is as strong as that of the
+ * terms that compare images.
+ *
+ *   λ = min(10⁴, ‖∂compared/∂W‖ / (‖∂gan/∂W‖ + 10⁻⁴)), a constant to the gradient
+ *
+ * @param compared   one element, computed while gradients are recorded, as is gan
+ * @param lastLayer  a weight that both depend on
+ * @see Esser et al. 2021, Taming Transformers, arXiv:2012.09841, eq. 7; limit and offset as in its code
+ */
+export function adaptiveWeight(compared: Tensor, gan: Tensor, lastLayer: Tensor): Tensor {
+  const pull = (loss: Tensor) => globalNorm(grad(loss, [lastLayer]));
+  return noGrad(() => tidy(() => minimum(pull(compared).div(pull(gan).add(1e-4)), 1e4)));
+}
 
 /** Weight of the adversarial terms: 0 before the discriminator joins in, 1 from step `start` on. */
 export const discriminatorFactor = (step: number, start: number): 0 | 1 => (step >= start ? 1 : 0);

@@ -93,7 +93,7 @@ export function distancesFrom(
 /** The codes as the decoder sees them: [V, C]. */
 export async function readCodes(model: TiTok): Promise<ArrayLike<number>> {
   const codebook = codebookOf('readCodes', model);
-  const { device } = model.latent_tokens;
+  const { device } = model.encoder.positional_embedding;
   const all = Int32Array.from({ length: codebook.codebookSize }, (_, v) => v);
   const codes = noGrad(() => tidy(() => codebook.lookup(tensor(all, [all.length], { dtype: 'int32', device }))));
   try {

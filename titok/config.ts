@@ -19,9 +19,14 @@ export type TeacherConfig = VqganConfig | LeanTeacherConfig;
 
 /** Everything that decides a TiTok's parameters and forward pass. */
 export interface TiTokConfig {
+  /**
+   * Where the tokens come from. '1d': latent tokens, as published. '2d': the encoder's patches themselves, one token each, which the
+   * decoder finds at their places; what the paper compares with. Default: '1d'.
+   */
+  readonly variant?: '1d' | '2d' | undefined;
   /** pixels; images are square. */
   readonly imageSize: number;
-  /** K: tokens per image. */
+  /** K: tokens per image; in 2-D as many as the encoder's patches. */
   readonly latentTokens: number;
   /** V: how many different tokens there are. */
   readonly codebookSize: number;
@@ -181,8 +186,9 @@ export const withTokenSize = <C extends TiTokConfig>(config: C): C => ({
 });
 
 /** Whether all codes have length 1, so that only their directions differ. */
-export const hasUnitCodes = ({ quantizer = 'vq', l2Norm }: TiTokConfig): boolean =>
-  quantizer === 'bsq' || (l2Norm && (quantizer === 'vq' || quantizer === 'rotation' || quantizer === 'simvq'));
+export const hasUnitCodes = ({ quantizer = 'vq', l2Norm, quantizeMode }: TiTokConfig): boolean =>
+  quantizeMode === 'vq' &&
+  (quantizer === 'bsq' || (l2Norm && (quantizer === 'vq' || quantizer === 'rotation' || quantizer === 'simvq')));
 
 /** G: patches per side, of the encoder's input or the decoder's output. */
 export const gridOf = (config: TiTokConfig, half: 'encoder' | 'decoder'): number =>
@@ -202,6 +208,7 @@ export function checkConfig(config: TiTokConfig): void {
   for (const name of ['latentTokens', 'codebookSize', 'tokenSize', 'proxyCodebookSize'] as const) {
     expectOption(Number.isInteger(config[name]) && config[name] > 0, name, 'a whole number above 0', config[name]);
   }
+  if (config.variant === '2d') checkPatchTokens(config);
   const { quantizer = 'vq', quantizeMode, tokenSize, pixelDecoder } = config;
   if (quantizeMode === 'vae') expectOption(quantizer === 'vq', 'quantizer', "'vq' with quantizeMode 'vae'", quantizer);
   const dim = codeDim(quantizerOf(config));
@@ -237,6 +244,23 @@ export function checkConfig(config: TiTokConfig): void {
     `the pixel decoder's ${patchSizeOf(pixelDecoder)}`,
     config.decoder.patchSize,
   );
+}
+
+/** Tokens that are patches: as many as these, each over a whole number of the decoder's outputs. */
+function checkPatchTokens(config: TiTokConfig): void {
+  const { latentTokens, legacy, variableLength = false, encoder, decoder } = config;
+  const patches = gridOf(config, 'encoder') ** 2;
+  const fits = encoder.patchSize % decoder.patchSize === 0;
+  const about = "for variant '2d'";
+  expectOption(latentTokens === patches, 'latentTokens', `${patches}, the encoder's patches, ${about}`, latentTokens);
+  expectOption(
+    fits,
+    'decoder.patchSize',
+    `a divisor of the encoder's ${encoder.patchSize} ${about}`,
+    decoder.patchSize,
+  );
+  expectOption(!legacy, 'legacy', `false ${about}`, legacy);
+  expectOption(!variableLength, 'variableLength', `false ${about}`, variableLength);
 }
 
 /** Checks that a model decodes to pixels. @throws OptionError when it gives logits over a teacher's codes, as before stage 2 */

@@ -1,4 +1,4 @@
-/** TiTok's decoder: mask tokens stand for the image, and latent tokens tell them what to become. */
+/** TiTok's decoder: mask tokens stand for the image, and latent tokens tell them what to become. In 2-D the tokens stand at their places. */
 import {
   concat,
   expand,
@@ -9,6 +9,7 @@ import {
   type Tensor,
   tanh,
   transpose,
+  upsampleNearest,
   zeros,
 } from '../core/index.ts';
 import { Conv2d, LayerNorm, Linear, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
@@ -19,7 +20,8 @@ import { patchesToImage } from './patches.ts';
 /**
  * From quantized latents to a teacher's logits or to pixels.
  *
- *   [class | G² masks | K latents] → ln_pre → blocks → positions 1..G² → ln_post → head
+ *   1-D   [class | G² masks | K latents] → ln_pre → blocks → positions 1..G² → ln_post → head
+ *   2-D   [class | G² positions, each with the token of its patch] → ln_pre → blocks → positions 1..G² → ln_post → head
  *
  * Head 'proxy': two 1×1 convolutions with tanh between them → logits over a teacher's codes.
  * Head 'pixels': a 1×1 convolution → one patch per position → 3×3 convolution.
@@ -27,8 +29,8 @@ import { patchesToImage } from './patches.ts';
 export class TiTokDecoder {
   readonly class_embedding: Tensor; // [1, width]
   readonly positional_embedding: Tensor; // [G² + 1, width]
-  readonly mask_token: Tensor; // [1, 1, width]
-  readonly latent_token_positional_embedding: Tensor; // [K, width]
+  readonly mask_token?: Tensor; // [1, 1, width]; 1-D
+  readonly latent_token_positional_embedding?: Tensor; // [K, width]; 1-D
   readonly decoder_embed: Linear;
   readonly ln_pre: LayerNorm;
   readonly transformer: readonly TransformerBlock[];
@@ -43,8 +45,10 @@ export class TiTokDecoder {
     this.grid = gridOf(config, 'decoder');
     this.class_embedding = parameter(() => zeros([1, width]));
     this.positional_embedding = parameter(() => zeros([this.grid ** 2 + 1, width]));
-    this.mask_token = parameter(() => zeros([1, 1, width]));
-    this.latent_token_positional_embedding = parameter(() => zeros([config.latentTokens, width]));
+    if (config.variant !== '2d') {
+      this.mask_token = parameter(() => zeros([1, 1, width]));
+      this.latent_token_positional_embedding = parameter(() => zeros([config.latentTokens, width]));
+    }
     this.decoder_embed = new Linear(config.tokenSize, width, rng);
     this.ln_pre = new LayerNorm(width);
     this.transformer = Array.from({ length: layers }, () => new TransformerBlock(width, heads, rng));
@@ -60,6 +64,11 @@ export class TiTokDecoder {
     }
   }
 
+  /** Weight of the layer that gives pixels or logits. */
+  get lastLayer(): Tensor {
+    return (this.conv_out ?? this.ffn[2]!).weight;
+  }
+
   /**
    * Predicts the image from quantized latents.
    *
@@ -73,11 +82,11 @@ export class TiTokDecoder {
     const width = embedded.shape[2];
     const g = this.grid;
 
-    const masks = expand(this.mask_token, [batch, g * g, width]);
-    const image = concat([repeat(this.class_embedding, batch), masks], 1).add(this.positional_embedding);
-    const latents = embedded.add(this.latent_token_positional_embedding);
+    const places = this.mask_token ? expand(this.mask_token, [batch, g * g, width]) : spread(embedded, g);
+    const image = concat([repeat(this.class_embedding, batch), places], 1).add(this.positional_embedding);
+    const positions = this.latent_token_positional_embedding;
 
-    let x = this.ln_pre.forward(concat([image, latents], 1)); // [batch, 1 + G² + K, width]
+    let x = this.ln_pre.forward(positions ? concat([image, embedded.add(positions)], 1) : image); // [batch, 1 + G² (+ K), width]
     tap?.('ln_pre', x);
     x = runBlocks(this.transformer, x, { start: 1, count: g * g }, tap);
     x = this.ln_post.forward(x); // [batch, G², width]
@@ -86,6 +95,15 @@ export class TiTokDecoder {
     const planes = (y: Tensor) => reshape(transpose(y), [batch, -1, g, g]);
     return this.ffn[2] ? planes(atPositions(this.ffn[2], tanh(y))) : this.conv_out!.forward(patchesToImage(planes(y)));
   }
+}
+
+/** Tokens of patches over a grid of g × g finer positions: [batch, K, width] → [batch, g², width]. */
+function spread(x: Tensor, g: number): Tensor {
+  const [batch, tokens, width] = x.shape;
+  const side = Math.sqrt(tokens);
+  if (side === g) return x;
+  const planes = upsampleNearest(reshape(transpose(x), [batch, width, side, side]), g / side);
+  return transpose(reshape(planes, [batch, width, g * g]));
 }
 
 /** A 1×1 convolution, applied to tokens as a linear layer: x [batch, positions, in] → [batch, positions, out]. */

@@ -1,4 +1,4 @@
-/** TiTok's encoder: patches and a few learned latent tokens go through a transformer; only the latents come out. */
+/** TiTok's encoder: patches and a few learned latent tokens go through a transformer; only the latents, in 2-D the patches, come out. */
 import {
   concat,
   expand,
@@ -16,14 +16,15 @@ import { gridOf, type TiTokConfig } from './config.ts';
 /**
  * From an image to latents.
  *
- *   [class | G² patches | K latents] → ln_pre → blocks → the last K → ln_post → 1×1 convolution → z
+ *   1-D   [class | G² patches | K latents] → ln_pre → blocks → the last K → ln_post → 1×1 convolution → z
+ *   2-D   [class | G² patches] → ln_pre → blocks → the patches, K = G² → ln_post → 1×1 convolution → z
  *
  * @see Yu et al. 2024, arXiv:2406.07550, section 3.2
  */
 export class TiTokEncoder {
   readonly class_embedding: Tensor; // [1, width]
   readonly positional_embedding: Tensor; // [G² + 1, width]; the first is the class token's
-  readonly latent_token_positional_embedding: Tensor; // [K, width]
+  readonly latent_token_positional_embedding?: Tensor; // [K, width]; 1-D
   readonly patch_embed: Conv2d;
   readonly ln_pre: LayerNorm;
   readonly transformer: readonly TransformerBlock[];
@@ -38,7 +39,8 @@ export class TiTokEncoder {
     const outputs = config.quantizeMode === 'vae' ? 2 * config.tokenSize : config.tokenSize; // mean and log-variance
     this.class_embedding = parameter(() => zeros([1, width]));
     this.positional_embedding = parameter(() => zeros([gridOf(config, 'encoder') ** 2 + 1, width]));
-    this.latent_token_positional_embedding = parameter(() => zeros([config.latentTokens, width]));
+    if (config.variant !== '2d')
+      this.latent_token_positional_embedding = parameter(() => zeros([config.latentTokens, width]));
     this.patch_embed = new Conv2d(3, width, patchSize, rng, { stride: patchSize });
     this.ln_pre = new LayerNorm(width);
     this.transformer = Array.from({ length: layers }, () => new TransformerBlock(width, heads, rng));
@@ -52,29 +54,29 @@ export class TiTokEncoder {
    * Latents of images, before quantization.
    *
    * @param images        [batch, 3, size, size] in 0..1
-   * @param latentTokens  [K, width]
+   * @param latentTokens  [K, width]; none in 2-D
    * @returns z [batch, C, 1, K] (2C channels in VAE mode)
    */
-  forward(images: Tensor, latentTokens: Tensor, tap?: Tap): Tensor {
-    const { pixels } = this;
+  forward(images: Tensor, latentTokens: Tensor | undefined, tap?: Tap): Tensor {
+    const { pixels, latent_token_positional_embedding: positions } = this;
     const features = this.patch_embed.forward(pixels ? images.sub(pixels.mean).div(pixels.std) : images); // [batch, width, G, G]
     tap?.('patch_embed', features);
     const [batch, width, g] = features.shape;
-    const latentCount = latentTokens.shape[0];
 
     const patches = transpose(reshape(features, [batch, width, g * g])); // [batch, G², width]
     const image = concat([repeat(this.class_embedding, batch), patches], 1).add(this.positional_embedding);
-    const latents = repeat(latentTokens.add(this.latent_token_positional_embedding), batch);
+    const latents = latentTokens && positions && latentTokens.add(positions);
+    const count = latents ? latents.shape[0] : g * g;
 
-    let x = this.ln_pre.forward(concat([image, latents], 1)); // [batch, 1 + G² + K, width]
+    let x = this.ln_pre.forward(latents ? concat([image, repeat(latents, batch)], 1) : image); // [batch, 1 + G² (+ K), width]
     tap?.('ln_pre', x);
-    x = runBlocks(this.transformer, x, { start: 1 + g * g, count: latentCount }, tap);
+    x = runBlocks(this.transformer, x, { start: latents ? 1 + g * g : 1, count }, tap);
     x = this.ln_post.forward(x); // [batch, K, width]
     tap?.('ln_post', x);
 
     // legacy: reads the memory of [K, width] as [width, K] without transposing, so each code mixes all latents
-    const columns = reshape(this.legacy ? x : transpose(x), [batch, width, latentCount, 1]);
-    return reshape(this.conv_out.forward(columns), [batch, -1, 1, latentCount]);
+    const columns = reshape(this.legacy ? x : transpose(x), [batch, width, count, 1]);
+    return reshape(this.conv_out.forward(columns), [batch, -1, 1, count]);
   }
 }
 

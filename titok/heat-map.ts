@@ -75,7 +75,7 @@ const valuesAtOnce = 400_000; // 32 pictures of 64 × 64 pixels: a few hundred m
 async function decodeRows(model: TiTok, rows: readonly Int32Array[]): Promise<Float32Array[]> {
   const [{ length: k }] = rows;
   const ids = Int32Array.from(rows.flatMap((row) => [...row]));
-  const { device } = model.latent_tokens;
+  const { device } = model.decoder.class_embedding;
   const images = noGrad(() =>
     tidy(() => model.decodeTokens(tensor(ids, [rows.length, k], { dtype: 'int32', device })).clamp(0, 1)),
   );

@@ -6,7 +6,14 @@
  *
  * @module
  */
-export { discriminatorFactor, hingeDiscriminatorLoss, hingeGeneratorLoss, LeCam, lecam } from './adversarial.ts';
+export {
+  adaptiveWeight,
+  discriminatorFactor,
+  hingeDiscriminatorLoss,
+  hingeGeneratorLoss,
+  LeCam,
+  lecam,
+} from './adversarial.ts';
 export { codebookComponents, type NearCodes, nearestCodes, readCodes } from './codes.ts';
 export {
   checkConfig,

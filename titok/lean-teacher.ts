@@ -76,6 +76,11 @@ export class LeanDecoder {
     this.patch_path = new Conv2d(dim, 3 * 4 ** stem.length, 1, rng);
   }
 
+  /** Weight of the last convolution. */
+  get lastLayer(): Tensor {
+    return this.up.at(-1)!.weight;
+  }
+
   /** Latents → images, not clamped. */
   forward(z: Tensor, tap?: Tap): Tensor {
     let x = runInTurn(this.blocks, this.conv_in.forward(z), tap, (i) => `blocks.${i}`);

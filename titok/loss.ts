@@ -116,32 +116,38 @@ export interface ReconstructionParts {
   readonly perceptual?: ((images: Tensor, reconstruction: Tensor) => Tensor) | undefined;
   /** Absent until the discriminator has started (published: step 20,000). */
   readonly discriminator?: Discriminator | undefined;
+  /** Factor of the adversarial weight, from the weighted terms before it and the adversarial one: `adaptiveWeight`. Default: 1. */
+  readonly ganFactor?: ((compared: Tensor, gan: Tensor) => Tensor) | undefined;
 }
 
 /**
  * The loss of the stages that compare images: 0, 2 and the single stage.
  *
- *   loss = w₂ mean((x − x̂)²) + w₁ mean|x − x̂| + … + w_a (−mean D(x̂))
+ *   loss = w₂ mean((x − x̂)²) + w₁ mean|x − x̂| + … + λ w_a (−mean D(x̂))
  *
- * The adversarial weight is a constant: there is no gradient-ratio weight.
+ * λ is 1, as published, or `ganFactor`.
  */
 export function reconstructionLoss(parts: ReconstructionParts, weights: ReconstructionWeights) {
-  const { images: x, reconstruction: y, quantizerLoss, posterior, perceptual, discriminator } = parts;
-  const when = (weight: number, term: () => Tensor): [number, Tensor | undefined] => [
+  const { images: x, reconstruction: y, quantizerLoss, posterior, perceptual, discriminator, ganFactor } = parts;
+  const when = (weight: number, term: () => Tensor | undefined): [number, Tensor | undefined] => [
     weight,
     weight === 0 ? undefined : term(),
   ];
-  return summed({
+  const compared = {
     l2Loss: when(weights.l2, () => mse(x, y)),
     l1Loss: when(weights.l1, () => l1(x, y)),
     gradientLoss: when(weights.gradient, () => gradientL1(x, y)),
-    perceptualLoss: perceptual ? when(weights.perceptual, () => perceptual(x, y)) : [0, undefined],
-    ganLoss: discriminator
-      ? when(weights.adversarial, () => hingeGeneratorLoss(discriminator.forward(y)))
-      : [0, undefined],
+    perceptualLoss: when(weights.perceptual, () => perceptual?.(x, y)),
+  };
+  const [, gan] = when(weights.adversarial, () => discriminator && hingeGeneratorLoss(discriminator.forward(y)));
+  const factor = gan && ganFactor?.(summed(compared).loss, gan);
+  const terms = summed({
+    ...compared,
+    ganLoss: [factor ? factor.mul(weights.adversarial) : weights.adversarial, gan],
     quantizerLoss: [weights.quantizer, quantizerLoss],
-    klLoss: posterior ? when(weights.kl, () => klLoss(posterior)) : [0, undefined],
+    klLoss: when(weights.kl, () => posterior && klLoss(posterior)),
   });
+  return { ...terms, ganFactor: factor };
 }
 
 /** KL divergence summed over channels and tokens, averaged over the batch. */
@@ -176,11 +182,11 @@ export function discriminatorLoss(
 
 /** Sums the weighted terms. Returns them unweighted; absent ones as 0. */
 function summed<Name extends string>(
-  terms: Readonly<Record<Name, readonly [weight: number, term: Tensor | undefined]>>,
+  terms: Readonly<Record<Name, readonly [weight: number | Tensor, term: Tensor | undefined]>>,
 ): Terms<Name> {
   const named: Record<string, Tensor> = {};
   let loss: Tensor | undefined;
-  for (const [name, [weight, term]] of Object.entries<readonly [number, Tensor | undefined]>(terms)) {
+  for (const [name, [weight, term]] of Object.entries<readonly [number | Tensor, Tensor | undefined]>(terms)) {
     named[name] = term ? reshape(term, []) : zeros([]);
     if (!term || weight === 0) continue;
     const part = weight === 1 ? named[name] : named[name].mul(weight);

@@ -39,7 +39,7 @@ import { createPixelDecoder, type Encoded, type PixelDecoder, softLatents, type 
  */
 export class TiTok {
   readonly config: TiTokConfig;
-  readonly latent_tokens: Tensor; // [K, encoder width]
+  readonly latent_tokens?: Tensor; // [K, encoder width]; 1-D
   readonly encoder: TiTokEncoder;
   readonly decoder: TiTokDecoder;
   readonly quantize?: Quantizer; // not in VAE mode
@@ -50,7 +50,8 @@ export class TiTok {
     expectRng('TiTok', rng);
     checkConfig(config);
     this.config = config;
-    this.latent_tokens = parameter(() => zeros([config.latentTokens, config.encoder.width]));
+    if (config.variant !== '2d')
+      this.latent_tokens = parameter(() => zeros([config.latentTokens, config.encoder.width]));
     this.encoder = new TiTokEncoder(config, rng);
     this.decoder = new TiTokDecoder(config, rng);
     initializeTiTok(stateDict(this), config, rng);
@@ -131,6 +132,11 @@ export class TiTok {
     });
   }
 
+  /** Weight of the last layer that `decode` goes through. */
+  get lastLayer(): Tensor {
+    return (this.pixel_decoder ?? this.decoder).lastLayer;
+  }
+
   /**
    * As `decode`, from token ids [batch, K] or [batch, 1, K]; fewer than K of a model of variable length.
    *
@@ -159,11 +165,18 @@ export class TiTok {
   }
 }
 
-/** Images through their first k tokens and back. @returns what the model decodes, and all K ids [batch, 1, K] */
-export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices: Tensor } {
-  const { zQuantized, indices } = model.encode(images);
+/**
+ * Images through their first k tokens and back. In VAE mode a token is the mean of its distribution.
+ *
+ * @returns what the model decodes, and all K ids [batch, 1, K] where there are codes
+ */
+export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices?: Tensor } {
+  const { quantizeMode, latentTokens } = model.config;
   const kept = new Int32Array(images.shape[0]).fill(k);
-  return { output: model.decode(k < model.config.latentTokens ? keepFirst(zQuantized, kept) : zQuantized), indices };
+  const decode = (z: Tensor) => model.decode(k < latentTokens ? keepFirst(z, kept) : z);
+  if (quantizeMode === 'vae') return { output: decode(model.encodeContinuous(images).z) };
+  const { zQuantized, indices } = model.encode(images);
+  return { output: decode(zQuantized), indices };
 }
 
 /** Runs f. While no gradients are recorded and no tap watches, frees all that f made but its result. */

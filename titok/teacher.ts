@@ -25,6 +25,8 @@ export interface Encoded extends Omit<Quantized, 'loss'> {
 
 /** From latents on a grid to pixels. */
 export interface PixelDecoder {
+  /** Weight of the layer that gives the pixels. */
+  readonly lastLayer: Tensor;
   /** z [batch, dim, g, g] → images [batch, 3, size, size], not clamped */
   forward(z: Tensor, tap?: Tap): Tensor;
 }

@@ -76,6 +76,11 @@ export class VqganDecoder {
     this.conv_out = new Conv2d(widths[0], 3, 3, rng, { padding: 1 });
   }
 
+  /** Weight of the last convolution. */
+  get lastLayer(): Tensor {
+    return this.conv_out.weight;
+  }
+
   /** Latents → images, not clamped. */
   forward(z: Tensor, tap?: Tap): Tensor {
     let x = this.conv_in.forward(z);

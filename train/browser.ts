@@ -17,6 +17,7 @@ export {
   samplingSettings,
   trainGenerator,
 } from './generator.ts';
+export type { Judges } from './judges.ts';
 export { loadModel } from './load-model-browser.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
 export type { Model, ModelMetadata } from './model.ts';

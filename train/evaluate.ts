@@ -39,10 +39,10 @@ export async function statisticsOf(trunk: MobileNetTrunk, set: ImageSet): Promis
   return statistics;
 }
 
-/** Images → reconstruction, code ids, and terms to average over batches. */
+/** Images → reconstruction, code ids where there are codes, and terms to average over batches. */
 export type Reconstruct = (images: Tensor) => {
   readonly reconstruction: Tensor;
-  readonly codes: Tensor;
+  readonly codes?: Tensor | undefined;
   readonly terms?: Readonly<Record<string, Tensor>>;
 };
 
@@ -51,8 +51,9 @@ export interface Reconstruction {
   readonly psnr: number;
   /** FD-MNv2 (96-d) between reconstructions and originals. Not FID. */
   readonly fd: number;
-  readonly codesUsed: number;
-  readonly perplexity: number;
+  /** Of a model with a codebook. */
+  readonly codesUsed?: number;
+  readonly perplexity?: number;
   readonly [term: string]: number;
 }
 
@@ -82,14 +83,15 @@ export async function measureReconstruction(
       );
     }
     error.add(await images.data(), pixels);
-    usage.add(await codes.data());
+    if (codes) usage.add(await codes.data());
     await statistics.add(reconstruction);
     for (const [name, t] of Object.entries(terms)) {
       sums[name] = (sums[name] ?? 0) + ((await t.item()) * images.shape[0]) / set.count;
       t.dispose();
     }
-    for (const t of [images, labels, reconstruction, codes]) t.dispose();
+    for (const t of [images, labels, reconstruction, codes]) t?.dispose();
   }
   const fd = frechetDistance(originals.statistics, statistics.statistics);
-  return { psnr: error.psnr, fd, codesUsed: usage.used, perplexity: usage.perplexity, ...sums };
+  const codes = usage.used > 0 && { codesUsed: usage.used, perplexity: usage.perplexity };
+  return { psnr: error.psnr, fd, ...codes, ...sums };
 }

@@ -36,7 +36,7 @@ const guards: readonly Guard[] = [
       'Train with more --continuous-steps, and with --codebook average, or with --model-quantizer fsq.',
   },
   {
-    stages: ['finetune'],
+    stages: ['teacher', 'finetune', 'single'],
     figure: 'margin',
     after: window,
     isBad: (mean) => mean > 1.5,

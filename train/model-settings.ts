@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { quantizerNames } from '../nn/index.ts';
 import type { ReconstructionWeights, TiTokConfig, TransformerConfig } from '../titok/index.ts';
 import { count, depth, flag, group, internal, oneOf, side, weight } from './settings.ts';
-import { codesFit, fitting, headsDivideWidth, patchesFill } from './together.ts';
+import { codesFit, fitting, headsDivideWidth, patchesFill, tokensArePatches } from './together.ts';
 
 const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => ({
   width: count(width, 'width; the MLP is 4 times as wide'),
@@ -16,7 +16,9 @@ const transformer = ({ width, layers, heads, patchSize }: TransformerConfig) => 
 export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
   const decoder = transformer(config.decoder);
   const sameHeads = fitting(headsDivideWidth);
+  const quantizeMode = oneOf(['vq', 'vae'], config.quantizeMode, 'tokens are codes; or continuous, from a Gaussian');
   return group({
+    variant: oneOf(['1d', '2d'], config.variant ?? '1d', "tokens are latents; or, for comparison, the encoder's patches"),
     imageSize: side(config.imageSize, 'width and height of the images, pixels'),
     latentTokens: count(config.latentTokens, 'tokens per image'),
     codebookSize: count(config.codebookSize, 'different tokens'),
@@ -31,7 +33,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
       'vq',
       'how latents become tokens; fsq, ifsq, lfq and bsq have fixed codes and decide tokenSize by themselves',
     ),
-    quantizeMode: internal(z.enum(['vq', 'vae']).default('vq')),
+    quantizeMode: head === 'proxy' ? internal(quantizeMode) : quantizeMode,
     l2Norm: flag(config.l2Norm, 'latents and codes on the unit sphere, as published; of vq, rotation and simvq'),
     commitmentCost: weight(config.commitmentCost, 'weight of the commitment loss in the quantizer loss, as published'),
     entropyCost: weight(0.1, 'weight of the entropy loss in the quantizer loss of lfq and bsq'),
@@ -45,7 +47,7 @@ export function titokSettings(config: TiTokConfig, head: TiTokConfig['head']) {
       config.init,
       'starting weights; at width 128 the published ones leave the latents empty',
     ),
-  }).superRefine(head === 'proxy' ? fitting(codesFit, patchesFill('encoder')) : fitting(codesFit, patchesFill('encoder'), patchesFill('decoder'))); // biome-ignore format: one thought
+  }).superRefine(head === 'proxy' ? fitting(codesFit, patchesFill('encoder'), tokensArePatches) : fitting(codesFit, patchesFill('encoder'), patchesFill('decoder'), tokensArePatches)); // biome-ignore format: one thought
 }
 
 const about: Readonly<Record<keyof ReconstructionWeights, string>> = {
@@ -58,11 +60,13 @@ const about: Readonly<Record<keyof ReconstructionWeights, string>> = {
   kl: 'of the KL divergence',
 };
 
-/** Weights of `reconstructionLoss`; only the terms in `used` are options, a stage has no use for the others. */
+/** Weights of `reconstructionLoss`; only the terms in `used` are options, a stage has no use for the others and refuses their weights. */
 export function reconstructionWeights(values: ReconstructionWeights, used: readonly (keyof ReconstructionWeights)[]) {
   const term = (name: keyof ReconstructionWeights) => {
     const setting = weight(values[name], about[name]);
-    return used.includes(name) ? setting : internal(setting);
+    if (used.includes(name)) return setting;
+    const none = z.number().refine((w) => w === values[name], `${values[name]}, as this stage has no such term`);
+    return internal(none.default(values[name]));
   };
   return group({
     l2: term('l2'),

@@ -1,14 +1,12 @@
 /** Stage 0: a 2-D tokenizer of images, whose codes stage 1 learns to predict. */
 import * as z from 'zod';
 import { concat, Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
-import { psnrOf } from '../eval/index.ts';
 import { AdamW, clipCoefficient, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
 import {
   leanTeacher,
   leanTeacherWeights,
   patchSizeOf,
   publishedVqgan,
-  reconstructionLoss,
   startFromPca,
   Teacher,
   type TeacherConfig,
@@ -16,6 +14,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { readTerms } from './held-out.ts';
+import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { modelThatFits } from './room.ts';
 import { savedPart } from './saved.ts';
@@ -35,8 +34,8 @@ import {
   weight,
 } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { type Conflict, fitting, someQuantized, someWeight } from './together.ts';
-import { type ImageSource, learningRateOf, type Training, TrainingState } from './training.ts';
+import { type Conflict, discriminatorHelps, fitting, someQuantized, someWeight } from './together.ts';
+import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState } from './training.ts';
 
 /** The published teacher at the width that trains on a laptop: one code for each 4 × 4 pixels. */
 const laptopVqgan: VqganConfig = {
@@ -117,12 +116,22 @@ export const teacherSettings = group({
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, "as the tokenizer's, arXiv:2406.07550"),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
-  weights: reconstructionWeights(leanTeacherWeights, ['l2', 'l1', 'gradient', 'quantizer']),
+  weights: reconstructionWeights(leanTeacherWeights, [
+    'l2',
+    'l1',
+    'gradient',
+    'perceptual',
+    'adversarial',
+    'quantizer',
+  ]),
+  ...discriminatorSettings,
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all 512 codes in use, the gradient a few dozen'),
   continuousSteps: updates(8, 'updates without quantization: the PCA start is good at once'),
   weightsFrom: text('safetensors to start from, such as the published teacher'),
   pcaStart: flag(true, 'start the linear path from principal components; without it all turns orange or blue'),
-}).superRefine(fitting(imagesFitGrid, finallyQuantized, someWeight('l2', 'l1', 'gradient')));
+}).superRefine(
+  fitting(imagesFitGrid, finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual'), discriminatorHelps),
+);
 /** The full settings of stage 0. */
 export type TeacherSettings = z.output<typeof teacherSettings>;
 
@@ -130,25 +139,28 @@ export type TeacherSettings = z.output<typeof teacherSettings>;
  * A training of stage 0, without a run: one `step()` is one update.
  *
  * @param weights  to start from, such as the published ones, instead of random numbers or principal components
+ * @param judges   for weights above 0
  */
 export async function trainTeacher(
   settings: TeacherSettings,
   data: ImageSource,
   rng: Rng,
   weights?: Readonly<Record<string, StateValue>>,
+  judges: Judges = {},
 ): Promise<Training<Teacher>> {
   // model
   const teacher = modelThatFits('teacher', (rng) => new Teacher(settings.teacher, rng), rng);
   if (weights) loadStateDict(teacher, weights, { source: 'teacher weights' });
   const codebook = new CodebookTraining(teacher.quantize, settings, rng);
+  const imageLoss = new ImageLoss('teacher', settings, judges, teacher.decoder.lastLayer);
 
   // optimizer
   const params = codebook.optimized(stateDict(teacher));
   const optimizer = new AdamW({ params, betas: settings.betas, weightDecay: settings.weightDecay });
   const learningRate = learningRateOf(settings);
   const state = new TrainingState({
-    models: { model: teacher, ...codebook.models },
-    optimizers: { model: optimizer },
+    models: { model: teacher, ...codebook.models, ...imageLoss.models },
+    optimizers: { model: optimizer, ...imageLoss.optimizers },
     streams: { data, rng },
   });
 
@@ -161,17 +173,18 @@ export async function trainTeacher(
   function loss(images: Tensor, done = state.done) {
     if (!codebook.isQuantized(done)) {
       const reconstruction = teacher.decoder.forward(teacher.encoder.forward(images));
-      return reconstructionLoss({ images, reconstruction }, settings.weights);
+      return { ...imageLoss.of({ images, reconstruction }, done), reconstruction };
     }
     const { reconstruction, z, indices, ...quantized } = teacher.forward(images);
     const parts = { images, reconstruction, quantizerLoss: codebook.lossOf(quantized) };
-    return { ...reconstructionLoss(parts, settings.weights), z, indices };
+    return { ...imageLoss.of(parts, done), reconstruction, z, indices };
   }
 
   const reported = (terms: ReturnType<typeof loss>) => ({
     loss: terms.loss,
     mse: terms.l2Loss,
     commitment: terms.quantizerLoss,
+    ...imageLoss.reported(terms),
   });
 
   async function step() {
@@ -179,11 +192,13 @@ export async function trainTeacher(
     using _ = tensorScope();
     const { images } = data.next();
     const { value, grads, norm, report } = await finiteGradients(params, () => loss(images), reported);
+    const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     if ('indices' in value) codebook.update(inARow(value.z), reshape(value.indices, [images.shape[0], 1, -1]));
+    const judged = imageLoss.update(verdict, report);
     state.done++;
-    return { ...report, ...(report.mse > 0 && { psnr: psnrOf(report.mse) }), learningRate: lr };
+    return { ...report, ...judged, ...psnrIn(report), learningRate: lr };
   }
 
   const measure = (images: Tensor) => readTerms(() => reported(loss(images, state.done - 1)));
@@ -203,7 +218,12 @@ export const teacher = defineStage({
   settings: teacherSettings,
   sized: (imageSize) => ({ imageSize }),
   imageSize: (_, { imageSize }) => imageSize,
-  fixed: ({ imageSize, teacher, codebook }) => ({ imageSize, teacher, codebook }),
+  fixed: ({ imageSize, teacher, codebook, weights }) => ({
+    imageSize,
+    teacher,
+    codebook,
+    'weights.adversarial above 0': weights.adversarial > 0,
+  }),
   initial: ['weightsFrom', 'pcaStart'],
 
   async start(run, settings) {
@@ -211,7 +231,8 @@ export const teacher = defineStage({
     const data = await run.batches(imageSize, settings.batchSize, 1);
     await noteUnusedCodes(run, imageSize, config.codebookSize, (imageSize / patchSizeOf(config)) ** 2);
     const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
-    return { training: await trainTeacher(settings, data, run.rng(0), weights) };
+    const judges = judgesOf(run, settings.weights, run.rng(5));
+    return { training: await trainTeacher(settings, data, run.rng(0), weights, judges) };
   },
 
   model: teacherModel,

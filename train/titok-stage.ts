@@ -91,7 +91,9 @@ export async function evaluatePixels(run: RunContext, model: TiTok): Promise<Rec
 export function drawPixels(name: string, run: RunContext, model: TiTok): Promise<void> {
   const { variableLength, latentTokens } = model.config;
   if (!variableLength)
-    return run.drawReconstructions(`${name}.png`, { [name]: (images) => model.forward(images).output });
+    return run.drawReconstructions(`${name}.png`, {
+      [name]: (images) => throughTokens(model, images, latentTokens).output,
+    });
   const rows = tailLengths(latentTokens).map((k) => [
     `${k} ${k === 1 ? 'token' : 'tokens'}`,
     (images: Tensor) => throughTokens(model, images, k).output,

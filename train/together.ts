@@ -63,6 +63,28 @@ export const codesFit = (model: { quantizer: QuantizerName; codebookSize: number
   );
 };
 
+/** A 2-D TiTok has one token for each patch, in no order that could be cut short. */
+export const tokensArePatches = (model: {
+  variant: '1d' | '2d';
+  imageSize: number;
+  latentTokens: number;
+  variableLength: boolean;
+  legacy: boolean;
+  encoder: { patchSize: number };
+}): Conflict | false => {
+  if (model.variant === '1d') return false;
+  const patches = (model.imageSize / model.encoder.patchSize) ** 2;
+  if (model.latentTokens !== patches)
+    return {
+      setting: 'latentTokens',
+      got: model.latentTokens,
+      expected: (name) =>
+        `${patches}, a token for each patch of ${name('encoder.patchSize')}, as ${name('variant')} is 2d`,
+    };
+  const wrong = (['variableLength', 'legacy'] as const).find((setting) => model[setting]);
+  return wrong !== undefined && { setting: wrong, got: true, expected: (name) => `false, as ${name('variant')} is 2d` };
+};
+
 /** A tokenizer must be quantized before its training ends. */
 export const someQuantized = ({ steps, continuousSteps }: Quantized): Conflict | false =>
   steps <= continuousSteps && {
@@ -88,13 +110,62 @@ export const someWeight =
       expected: (name) => `one of ${terms.map((term) => name(`weights.${term}`)).join(', ')} above 0`,
     };
 
+/** Codes have no KL divergence, and continuous tokens no quantizer. What a model that goes on has is known later. */
+export const modeHasTerms = ({
+  from,
+  model: { quantizeMode },
+  weights,
+}: {
+  from: string;
+  model: { quantizeMode: 'vq' | 'vae' };
+  weights: Readonly<Record<'quantizer' | 'kl', number>>;
+}): Conflict | false => {
+  const term = quantizeMode === 'vq' ? 'kl' : 'quantizer';
+  return (
+    from === '' &&
+    weights[term] > 0 && {
+      setting: `weights.${term}`,
+      got: weights[term],
+      expected: (name) => `0, as ${name('model.quantizeMode')} is ${quantizeMode}`,
+    }
+  );
+};
+
+/** A discriminator that never joins in, or whose adaptive weight has nothing to compare with, has no effect. */
+export const discriminatorHelps = (settings: {
+  steps: number;
+  discriminatorStart: number;
+  adaptiveWeight: boolean;
+  weights: Readonly<Record<'l2' | 'l1' | 'gradient' | 'perceptual' | 'adversarial', number>>;
+}): Conflict | false => {
+  const { steps, discriminatorStart, adaptiveWeight, weights } = settings;
+  if (weights.adversarial === 0) return false;
+  if (steps > 0 && Math.round(discriminatorStart * steps) >= steps)
+    return {
+      setting: 'discriminatorStart',
+      got: discriminatorStart,
+      expected: (name) => `a part of the ${steps} steps, as ${name('weights.adversarial')} is ${weights.adversarial}`,
+      repair: (name) => `The discriminator would never join in. Lower it, or set ${name('weights.adversarial')} to 0.`,
+    };
+  const compared = weights.l2 + weights.l1 + weights.gradient + weights.perceptual;
+  return (
+    adaptiveWeight &&
+    compared === 0 && {
+      setting: 'adaptiveWeight',
+      got: true,
+      expected: (name) =>
+        `false without ${(['l2', 'l1', 'gradient', 'perceptual'] as const).map((term) => name(`weights.${term}`)).join(', ')} above 0`,
+    }
+  );
+};
+
 /** Settings of any stage, as far as one can make another useless. */
 export interface AnySettings {
   readonly steps: number;
   readonly batchSize: number;
   readonly warmupSteps: number;
   readonly scheduleSteps?: number;
-  readonly discriminatorStart?: number;
+  readonly adaptiveWeight?: boolean;
   readonly labelDrop?: number;
   readonly codebook?: string;
   readonly weights?: { readonly adversarial?: number; readonly quantizer?: number };
@@ -116,8 +187,8 @@ export function uselessSettings(settings: AnySettings): string[] {
       `warmupSteps ${warmupSteps}: the learning rate is still rising when its ${Math.min(steps, scheduleSteps)} updates end`,
     ],
     [
-      weights.adversarial! > 0 && Math.round(settings.discriminatorStart! * steps) >= steps,
-      `discriminatorStart ${settings.discriminatorStart}: the discriminator never joins in, so weights.adversarial has no effect`,
+      settings.adaptiveWeight === true && weights.adversarial === 0,
+      'adaptiveWeight: without weights.adversarial there is nothing to weigh',
     ],
     [
       settings.codebook === 'gradient' && weights.quantizer === 0,

@@ -1,6 +1,7 @@
 /** A training: one `step()`, and the state that a checkpoint needs. The caller owns the loop. */
 import * as z from 'zod';
 import { CheckpointError, type Tensor } from '../core/index.ts';
+import { psnrOf } from '../eval/index.ts';
 import {
   cosineSchedule,
   type Ema,
@@ -17,6 +18,10 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 
 /** Loss terms and other figures of one update, by name; `loss` is the total. */
 export type StepReport = { readonly loss: number } & Readonly<Record<string, number>>;
+
+/** The PSNR of an update that reports its mean squared error. */
+export const psnrIn = ({ mse = 0 }: Readonly<Record<string, number>>): { psnr?: number } =>
+  mse > 0 ? { psnr: psnrOf(mse) } : {};
 
 /** Batches in a seeded order whose position can be saved. */
 export interface ImageSource {

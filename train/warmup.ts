@@ -140,6 +140,7 @@ export const warmup = defineStage({
   sized: (imageSize) => ({ model: { imageSize } }),
   fixed({ model, codebook, optimizer }) {
     const {
+      variant,
       imageSize,
       latentTokens,
       codebookSize,
@@ -154,6 +155,7 @@ export const warmup = defineStage({
     const { patchSize: _, ...half } = decoder; // the teacher's
     return {
       model: {
+        variant,
         imageSize,
         latentTokens,
         codebookSize,
@@ -170,7 +172,7 @@ export const warmup = defineStage({
     };
   },
   initial: ['model.init'],
-  earlier: { optimizer: 'adamw' },
+  earlier: { optimizer: 'adamw', model: { variant: '1d' } },
 
   imageSize(run, { model: { imageSize } }) {
     const { config } = run.model(teacherStage);

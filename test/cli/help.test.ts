@@ -37,7 +37,7 @@ test('every remedy is an option of its stage', async (t) => {
   for (const option of ['--model-init <word>', '--weights-embedding', '--codebook', '--no-model-l2-norm'])
     assert.ok(warmup.includes(option), option);
   assert.ok(!warmup.includes('--model-proxy-codebook-size'), 'follows from the teacher');
-  assert.ok(!teacher.includes('--weights-adversarial'), 'nothing there would use it');
+  assert.ok(!teacher.includes('--weights-kl'), 'nothing there would use it');
   const finetune = await help('finetune');
   for (const option of ['--weights-perceptual', '--weights-adversarial', '--weights-l2'])
     assert.ok(finetune.includes(option), option);

@@ -1,9 +1,10 @@
 /** Losses between images and on a discriminator's logits, by hand. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grad, tensor, tensorScope, zeros } from '../../core/index.ts';
+import { grad, tensor, tensorScope, valueAndGrad, zeros } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import {
+  adaptiveWeight,
   discriminatorFactor,
   gradientL1,
   hingeDiscriminatorLoss,
@@ -40,4 +41,25 @@ test('LeCam: penalty against the running means, which move afterwards', async ()
   close(await term.ema_real_logits_mean.data(), [0.6]);
   close(await term.ema_fake_logits_mean.data(), [-0.275]);
   assert.deepEqual(Object.keys(stateDict(term)), ['ema_real_logits_mean', 'ema_fake_logits_mean']);
+});
+
+test('adaptive weight: the ratio of the gradients at the last layer, a constant, and never above its limit', async () => {
+  using _ = tensorScope();
+  const [w, x] = [tensor([2, -1]), tensor([1, 1])];
+  const compared = () =>
+    w
+      .mul(tensor([3, 4]))
+      .sum()
+      .add(x.square().sum()); // gradient (3, 4)
+  const gan = () => w.mul(x).square().sum().mul(0.5); // gradient w at x = 1, |w| = √5
+  const { value, grads } = valueAndGrad({ w, x }, () => {
+    const factor = adaptiveWeight(compared(), gan(), w);
+    return { loss: gan().mul(factor), factor };
+  });
+  const ratio = 5 / (Math.sqrt(5) + 1e-4);
+  close(await value.factor.data(), [ratio]);
+  close(await grads.w.data(), [2 * ratio, -ratio]); // as if the factor were a number
+  close(await grads.x.data(), [4 * ratio, ratio]);
+  const none = valueAndGrad({ w }, () => ({ loss: gan(), factor: adaptiveWeight(compared(), w.sum().mul(0), w) }));
+  close(await none.value.factor.data(), [1e4]);
 });

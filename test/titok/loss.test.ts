@@ -54,6 +54,12 @@ test('reconstruction: absent terms are 0, weights apply to the sum only', async 
   await near(after.gradientLoss, 1 + 1);
   await near(after.perceptualLoss, 7);
   await near(after.loss, l2 + 0.75 * 1.5 + 2 + 0.7 - 0.03);
+  assert.equal(after.ganFactor, undefined);
+  const ganFactor = (compared: Tensor, gan: Tensor) => compared.mul(gan).neg();
+  const adaptive = reconstructionLoss({ ...parts, discriminator, ganFactor }, publishedFinetune);
+  await near(adaptive.ganFactor!, (l2 + 0.7) * 3);
+  await near(adaptive.ganLoss, -3);
+  await near(adaptive.loss, (l2 + 0.7) * (1 - 0.01 * 3 * 3));
 });
 
 test('discriminator: hinge, LeCam against the means so far', async () => {

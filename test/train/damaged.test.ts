@@ -190,12 +190,12 @@ test('files without checksums, published ones and those of earlier versions: NaN
     ]),
   );
   values['latent_tokens'].data[3] = Number.NEGATIVE_INFINITY;
-  const before = Float32Array.from(model.latent_tokens.dataSync());
+  const before = Float32Array.from(model.latent_tokens!.dataSync());
   assert.throws(
     () => loadStateDict(model, values, { source: 'published' }),
     refused(/^published: expected finite values, got -Infinity in 'latent_tokens'\./),
   );
-  assert.deepEqual(Float32Array.from(model.latent_tokens.dataSync()), before, 'nothing was changed');
+  assert.deepEqual(Float32Array.from(model.latent_tokens!.dataSync()), before, 'nothing was changed');
 });
 
 test('weights that are NaN or infinite are not saved: the file before stays, and is gone on from', async () => {

@@ -1,4 +1,4 @@
-/** The five trainings in a size that takes milliseconds, on pictures made here. */
+/** All trainings in a size that takes milliseconds, on pictures made here. */
 import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
 import { batches, type ImageSet } from '../../data/index.ts';
 import type { QuantizerName } from '../../nn/index.ts';
@@ -6,6 +6,7 @@ import { presets, SmallDiscriminator, Teacher, TiTok, withPixelDecoder, withToke
 import {
   finetune,
   generator,
+  merge,
   parseSettings,
   single,
   type TokenSource,
@@ -89,6 +90,15 @@ const quantizedBy =
       ? trainWarmup(parseSettings(warmup.settings, changed, 'warmup'), teacher(), loader(), new Rng(seed))
       : trainSingle(parseSettings(single.settings, changed, 'single'), loader(), new Rng(seed));
   };
+const adversarial = { weights: { adversarial: 0.1 }, discriminatorStart: 0.5 };
+const smallDiscriminator = (seed: number) => ({ discriminator: new SmallDiscriminator(new Rng(seed)) });
+
+/** The single stage, with a discriminator that joins in at update 7 of 12. */
+export function judgedSingle(changes: object = {}, seed = 1): Training {
+  const settings = merge({ ...tokenizer, ...adversarial, model: { ...model, head: 'pixels' } }, changes);
+  const parsed = parseSettings(single.settings, settings, 'single');
+  return trainSingle(parsed, loader(), new Rng(seed), smallDiscriminator(seed));
+}
 
 /** Fresh trainings, each as if a program had just started. */
 export const recipes: Readonly<Record<string, (seed?: number) => Promise<Training>>> = {
@@ -105,8 +115,9 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
   'warmup, lfq': quantizedBy('lfq', 'proxy'),
   finetune: async (seed = 1) => {
     const rng = new Rng(seed);
-    const settings = parseSettings(finetune.settings, { ...short, steps: 12, discriminatorStart: 0.25 }, 'finetune');
-    return trainFinetune(settings, tuned(), loader(), rng, null, new SmallDiscriminator(rng));
+    const settings = { ...short, steps: 12, discriminatorStart: 0.25, weights: { perceptual: 0 } };
+    const parsed = parseSettings(finetune.settings, settings, 'finetune');
+    return trainFinetune(parsed, tuned(), loader(), rng, { discriminator: new SmallDiscriminator(rng) });
   },
   single: async (seed = 1) => {
     const settings = parseSettings(single.settings, { ...tokenizer, model: { ...model, head: 'pixels' } }, 'single');
@@ -115,6 +126,14 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
   'single, simvq': quantizedBy('simvq', 'pixels'),
   'single, ifsq': quantizedBy('ifsq', 'pixels'),
   'single, bsq': quantizedBy('bsq', 'pixels'),
+  'single in 2-D, with a discriminator': async (seed) => judgedSingle({ model: { variant: '2d' } }, seed),
+  'single, with an adaptive weight': async (seed) => judgedSingle({ adaptiveWeight: true }, seed),
+  'single, with continuous tokens': async (seed) =>
+    judgedSingle({ model: { quantizeMode: 'vae' }, weights: { quantizer: 0, kl: 1e-6 } }, seed),
+  'teacher, with an adaptive weight': async (seed = 1) => {
+    const settings = { ...adversarial, adaptiveWeight: true, teacher: teacherConfig, steps: 12, continuousSteps: 4 };
+    return trainTeacher(ofTeacher(settings), loader(), new Rng(seed), undefined, smallDiscriminator(seed));
+  },
   generator: async (seed = 1) => {
     const small = { codebookSize: 8, latentTokens: 4, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
     const settings = parseSettings(generator.settings, { ...short, generator: small, steps: 12 }, 'generator');

@@ -54,7 +54,18 @@ const contradictions: [stage: Stage, settings: object, message: string][] = [
   [
     teacher,
     { weights: { l2: 0, l1: 0, gradient: 0 } },
-    'weights.l2: expected one of weights.l2, weights.l1, weights.gradient above 0, got 0.',
+    'weights.l2: expected one of weights.l2, weights.l1, weights.gradient, weights.perceptual above 0, got 0.',
+  ],
+  [teacher, { weights: { kl: 1e-6 } }, 'weights.kl: expected 0, as this stage has no such term, got 0.000001.'],
+  [
+    finetune,
+    { discriminatorStart: 1 },
+    'discriminatorStart: expected a part of the 300 steps, as weights.adversarial is 0.04, got 1. The discriminator would never join in. Lower it, or set weights.adversarial to 0.',
+  ],
+  [
+    finetune,
+    { adaptiveWeight: true, weights: { l2: 0, l1: 0, gradient: 0, perceptual: 0 } },
+    'adaptiveWeight: expected false without weights.l2, weights.l1, weights.gradient, weights.perceptual above 0, got true.',
   ],
   [warmup, { model: { imageSize: 33 } }, 'model.imageSize: expected a multiple of model.encoder.patchSize 8, got 33.'],
   [
@@ -72,6 +83,18 @@ const contradictions: [stage: Stage, settings: object, message: string][] = [
     { model: { decoder: { width: 130 } } },
     'model.decoder.heads: expected a divisor of model.decoder.width 130, got 4.',
   ],
+  [
+    warmup,
+    { model: { variant: '2d', latentTokens: 32 } },
+    'model.latentTokens: expected 16, a token for each patch of model.encoder.patchSize, as model.variant is 2d, got 32.',
+  ],
+  [
+    single,
+    { model: { variant: '2d', variableLength: true } },
+    'model.variableLength: expected false, as model.variant is 2d, got true.',
+  ],
+  [single, { weights: { kl: 1e-6 } }, 'weights.kl: expected 0, as model.quantizeMode is vq, got 0.000001.'],
+  [single, { model: { quantizeMode: 'vae' } }, 'weights.quantizer: expected 0, as model.quantizeMode is vae, got 1.'],
   [generator, { generator: { heads: 5 } }, 'generator.heads: expected a divisor of generator.width 192, got 5.'],
   [generator, { emaDecay: 1 }, 'emaDecay: expected a number ≥ 0 and < 1, got 1.'],
   [generator, { generator: { dropout: 1 } }, 'generator.dropout: expected a number ≥ 0 and < 1, got 1.'],
@@ -111,7 +134,7 @@ test('image size and patches: what is accepted is a whole number of patches', ()
 const useless: [stage: Stage, settings: object, notes: RegExp[]][] = [
   [warmup, { steps: 400, scheduleSteps: 100 }, [/^scheduleSteps 100: .* stays at its end, for 300 of 400 updates\.$/]],
   [teacher, { steps: 30 }, [/^warmupSteps 50: the learning rate is still rising when its 30 updates end\.$/]],
-  [finetune, { discriminatorStart: 1 }, [/^discriminatorStart 1: .* never joins in, so weights\.adversarial/]],
+  [single, { adaptiveWeight: true }, [/^adaptiveWeight: without weights\.adversarial there is nothing to weigh\.$/]],
   [finetune, { discriminatorStart: 1, weights: { adversarial: 0 } }, []],
   [single, { codebook: 'gradient', weights: { quantizer: 0 } }, [/^weights\.quantizer 0: nothing trains the codebook/]],
   [generator, { labelDrop: 0 }, [/^labelDrop 0: .* which sampling\.guidanceScale compares with\.$/]],

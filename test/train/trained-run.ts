@@ -7,8 +7,8 @@ import { writePictures } from '../cli/command-line.ts';
 const half = { width: 16, layers: 1, heads: 2 };
 const short = { batchSize: 4, warmupSteps: 2 };
 
-/** Trains in `folder`/runs/small, on the pictures in `folder`/pictures. */
-export async function trainedRun(folder: string): Promise<Run> {
+/** Trains in `folder`/runs/small, on the pictures in `folder`/pictures. The tokenizer has 4 tokens, in 2-D one for each 8 × 8 pixels. */
+export async function trainedRun(folder: string, variant: '1d' | '2d' = '1d'): Promise<Run> {
   const path = await writePictures(join(folder, 'pictures'));
   const run = await openRun(join(folder, 'runs/small'), {
     dataset: (size) => loadImageFolder(path, size),
@@ -16,6 +16,7 @@ export async function trainedRun(folder: string): Promise<Run> {
   });
   const config = { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 16 } as const;
   const model = {
+    variant,
     imageSize: 16,
     latentTokens: 4,
     codebookSize: 16,

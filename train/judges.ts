@@ -1,0 +1,178 @@
+/** The networks that judge reconstructions: a frozen one, and a discriminator that learns beside the model. */
+import { expectOption, full, isRecording, mean, type Rng, type Tensor } from '../core/index.ts';
+import { AdamW, clipCoefficient, finiteGradients, type Optimizer } from '../nn/index.ts';
+import {
+  adaptiveWeight,
+  type Discriminator,
+  discriminatorLoss,
+  discriminatorParameters,
+  LeCam,
+  mobileNetLoss,
+  type PerceptualLoss,
+  type ReconstructionParts,
+  type ReconstructionWeights,
+  reconstructionLoss,
+  SmallDiscriminator,
+} from '../titok/index.ts';
+import { flag, fraction, positive } from './settings.ts';
+import type { RunContext } from './stage.ts';
+
+/** Settings of stages with a discriminator. */
+export const discriminatorSettings = {
+  discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
+  discriminatorStart: fraction(
+    0.05,
+    'part of the steps before the discriminator joins in: at first it would judge noise',
+  ),
+  adaptiveWeight: flag(
+    false,
+    'weights.adversarial times the ratio of the gradients of the other image terms and of the verdict at the last layer; arXiv:2012.09841',
+  ),
+};
+
+export interface JudgesSettings {
+  readonly steps: number;
+  readonly weights: ReconstructionWeights;
+  readonly discriminatorLearningRate: number;
+  readonly discriminatorStart: number;
+  readonly adaptiveWeight: boolean;
+  readonly betas: readonly [number, number];
+  readonly weightDecay: number;
+  readonly maxNorm: number;
+}
+
+/** What a training is given to judge with. A weight above 0 needs its network. */
+export interface Judges {
+  /** One number from two batches of images. */
+  readonly perceptual?: PerceptualLoss | null | undefined;
+  /** Changed in place. */
+  readonly discriminator?: Discriminator | null | undefined;
+}
+
+/** The judges that weights above 0 ask for. @param rng  for the discriminator's weights */
+export const judgesOf = (run: RunContext, { perceptual, adversarial }: ReconstructionWeights, rng: Rng): Judges => ({
+  perceptual: perceptual > 0 ? mobileNetLoss(run.trunk) : null,
+  discriminator: adversarial > 0 ? new SmallDiscriminator(rng) : null,
+});
+
+type ImageTerms = ReturnType<typeof reconstructionLoss>;
+type Verdict = Awaited<ReturnType<Critic['pass']>>;
+
+/** `reconstructionLoss` in a training, and the discriminator's own training beside it. */
+export class ImageLoss {
+  readonly #weights: ReconstructionWeights;
+  readonly #perceptual: PerceptualLoss | undefined;
+  readonly #critic: Critic | undefined;
+  readonly #start: number;
+  readonly #lastLayer: Tensor | undefined;
+  #factor = 1;
+
+  /**
+   * @param where      names the stage in errors
+   * @param lastLayer  weight of the decoder's last layer, for the adaptive weight
+   * @throws OptionError when a weight is above 0 and its network is missing
+   */
+  constructor(where: string, settings: JudgesSettings, { perceptual, discriminator }: Judges, lastLayer: Tensor) {
+    const { weights, discriminatorStart, steps, adaptiveWeight } = settings;
+    for (const [term, network] of Object.entries({ perceptual, adversarial: discriminator })) {
+      const weight = weights[term as keyof ReconstructionWeights];
+      expectOption(weight === 0 || !!network, `${where}, weights.${term}`, '0 without a network that judges', weight);
+    }
+    this.#weights = weights;
+    this.#perceptual = perceptual ?? undefined;
+    this.#critic = discriminator && weights.adversarial > 0 ? new Critic(discriminator, settings) : undefined;
+    this.#start = Math.round(discriminatorStart * steps);
+    this.#lastLayer = adaptiveWeight ? lastLayer : undefined;
+  }
+
+  /** What learns here, for the checkpoint. */
+  get models(): Readonly<Record<string, object>> {
+    return this.#critic ? { discriminator: this.#critic.discriminator, lecam: this.#critic.lecam } : {};
+  }
+  get optimizers(): Readonly<Record<string, Optimizer>> {
+    return this.#critic ? { discriminator: this.#critic.optimizer } : {};
+  }
+
+  /**
+   * The loss in the update after `done` others. Without gradients, as for held-out images, the adaptive weight is that of the
+   * latest update.
+   */
+  of(parts: Omit<ReconstructionParts, 'perceptual' | 'discriminator' | 'ganFactor'>, done: number): ImageTerms {
+    const lastLayer = this.#lastLayer;
+    const ganFactor =
+      lastLayer &&
+      ((compared: Tensor, gan: Tensor) =>
+        isRecording() ? adaptiveWeight(compared, gan, lastLayer) : full([], this.#factor, { device: gan.device }));
+    const discriminator = this.#joinsIn(done)?.discriminator;
+    return reconstructionLoss({ ...parts, perceptual: this.#perceptual, discriminator, ganFactor }, this.#weights);
+  }
+
+  /** The terms to report that not all trainings have: `kl`, `perceptual`, `gan`, `ganFactor`. */
+  reported({ klLoss, perceptualLoss, ganLoss, ganFactor }: ImageTerms): Readonly<Record<never, Tensor>> {
+    return {
+      ...(this.#weights.kl > 0 && { kl: klLoss }),
+      ...(this.#weights.perceptual > 0 && { perceptual: perceptualLoss }),
+      ...(this.#critic && { gan: ganLoss }),
+      ...(ganFactor && { ganFactor }),
+    };
+  }
+
+  /**
+   * The discriminator's loss and gradients for the pictures of an update; undefined before it joins in. Changes nothing.
+   *
+   * @param done  updates before this one
+   * @throws NonFiniteError
+   */
+  async judge(images: Tensor, reconstruction: Tensor, done: number): Promise<Verdict | undefined> {
+    return this.#joinsIn(done)?.pass(images, reconstruction);
+  }
+
+  /**
+   * The discriminator's update, after that of the model.
+   *
+   * @param report  of the model's pass
+   * @returns what it reports
+   */
+  update(verdict: Verdict | undefined, report: Readonly<Record<string, number>>): Record<string, number> {
+    this.#factor = report['ganFactor'] ?? this.#factor;
+    return verdict ? this.#critic!.update(verdict) : {};
+  }
+
+  #joinsIn(done: number): Critic | undefined {
+    return done >= this.#start ? this.#critic : undefined;
+  }
+}
+
+/** A discriminator and its training: hinge loss with LeCam regularization. */
+class Critic {
+  readonly discriminator: Discriminator;
+  readonly optimizer: AdamW;
+  readonly lecam = new LeCam();
+  readonly #params;
+  readonly #maxNorm: number;
+
+  constructor(
+    discriminator: Discriminator,
+    { discriminatorLearningRate, betas, weightDecay, maxNorm }: JudgesSettings,
+  ) {
+    this.discriminator = discriminator;
+    this.#params = discriminatorParameters(discriminator);
+    this.optimizer = new AdamW({ params: this.#params, lr: discriminatorLearningRate, betas, weightDecay });
+    this.#maxNorm = maxNorm;
+  }
+
+  pass(images: Tensor, reconstruction: Tensor) {
+    const { discriminator, lecam } = this;
+    return finiteGradients(
+      this.#params,
+      () => discriminatorLoss({ discriminator, lecam, images, reconstruction }),
+      ({ loss, realLogits, fakeLogits }) => ({ discriminator: loss, margin: mean(realLogits).sub(mean(fakeLogits)) }),
+    );
+  }
+
+  update({ value, grads, norm, report }: Verdict): { discriminator: number; margin: number } {
+    this.optimizer.step(grads, { scale: clipCoefficient(norm, this.#maxNorm) });
+    this.lecam.update(value.realLogits, value.fakeLogits);
+    return { discriminator: report.discriminator, margin: report.margin };
+  }
+}
