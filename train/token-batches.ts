@@ -1,7 +1,6 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
-import { DataError, Rng, type RngState } from '../core/index.ts';
+import { DataError, Rng, type RngState, type Tensor } from '../core/index.ts';
 import type { ImageDataset } from '../data/browser.ts';
-import type { TiTok } from '../titok/index.ts';
 import { encodeViews, viewsOf } from './views.ts';
 
 /** Token rows and classes in a seeded order whose position can be saved. */
@@ -43,10 +42,11 @@ export class TokenBatches implements TokenSource {
   /**
    * Encodes the training images, and their mirror images where the class allows it.
    *
-   * @param limit  rows that will be drawn in all: of more, a random part is encoded
+   * @param encode  images [batch, 3, size, size] → ids [batch, K]
+   * @param limit   rows that will be drawn in all: of more, a random part is encoded
    */
   static async encode(
-    model: TiTok,
+    encode: (images: Tensor) => Tensor,
     dataset: ImageDataset,
     batchSize: number,
     seed: number,
@@ -57,7 +57,7 @@ export class TokenBatches implements TokenSource {
     const chosen = Array.from(new Rng(seed).permutation(views.length).subarray(0, limit).sort(), (i) => views[i]);
     if (batchSize > chosen.length)
       notify?.(`batchSize ${batchSize}: there are only ${chosen.length} token rows, so a batch has these.`);
-    const tokens = await encodeViews(dataset, chosen, (images) => model.encode(images).indices, notify);
+    const tokens = await encodeViews(dataset, chosen, encode, notify);
     const labels = Int32Array.from(chosen, ({ index }) => dataset.train.labels[index]);
     return new TokenBatches(tokens, labels, batchSize, seed);
   }

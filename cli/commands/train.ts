@@ -4,6 +4,7 @@ import { OptionError } from '../../core/index.ts';
 import {
   finetune,
   generator,
+  generator2d,
   group,
   isDecidedByModel,
   merge,
@@ -31,7 +32,7 @@ const teacherKind = group({
     'vqgan: MaskGIT-VQGAN, narrow; published: in full size',
   ),
 });
-const stages: readonly Stage[] = [teacher, warmup, finetune, single, generator];
+const stages: readonly Stage[] = [teacher, warmup, finetune, single, generator, generator2d];
 
 export function addTrain(program: Command): void {
   const train = program.command('train').description('Trains one stage of a run.');
