@@ -11,6 +11,7 @@ export { codebookComponents, type NearCodes, nearestCodes } from './codes.ts';
 export {
   checkConfig,
   gridOf,
+  latentDim,
   patchSizeOf,
   presets,
   type TeacherConfig,

@@ -2,6 +2,7 @@
 
 export { type CodebookSettings, CodebookTraining } from './codebook.ts';
 export { type CodedBatches, type CodedSource, codedBatches } from './coded-batches.ts';
+export { type DiffusionSettings, diffusion, diffusionSampling, trainDiffusion } from './diffusion.ts';
 export { type FinetuneSettings, finetune, trainFinetune } from './finetune.ts';
 export {
   classIndex,
@@ -19,6 +20,7 @@ export {
   trainGenerator,
 } from './generator.ts';
 export { generator2d } from './generator2d.ts';
+export { LatentBatches, type LatentSource } from './latent-batches.ts';
 export { loadModel } from './load-model-browser.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
 export type { Model, ModelMetadata } from './model.ts';

@@ -1,7 +1,10 @@
 /** What trained models are for: new pictures of a class, pictures through their tokens and back, pictures as tokens. */
+
 import { expectOption, noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
 import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/browser.ts';
+import type { DiffusionOptions } from '../diffusion/index.ts';
 import { psnr } from '../eval/index.ts';
+import type { SamplingOptions } from '../maskgit/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import { expectLength, type TiTok, throughTokens } from '../titok/index.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
@@ -21,7 +24,7 @@ export interface GenerateOptions {
   /** Default 0: the same pictures every time. */
   readonly seed?: number;
   /** Sampling settings that differ from those that the generator was trained with. */
-  readonly sampling?: object;
+  readonly sampling?: SamplingOptions | DiffusionOptions;
   /** The stage of a run that draws. Default: the first that it has of 'generator', 'generator2d' and 'diffusion'. */
   readonly stage?: StageName;
   /** Called now and then with how much is done, and how much there is to do. */

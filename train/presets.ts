@@ -2,6 +2,7 @@
 import type { EmojiClasses } from '../data/browser.ts';
 import { laptopGenerators, laptopSampling } from '../maskgit/index.ts';
 import { presets as models, type TiTokConfig } from '../titok/index.ts';
+import type { diffusion } from './diffusion.ts';
 import type { finetune } from './finetune.ts';
 import type { generator } from './generator.ts';
 import type { generator2d } from './generator2d.ts';
@@ -18,6 +19,7 @@ export interface Preset {
   readonly single: ChangesOf<typeof single>;
   readonly generator: ChangesOf<typeof generator>;
   readonly generator2d: ChangesOf<typeof generator2d>;
+  readonly diffusion: ChangesOf<typeof diffusion>;
   /** Of the emoji. Default: 'groups'. */
   readonly classes?: EmojiClasses;
   /** Held-out images to measure with; all when left out. */
@@ -47,6 +49,7 @@ export const presets = {
     single: { model: sizes(models.smoke), steps: 330, continuousSteps: 80 },
     generator: { generator: laptopGenerators.smoke, sampling: laptopSampling.smoke, steps: 100 },
     generator2d: { generator: laptopGenerators.smoke, sampling: laptopSampling.smoke, steps: 100 },
+    diffusion: { model: { width: 112, layers: 2, heads: 4, mlpWidth: 448 }, sampling: { steps: 20 }, steps: 100 },
     heldOut: 192,
   },
   /** Five minutes on two cores: the recipe of the README. */
@@ -57,6 +60,7 @@ export const presets = {
     single: {},
     generator: {},
     generator2d: {},
+    diffusion: {},
   },
   /** Half an hour: twice the tokens, more layers and steps, and classes that mean something. */
   small: {
@@ -66,6 +70,7 @@ export const presets = {
     single: { model: sizes(models.small), steps: 4000 },
     generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
     generator2d: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
+    diffusion: { steps: 3000 },
     classes: 'subgroups',
   },
   /** Up to two hours: 64 × 64 pixels in 40 bytes. */
@@ -76,6 +81,7 @@ export const presets = {
     single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
     generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
     generator2d: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
+    diffusion: { model: { layers: 5 }, steps: 2000 },
     classes: 'subgroups',
   },
 } as const satisfies Record<string, Preset>;

@@ -11,11 +11,11 @@ import type { Sheet } from './sheet.ts';
 import type { Training } from './training.ts';
 
 /** The stages in the order in which they build on each other. */
-export const stageNames = ['teacher', 'warmup', 'finetune', 'single', 'generator', 'generator2d'] as const;
-/** 'teacher', 'warmup', 'finetune', 'single', 'generator' or 'generator2d'. */
+export const stageNames = ['teacher', 'warmup', 'finetune', 'single', 'generator', 'generator2d', 'diffusion'] as const;
+/** 'teacher', 'warmup', 'finetune', 'single', 'generator', 'generator2d' or 'diffusion'. */
 export type StageName = (typeof stageNames)[number];
 /** Those that draw pictures of classes. */
-export const drawingStages = ['generator', 'generator2d'] as const satisfies readonly StageName[];
+export const drawingStages = ['generator', 'generator2d', 'diffusion'] as const satisfies readonly StageName[];
 
 /** A checkpoint of a stage, as far as its model goes. */
 export interface SavedModel {

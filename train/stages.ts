@@ -1,4 +1,5 @@
 /** The stages in one place. */
+import { diffusion } from './diffusion.ts';
 import { finetune } from './finetune.ts';
 import { generator } from './generator.ts';
 import { generator2d } from './generator2d.ts';
@@ -8,4 +9,12 @@ import { teacher } from './teacher.ts';
 import { warmup } from './warmup.ts';
 
 /** 'warmup' → the stage `warmup` */
-export const stages: Readonly<Record<StageName, Stage>> = { teacher, warmup, finetune, single, generator, generator2d };
+export const stages: Readonly<Record<StageName, Stage>> = {
+  teacher,
+  warmup,
+  finetune,
+  single,
+  generator,
+  generator2d,
+  diffusion,
+};

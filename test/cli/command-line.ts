@@ -114,6 +114,10 @@ export const small = {
   finetune: ['--steps', '4', ...ramp],
   generator: generatorSizes,
   generator2d: generatorSizes,
+  diffusion: [
+    ...['--model-width', '16', '--model-layers', '1', '--model-heads', '2', '--model-mlp-width', '32'],
+    ...['--steps', '6', '--sampling-steps', '2', ...ramp],
+  ],
 } as const;
 
 /**

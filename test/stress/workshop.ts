@@ -20,6 +20,7 @@ export const earlier: Readonly<Record<StageName, readonly StageName[]>> = {
   single: [],
   generator: ['teacher', 'warmup', 'finetune'],
   generator2d: ['teacher'],
+  diffusion: ['teacher'],
 };
 
 /** Options by name; a switch has the value ''. */
