@@ -1,6 +1,6 @@
 /** A diffusion transformer on the teacher's latents, to compare MaskGIT with. */
 import * as z from 'zod';
-import { noGrad, Rng, type Tensor, tensor, tensorScope, tidy } from '../core/index.ts';
+import { expectOption, noGrad, Rng, type Tensor, tensor, tensorScope, tidy } from '../core/index.ts';
 import {
   addNoise,
   type DiffusionOptions,
@@ -16,7 +16,7 @@ import { clipCoefficient, Ema, finiteGradients, loadStateDict, mse, stateDict } 
 import { latentDim, patchSizeOf, type Teacher } from '../titok/index.ts';
 import { teacherImageSize } from './generator2d.ts';
 import { imagesAtOnce, inParts } from './image-batches.ts';
-import { LatentBatches, type LatentScale, type LatentSource } from './latent-batches.ts';
+import { LatentBatches, type LatentSource } from './latent-batches.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import type { Sampler } from './sampler.ts';
@@ -25,7 +25,7 @@ import { savedPart } from './saved.ts';
 import { betas, count, depth, fraction, group, internal, oneOf, positive, share, updates, weight } from './settings.ts';
 import { defineStage, type RunContext } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { fitting, headsDivideWidth } from './together.ts';
+import { type Conflict, fitting, headsDivideWidth } from './together.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
 /** How pictures are drawn. */
@@ -35,7 +35,7 @@ export const diffusionSampling = group({
   eta: fraction(0, 'noise that each step adds; 0: DDIM, 1: DDPM'),
 });
 
-const widthFitsPositions = ({ width }: { width: number }) =>
+const widthFitsPositions = ({ width }: { width: number }): Conflict | false =>
   width % 4 !== 0 && {
     setting: 'width',
     got: width,
@@ -53,6 +53,13 @@ const model = group({
   mlpWidth: count(640, 'width of the MLPs'),
 }).superRefine(fitting(headsDivideWidth, widthFitsPositions));
 
+const stepsWithinTimes = ({ sampling, times }: { sampling: { steps: number }; times: number }): Conflict | false =>
+  sampling.steps > times && {
+    setting: 'sampling.steps',
+    got: sampling.steps,
+    expected: (name) => `at most ${name('times')} ${times}`,
+  };
+
 export const diffusionSettings = group({
   model,
   noise: oneOf(noiseSchedules, 'linear', 'how noise grows with time'),
@@ -69,7 +76,7 @@ export const diffusionSettings = group({
   labelDrop: fraction(0.1, 'of samples trained without their class, which guidance needs; arXiv:2212.09748'),
   emaDecay: share(0.995, 'of the averaged weights; published 0.9999, for millions of steps'),
   sampling: diffusionSampling,
-});
+}).superRefine(fitting(stepsWithinTimes));
 /** The full settings of the diffusion stage. */
 export type DiffusionSettings = z.output<typeof diffusionSettings>;
 
@@ -148,28 +155,16 @@ export function trainDiffusion(
 interface TrainedDiffusion {
   readonly model: DiT;
   readonly classes: readonly string[];
-  /** Of the latents that it learned. */
-  readonly latents: LatentScale;
+  /** What the teacher's latents are multiplied by. */
+  readonly latentScale: number;
   readonly schedule: NoiseSchedule;
   readonly sampling: DiffusionOptions;
-}
-
-/** x ↦ x · std + mean, channel by channel: latents of variance 1 → the teacher's. */
-function unscale(x: Tensor, { mean, std }: LatentScale): Tensor {
-  const perChannel = (values: readonly number[]) => tensor(values, [1, values.length, 1, 1]);
-  return x.mul(perChannel(std)).add(perChannel(mean));
-}
-
-/** (x − mean) / std */
-function scaled(x: Tensor, { mean, std }: LatentScale): Tensor {
-  const inverse = { mean: mean.map((m, c) => -m / std[c]), std: std.map((s) => 1 / s) };
-  return unscale(x, inverse);
 }
 
 /** Draws latents of all images; the teacher turns them into codes, and these into pixels, as it has learned to. */
 function sampler(
   run: RunContext,
-  { model, classes, latents, schedule, sampling: trained }: TrainedDiffusion,
+  { model, classes, latentScale, schedule, sampling: trained }: TrainedDiffusion,
 ): Sampler<DiffusionOptions> {
   const teacher: Teacher = run.model(teacherStage);
   const { channels, gridSize } = model.config;
@@ -194,7 +189,7 @@ function sampler(
         const own = x.subarray(part[0] * width, (part[0] + part.length) * width);
         const images = noGrad(() =>
           tidy(() => {
-            const z = unscale(tensor(own, [part.length, channels, gridSize, gridSize]), latents);
+            const z = tensor(own, [part.length, channels, gridSize, gridSize]).mul(1 / latentScale);
             return teacher.decode(teacher.quantizeLatents(z).zQuantized);
           }),
         );
@@ -206,12 +201,11 @@ function sampler(
   };
 }
 
-const numbers = z.array(z.number());
 const diffusionModel = z
   .object({
     model,
     classes: z.array(z.string()),
-    latents: z.strictObject({ mean: numbers, std: numbers }),
+    latentScale: z.number().gt(0),
     noise: diffusionSettings.unwrap().shape.noise,
     times: diffusionSettings.unwrap().shape.times,
     sampling: diffusionSampling,
@@ -219,10 +213,6 @@ const diffusionModel = z
   .refine(({ model, classes }) => model.classes === classes.length, {
     path: ['classes'],
     error: 'as many classes as model.classes says',
-  })
-  .refine(({ model, latents: { mean, std } }) => mean.length === model.channels && std.length === model.channels, {
-    path: ['latents'],
-    error: 'a mean and a std for each of model.channels',
   });
 
 /** Trains a diffusion transformer on the latents of the run's teacher. */
@@ -230,7 +220,20 @@ export const diffusion = defineStage({
   name: 'diffusion',
   about: "for comparison: a diffusion transformer on the teacher's latents (needs the run's teacher)",
   settings: diffusionSettings,
-  imageSize: teacherImageSize,
+
+  imageSize(run, { model: { patchSize } }) {
+    const imageSize = teacherImageSize(run);
+    const gridSize = imageSize / patchSizeOf(run.model(teacherStage).config);
+    const where = 'diffusion settings, model.patchSize';
+    expectOption(
+      gridSize % patchSize === 0,
+      where,
+      `a divisor of ${gridSize}, the side of the teacher's grid`,
+      patchSize,
+    );
+    return imageSize;
+  },
+
   fixed({ model: { patchSize, width, layers, heads, mlpWidth }, noise, times, optimizer }) {
     return { model: { patchSize, width, layers, heads, mlpWidth }, noise, times, optimizer };
   },
@@ -258,14 +261,14 @@ export const diffusion = defineStage({
     const { model, measureLatents, ...training } = trainDiffusion({ ...settings, model: config }, data, run.rng(4));
     const measure = async (images: Tensor, labels: Tensor) => {
       using _ = tensorScope();
-      const x = noGrad(() => scaled(encode(images), data.scale));
+      const x = noGrad(() => encode(images).mul(data.scale));
       return measureLatents(x, await labels.data());
     };
-    const latents = data.scale;
+    const latentScale = data.scale;
     const schedule = noiseSchedule(settings.noise, settings.times);
     return {
-      training: { ...training, measure, model: { model, classes, latents, schedule, sampling } },
-      stored: { model: config, classes: [...classes], latents },
+      training: { ...training, measure, model: { model, classes, latentScale, schedule, sampling } },
+      stored: { model: config, classes: [...classes], latentScale },
       madeWith: { teacher },
     };
   },

@@ -11,22 +11,19 @@ export interface LatentSource {
   state: unknown;
 }
 
-/** Mean and standard deviation of each channel of latents. */
-export interface LatentScale {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
-
-/** Batches in shuffled order, epoch by epoch, whose channels have mean 0 and variance 1. */
+/** Batches in shuffled order, epoch by epoch, scaled to variance 1 over all values. */
 export class LatentBatches implements LatentSource {
-  readonly scale: LatentScale;
+  /** What latents were multiplied by: 1 / their standard deviation. */
+  readonly scale: number;
+  readonly #channels: number;
   readonly #latents: Float32Array;
   readonly #labels: Int32Array;
   readonly #rows: ShuffledRows;
 
   /** @param latents  rows·channels·g² numbers, which are scaled in place    @param labels  a class for each row */
   constructor(latents: Float32Array, labels: Int32Array, channels: number, batchSize: number, seed: number) {
-    this.scale = standardizeChannels(latents, channels, latents.length / labels.length / channels);
+    this.scale = scaleToUnitVariance(latents);
+    this.#channels = channels;
     this.#latents = latents;
     this.#labels = labels;
     this.#rows = new ShuffledRows('latent batches', labels.length, batchSize, seed);
@@ -51,15 +48,14 @@ export class LatentBatches implements LatentSource {
 
   next(): { latents: Tensor; labels: Int32Array } {
     const rows = this.#rows.next();
-    const channels = this.scale.mean.length;
     const width = this.#latents.length / this.#labels.length;
     const latents = new Float32Array(rows.length * width);
     rows.forEach((row, i) => {
       latents.set(this.#latents.subarray(row * width, (row + 1) * width), i * width);
     });
-    const side = Math.sqrt(width / channels);
+    const side = Math.sqrt(width / this.#channels);
     return {
-      latents: tensor(latents, [rows.length, channels, side, side]),
+      latents: tensor(latents, [rows.length, this.#channels, side, side]),
       labels: Int32Array.from(rows, (row) => this.#labels[row]),
     };
   }
@@ -72,25 +68,18 @@ export class LatentBatches implements LatentSource {
   }
 }
 
-/** Subtracts the mean of each channel and divides by its standard deviation, in place. */
-function standardizeChannels(values: Float32Array, channels: number, places: number): LatentScale {
-  const rows = values.length / channels / places;
-  const [mean, std]: [number[], number[]] = [[], []];
-  for (let c = 0; c < channels; c++) {
-    let [sum, squares] = [0, 0];
-    const each = (visit: (i: number) => void) => {
-      for (let row = 0; row < rows; row++) for (let p = 0; p < places; p++) visit((row * channels + c) * places + p);
-    };
-    each((i) => {
-      sum += values[i];
-      squares += values[i] ** 2;
-    });
-    const n = rows * places;
-    mean[c] = sum / n;
-    std[c] = Math.sqrt(Math.max(squares / n - mean[c] ** 2, 1e-12)); // a channel that is always the same
-    each((i) => {
-      values[i] = (values[i] - mean[c]) / std[c];
-    });
+/**
+ * Divides by the standard deviation of all values, in place, and returns the factor. One factor for all channels: those that
+ * vary most, which hold colors and large shapes, then stand out from the noise first.
+ */
+function scaleToUnitVariance(values: Float32Array): number {
+  let [sum, squares] = [0, 0];
+  for (const x of values) {
+    sum += x;
+    squares += x * x;
   }
-  return { mean, std };
+  const variance = squares / values.length - (sum / values.length) ** 2;
+  const scale = variance > 0 ? 1 / Math.sqrt(variance) : 1; // images that are all alike have none
+  for (let i = 0; i < values.length; i++) values[i] *= scale;
+  return scale;
 }

@@ -81,7 +81,7 @@ export const presets = {
     single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
     generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
     generator2d: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
-    diffusion: { model: { layers: 5 }, steps: 2000 },
+    diffusion: { model: { width: 168, layers: 5, heads: 6, mlpWidth: 672 }, steps: 2000 },
     classes: 'subgroups',
   },
 } as const satisfies Record<string, Preset>;

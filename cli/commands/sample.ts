@@ -1,24 +1,28 @@
 /** `titok sample`: new pictures of a class. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { OptionError } from '../../core/index.ts';
 import { writeImage } from '../../data/index.ts';
 import {
   classIndex,
   count,
+  diffusionSampling,
   drawingStages,
   drawSheet,
   generate,
   group,
   oneOf,
   planSheet,
+  type Sampler,
   samplerOf,
   samplingSettings,
   seed,
+  settingsOf,
   spread,
 } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addModelOptions, openGiven } from '../models.ts';
-import { addSettings, readSettings } from '../options.ts';
+import { addSettings, type Given, readSettings, SettingOption } from '../options.ts';
 import { outputOption, prepareOutput } from '../pictures.ts';
 import { showShare } from '../progress.ts';
 
@@ -27,6 +31,8 @@ const sampleSettings = group({
   seed: seed(0, 'of the samples'),
 });
 const stageSettings = group({ stage: oneOf(drawingStages, 'generator', 'of the run: what draws') });
+/** The settings of sampling that only diffusion has. */
+const onlyDiffusion = group({ eta: diffusionSampling.unwrap().shape.eta });
 const overview = { classes: 12, pictures: 48 }; // takes a second or two
 
 export function addSample(program: Command): void {
@@ -37,9 +43,12 @@ export function addSample(program: Command): void {
     .addOption(outputOption('sampled.png'))
     .action(async (given) => {
       const { seed, ...settings } = readSettings(sampleSettings, {}, given);
+      if (given.stage !== undefined && given.name === undefined)
+        throw new OptionError(`--stage: expected --name of a run beside it, got ${given.stage} alone.`);
       await openGivenDevice(given, 'high');
       const { from, folder } = await openGiven(given);
       const sampler = await samplerOf(from, given.stage);
+      expectOwnSampling(sampler, given);
       const { classes, imageSize } = sampler;
       const sampling = readSettings(sampler.settings, sampler.sampling, given) as object;
       const named = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
@@ -73,4 +82,22 @@ export function addSample(program: Command): void {
   );
   addDeviceOptions(command, 'high');
   addSettings(command, samplingSettings, () => 'default as trained');
+  addSettings(command, onlyDiffusion, () => 'default as trained');
+}
+
+/** @throws OptionError for a sampling option that what draws does not have */
+function expectOwnSampling({ settings }: Sampler, given: Given): void {
+  const [own, all] = [[settings], [samplingSettings, onlyDiffusion]].map((schemas) =>
+    schemas.flatMap(settingsOf).map((setting) => new SettingOption(setting)),
+  );
+  const has = (name: string) => own.some((option) => option.attributeName() === name);
+  const isGiven = ({ setting }: SettingOption, value: unknown) =>
+    value !== undefined && !(setting.type === 'boolean' && value === setting.default); // commander's default of --no-…
+  const odd = all.find((option) => {
+    const name = option.attributeName();
+    return isGiven(option, given[name]) && !has(name);
+  });
+  if (!odd) return;
+  const names = own.map(({ long }) => long).join(', ');
+  throw new OptionError(`${odd.long}: expected one of ${names}, which is all that this model has.`);
 }
