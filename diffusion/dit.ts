@@ -26,13 +26,13 @@ import { DiTBlock, modulate, modulation, PlainNorm } from './block.ts';
 import { checkDiTConfig, type DiTConfig } from './config.ts';
 import { gridPositions, TimestepEmbedder } from './embeddings.ts';
 
-/** What predicts the noise in latents. */
+/** What predicts the noise in latents, or their velocity. */
 export interface Denoiser {
-  readonly config: Pick<DiTConfig, 'channels' | 'gridSize' | 'classes'>;
+  readonly config: Pick<DiTConfig, 'channels' | 'gridSize' | 'classes' | 'prediction'>;
   /** The device of the weights. */
   readonly device: Device;
   /**
-   * The noise in x.
+   * The noise in x, or its velocity, as `config.prediction` says.
    *
    * @param x       [batch, channels, gridSize, gridSize]
    * @param times   batch whole numbers in 0..T−1
@@ -47,9 +47,9 @@ export interface Denoiser {
  *
  *   c = MLP(time) + embedding(label)
  *   x ← patches(x) + positions;   x ← block(x, c), layer by layer
- *   noise = patches back to a grid of  W (norm(x) (1 + scale) + shift) + b
+ *   result = patches back to a grid of  W (norm(x) (1 + scale) + shift) + b
  *
- * Unlike the published models it predicts the noise alone, and no variances. Starts with noise 0 for every x.
+ * Unlike the published models it predicts no variances. Starts with 0 for every x.
  *
  * @see Peebles and Xie 2022, arXiv:2212.09748
  */

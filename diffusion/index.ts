@@ -6,9 +6,16 @@
  * @module
  */
 export { DiTBlock } from './block.ts';
-export { checkDiTConfig, type DiTConfig, tokensOf } from './config.ts';
+export { checkDiTConfig, type DiTConfig, type Prediction, predictions, tokensOf } from './config.ts';
 export { type Denoiser, DiT } from './dit.ts';
-export { addNoise, type NoiseSchedule, type NoiseScheduleName, noiseSchedule, noiseSchedules } from './noise.ts';
+export {
+  addNoise,
+  type NoiseSchedule,
+  type NoiseScheduleName,
+  noiseSchedule,
+  noiseSchedules,
+  targetOf,
+} from './noise.ts';
 export {
   type DiffusionOptions,
   type DiffusionWork,

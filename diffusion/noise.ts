@@ -1,5 +1,6 @@
 /** The forward process: how much noise latents have at each time. */
-import { add, expectOption, mul, type Tensor, tensor } from '../core/index.ts';
+import { add, expectOption, mul, sub, type Tensor, tensor } from '../core/index.ts';
+import type { Prediction } from './config.ts';
 
 /** The name of a noise schedule. */
 export type NoiseScheduleName = 'linear' | 'cosine';
@@ -45,22 +46,31 @@ export function noiseSchedule(name: NoiseScheduleName, times = 1000): NoiseSched
  * @param noise  ε, of the same shape
  * @param times  batch whole numbers in 0..T−1
  */
-export function addNoise(x: Tensor, noise: Tensor, times: ArrayLike<number>, { alphaBars }: NoiseSchedule): Tensor {
-  const shape = x.shape.map((n, i) => (i === 0 ? n : 1));
-  const factors = (f: (alphaBar: number) => number) =>
+export function addNoise(x: Tensor, noise: Tensor, times: ArrayLike<number>, schedule: NoiseSchedule): Tensor {
+  const { signal, rest } = factors(x, times, schedule);
+  return add(mul(x, signal), mul(noise, rest));
+}
+
+/** What a model is to predict of the latents that `addNoise` returns; parameters as there. */
+export function targetOf(
+  prediction: Prediction,
+  x: Tensor,
+  noise: Tensor,
+  times: ArrayLike<number>,
+  schedule: NoiseSchedule,
+): Tensor {
+  if (prediction === 'noise') return noise;
+  const { signal, rest } = factors(x, times, schedule);
+  return sub(mul(noise, signal), mul(x, rest));
+}
+
+/** √ᾱ_t and √(1 − ᾱ_t) of each row, as tensors [batch, 1, …]. */
+function factors({ shape, device }: Tensor, times: ArrayLike<number>, { alphaBars }: NoiseSchedule) {
+  const perRow = (f: (alphaBar: number) => number) =>
     tensor(
       Float32Array.from(times, (t) => Math.sqrt(f(alphaBars[t]))),
-      shape,
-      { device: x.device },
+      shape.map((n, i) => (i === 0 ? n : 1)),
+      { device },
     );
-  return add(
-    mul(
-      x,
-      factors((a) => a),
-    ),
-    mul(
-      noise,
-      factors((a) => 1 - a),
-    ),
-  );
+  return { signal: perRow((a) => a), rest: perRow((a) => 1 - a) };
 }

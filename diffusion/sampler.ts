@@ -97,7 +97,9 @@ export async function sampleLatents(
       const part = Array.prototype.slice.call(labels, row, row + rowsAtOnce) as number[];
       const [start, end] = [row * width, (row + part.length) * width];
       const own = x.subarray(start, end);
-      denoise(own, await predicted(model, own, t, part, guidanceScale), from, to, eta, fresh?.subarray(start, end));
+      const output = await predicted(model, own, t, part, guidanceScale);
+      const noise = model.config.prediction === 'noise' ? output : noiseOf(own, output, from);
+      denoise(own, noise, from, to, eta, fresh?.subarray(start, end));
       done += part.length;
       onProgress?.(done, steps * labels.length);
     }
@@ -105,7 +107,13 @@ export async function sampleLatents(
   return x;
 }
 
-/** The guided noise in rows x at time t. */
+/** The noise in x of a velocity: √ᾱ v + √(1 − ᾱ) x */
+function noiseOf(x: Float32Array, velocity: ArrayLike<number>, alphaBar: number): Float64Array {
+  const [signal, rest] = [Math.sqrt(alphaBar), Math.sqrt(1 - alphaBar)];
+  return Float64Array.from(x, (value, i) => signal * velocity[i] + rest * value);
+}
+
+/** The guided prediction for rows x at time t. */
 async function predicted(model: Denoiser, x: Float32Array, t: number, labels: readonly number[], guidance: number) {
   const { channels, gridSize, classes } = model.config;
   const none = labels.map(() => classes);
@@ -129,7 +137,7 @@ async function predicted(model: Denoiser, x: Float32Array, t: number, labels: re
   const bad = firstNonFiniteIndex(values);
   if (bad >= 0)
     throw new NonFiniteError(
-      `sampleLatents: expected finite noise, got ${values[bad]} at time ${t}. Are the weights damaged?`,
+      `sampleLatents: expected finite predictions, got ${values[bad]} at time ${t}. Are the weights damaged?`,
     );
   if (!isGuided) return values;
   return Float32Array.from(x, (_, i) => values[x.length + i] + guidance * (values[i] - values[x.length + i]));

@@ -10,7 +10,9 @@ import {
   type NoiseSchedule,
   noiseSchedule,
   noiseSchedules,
+  predictions,
   sampleLatents,
+  targetOf,
 } from '../diffusion/index.ts';
 import { clipCoefficient, Ema, finiteGradients, loadStateDict, mse, stateDict } from '../nn/index.ts';
 import { latentDim, patchSizeOf, type Teacher } from '../titok/index.ts';
@@ -51,6 +53,11 @@ const model = group({
   layers: depth(4, 'transformer blocks'),
   heads: count(4, 'attention heads; a divisor of the width'),
   mlpWidth: count(640, 'width of the MLPs'),
+  prediction: oneOf(
+    predictions,
+    'velocity',
+    'noise as published; after short trainings it gives black and white squares',
+  ),
 }).superRefine(fitting(headsDivideWidth, widthFitsPositions));
 
 const stepsWithinTimes = ({ sampling, times }: { sampling: { steps: number }; times: number }): Conflict | false =>
@@ -83,7 +90,8 @@ export type DiffusionSettings = z.output<typeof diffusionSettings>;
 /**
  * A training of a diffusion transformer, without a run: one `step()` is one update.
  *
- *   loss = mean((ε − model(√ᾱ_t x + √(1 − ᾱ_t) ε, t, class))²),   t uniform, ε of N(0, 1)
+ *   loss = mean((target − model(√ᾱ_t x + √(1 − ᾱ_t) ε, t, class))²),   t uniform, ε of N(0, 1)
+ *   target = ε, or √ᾱ_t ε − √(1 − ᾱ_t) x
  *
  * @param settings  with the channels, grid and classes of `data`
  * @param data      latents of variance 1 and their classes
@@ -119,7 +127,8 @@ export function trainDiffusion(
   function loss(x: Tensor, labels: ArrayLike<number>, rng: Rng): Tensor {
     const times = rng.uniforms(labels.length).map((u) => Math.floor(u * schedule.times));
     const noise = tensor(rng.normals(x.size), x.shape);
-    return mse(model.forward(addNoise(x, noise, times, schedule), times, labels), noise);
+    const output = model.forward(addNoise(x, noise, times, schedule), times, labels);
+    return mse(output, targetOf(config.prediction, x, noise, times, schedule));
   }
 
   async function step() {
@@ -234,8 +243,8 @@ export const diffusion = defineStage({
     return imageSize;
   },
 
-  fixed({ model: { patchSize, width, layers, heads, mlpWidth }, noise, times, optimizer }) {
-    return { model: { patchSize, width, layers, heads, mlpWidth }, noise, times, optimizer };
+  fixed({ model: { patchSize, width, layers, heads, mlpWidth, prediction }, noise, times, optimizer }) {
+    return { model: { patchSize, width, layers, heads, mlpWidth, prediction }, noise, times, optimizer };
   },
   initial: [],
 

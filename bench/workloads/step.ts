@@ -59,7 +59,9 @@ function followCodes(sum: Tensor, codes: Tensor): void {
 
 /** Noise at different times, forward, loss, backward, clipping and AdamW. */
 async function dit(): Promise<Workload> {
-  const { model: config } = parseSettings(diffusion.settings, {}, 'dit') as { model: DiTConfig };
+  const { model: config } = parseSettings(diffusion.settings, { model: { prediction: 'noise' } }, 'dit') as {
+    model: DiTConfig;
+  };
   const model = filled(new DiT(config, new Rng(0)));
   const params = stateDict(model);
   const optimizer = new AdamW({ params, lr: 1e-3, weightDecay: 0 });

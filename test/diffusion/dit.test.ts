@@ -25,6 +25,7 @@ const small: DiTConfig = {
   layers: 2,
   heads: 2,
   mlpWidth: 12,
+  prediction: 'noise',
 };
 
 const randomize = (model: object, rng: Rng) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tensor, tensorScope } from '../../core/index.ts';
-import { addNoise, noiseSchedule } from '../../diffusion/index.ts';
+import { addNoise, noiseSchedule, targetOf } from '../../diffusion/index.ts';
 
 /** t, β_t and ᾱ_t, computed with Python's floats from the formulas of the papers. */
 const expected = {
@@ -62,16 +62,20 @@ test('every schedule loses signal at each time, and has a number of times that i
   }
 });
 
-test('addNoise mixes each row by its own time', async () => {
+test('addNoise mixes each row by its own time, and the velocity is its derivative along the way', async () => {
   using _ = tensorScope();
   const schedule = noiseSchedule('linear');
   const [x, noise] = [
     [1, -2, 3, 4],
     [0.5, 1, -1, 2],
   ];
-  const mixed = await addNoise(tensor(x, [2, 1, 2, 1]), tensor(noise, [2, 1, 2, 1]), [10, 900], schedule).data();
+  const args = [tensor(x, [2, 1, 2, 1]), tensor(noise, [2, 1, 2, 1]), [10, 900], schedule] as const;
+  const mixed = await addNoise(...args).data();
+  const velocity = await targetOf('velocity', ...args).data();
+  assert.equal(targetOf('noise', ...args), args[1]);
   for (const [i, t] of [10, 10, 900, 900].entries()) {
     const a = schedule.alphaBars[t];
     assert.ok(Math.abs(mixed[i] - (Math.sqrt(a) * x[i] + Math.sqrt(1 - a) * noise[i])) < 1e-6);
+    assert.ok(Math.abs(velocity[i] - (Math.sqrt(a) * noise[i] - Math.sqrt(1 - a) * x[i])) < 1e-6);
   }
 });

@@ -45,7 +45,17 @@ const models = {
     return { model: block, run: ([x, c]: Tensor[]) => block.forward(x, c) };
   },
   dit: () => {
-    const config = { channels: 3, gridSize: 4, patchSize: 2, classes: 5, width: 16, layers: 2, heads: 2, mlpWidth: 24 };
+    const config = {
+      channels: 3,
+      gridSize: 4,
+      patchSize: 2,
+      classes: 5,
+      width: 16,
+      layers: 2,
+      heads: 2,
+      mlpWidth: 24,
+      prediction: 'noise',
+    } as const;
     const model = new DiT(config, new Rng(0));
     return { model, run: ([x]: Tensor[]) => model.forward(x, [0, 731], [5, 2]) };
   },

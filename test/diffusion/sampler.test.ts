@@ -9,16 +9,21 @@ import {
   denoise,
   noiseSchedule,
   noiseSchedules,
+  type Prediction,
+  predictions,
   sampleLatents,
   samplingTimes,
 } from '../../diffusion/index.ts';
 import { stateDict } from '../../nn/index.ts';
 
-const config = { channels: 2, gridSize: 2, classes: 3 };
+const config = { channels: 2, gridSize: 2, classes: 3, prediction: 'noise' } as const;
 
 /** Predicts f(x value, time, label, index), value by value. */
-const denoiser = (f: (x: number, t: number, label: number, i: number) => number): Denoiser => ({
-  config,
+const denoiser = (
+  f: (x: number, t: number, label: number, i: number) => number,
+  prediction: Prediction = 'noise',
+): Denoiser => ({
+  config: { ...config, prediction },
   device: defaultDevice(),
   forward(x: Tensor, times: ArrayLike<number>, labels: ArrayLike<number>) {
     const width = x.size / x.shape[0];
@@ -33,19 +38,21 @@ const denoiser = (f: (x: number, t: number, label: number, i: number) => number)
   },
 });
 
-test('DDIM with the exact noise finds the latents that the forward process began from', async () => {
+test('DDIM with the exact noise or velocity finds the latents that the forward process began from', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...noiseSchedules),
+      fc.constantFrom(...predictions),
       fc.integer({ min: 1, max: 60 }),
       fc.array(fc.float({ min: -3, max: 3, noNaN: true }), { minLength: 8, maxLength: 8 }),
       fc.nat(),
-      async (name, steps, latents, seed) => {
+      async (name, prediction, steps, latents, seed) => {
         const schedule = noiseSchedule(name, 100);
         const exact = denoiser((x, t, _, i) => {
           const a = schedule.alphaBars[t];
-          return (x - Math.sqrt(a) * latents[i]) / Math.sqrt(1 - a);
-        });
+          const noise = (x - Math.sqrt(a) * latents[i]) / Math.sqrt(1 - a);
+          return prediction === 'noise' ? noise : Math.sqrt(a) * noise - Math.sqrt(1 - a) * latents[i];
+        }, prediction);
         const found = await sampleLatents(exact, schedule, [0], { steps }, new Rng(seed));
         // the first step divides float32 rounding by √ᾱ, which the cosine leaves nearly nothing of
         for (const [i, value] of latents.entries())
@@ -175,7 +182,7 @@ test('times, steps out of range, and weights that are damaged', async () => {
     ),
     {
       name: 'NonFiniteError',
-      message: 'sampleLatents: expected finite noise, got NaN at time 999. Are the weights damaged?',
+      message: 'sampleLatents: expected finite predictions, got NaN at time 999. Are the weights damaged?',
     },
   );
 });
