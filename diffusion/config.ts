@@ -8,6 +8,7 @@ import { expectOption } from '../core/index.ts';
  * @see Salimans and Ho 2022, arXiv:2202.00512, appendix D
  */
 export type Prediction = 'noise' | 'velocity';
+/** All of them. */
 export const predictions: readonly Prediction[] = ['noise', 'velocity'];
 
 /** A DiT predicts the noise in latents [batch, channels, gridSize, gridSize] from a time and a class. */

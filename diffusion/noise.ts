@@ -4,6 +4,7 @@ import type { Prediction } from './config.ts';
 
 /** The name of a noise schedule. */
 export type NoiseScheduleName = 'linear' | 'cosine';
+/** All of them. */
 export const noiseSchedules: readonly NoiseScheduleName[] = ['linear', 'cosine'];
 
 /** Noise by time t = 0…T−1; in float64. */

@@ -87,6 +87,9 @@ export const diffusionSettings = group({
 /** The full settings of the diffusion stage. */
 export type DiffusionSettings = z.output<typeof diffusionSettings>;
 
+/** Loss of latents [batch, channels, g, g] and their classes, with the same times and noise every time. */
+type MeasureLatents = (x: Tensor, labels: ArrayLike<number>) => Promise<{ loss: number }>;
+
 /**
  * A training of a diffusion transformer, without a run: one `step()` is one update.
  *
@@ -102,10 +105,7 @@ export function trainDiffusion(
   settings: Omit<DiffusionSettings, 'sampling'>,
   data: LatentSource,
   rng: Rng,
-): Training<DiT> & {
-  readonly ema: Ema;
-  measureLatents: (x: Tensor, labels: ArrayLike<number>) => Promise<{ loss: number }>;
-} {
+): Training<DiT> & { readonly ema: Ema; measureLatents: MeasureLatents } {
   // model
   const { model: config } = settings;
   const model = modelThatFits('diffusion', (rng) => new DiT(config, rng), rng);
@@ -149,7 +149,6 @@ export function trainDiffusion(
     return { ...report, learningRate: lr };
   }
 
-  /** With the same times and noise every time. */
   async function measureLatents(x: Tensor, labels: ArrayLike<number>) {
     const value = noGrad(() => tidy(() => loss(x, labels, new Rng(0))));
     const result = { loss: await value.item() };

@@ -18,8 +18,7 @@ export interface Sampler<Sampling = unknown> {
   readonly madeWith: Readonly<Record<string, object>>;
   /**
    * Images, one for each class index, in batches [n, 3, size, size], not clamped. A batch is freed when the next is asked for.
-   *
-   * @param sampling  default: as trained
+   * Without `sampling`, as trained.
    */
   draw(
     labels: ArrayLike<number>,
