@@ -1,4 +1,4 @@
-/** Training steps beside PyTorch: a TiTok of 5.4 M parameters from pixels, and the laptop preset's warm-up. */
+/** Training steps beside PyTorch: a TiTok of 5.4 M parameters from pixels, and the laptop preset's warm-up and diffusion. */
 import { compare } from './compare.ts';
 import type { BenchOptions } from './options.ts';
 
@@ -27,6 +27,20 @@ export async function benchStep(options: BenchOptions): Promise<void> {
       label: 'TiTok warm-up step, preset tiny, batch 16',
       targets: { 1: { floor: 1.1, reach: 0.8 }, 2: { floor: 1.1, reach: 0.8 } },
       images: 16,
+      high: true,
+      rounds: 9,
+      sliceMs: 400,
+    },
+    options,
+  );
+  await compare(
+    {
+      bench: 'step-dit',
+      file: 'step',
+      name: 'dit',
+      label: 'DiT step, preset tiny, batch 32',
+      targets: { 1: { floor: 1.2, reach: 1 }, 2: { floor: 1.2, reach: 1 } },
+      images: 32,
       high: true,
       rounds: 9,
       sliceMs: 400,

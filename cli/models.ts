@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { OptionError } from '../core/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { loadModel, loadTokenizerFile, type Model, modelOf, openRun } from '../train/index.ts';
+import { loadModel, loadTokenizerFile, type Model, modelOf, openRun, type Run } from '../train/index.ts';
 import type { Given } from './options.ts';
 import { runFolder, runNameOption } from './runs.ts';
 
@@ -34,12 +34,18 @@ interface Opened<M> {
   readonly folder: string;
 }
 
+/** The run or the model, and where its pictures go. @throws OptionError when both are named */
+export async function openGiven(given: ModelGiven): Promise<{ readonly from: Model | Run; readonly folder: string }> {
+  expectOne(given);
+  if (given.name === undefined) return { from: await loadNamed(given.model), folder: '.' };
+  const run = await openRun(runFolder(given.name));
+  return { from: run, folder: run.folder };
+}
+
 /** The model with its generator, if it has one. @throws OptionError when several are named */
 export async function openGivenModel(given: ModelGiven): Promise<Opened<Model>> {
-  expectOne(given);
-  if (given.name === undefined) return { model: await loadNamed(given.model), folder: '.' };
-  const run = await openRun(runFolder(given.name));
-  return { model: await modelOf(run), folder: run.folder };
+  const { from, folder } = await openGiven(given);
+  return { model: 'tokenizer' in from ? from : await modelOf(from), folder };
 }
 
 /** The tokenizer alone; the run's generator is not read. @throws OptionError when several are named */

@@ -1,22 +1,11 @@
 /** What is measured of a trained row. */
-import { mean, noGrad, Rng, type Tensor, tidy } from '../core/index.ts';
+import { mean, noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, type ImageSet } from '../data/index.ts';
 import { LinearProbe } from '../eval/index.ts';
-import { stateDict } from '../nn/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import {
-  evaluateSamples,
-  finetune,
-  imagesAtOnce,
-  inParts,
-  type Run,
-  samplePictures,
-  single,
-  spread,
-  warmup,
-} from '../train/index.ts';
+import { evaluateSamples, finetune, imagesAtOnce, inParts, type Run, single, spread, warmup } from '../train/index.ts';
 import type { Figures } from './figures.ts';
-import { generatorOf, reconstructorOf } from './models.ts';
+import { generatorParameters, reconstructorOf, samplerOf } from './models.ts';
 import type { Row } from './row.ts';
 
 /** Figures of a row's run. */
@@ -68,18 +57,10 @@ function pool(model: TiTok, images: Tensor): Tensor {
   return mean(seen[0], 1);
 }
 
-const sampledAtOnce = 64;
-
 /** Samples of the classes of the held-out pictures, and how fast they come. */
 export const samples: Measure = async (run, row) => {
-  const trained = generatorOf(run, row);
-  const { fd, variety } = await evaluateSamples(run, trained);
-  const labels = Int32Array.from({ length: sampledAtOnce }, (_, i) => i % trained.classes.length);
-  const began = performance.now();
-  await samplePictures(trained, run.pixelTokenizer(), labels, new Rng(run.seed));
-  const samplesPerSecond = labels.length / ((performance.now() - began) / 1000);
-  const parameters = Object.values(stateDict(trained.generator)).reduce((sum, { size }) => sum + size, 0) / 1e6;
-  return { sampleFd: fd, variety, samplesPerSecond, parameters };
+  const { fd, variety, samplesPerSecond } = await evaluateSamples(run, row.name, samplerOf(run, row));
+  return { sampleFd: fd, variety, samplesPerSecond, parameters: generatorParameters(run) };
 };
 
 /** Training time of all stages of the row. */

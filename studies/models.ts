@@ -1,15 +1,18 @@
 /** What the last tokenizer and the generator of a row make of pictures. */
 import type { Tensor } from '../core/index.ts';
+import { countParameters } from '../nn/index.ts';
 import { decodeArgmax, throughTokens } from '../titok/index.ts';
 import {
+  diffusion,
   finetune,
   generator,
+  generator2d,
   merge,
   parseSettings,
   type Run,
-  samplingSettings,
+  type Sampler,
+  type Stage,
   single,
-  type TrainedGenerator,
   teacher,
   warmup,
 } from '../train/index.ts';
@@ -51,11 +54,29 @@ export function reconstructorOf(run: Run, row: Row): Reconstructor {
   return { codebookSize: twoD.codebook.shape[0], latentTokens: 0, reconstruct };
 }
 
-/** The generator of a row, which samples as the row says. */
-export function generatorOf(run: Run, { sampling }: Row): TrainedGenerator {
-  const trained = run.model(generator);
+/** The stages that draw pictures of classes. */
+const drawing = [generator, generator2d, diffusion];
+
+/** What a row draws pictures with, as the row says. @throws Error when it trains no generator */
+export function samplerOf(run: Run, { name, sampling }: Row): Sampler {
+  const stage: Stage | undefined = drawing.find((stage) => run.has(stage));
+  const sampler = stage?.sampler?.(run, run.model(stage));
+  if (!sampler) throw new Error(`studies, row ${name}: expected a stage that draws pictures, got none.`);
+  const settings = parseSettings(sampler.settings, merge(sampler.sampling as object, sampling), 'sampling of a row');
   return {
-    ...trained,
-    sampling: parseSettings(samplingSettings, merge(trained.sampling, sampling), 'sampling of a row'),
+    ...sampler,
+    sampling: settings,
+    draw: (labels, rng, options) => sampler.draw(labels, rng, { sampling: settings, ...options }),
   };
+}
+
+/** Millions of parameters of the network that draws. */
+export function generatorParameters(run: Run): number {
+  const networks = [
+    run.has(generator) && run.model(generator).generator,
+    run.has(generator2d) && run.model(generator2d).generator,
+    run.has(diffusion) && run.model(diffusion).model,
+  ];
+  const network = networks.find((network) => network !== false);
+  return network ? countParameters(network) / 1e6 : 0;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { noGrad, Rng, tidy } from '../core/index.ts';
 import { batchOf, imageGrid, type RgbImage, writePng } from '../data/index.ts';
 import { picturesOf, type Run, samplePictures, spread } from '../train/index.ts';
-import { generatorOf, reconstructorOf } from './models.ts';
+import { reconstructorOf, samplerOf } from './models.ts';
 import type { Row } from './row.ts';
 import type { Plan, Study } from './study.ts';
 import { openTrained, stepsOf, type Workshop } from './trainings.ts';
@@ -53,8 +53,8 @@ async function reconstructed(run: Run, row: Row): Promise<{ input: RgbImage[]; o
 }
 
 function drawn(run: Run, row: Row): Promise<RgbImage[]> {
-  const trained = generatorOf(run, row);
-  const shown = spread(trained.classes.length, columns);
+  const sampler = samplerOf(run, row);
+  const shown = spread(sampler.classes.length, columns);
   const labels = Array.from({ length: columns }, (_, i) => shown[i % shown.length]).sort((a, b) => a - b);
-  return samplePictures(trained, run.pixelTokenizer(), labels, new Rng(0));
+  return samplePictures(sampler, labels, new Rng(0));
 }

@@ -4,7 +4,9 @@ import type { Budget } from './budgets.ts';
 import type { Trainings } from './row.ts';
 
 /** Teacher, stage 1, stage 2 and the generator. Studies that change nothing else share these trainings. */
-export const usualTrainings = (budget: Budget): Required<Omit<Trainings, 'single'>> => ({
+export const usualTrainings = (
+  budget: Budget,
+): Required<Pick<Trainings, 'teacher' | 'warmup' | 'finetune' | 'generator'>> => ({
   ...usualTokenizer(budget),
   generator: budget.generator,
 });

@@ -1,4 +1,4 @@
-/** The direction of imports, type imports included: core ← nn ← titok, maskgit ← train ← studies ← programs; data, eval on core. */
+/** The direction of imports, type imports included: core ← nn ← titok, maskgit, diffusion ← train ← studies ← programs; data, eval on core. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
@@ -8,15 +8,16 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What the files of a folder may import besides each other; '' is the project's own index.ts. Nobody imports a program. */
-const library = ['core', 'nn', 'titok', 'maskgit', 'data', 'eval', 'train'];
+const library = ['core', 'nn', 'titok', 'maskgit', 'diffusion', 'data', 'eval', 'train'];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   core: [],
   nn: ['core'],
   titok: ['core', 'nn'],
   maskgit: ['core', 'nn'],
+  diffusion: ['core', 'nn'],
   data: ['core'],
   eval: ['core'],
-  train: ['core', 'nn', 'titok', 'maskgit', 'data', 'eval'],
+  train: ['core', 'nn', 'titok', 'maskgit', 'diffusion', 'data', 'eval'],
   '': ['core', 'nn', 'titok', 'maskgit'],
   studies: library,
   http: [],

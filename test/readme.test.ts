@@ -24,7 +24,7 @@ test('links lead to files that are there', () => {
 test('files named in the documentation are there', () => {
   for (const page of pages) {
     for (const [, path] of read(page).matchAll(
-      /`((?:core|nn|titok|maskgit|data|eval|train|studies|cli|web|tools|bench|docs|test)\/[\w./-]*)`/g,
+      /`((?:core|nn|titok|maskgit|diffusion|data|eval|train|studies|http|cli|web|tools|bench|docs|test)\/[\w./-]*)`/g,
     )) {
       assert.ok(existsSync(join(root, path)), `${page} names ${path}, which is not there`);
     }

@@ -19,6 +19,7 @@ export {
   checkConfig,
   gridOf,
   hasUnitCodes,
+  latentDim,
   patchSizeOf,
   presets,
   type TeacherConfig,

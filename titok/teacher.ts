@@ -76,7 +76,11 @@ export class Teacher {
    * @returns z and zQuantized [batch, dim, g, g], indices [batch, g·g] row by row, and the losses
    */
   encode(images: Tensor, tap?: Tap): Encoded {
-    const z = this.encoder.forward(images, tapUnder('encoder.', tap));
+    return this.quantizeLatents(this.encoder.forward(images, tapUnder('encoder.', tap)));
+  }
+
+  /** The codes nearest to latents z [batch, dim, g, g]: what `encode` returns for images with these latents. */
+  quantizeLatents(z: Tensor): Encoded {
     const [batch, dim] = z.shape;
     const { loss, ...quantized } = this.quantize.encode(reshape(z, [batch, dim, 1, -1]));
     const { commitmentLoss, codebookLoss } = quantized;

@@ -14,7 +14,10 @@ import {
 } from 'typedoc';
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
-const doors = ['index.ts', ...['core', 'nn', 'titok', 'maskgit', 'data', 'eval', 'train'].map((f) => `${f}/index.ts`)];
+const doors = [
+  'index.ts',
+  ...['core', 'nn', 'titok', 'maskgit', 'diffusion', 'data', 'eval', 'train'].map((f) => `${f}/index.ts`),
+];
 
 /**
  * Writes the reference.

@@ -85,6 +85,7 @@ async function bundleDoors(dist: string): Promise<void> {
       nn: join(dist, 'nn/index.js'),
       titok: join(dist, 'titok/index.js'),
       maskgit: join(dist, 'maskgit/index.js'),
+      diffusion: join(dist, 'diffusion/index.js'),
       data: join(dist, 'data/browser.js'),
       eval: join(dist, 'eval/index.js'),
       train: join(dist, 'train/browser.js'),

@@ -2,6 +2,7 @@
 
 export { type CodebookSettings, CodebookTraining } from './codebook.ts';
 export { type CodedBatches, type CodedSource, codedBatches } from './coded-batches.ts';
+export { type DiffusionSettings, diffusion, diffusionSampling, trainDiffusion } from './diffusion.ts';
 export { type FinetuneSettings, finetune, trainFinetune } from './finetune.ts';
 export {
   classIndex,
@@ -9,21 +10,25 @@ export {
   generate,
   type Reconstructed,
   reconstruct,
+  samplerOf,
   tokenize,
 } from './generate.ts';
 export {
   type GeneratorSettings,
   generator,
-  samplingSettings,
+  type TokenGeneratorSettings,
   trainGenerator,
 } from './generator.ts';
+export { generator2d } from './generator2d.ts';
 export type { Judges } from './judges.ts';
+export { LatentBatches, type LatentSource } from './latent-batches.ts';
 export { loadModel } from './load-model-browser.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
 export type { Model, ModelMetadata } from './model.ts';
 export { parseModel, serializeModel } from './model-file.ts';
 export { type Preset, type PresetName, presets } from './presets.ts';
-export type { OnProgress, TrainedGenerator } from './samples.ts';
+export type { OnProgress, Sampler } from './sampler.ts';
+export type { SampleFigures } from './samples.ts';
 export { fromText } from './setting-text.ts';
 export {
   checked,
@@ -43,6 +48,7 @@ export { type SingleSettings, single, trainSingle } from './single.ts';
 export {
   type ChangesOf,
   defineStage,
+  drawingStages,
   type Figures,
   type ModelOf,
   type RunContext,
@@ -57,5 +63,6 @@ export {
 export { type TeacherSettings, teacher, teacherConfigs, trainTeacher } from './teacher.ts';
 export { pixelsOf } from './titok-stage.ts';
 export { TokenBatches, type TokenSource } from './token-batches.ts';
+export { samplingSettings, type TrainedGenerator } from './token-sampler.ts';
 export { type ImageSource, type Json, type StepReport, type Training, TrainingState } from './training.ts';
 export { trainWarmup, type WarmupSettings, warmup } from './warmup.ts';

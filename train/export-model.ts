@@ -7,6 +7,7 @@ import { modelOf, stagesOf } from './run-model.ts';
 import { evaluateSamples } from './samples.ts';
 import type { StageRow } from './stage.ts';
 import { evaluatePixels } from './titok-stage.ts';
+import { titokSampler } from './token-sampler.ts';
 
 /** Options of `exportModel`. */
 export interface ExportOptions {
@@ -52,7 +53,8 @@ async function measure(run: Run, bytes: Uint8Array): Promise<ModelMetadata['writ
   const model = parseModel(bytes);
   const { psnr, fd } = await evaluatePixels(run, model.tokenizer);
   if (!model.generator) return { psnr, fd };
-  const samples = await evaluateSamples(run, withGenerator(model), model.tokenizer);
+  const sampler = titokSampler(withGenerator(model), model.tokenizer);
+  const samples = await evaluateSamples(run, 'generator', sampler);
   return { psnr, fd, sampleFd: samples.fd };
 }
 

@@ -1,16 +1,21 @@
 /** What trained models are for: new pictures of a class, pictures through their tokens and back, pictures as tokens. */
+
 import { expectOption, noGrad, OptionError, Rng, suggestion, type Tensor, tensor, tidy } from '../core/index.ts';
 import { type RgbImage, resizeToSquare, toPlanes, toUnit } from '../data/browser.ts';
+import type { DiffusionOptions } from '../diffusion/index.ts';
 import { psnr } from '../eval/index.ts';
 import type { SamplingOptions } from '../maskgit/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import { expectLength, type TiTok, throughTokens } from '../titok/index.ts';
-import { generator, samplingSettings } from './generator.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 import { type Model, withGenerator } from './model.ts';
 import type { Run } from './run.ts';
-import { type OnProgress, samplePictures, type TrainedGenerator } from './samples.ts';
+import type { OnProgress, Sampler } from './sampler.ts';
+import { samplePictures } from './samples.ts';
 import { count, group, merge, parseSettings, seed } from './settings.ts';
+import { drawingStages, type StageName } from './stage.ts';
+import { stages } from './stages.ts';
+import { titokSampler } from './token-sampler.ts';
 
 /** Options of `generate`. */
 export interface GenerateOptions {
@@ -19,7 +24,9 @@ export interface GenerateOptions {
   /** Default 0: the same pictures every time. */
   readonly seed?: number;
   /** Sampling settings that differ from those that the generator was trained with. */
-  readonly sampling?: SamplingOptions;
+  readonly sampling?: SamplingOptions | DiffusionOptions;
+  /** The stage of a run that draws. Default: the first that it has of 'generator', 'generator2d' and 'diffusion'. */
+  readonly stage?: StageName;
   /** Called now and then with how much is done, and how much there is to do. */
   readonly onProgress?: OnProgress;
 }
@@ -45,14 +52,14 @@ const mostBytes = 2e9;
 export async function generate(
   from: Model | Run,
   classes: string | readonly string[],
-  { sampling = {}, onProgress, ...options }: GenerateOptions = {},
+  { sampling = {}, stage, onProgress, ...options }: GenerateOptions = {},
 ): Promise<RgbImage[]> {
   const { count, seed } = parseSettings(generateSettings, options, 'generate');
-  const { trained, tokenizer } = 'tokenizer' in from ? ofModel(from) : ofRun(from);
-  const settings = parseSettings(samplingSettings, merge(trained.sampling, sampling), 'generate, sampling');
-  const found = [classes].flat().map((name) => classIndex(name, trained.classes));
+  const sampler = await samplerOf(from, stage);
+  const settings = parseSettings(sampler.settings, merge(sampler.sampling, sampling), 'generate, sampling');
+  const found = [classes].flat().map((name) => classIndex(name, sampler.classes));
   const labels = found.flatMap((label) => new Array<number>(count).fill(label));
-  const bytes = 3 * labels.length * tokenizer.config.imageSize ** 2;
+  const bytes = 3 * labels.length * sampler.imageSize ** 2;
   expectOption(
     bytes <= mostBytes,
     'generate',
@@ -60,16 +67,23 @@ export async function generate(
     `${labels.length} of ${(bytes / 1e9).toFixed(1)} GB`,
     'Generate them in several calls, with a seed each.',
   );
-  if (!('tokenizer' in from)) await from.expectMadeWith(generator, { tokenizer });
-  return samplePictures({ ...trained, sampling: settings }, tokenizer, labels, new Rng(seed), onProgress);
+  return samplePictures(sampler, labels, new Rng(seed), { sampling: settings, onProgress });
 }
 
-interface Parts {
-  readonly trained: TrainedGenerator;
-  readonly tokenizer: TiTok;
+/**
+ * What draws pictures: a model's generator, or a stage of a run.
+ *
+ * @param name  the stage; default: the first of the run that draws
+ * @throws OptionError for a stage that draws none, CheckpointError when it is not trained, or with other models than the run's
+ */
+export async function samplerOf(from: Model | Run, name?: StageName): Promise<Sampler> {
+  if ('tokenizer' in from) return titokSampler(withGenerator(from), from.tokenizer);
+  const stage = stages[name ?? drawingStages.find((name) => from.has({ name })) ?? 'generator'];
+  expectOption(stage?.sampler !== undefined, 'stage', `one of ${drawingStages.join(', ')}`, name);
+  const sampler = stage.sampler(from, from.model(stage));
+  await from.expectMadeWith(stage, sampler.madeWith);
+  return sampler;
 }
-const ofModel = (model: Model): Parts => ({ trained: withGenerator(model), tokenizer: model.tokenizer });
-const ofRun = (run: Run): Parts => ({ trained: run.model(generator), tokenizer: run.pixelTokenizer() });
 
 /** Index of a class by its name, or by what its name begins with, in any case. @throws OptionError */
 export function classIndex(text: string, classes: readonly string[], where = 'class'): number {

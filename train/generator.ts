@@ -9,13 +9,10 @@ import {
   haltonGridOrder,
   inputSequence,
   laptopGenerators,
-  laptopSampling,
   maskedAccuracy,
   maskedTokenLoss,
   maskId,
-  maskingSchedules,
   maskTokens,
-  samplingOrders,
   startFrom,
 } from '../maskgit/index.ts';
 import { clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
@@ -23,59 +20,32 @@ import { readCodes, type TiTok } from '../titok/index.ts';
 import { type Model, withGenerator } from './model.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
-import { drawSamples, evaluateSamples, type TrainedGenerator } from './samples.ts';
+import { drawSamples, evaluateSamples } from './samples.ts';
 import { savedPart } from './saved.ts';
 import {
   betas,
   count,
   depth,
-  flag,
   fraction,
   group,
   internal,
   oneOf,
   positive,
-  probability,
   share,
   text,
   updates,
   weight,
 } from './settings.ts';
-import { defineStage, type RunContext } from './stage.ts';
+import { defineStage, type RunContext, type SavedModel } from './stage.ts';
 import { fitting, headsDivideWidth } from './together.ts';
 import { TokenBatches, type TokenSource } from './token-batches.ts';
+import { samplingSettings, scheduleNames, type TrainedGenerator, titokSampler } from './token-sampler.ts';
 import { learningRateOf, type Training, TrainingState } from './training.ts';
 
 const { tiny } = laptopGenerators;
-const scheduleNames = Object.keys(maskingSchedules) as (keyof typeof maskingSchedules)[];
-
-/** How pictures are sampled. After 1,000 updates a weak pull is best: FD 39 at guidance 2 and temperature 3, 42 at 4.5 and 4. */
-export const samplingSettings = group({
-  steps: count(laptopSampling.tiny.steps, 'rounds of filling in tokens', { most: 1000 }),
-  guidance: oneOf(
-    ['constant', 'linear', 'power-cosine'],
-    laptopSampling.tiny.guidance,
-    'how guidance grows over the rounds',
-  ),
-  guidanceScale: weight(laptopSampling.tiny.guidanceScale, 'strength of classifier-free guidance', { most: 1000 }),
-  guidancePower: weight(3, 'exponent of power-cosine guidance', { most: 1000 }),
-  randomizeTemperature: weight(laptopSampling.tiny.randomizeTemperature, 'noise in the choice of tokens to keep', {
-    most: 1000,
-  }),
-  annealing: flag(laptopSampling.tiny.annealing, 'logits are divided by a temperature that falls over the rounds'),
-  schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are still masked after each round'),
-  order: oneOf(
-    samplingOrders,
-    'confidence',
-    'tokens kept first: the surest, or positions far apart in a row (halton) or a square grid (halton-2d); arXiv:2503.17076',
-  ),
-  topK: count(0, 'draw from this many of the likeliest tokens; 0: from all', { least: 0 }),
-  topP: probability(1, 'draw from the likeliest tokens that have this probability together; 1: from all'),
-});
 
 /** For the tokens of some 6,500 emoji and their mirror images; figures of a whole run are in the README. */
-export const generatorSettings = group({
-  from: text('a model whose generator learns other classes, in its own sizes; in the box, a file, or runs/NAME'),
+const shape = {
   generator: group({
     architecture: oneOf(['bert', 'uvit'], tiny.architecture, 'post-norm ImageBert, or U-ViT with long skips'),
     codebookSize: internal(count(tiny.codebookSize, "the tokenizer's")),
@@ -104,9 +74,17 @@ export const generatorSettings = group({
   emaDecay: share(0.995, 'of the averaged weights; published 0.999, for half a million steps'),
   schedule: oneOf(scheduleNames, 'arccos', 'how many tokens are masked, as published'),
   sampling: samplingSettings,
+};
+/** The settings of a generator of any tokens. */
+export const tokenGeneratorSettings = group(shape);
+export const generatorSettings = group({
+  from: text('a model whose generator learns other classes, in its own sizes; in the box, a file, or runs/NAME'),
+  ...shape,
 });
 /** The full settings of stage 3. */
 export type GeneratorSettings = z.output<typeof generatorSettings>;
+/** Without `from`. */
+export type TokenGeneratorSettings = z.output<typeof tokenGeneratorSettings>;
 
 /** Loss and accuracy of token rows and their classes, masked in the same way every time. */
 type MeasureTokens = (tokens: Int32Array, labels: Int32Array) => Promise<{ loss: number; accuracy: number }>;
@@ -121,7 +99,7 @@ type MeasureTokens = (tokens: Int32Array, labels: Int32Array) => Promise<{ loss:
  * @see Chang et al. 2022, arXiv:2202.04200; Yu et al. 2024, arXiv:2406.07550
  */
 export function trainGenerator(
-  settings: Omit<GeneratorSettings, 'from' | 'sampling'>,
+  settings: Omit<TokenGeneratorSettings, 'sampling'>,
   data: TokenSource,
   rng: Rng,
   from?: { readonly trained: TrainedGenerator; readonly classes: readonly string[] },
@@ -180,13 +158,81 @@ export function trainGenerator(
   return { model: generator, ema, steps: settings.steps, batchSize: settings.batchSize, state, step, measureTokens };
 }
 
-const { generator: generatorConfig } = generatorSettings.unwrap().shape;
 const generatorModel = z
-  .object({ generator: generatorConfig, classes: z.array(z.string()), sampling: samplingSettings })
+  .object({ generator: shape.generator, classes: z.array(z.string()), sampling: samplingSettings })
   .refine(({ generator, classes }) => generator.classes === classes.length, {
     path: ['classes'],
     error: 'as many classes as generator.classes says',
   });
+
+/** What stages have in common that train a generator of tokens. */
+export const tokenGeneratorModel = {
+  model: generatorModel,
+
+  /** The generator with its averaged weights. */
+  load({ settings, groups, source }: SavedModel): TrainedGenerator {
+    const saved = savedPart(generatorModel, settings, source, 'settings');
+    const generator = createGenerator(saved.generator, new Rng(0));
+    loadStateDict(generator, groups['ema.model'] ?? {}, { source });
+    return { ...saved, generator };
+  },
+};
+
+/** The tokens that a generator learns: how many an image has, how many there are, and how to find them. */
+interface Tokens {
+  readonly imageSize: number;
+  readonly latentTokens: number;
+  readonly codebookSize: number;
+  /** images [batch, 3, size, size] → ids [batch, K] */
+  indices(images: Tensor): Tensor;
+}
+
+/**
+ * Encodes the run's images and builds the training of a generator on them.
+ *
+ * @param earlier  a model whose generator goes on
+ */
+export async function startOnTokens(
+  run: RunContext,
+  tokens: Tokens,
+  { sampling, ...settings }: TokenGeneratorSettings,
+  earlier?: TrainedGenerator,
+) {
+  const { imageSize, latentTokens, codebookSize } = tokens;
+  if (sampling.order === 'halton-2d') haltonGridOrder(latentTokens); // an error now rather than after the training
+  const dataset = await run.dataset(imageSize);
+  const { classes } = dataset;
+  const config = {
+    ...settings.generator,
+    ...(earlier && sizesOf(earlier.generator.config)),
+    latentTokens,
+    codebookSize,
+    classes: classes.length,
+  };
+  const { batchSize, steps } = settings;
+  if (sampling.steps > latentTokens) {
+    run.notify(
+      `sampling.steps ${sampling.steps}: an image has ${latentTokens} tokens, and every round fills in at least one.`,
+    );
+  }
+  const { indices } = tokens;
+  const data = await TokenBatches.encode(indices, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
+  const { model, measureTokens, ...training } = trainGenerator(
+    { ...settings, generator: config },
+    data,
+    run.rng(4),
+    earlier && { trained: earlier, classes },
+  );
+  const measure = async (images: Tensor, labels: Tensor) => {
+    using _ = tensorScope();
+    const ids = noGrad(() => indices(images));
+    return measureTokens(Int32Array.from(await ids.data()), Int32Array.from(await labels.data()));
+  };
+  return {
+    training: { ...training, measure, model: { generator: model, classes, sampling } },
+    stored: { generator: config, classes: [...classes] },
+  };
+}
 
 /** The sizes of a generator that another one goes on from. */
 const sizesOf = ({ architecture, width, layers, heads, mlpWidth }: GeneratorConfig) => ({
@@ -213,6 +259,8 @@ async function compareCodes(run: RunContext, own: TiTok, { tokenizer, metadata }
   run.notify(`from: the codes of ${metadata.name} are not the run's, so its generator knows less than it could.`);
 }
 
+const samplerOf = (run: RunContext, model: TrainedGenerator) => titokSampler(model, run.pixelTokenizer());
+
 /** Stage 3. Trains MaskGIT on the tokens of the run's tokenizer. */
 export const generator = defineStage({
   name: 'generator',
@@ -225,57 +273,18 @@ export const generator = defineStage({
   },
   initial: ['generator.initializerRange'],
 
-  async start(run, { from, sampling, ...settings }) {
+  async start(run, { from, ...settings }) {
     const tokenizer = run.pixelTokenizer(from);
     const earlier = from ? withGenerator(run.modelFrom(from)) : undefined;
     if (earlier) await compareCodes(run, tokenizer, earlier);
-    const { imageSize, latentTokens, codebookSize } = tokenizer.config;
-    if (sampling.order === 'halton-2d') haltonGridOrder(latentTokens); // an error now rather than after the training
-    const dataset = await run.dataset(imageSize);
-    const { classes } = dataset;
-    const config = {
-      ...settings.generator,
-      ...(earlier && sizesOf(earlier.generator.config)),
-      latentTokens,
-      codebookSize,
-      classes: classes.length,
-    };
-    const { batchSize, steps } = settings;
-    if (sampling.steps > latentTokens) {
-      run.notify(
-        `sampling.steps ${sampling.steps}: an image has ${latentTokens} tokens, and every round fills in at least one.`,
-      );
-    }
-    const data = await TokenBatches.encode(tokenizer, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
-    const { model, measureTokens, ...training } = trainGenerator(
-      { ...settings, generator: config },
-      data,
-      run.rng(4),
-      earlier && { trained: earlier, classes },
-    );
-    const measure = async (images: Tensor, labels: Tensor) => {
-      using _ = tensorScope();
-      const tokens = noGrad(() => tokenizer.encode(images).indices);
-      return measureTokens(Int32Array.from(await tokens.data()), Int32Array.from(await labels.data()));
-    };
-    return {
-      training: { ...training, measure, model: { generator: model, classes, sampling } },
-      stored: { generator: config, classes: [...classes] },
-      madeWith: { tokenizer, ...(earlier && { 'model of --from': earlier.generator }) },
-    };
+    const tokens = { ...tokenizer.config, indices: (images: Tensor) => tokenizer.encode(images).indices };
+    const madeWith = { tokenizer, ...(earlier && { 'model of --from': earlier.generator }) };
+    return { ...(await startOnTokens(run, tokens, settings, earlier)), madeWith };
   },
 
-  model: generatorModel,
-
-  /** The generator with its averaged weights. */
-  load({ settings, groups, source }): TrainedGenerator {
-    const saved = savedPart(generatorModel, settings, source, 'settings');
-    const generator = createGenerator(saved.generator, new Rng(0));
-    loadStateDict(generator, groups['ema.model'] ?? {}, { source });
-    return { ...saved, generator };
-  },
-
-  evaluate: evaluateSamples,
+  ...tokenGeneratorModel,
+  sampler: samplerOf,
+  evaluate: (run, model) => evaluateSamples(run, 'generator', samplerOf(run, model)),
   picture: 'samples.png',
-  draw: drawSamples,
+  draw: (run, model) => drawSamples(run, 'samples.png', samplerOf(run, model)),
 });

@@ -2,8 +2,10 @@
 import type { EmojiClasses } from '../data/browser.ts';
 import { laptopGenerators, laptopSampling } from '../maskgit/index.ts';
 import { presets as models, type TiTokConfig } from '../titok/index.ts';
+import type { diffusion } from './diffusion.ts';
 import type { finetune } from './finetune.ts';
 import type { generator } from './generator.ts';
+import type { generator2d } from './generator2d.ts';
 import type { single } from './single.ts';
 import type { ChangesOf } from './stage.ts';
 import type { teacher } from './teacher.ts';
@@ -16,6 +18,8 @@ export interface Preset {
   readonly finetune: ChangesOf<typeof finetune>;
   readonly single: ChangesOf<typeof single>;
   readonly generator: ChangesOf<typeof generator>;
+  readonly generator2d: ChangesOf<typeof generator2d>;
+  readonly diffusion: ChangesOf<typeof diffusion>;
   /** Of the emoji. Default: 'groups'. */
   readonly classes?: EmojiClasses;
   /** Held-out images to measure with; all when left out. */
@@ -44,6 +48,8 @@ export const presets = {
     },
     single: { model: sizes(models.smoke), steps: 330, continuousSteps: 80 },
     generator: { generator: laptopGenerators.smoke, sampling: laptopSampling.smoke, steps: 100 },
+    generator2d: { generator: laptopGenerators.smoke, sampling: laptopSampling.smoke, steps: 100 },
+    diffusion: { model: { width: 112, layers: 2, heads: 4, mlpWidth: 448 }, sampling: { steps: 20 }, steps: 100 },
     heldOut: 192,
   },
   /** Five minutes on two cores: the recipe of the README. */
@@ -53,6 +59,8 @@ export const presets = {
     finetune: {},
     single: {},
     generator: {},
+    generator2d: {},
+    diffusion: {},
   },
   /** Half an hour: twice the tokens, more layers and steps, and classes that mean something. */
   small: {
@@ -61,6 +69,8 @@ export const presets = {
     finetune: { steps: 600, discriminatorLearningRate: 2e-3 },
     single: { model: sizes(models.small), steps: 4000 },
     generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
+    generator2d: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
+    diffusion: { steps: 3000 },
     classes: 'subgroups',
   },
   /** Up to two hours: 64 × 64 pixels in 40 bytes. */
@@ -70,6 +80,8 @@ export const presets = {
     finetune: { steps: 500, discriminatorLearningRate: 2e-3 },
     single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
     generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
+    generator2d: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
+    diffusion: { model: { width: 168, layers: 5, heads: 6, mlpWidth: 672 }, steps: 2000 },
     classes: 'subgroups',
   },
 } as const satisfies Record<string, Preset>;

@@ -1,118 +1,90 @@
 /** A run's generated pictures: shown class by class, and measured against real ones. */
-import { noGrad, Rng, type Tensor, tensor, tidy } from '../core/index.ts';
+import { Rng } from '../core/index.ts';
 import { type RgbImage, toUnit } from '../data/browser.ts';
 import { ClassVariance, frechetDistance } from '../eval/index.ts';
-import { drawsFrom, type Generator, type SamplingOptions, sample } from '../maskgit/index.ts';
-import type { TiTok } from '../titok/index.ts';
 import { FeatureStatistics } from './evaluate.ts';
-import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
+import { picturesOf } from './image-batches.ts';
+import type { Sampler } from './sampler.ts';
 import { planSheet } from './sheet.ts';
 import type { RunContext } from './stage.ts';
 
-/** A trained generator, the classes that it knows, and how to sample from it. */
-export interface TrainedGenerator {
-  readonly generator: Generator;
-  readonly classes: readonly string[];
-  readonly sampling: SamplingOptions;
-}
-
-/** Receives how much is done, and how much there is to do. */
-export type OnProgress = (done: number, total: number) => void;
-
-/** Images of freshly sampled tokens, one for each class index, in batches [n, 3, size, size], not clamped. */
-export async function* sampleImages(
-  { generator, sampling }: TrainedGenerator,
-  tokenizer: TiTok,
+/** Pictures, one for each class index; parameters as `Sampler.draw`. */
+export async function samplePictures<S>(
+  sampler: Sampler<S>,
   labels: ArrayLike<number>,
   rng: Rng,
-  onProgress?: OnProgress,
-): AsyncGenerator<Tensor, void> {
-  const { imageSize, latentTokens } = tokenizer.config;
-  let total = labels.length;
-  const ids = await sample(generator, labels, sampling, drawsFrom(rng), {
-    onProgress(done, all) {
-      total = all + labels.length; // pictures to decode
-      onProgress?.(done, total);
-    },
-  });
-  const rows = Array.from({ length: labels.length }, (_, i) => i);
-  for (const part of inParts(rows, imagesAtOnce(imageSize))) {
-    const own = ids.subarray(part[0] * latentTokens, (part[part.length - 1] + 1) * latentTokens);
-    const tokens = tensor(own, [part.length, latentTokens], { dtype: 'int32' });
-    const images = noGrad(() => tidy(() => tokenizer.decodeTokens(tokens)));
-    tokens.dispose();
-    yield images;
-    images.dispose();
-    onProgress?.(total - labels.length + part[part.length - 1] + 1, total);
-  }
-}
-
-/** Pictures of freshly sampled tokens, one for each class index. */
-export async function samplePictures(
-  model: TrainedGenerator,
-  tokenizer: TiTok,
-  labels: ArrayLike<number>,
-  rng: Rng,
-  onProgress?: OnProgress,
+  options: Parameters<Sampler<S>['draw']>[2] = {},
 ): Promise<RgbImage[]> {
   const pictures: RgbImage[] = [];
-  for await (const images of sampleImages(model, tokenizer, labels, rng, onProgress))
+  for await (const images of sampler.draw(labels, rng, options))
     for (const picture of await picturesOf(images)) pictures.push(picture);
   return pictures;
 }
 
-/**
- * As many samples as there are held-out images, with their classes.
- *
- *   fd       their Fréchet distance to the held-out images
- *   variety  how much samples of a class differ, as a share of how much the held-out images do
- */
-export async function evaluateSamples(
-  run: RunContext,
-  model: TrainedGenerator,
-  tokenizer = run.pixelTokenizer(),
-): Promise<{ fd: number; variety: number }> {
+/** Figures of generated images. */
+export interface SampleFigures {
+  /** Fréchet distance to the held-out images. */
+  readonly fd: number;
+  /** How much samples of a class differ, as a share of how much the held-out images do. */
+  readonly variety: number;
+  /** Images drawn in a second, decoding included. */
+  readonly samplesPerSecond: number;
+  readonly [more: string]: number;
+}
+
+/** Measures as many samples as there are held-out images, with their classes. @param name  the stage's, for a warning */
+export async function evaluateSamples(run: RunContext, name: string, sampler: Sampler): Promise<SampleFigures> {
   const statistics = new FeatureStatistics(run.trunk);
   const rng = new Rng(run.seed + 6);
-  const { labels, images } = (await run.dataset(tokenizer.config.imageSize)).validation;
+  const { labels, images } = (await run.dataset(sampler.imageSize)).validation;
   const variance = { samples: new ClassVariance(), real: new ClassVariance() };
   variance.real.add(toUnit(images), labels);
+  let seconds = 0;
   for (let start = 0; start < labels.length; start += 64) {
     const part = labels.subarray(start, start + 64);
     let at = 0;
-    for await (const images of sampleImages(model, tokenizer, part, rng)) {
-      await statistics.add(images);
+    let begun = performance.now();
+    for await (const images of sampler.draw(part, rng)) {
       const shown = images.clamp(0, 1);
-      variance.samples.add(await shown.data(), part.subarray(at, at + images.shape[0]));
+      const values = await shown.data(); // computed by now, on every device
+      seconds += (performance.now() - begun) / 1000;
+      variance.samples.add(values, part.subarray(at, at + images.shape[0]));
       shown.dispose();
+      await statistics.add(images);
       at += images.shape[0];
+      begun = performance.now();
     }
   }
   const variety = variance.samples.value / variance.real.value;
   if (variety < leastVariety) {
     run.notify(
-      `generator: the samples of a class are nearly alike (they differ ${(100 * variety).toFixed(0)} % as much as pictures do). ` +
-        'Sample with a lower --guidance-scale and a higher --randomize-temperature, or train with more --steps.',
+      `${name}: the samples of a class are nearly alike (they differ ${(100 * variety).toFixed(0)} % as much as pictures do). ` +
+        alike(sampler),
     );
   }
-  return { fd: frechetDistance((await run.originals()).statistics, statistics.statistics), variety };
+  const fd = frechetDistance((await run.originals()).statistics, statistics.statistics);
+  return { fd, variety, samplesPerSecond: labels.length / seconds };
 }
+
+const alike = ({ sampling }: Sampler): string =>
+  'randomizeTemperature' in (sampling as object)
+    ? 'Sample with a lower --guidance-scale and a higher --randomize-temperature, or train with more --steps.'
+    : 'Sample with a lower --guidance-scale, or train with more --steps.';
 
 /** Preset smoke, after a minute, has 0.5. */
 const leastVariety = 0.2;
 
 const mostRows = 50; // more take minutes to sample, each time that a picture is due
 
-/** Writes samples.png: a row of samples for every class, or for some that are spread over all. */
-export async function drawSamples(run: RunContext, model: TrainedGenerator, columns = 12): Promise<void> {
-  const tokenizer = run.pixelTokenizer();
-  const { classes } = model;
+/** Writes a sheet with a row of samples for every class, or for some that are spread over all. */
+export async function drawSamples(run: RunContext, file: string, sampler: Sampler, columns = 12): Promise<void> {
+  const { classes } = sampler;
   const some = spread(classes.length, mostRows);
   const names = some.map((label) => classes[label]);
-  const sheet = planSheet(names, columns, tokenizer.config.imageSize);
+  const sheet = planSheet(names, columns, sampler.imageSize);
   const labels = some.slice(0, sheet.rows).flatMap((label) => new Array<number>(sheet.each).fill(label));
-  const pictures = await samplePictures(model, tokenizer, labels, new Rng(run.seed + 7));
-  await run.drawSheet('samples.png', sheet, names, pictures);
+  const pictures = await samplePictures(sampler, labels, new Rng(run.seed + 7));
+  await run.drawSheet(file, sheet, names, pictures);
 }
 
 /** At most `most` of the indices below `count`, at equal distances. */

@@ -6,13 +6,16 @@ import type { StateValue } from '../nn/index.ts';
 import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
 import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.ts';
 import type { Model } from './model.ts';
+import type { Sampler } from './sampler.ts';
 import type { Sheet } from './sheet.ts';
 import type { Training } from './training.ts';
 
 /** The stages in the order in which they build on each other. */
-export const stageNames = ['teacher', 'warmup', 'finetune', 'single', 'generator'] as const;
-/** 'teacher', 'warmup', 'finetune', 'single' or 'generator'. */
+export const stageNames = ['teacher', 'warmup', 'finetune', 'single', 'generator', 'generator2d', 'diffusion'] as const;
+/** 'teacher', 'warmup', 'finetune', 'single', 'generator', 'generator2d' or 'diffusion'. */
 export type StageName = (typeof stageNames)[number];
+/** Those that draw pictures of classes. */
+export const drawingStages = ['generator', 'generator2d', 'diffusion'] as const satisfies readonly StageName[];
 
 /** A checkpoint of a stage, as far as its model goes. */
 export interface SavedModel {
@@ -122,6 +125,8 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   load(saved: SavedModel): Model;
   /** Measures a model on the run's held-out images. */
   evaluate(run: RunContext, model: Model): Promise<Figures>;
+  /** Draws images of classes; only of stages that train a model for it. */
+  sampler?(run: RunContext, model: Model): Sampler;
   /** The file that `draw` writes. */
   readonly picture: string;
   /** Writes a picture of what the model can do into the run's folder. */

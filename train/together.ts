@@ -169,7 +169,7 @@ export interface AnySettings {
   readonly labelDrop?: number;
   readonly codebook?: string;
   readonly weights?: { readonly adversarial?: number; readonly quantizer?: number };
-  readonly sampling?: { readonly steps: number; readonly guidance: string; readonly guidanceScale: number };
+  readonly sampling?: { readonly steps: number; readonly guidance?: string; readonly guidanceScale: number };
 }
 
 /** Settings that have no effect beside the others: a sentence for each. */
@@ -195,7 +195,8 @@ export function uselessSettings(settings: AnySettings): string[] {
       "weights.quantizer 0: nothing trains the codebook when codebook is 'gradient'",
     ],
     [
-      labelDrop === 0 && sampling?.guidanceScale !== (sampling?.guidance === 'power-cosine' ? 1 : 0),
+      labelDrop === 0 &&
+        sampling?.guidanceScale !== ((sampling?.guidance ?? 'power-cosine') === 'power-cosine' ? 1 : 0),
       'labelDrop 0: the generator never learns what "no class" is, which sampling.guidanceScale compares with',
     ],
   ];

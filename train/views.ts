@@ -1,5 +1,5 @@
-/** The views of images that a loader can draw, and the ids that a frozen network gives them: found once, not at every draw. */
-import { noGrad, type Tensor, tidy } from '../core/index.ts';
+/** The views of images that a loader can draw, and the values that a frozen network gives them: found once, not at every draw. */
+import { noGrad, Rng, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, type ImageDataset, type ImageSet, type View } from '../data/browser.ts';
 import { flippable } from './flips.ts';
 import { imagesAtOnce } from './image-batches.ts';
@@ -14,6 +14,13 @@ export function viewsOf({ train, ...dataset }: ImageDataset): View[] {
   ).flat();
 }
 
+/** A random part of all views with at most `limit` of them, in their order, and their classes. */
+export function someViews(dataset: ImageDataset, limit: number, seed: number): { views: View[]; labels: Int32Array } {
+  const all = viewsOf(dataset);
+  const views = Array.from(new Rng(seed).permutation(all.length).subarray(0, limit).sort(), (i) => all[i]);
+  return { views, labels: Int32Array.from(views, ({ index }) => dataset.train.labels[index]) };
+}
+
 /** At most `most` images of a set, spread over it: the same every time. */
 export function spreadViews(set: ImageSet, most: number): View[] {
   const shown = Math.min(most, set.count);
@@ -26,25 +33,34 @@ export function spreadViews(set: ImageSet, most: number): View[] {
  *
  * @param notify  receives a message every few seconds
  */
-export async function encodeViews(
+export const encodeViews = (
+  dataset: ImageDataset,
+  views: readonly View[],
+  encode: (images: Tensor) => Tensor,
+  notify?: (message: string) => void,
+): Promise<Int32Array> => valuesOfViews(dataset, views, encode, (count) => new Int32Array(count), notify);
+
+/** As `encodeViews`, for values of any kind. @param create  an array of that many */
+export async function valuesOfViews<Values extends Int32Array | Float32Array>(
   { train }: ImageDataset,
   views: readonly View[],
   encode: (images: Tensor) => Tensor,
+  create: (count: number) => Values,
   notify: (message: string) => void = () => {},
-): Promise<Int32Array> {
+): Promise<Values> {
   const batchSize = Math.min(32, imagesAtOnce(train.size));
-  let ids = new Int32Array();
+  let values = create(0);
   let notified = performance.now();
   for (let start = 0; start < views.length; start += batchSize) {
     const batch = batchOf(train, views.slice(start, start + batchSize));
     const found = noGrad(() => tidy(() => encode(batch.images)));
     const width = found.size / batch.views.length;
-    if (start === 0) ids = new Int32Array(views.length * width);
-    ids.set(await found.data(), start * width);
+    if (start === 0) values = create(views.length * width);
+    values.set(await found.data(), start * width);
     for (const t of [found, batch.images, batch.labels]) t.dispose();
     if (performance.now() - notified < notifyMs) continue;
     notified = performance.now();
     notify(`encoding images: ${start + batch.views.length} of ${views.length}`);
   }
-  return ids;
+  return values;
 }

@@ -1,7 +1,8 @@
-"""The same as bench/workloads/step.ts: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up."""
-from serve import filled, images, serve, torch
+"""The same as bench/workloads/step.ts: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up; dit is a diffusion transformer."""
+from serve import filled, images, serve, torch, values
 import torch.nn.functional as F
 import titok
+from dit import DiT
 from training import stepper
 
 
@@ -46,4 +47,19 @@ def tiny():
     return stepper(model, loss, groups, after=lambda: average.update(**seen), lr=1e-3, betas=(0.9, 0.99))
 
 
-serve({"s1": s1, "tiny": tiny})
+def dit():
+    model = filled(DiT(16, 8, 1, 8, 160, 4, 4, 640))
+    shape = (32, 16, 8, 8)
+    latents, noise = ((values(name, (32 * 1024,)) * 10).view(shape) for name in ("latents", "noise"))
+    times = 31 * torch.arange(32)
+    labels = torch.arange(32) % 9
+    alpha_bars = (1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0)[times].float().view(-1, 1, 1, 1)
+
+    def loss():
+        noisy = alpha_bars.sqrt() * latents + (1 - alpha_bars).sqrt() * noise
+        return F.mse_loss(model(noisy, times, labels), noise)
+
+    return stepper(model, loss, [{"params": [*model.parameters()]}], lr=1e-3, weight_decay=0)
+
+
+serve({"s1": s1, "tiny": tiny, "dit": dit})

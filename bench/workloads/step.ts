@@ -1,10 +1,14 @@
-/** Training steps of TiTok: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up with its frozen teacher. */
-import { noGrad, Rng, type Tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
+/**
+ * Training steps: s1 is a TiTok from pixels at width 192; tiny is preset tiny's warm-up with its frozen teacher; dit is preset
+ * tiny's diffusion transformer.
+ */
+import { noGrad, Rng, type Tensor, tensor, tensorScope, tidy, valueAndGrad } from '../../core/index.ts';
+import { addNoise, DiT, type DiTConfig, noiseSchedule } from '../../diffusion/index.ts';
 import { AdamW, clipCoefficient, countParameters, globalNorm, mse, stateDict } from '../../nn/index.ts';
 import { leanTeacher, presets, Teacher, TiTok, type TiTokConfig } from '../../titok/index.ts';
-import { parseSettings, trainWarmup, warmup } from '../../train/index.ts';
+import { diffusion, parseSettings, trainWarmup, warmup } from '../../train/index.ts';
 import { serve, type Workload } from '../serve.ts';
-import { filled, images } from '../values.ts';
+import { filled, images, signals } from '../values.ts';
 import { always, firstLosses, steady } from './training.ts';
 
 const half = { width: 192, layers: 6, heads: 3, patchSize: 4 };
@@ -53,4 +57,28 @@ function followCodes(sum: Tensor, codes: Tensor): void {
   noGrad(() => tidy(() => sum.assign(codes.mul(1 / codes.shape[0]))));
 }
 
-await serve({ s1, tiny });
+/** Noise at different times, forward, loss, backward, clipping and AdamW. */
+async function dit(): Promise<Workload> {
+  const { model: config } = parseSettings(diffusion.settings, { model: { prediction: 'noise' } }, 'dit') as {
+    model: DiTConfig;
+  };
+  const model = filled(new DiT(config, new Rng(0)));
+  const params = stateDict(model);
+  const optimizer = new AdamW({ params, lr: 1e-3, weightDecay: 0 });
+  const shape = [32, config.channels, config.gridSize, config.gridSize];
+  const [latents, noise] = ['latents', 'noise'].map((name) => tensor(signals(name, shape), shape));
+  const times = Array.from({ length: 32 }, (_, i) => 31 * i);
+  const labels = times.map((_, i) => i % 9);
+  const schedule = noiseSchedule('linear');
+  const run = () => {
+    using _ = tensorScope();
+    const { value, grads } = valueAndGrad(params, () =>
+      mse(model.forward(addNoise(latents, noise, times, schedule), times, labels), noise),
+    );
+    optimizer.step(grads, { scale: clipCoefficient(globalNorm(Object.values(grads)), 1) });
+    return value.item();
+  };
+  return { run, check: await firstLosses(run), parameters: countParameters(model) };
+}
+
+await serve({ s1, tiny, dit });

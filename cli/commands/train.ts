@@ -2,8 +2,10 @@
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
 import {
+  diffusion,
   finetune,
   generator,
+  generator2d,
   group,
   isDecidedByModel,
   merge,
@@ -31,7 +33,7 @@ const teacherKind = group({
     'vqgan: MaskGIT-VQGAN, narrow; published: in full size',
   ),
 });
-const stages: readonly Stage[] = [teacher, warmup, finetune, single, generator];
+const stages: readonly Stage[] = [teacher, warmup, finetune, single, generator, generator2d, diffusion];
 
 export function addTrain(program: Command): void {
   const train = program.command('train').description('Trains one stage of a run.');

@@ -100,6 +100,10 @@ const halves = ['encoder', 'decoder'].flatMap((half) => [
   ...[`--model-${half}-width`, '16', `--model-${half}-layers`, '1', `--model-${half}-heads`, '2'],
 ]);
 const ramp = ['--warmup-steps', '2'];
+const generatorSizes = [
+  ...['--generator-width', '16', '--generator-layers', '1', '--generator-heads', '2', '--generator-mlp-width', '32'],
+  ...['--steps', '6', '--sampling-steps', '2', ...ramp],
+] as const;
 export const small = {
   teacher: [
     ...['--image-size', '16', '--teacher-stem', '8,8', '--teacher-dim', '4', '--teacher-codebook-size', '16'],
@@ -108,8 +112,10 @@ export const small = {
   warmup: [...sizes, ...halves, '--steps', '6', '--continuous-steps', '3', ...ramp],
   single: [...sizes, ...halves, '--model-decoder-patch-size', '4', '--steps', '6', '--continuous-steps', '3', ...ramp],
   finetune: ['--steps', '4', ...ramp],
-  generator: [
-    ...['--generator-width', '16', '--generator-layers', '1', '--generator-heads', '2', '--generator-mlp-width', '32'],
+  generator: generatorSizes,
+  generator2d: generatorSizes,
+  diffusion: [
+    ...['--model-width', '16', '--model-layers', '1', '--model-heads', '2', '--model-mlp-width', '32'],
     ...['--steps', '6', '--sampling-steps', '2', ...ramp],
   ],
 } as const;

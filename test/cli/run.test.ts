@@ -74,6 +74,34 @@ test('sample: a class by name or its beginning, the same pictures for the same s
   assert.deepEqual([status, err], [1, "--class: expected one of 'cats', 'dogs', got 'dags' (did you mean 'dogs'?)."]);
 });
 
+test('generators of the teacher beside it: --stage names what draws, with sampling options of its own', async (t) => {
+  for (const stage of ['generator2d', 'diffusion'] as const) {
+    const { status, out, err } = await titok(t, 'train', stage, ...options, ...small[stage]);
+    assert.equal(status, 0, err);
+    assert.match(out, new RegExp(`\n${stage} +6 .*\n`));
+  }
+  const sample = (...more: string[]) => titok(t, 'sample', '--name', 'run', '--count', '1', ...more);
+  const drawn = async (...more: string[]) => {
+    const { status, err } = await sample('--output', 'drawn.png', ...more);
+    assert.equal(status, 0, err);
+    return readFileSync('drawn.png');
+  };
+  assert.deepEqual(await drawn(), await drawn('--stage', 'generator'));
+  for (const other of [['generator2d'], ['diffusion', '--steps', '3', '--eta', '1']])
+    assert.notDeepEqual(await drawn(), await drawn('--stage', ...other));
+  const wrong = [
+    [['--stage', 'warmup'], "--stage: expected one of generator, generator2d, diffusion, got 'warmup'."],
+    [
+      ['--stage', 'diffusion', '--schedule', 'cosine'],
+      '--schedule: expected one of --steps, --guidance-scale, --eta, which is all that this model has.',
+    ],
+    [['--stage', 'diffusion', '--eta', '2'], "--eta: expected a number from 0 to 1, got '2'."],
+  ] as const;
+  for (const [args, message] of wrong) assert.deepEqual(await sample(...args), { status: 1, out: '', err: message });
+  const alone = await titok(t, 'sample', '--stage', 'diffusion');
+  assert.equal(alone.err, '--stage: expected --name of a run beside it, got diffusion alone.');
+});
+
 test('an output file is what its name says', async (t) => {
   const commands = [
     ['sample', '--name', 'run', '--count', '1', '--class', 'cats'],

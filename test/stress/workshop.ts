@@ -19,6 +19,8 @@ export const earlier: Readonly<Record<StageName, readonly StageName[]>> = {
   finetune: ['teacher', 'warmup'],
   single: [],
   generator: ['teacher', 'warmup', 'finetune'],
+  generator2d: ['teacher'],
+  diffusion: ['teacher'],
 };
 
 /** Options by name; a switch has the value ''. */

@@ -46,6 +46,7 @@ const trained: TrainedGenerator = {
 /** The part of a run that sampling needs. */
 const run = {
   seed: 0,
+  has: () => true,
   model: () => trained,
   pixelTokenizer: () => tokenizer,
   expectMadeWith: async () => {},

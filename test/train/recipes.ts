@@ -1,17 +1,20 @@
 /** All trainings in a size that takes milliseconds, on pictures made here. */
-import { type Device, openDevice, Rng, setDefaultDevice } from '../../core/index.ts';
+import { type Device, openDevice, Rng, setDefaultDevice, tensor } from '../../core/index.ts';
 import { batches, type ImageSet } from '../../data/index.ts';
 import type { QuantizerName } from '../../nn/index.ts';
 import { presets, SmallDiscriminator, Teacher, TiTok, withPixelDecoder, withTokenSize } from '../../titok/index.ts';
 import {
+  diffusion,
   finetune,
   generator,
+  type LatentSource,
   merge,
   parseSettings,
   single,
   type TokenSource,
   type Training,
   teacher as teacherStage,
+  trainDiffusion,
   trainFinetune,
   trainGenerator,
   trainSingle,
@@ -79,6 +82,23 @@ function tokenRows(): TokenSource {
   };
 }
 
+/** Latents, drawn from a generator whose state is the position. */
+function latentRows(): LatentSource {
+  const rng = new Rng(14);
+  return {
+    next: () => ({
+      latents: tensor(rng.normals(2 * 3 * 4), [2, 3, 2, 2]),
+      labels: Int32Array.of(rng.int(2), rng.int(2)),
+    }),
+    get state() {
+      return rng.state;
+    },
+    set state(saved) {
+      rng.state = saved as typeof rng.state;
+    },
+  };
+}
+
 const ofTeacher = (changes: object) => parseSettings(teacherStage.settings, { ...short, ...changes }, 'teacher');
 
 /** A tokenizer of 64 codes with one of the quantizers, from a teacher's codes or from pixels. */
@@ -138,5 +158,10 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
     const small = { codebookSize: 8, latentTokens: 4, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
     const settings = parseSettings(generator.settings, { ...short, generator: small, steps: 12 }, 'generator');
     return trainGenerator(settings, tokenRows(), new Rng(seed));
+  },
+  diffusion: async (seed = 1) => {
+    const model = { channels: 3, gridSize: 2, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
+    const settings = parseSettings(diffusion.settings, { ...short, model, steps: 12 }, 'diffusion');
+    return trainDiffusion(settings, latentRows(), new Rng(seed));
   },
 };
