@@ -1,7 +1,7 @@
 /** Whether samples show the class that they were asked for, by a probe that has learned the classes from real pictures. */
 import { noGrad, openDevice, resizeBilinear, setDefaultDevice, tensor, tidy } from '../../core/index.ts';
 import { type ImageSet, imageSet, toPlanes } from '../../data/index.ts';
-import { LinearProbe } from '../../eval/index.ts';
+import { balancedAccuracy, LinearProbe } from '../../eval/index.ts';
 import { type GenerateOptions, generate, generator, openRun, type Run } from '../../train/index.ts';
 
 const dim = 96; // numbers in the pooled features, as in the Fréchet distance
@@ -30,7 +30,7 @@ export async function probeRun(
     label: Math.floor(i / count),
     name: String(i),
   }));
-  const share = async (set: ImageSet) => balanced(probe.predict(await features(run, set)), set.labels);
+  const share = async (set: ImageSet) => balancedAccuracy(probe.predict(await features(run, set)), set.labels);
   return { probe: await share(imageSet(items, size)), probeReal: await share(validation) };
 }
 
@@ -47,14 +47,4 @@ async function features({ trunk }: Run, { images, count, size }: ImageSet): Prom
     pooled.dispose();
   }
   return found;
-}
-
-function balanced(guesses: ArrayLike<number>, labels: Int32Array): number {
-  const [right, all] = [new Map<number, number>(), new Map<number, number>()];
-  labels.forEach((label, i) => {
-    all.set(label, (all.get(label) ?? 0) + 1);
-    right.set(label, (right.get(label) ?? 0) + Number(guesses[i] === label));
-  });
-  const shares = Array.from(all, ([label, n]) => right.get(label)! / n);
-  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }
