@@ -1,10 +1,10 @@
 /** A run's generated pictures: shown class by class, and measured against real ones. */
 import { noGrad, Rng, type Tensor, tensor, tidy } from '../core/index.ts';
-import { type RgbImage, toUnit } from '../data/browser.ts';
-import { ClassVariance, frechetDistance } from '../eval/index.ts';
+import { type ImageSet, type RgbImage, toUnit } from '../data/browser.ts';
+import { ClassVariance } from '../eval/index.ts';
 import { drawsFrom, type Generator, type SamplingOptions, sample } from '../maskgit/index.ts';
-import type { TiTok } from '../titok/index.ts';
-import { FeatureStatistics } from './evaluate.ts';
+import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
+import { type FeatureDistances, FeatureStatistics, featureDistances, type OnImages } from './evaluate.ts';
 import { imagesAtOnce, inParts, picturesOf } from './image-batches.ts';
 import { planSheet } from './sheet.ts';
 import type { RunContext } from './stage.ts';
@@ -61,41 +61,71 @@ export async function samplePictures(
   return pictures;
 }
 
-/**
- * As many samples as there are held-out images, with their classes.
- *
- *   fd       their Fréchet distance to the held-out images
- *   variety  how much samples of a class differ, as a share of how much the held-out images do
- */
-export async function evaluateSamples(
-  run: RunContext,
+/** What samples are measured with. */
+export interface SampleMeasure {
+  readonly trunk: MobileNetTrunk;
+  /** Features of `set`. */
+  readonly originals: FeatureStatistics;
+  /** Real images of the generator's classes, which the samples are compared with. */
+  readonly set: ImageSet;
+  readonly rng: Rng;
+  /** How many samples. Default: as many as there are real images. Their classes are as frequent as the real ones'. */
+  readonly count?: number;
+  readonly onImages?: OnImages;
+}
+
+/** Figures of samples. */
+export interface SampleFigures extends FeatureDistances {
+  /** How much samples of a class differ, as a share of how much the real images do. */
+  readonly variety: number;
+}
+
+/** Samples with the classes of real images, compared with these. */
+export async function measureSamples(
   model: TrainedGenerator,
-  tokenizer = run.pixelTokenizer(),
-): Promise<{ fd: number; variety: number }> {
-  const statistics = new FeatureStatistics(run.trunk);
-  const rng = new Rng(run.seed + 6);
-  const { labels, images } = (await run.dataset(tokenizer.config.imageSize)).validation;
+  tokenizer: TiTok,
+  { trunk, originals, set, rng, count = set.count, onImages }: SampleMeasure,
+): Promise<{ readonly figures: SampleFigures; readonly features: FeatureStatistics; readonly labels: Int32Array }> {
+  const features = new FeatureStatistics(trunk);
+  const labels = Int32Array.from({ length: count }, (_, i) => set.labels[Math.floor((i * set.count) / count)]);
   const variance = { samples: new ClassVariance(), real: new ClassVariance() };
-  variance.real.add(toUnit(images), labels);
-  for (let start = 0; start < labels.length; start += 64) {
+  variance.real.add(toUnit(set.images), set.labels);
+  for (let start = 0; start < count; start += 64) {
     const part = labels.subarray(start, start + 64);
     let at = 0;
     for await (const images of sampleImages(model, tokenizer, part, rng)) {
-      await statistics.add(images);
+      const own = part.subarray(at, at + images.shape[0]);
+      await features.add(images);
       const shown = images.clamp(0, 1);
-      variance.samples.add(await shown.data(), part.subarray(at, at + images.shape[0]));
+      variance.samples.add(await shown.data(), own);
       shown.dispose();
+      await onImages?.(images);
       at += images.shape[0];
     }
   }
   const variety = variance.samples.value / variance.real.value;
-  if (variety < leastVariety) {
+  return { figures: { ...featureDistances(originals, features), variety }, features, labels };
+}
+
+/** Stream of random numbers of the samples that a run is measured with. */
+export const sampleRng = (seed: number): Rng => new Rng(seed + 6);
+
+/** Figures of as many samples as a run has held-out images, with their classes. */
+export async function evaluateSamples(
+  run: RunContext,
+  model: TrainedGenerator,
+  tokenizer = run.pixelTokenizer(),
+): Promise<SampleFigures & Record<string, number>> {
+  const { validation } = await run.dataset(tokenizer.config.imageSize);
+  const measure = { trunk: run.trunk, originals: await run.originals(), set: validation, rng: sampleRng(run.seed) };
+  const { figures } = await measureSamples(model, tokenizer, measure);
+  if (figures.variety < leastVariety) {
     run.notify(
-      `generator: the samples of a class are nearly alike (they differ ${(100 * variety).toFixed(0)} % as much as pictures do). ` +
+      `generator: the samples of a class are nearly alike (they differ ${(100 * figures.variety).toFixed(0)} % as much as pictures do). ` +
         'Sample with a lower --guidance-scale and a higher --randomize-temperature, or train with more --steps.',
     );
   }
-  return { fd: frechetDistance((await run.originals()).statistics, statistics.statistics), variety };
+  return { ...figures };
 }
 
 /** Preset smoke, after a minute, has 0.5. */

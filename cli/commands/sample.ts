@@ -1,7 +1,8 @@
 /** `titok sample`: new pictures of a class. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeImage } from '../../data/index.ts';
+import { OptionError } from '../../core/index.ts';
+import { writeImage, writePictureNpz } from '../../data/index.ts';
 import {
   classIndex,
   count,
@@ -16,7 +17,7 @@ import {
 } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addModelOptions, openGivenModel } from '../models.ts';
-import { addSettings, readSettings } from '../options.ts';
+import { addSettings, CheckedOption, readSettings } from '../options.ts';
 import { outputOption, prepareOutput } from '../pictures.ts';
 import { showShare } from '../progress.ts';
 
@@ -32,13 +33,33 @@ export function addSample(program: Command): void {
     .description('Generates pictures.')
     .option('--class <name>', 'class to generate; without it, some of all')
     .addOption(outputOption('sampled.png'))
+    .addOption(
+      new CheckedOption(
+        '--npz <file>',
+        'write all pictures into an .npz file for evaluators, instead of a sheet',
+        npzFile,
+      ),
+    )
     .action(async (given) => {
       const { seed, ...settings } = readSettings(sampleSettings, {}, given);
+      if (given.npz !== undefined && given.output !== undefined)
+        throw new OptionError('--npz: expected one of --output and --npz, got both. Choose one.');
       await openGivenDevice(given, 'high');
       const { model, folder } = await openGivenModel(given);
       const { classes, sampling: trained, tokenizer } = withGenerator(model);
       const sampling = readSettings(samplingSettings, trained, given);
       const named = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
+      if (given.npz !== undefined) {
+        const output = prepareOutput(given.npz, '--npz');
+        const total = named.length * settings.count;
+        const progress = showShare(`sampling ${total.toLocaleString('en')} pictures`);
+        const options = { count: settings.count, seed, sampling, onProgress: progress.update };
+        const pictures = await generate(model, named, options).finally(progress.leave);
+        const labels = named.flatMap((name) => new Array<number>(settings.count).fill(classes.indexOf(name)));
+        writePictureNpz(output, pictures, labels);
+        console.log(`${output}  ${total.toLocaleString('en')} pictures of ${named.length} classes`);
+        return;
+      }
       const isOverview = given.class === undefined && given.count === undefined;
       const wanted = isOverview ? spread(classes.length, overview.classes).map((i) => classes[i]) : named;
       const count = isOverview
@@ -68,4 +89,10 @@ export function addSample(program: Command): void {
   );
   addDeviceOptions(command, 'high');
   addSettings(command, samplingSettings, () => 'default as trained');
+}
+
+/** @throws OptionError for a file of another kind, which could be something to keep */
+function npzFile(path: string): string {
+  if (path.endsWith('.npz')) return path;
+  throw new OptionError(`--npz: expected a file that ends in .npz, got ${path}.`);
 }

@@ -1,11 +1,10 @@
 /** Whether samples show the class that they were asked for, by a probe that has learned the classes from real pictures. */
-import { noGrad, openDevice, resizeBilinear, setDefaultDevice, tensor, tidy } from '../../core/index.ts';
+import { openDevice, setDefaultDevice } from '../../core/index.ts';
 import { type ImageSet, imageSet, toPlanes } from '../../data/index.ts';
 import { balancedAccuracy, LinearProbe } from '../../eval/index.ts';
-import { type GenerateOptions, generate, generator, openRun, type Run } from '../../train/index.ts';
+import { type GenerateOptions, generate, generator, openRun, type Run, statisticsOf } from '../../train/index.ts';
 
 const dim = 96; // numbers in the pooled features, as in the Fréchet distance
-const side = 96; // pixels
 const samples = 512;
 
 /**
@@ -34,17 +33,4 @@ export async function probeRun(
   return { probe: await share(imageSet(items, size)), probeReal: await share(validation) };
 }
 
-async function features({ trunk }: Run, { images, count, size }: ImageSet): Promise<Float32Array> {
-  const each = 3 * size * size;
-  const found = new Float32Array(count * dim);
-  for (let at = 0; at < count; at += 32) {
-    const n = Math.min(32, count - at);
-    const values = Float32Array.from(images.subarray(at * each, (at + n) * each), (x) => x / 255);
-    const pooled = noGrad(() =>
-      tidy(() => trunk.pooled(resizeBilinear(tensor(values, [n, 3, size, size]), [side, side]))),
-    );
-    found.set(await pooled.data(), at * dim);
-    pooled.dispose();
-  }
-  return found;
-}
+const features = async ({ trunk }: Run, set: ImageSet) => (await statisticsOf(trunk, set)).features;
