@@ -148,7 +148,7 @@ function labelsOf({ classes, metadata }: Model, { validation, classes: names, na
     const at = classes.indexOf(names[label]);
     if (at >= 0) return at;
     throw new OptionError(
-      `${name}: expected classes that the generator of ${metadata.name} knows (${classes.length}: ${classes.slice(0, 3).join(', ')}, …), got '${names[label]}' among ${names.length}. Choose other --classes or --data.`,
+      `${name}: expected classes that the generator of ${metadata.name} knows (${classes.length}: ${classes.slice(0, 3).join(', ')}${classes.length > 3 ? ', …' : ''}), got '${names[label]}' among ${names.length}. Choose other --classes or --data.`,
     );
   });
 }

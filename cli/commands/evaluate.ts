@@ -18,7 +18,6 @@ import {
   evaluateSettings,
   group,
   loadDataset,
-  loadModel,
   type Model,
   type ModelFigures,
   modelOf,
@@ -26,6 +25,7 @@ import {
 } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addImageOptions, type ImagesGiven, imageOptions, remarks } from '../images.ts';
+import { loadNamed } from '../models.ts';
 import { addSettings, type Given } from '../options.ts';
 import { showShare } from '../progress.ts';
 import { isShownRun, openTrainedRun, shownRun } from '../runs.ts';
@@ -130,7 +130,7 @@ async function measure(run: string | undefined, given: EvaluateGiven): Promise<v
 /** The model and the images to measure it with. */
 async function openMeasured(name: string | undefined, given: EvaluateGiven) {
   if (name === undefined) {
-    const model = await loadModel(given.model);
+    const model = await loadNamed(given.model);
     return { model, dataset: await loadGiven(model, given) };
   }
   if (given.model !== undefined) {
@@ -193,7 +193,8 @@ const columns: readonly (readonly [figure: string, title: string, digits: number
 /** A row for each set of pictures; columns that no row has are left out. */
 function figureTable(rows: readonly Row[]): string[][] {
   const shown = columns.filter(([figure]) => rows.some((row) => typeof row[figure] === 'number'));
-  const cell = (value: unknown, digits: number) => (typeof value === 'number' ? value.toFixed(digits) : '–');
+  const cell = (value: unknown, digits: number) =>
+    typeof value === 'number' ? value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1') : '–'; // an FD of −1e-12
   return [
     ['', ...shown.map(([, title]) => title)],
     ...rows.map((row) => [row.name, ...shown.map(([figure, , digits]) => cell(row[figure], digits))]),
