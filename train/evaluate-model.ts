@@ -50,7 +50,7 @@ export interface ModelFigures {
 
 /** Settings of `evaluateModel`. */
 export const evaluateSettings = group({
-  samples: count(1000, 'to draw', { least: leastImages, most: 1_000_000 }),
+  samples: count(1000, 'to draw', { least: leastImages, most: 100_000 }),
   seed: seed(0, 'of the samples'),
 });
 

@@ -81,6 +81,9 @@ async function evaluate(what: readonly string[], given: EvaluateGiven): Promise<
       `--${name}: expected ${isPictures ? 'a run or a model' : 'two sets of pictures'} to measure, got ${what.join(' and ') || 'a model'}.`,
     );
   }
+  if (given.skipBroken && given.data === undefined) {
+    throw new OptionError('--skip-broken: expected --data with it, got none. Name the folder whose pictures are read.');
+  }
   await openGivenDevice(given, 'high');
   if (isPictures) return compare(what[0], what[1], given);
   return measure(what[0], given);

@@ -89,12 +89,13 @@ test('sets that cannot be compared: sizes, too few, none, one alone', async (t) 
     [['missing'], /^run: expected a folder in runs\/, or the path of a run, got 'missing'/],
     [['real', 'other', 'large'], /^titok evaluate: expected a run or two sets of pictures, got 3 words\.$/],
     [['real', 'other', '--data', 'emoji'], /^--data: expected a run or a model to measure, got real and other\.$/],
+    [['small', '--skip-broken'], /^--skip-broken: expected --data with it, got none\./],
     [['small', '--paired'], /^--paired: expected two sets of pictures to measure, got small\.$/],
     [
       ['small', '--model', 'emoji-32'],
       /^--model: expected one of a run and --model, got small and emoji-32\. Choose one\.$/,
     ],
-    [['small', '--samples', '2'], /^--samples: expected a whole number from 6 to 1e6, got '2'\.$/],
+    [['small', '--samples', '2'], /^--samples: expected a whole number from 6 to 100000, got '2'\.$/],
     [['small'], /^pictures, held out: expected at least 6 pictures, got 4\./],
   ];
   for (const [words, message] of mistakes) {
