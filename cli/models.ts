@@ -63,8 +63,8 @@ function expectOne(given: ModelGiven): void {
   if (second) throw new OptionError(`--${second}: expected one of --${first} and --${second}, got both. Choose one.`);
 }
 
-/** Says which model it is, as nobody named a run. */
-async function loadNamed(from: string | undefined): Promise<Model> {
+/** Loads a model, by default that of the box, and says on stderr which one it is. */
+export async function loadNamed(from: string | undefined): Promise<Model> {
   const model = await loadModel(from);
   const { imageSize, latentTokens, codebookSize } = model.tokenizer.config;
   const what = `${imageSize} × ${imageSize} pixels in ${latentTokens} tokens of ${codebookSize} codes`;

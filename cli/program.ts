@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { addEdit } from './commands/edit.ts';
+import { addEvaluate } from './commands/evaluate.ts';
 import { addExport } from './commands/export.ts';
 import { addInfo } from './commands/info.ts';
 import { addPlot } from './commands/plot.ts';
@@ -34,6 +35,7 @@ export function commandLine(): Command {
     addTokenize,
     addSample,
     addEdit,
+    addEvaluate,
     addExport,
     addReport,
     addWatch,

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, type Option } from 'commander';
 import { OptionError, suggestion } from '../core/index.ts';
-import { RunFolder } from '../train/index.ts';
+import { openRun, type Preset, presets, type Run, RunFolder } from '../train/index.ts';
 import { CheckedOption } from './options.ts';
 
 /** Names that Windows keeps for devices, with any ending. */
@@ -32,13 +32,25 @@ export const nameOption = (about: string): Option => runNameOption(about).defaul
 
 export const runFolder = (name: string): string => join('runs', name);
 
+const isRun = (folder: string): boolean =>
+  existsSync(join(folder, 'log.jsonl')) || new RunFolder(folder).trained.length > 0;
+
+/** Whether `shownRun` finds one. */
+export const isShownRun = (name: string): boolean => [runFolder(name), name].some(isRun);
+
+/** A run to measure, with as many held-out images as its preset measures. */
+export async function openTrainedRun(folder: string): Promise<Run> {
+  const { preset = '' } = new RunFolder(folder).before() ?? {};
+  const { heldOut } = (presets as Readonly<Record<string, Preset>>)[preset] ?? {};
+  return openRun(folder, heldOut === undefined ? {} : { heldOut });
+}
+
 /**
  * The folder of a run that has something to show, by its name in runs/ or by its path.
  *
  * @throws OptionError when there is none
  */
 export function shownRun(name: string): string {
-  const isRun = (folder: string) => existsSync(join(folder, 'log.jsonl')) || new RunFolder(folder).trained.length > 0;
   const found = [runFolder(name), name].find(isRun);
   if (found !== undefined) return found;
   const names = existsSync('runs') ? readdirSync('runs').filter((other) => isRun(runFolder(other))) : [];

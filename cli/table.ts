@@ -3,7 +3,11 @@ import { type StageRow, tableCells } from '../train/index.ts';
 
 /** A row per stage, in columns that line up. */
 export function table(rows: readonly StageRow[]): string {
-  const cells = tableCells(rows);
+  return aligned(tableCells(rows));
+}
+
+/** Rows of cells in columns that line up: the first to the left, the others to the right. */
+export function aligned(cells: readonly (readonly string[])[]): string {
   const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
   return cells
     .map((row) => row.map((c, i) => (i === 0 ? c.padEnd(widths[i]) : c.padStart(widths[i]))).join('  '))

@@ -1,7 +1,7 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
  * safetensors-file, atomic-write), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
- * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), loader.
+ * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), npz, picture-set, loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
@@ -47,6 +47,8 @@ export {
   type View,
 } from './loader.ts';
 export { lockFolder } from './lock.ts';
+export { type NpzArray, readNpz, writeNpz } from './npz.ts';
+export { loadPictureSet, type PictureSet, type PictureSetOptions, writePictureNpz } from './picture-set.ts';
 export {
   fromPlanes,
   type RgbImage,

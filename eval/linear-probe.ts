@@ -59,17 +59,27 @@ export class LinearProbe {
     this.#weights = choleskySolve(choleskyFactor(gram, n), target, n, classes);
   }
 
+  /** What the map gives for each class: about 1 for the right one and 0 for the others. features [rows, dim] → [rows, classes] */
+  scores(features: ArrayLike<number>): Float64Array {
+    const classes = this.#classes;
+    const rows = features.length / this.#dim;
+    const scores = new Float64Array(rows * classes);
+    for (let row = 0; row < rows; row++) {
+      const x = this.#row(features, row);
+      for (let i = 0; i < x.length; i++) {
+        for (let k = 0; k < classes; k++) scores[row * classes + k] += x[i] * this.#weights[i * classes + k];
+      }
+    }
+    return scores;
+  }
+
   /** Predicted class of each row. features [rows, dim] → [rows] */
   predict(features: ArrayLike<number>): Int32Array {
     const classes = this.#classes;
-    return Int32Array.from({ length: features.length / this.#dim }, (_, row) => {
-      const x = this.#row(features, row);
+    const scores = this.scores(features);
+    return Int32Array.from({ length: scores.length / classes }, (_, row) => {
       let best = 0;
-      let highest = -Infinity;
-      for (let k = 0; k < classes; k++) {
-        const score = x.reduce((sum, value, i) => sum + value * this.#weights[i * classes + k], 0);
-        if (score > highest) [best, highest] = [k, score];
-      }
+      for (let k = 1; k < classes; k++) if (scores[row * classes + k] > scores[row * classes + best]) best = k;
       return best;
     });
   }

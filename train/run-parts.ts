@@ -2,17 +2,9 @@
 import { join } from 'node:path';
 import type * as z from 'zod';
 import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
-import {
-  batches,
-  type ImageDataset,
-  loadCheckpoint,
-  mobilenetTrunkPath,
-  type RgbImage,
-  readSafetensors,
-  writePng,
-} from '../data/index.ts';
+import { batches, type ImageDataset, loadCheckpoint, type RgbImage, writePng } from '../data/index.ts';
 import type { StateValue } from '../nn/index.ts';
-import { MobileNetTrunk, type TiTok } from '../titok/index.ts';
+import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
 import {
   type FeatureStatistics,
   measureReconstruction,
@@ -32,6 +24,7 @@ import { openRunModel } from './run-model.ts';
 import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
 import type { RunContext, Stage, StageName } from './stage.ts';
+import { openTrunk } from './trunk.ts';
 
 /** Options of `RunParts`. */
 export interface PartsOptions extends ImageOptions {
@@ -125,7 +118,7 @@ export class RunParts extends RunFolder implements RunContext {
   }
 
   get trunk(): MobileNetTrunk {
-    this.#trunk ??= outsideScopes(() => new MobileNetTrunk(readSafetensors(mobilenetTrunkPath)));
+    this.#trunk ??= openTrunk();
     return this.#trunk;
   }
 

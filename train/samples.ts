@@ -1,8 +1,9 @@
 /** A run's generated pictures: shown class by class, and measured against real ones. */
 import { Rng } from '../core/index.ts';
-import { type RgbImage, toUnit } from '../data/browser.ts';
-import { ClassVariance, frechetDistance } from '../eval/index.ts';
-import { FeatureStatistics } from './evaluate.ts';
+import { type ImageSet, type RgbImage, toUnit } from '../data/browser.ts';
+import { ClassVariance } from '../eval/index.ts';
+import type { MobileNetTrunk } from '../titok/index.ts';
+import { type FeatureDistances, FeatureStatistics, featureDistances, type OnImages } from './evaluate.ts';
 import { picturesOf } from './image-batches.ts';
 import type { Sampler } from './sampler.ts';
 import { planSheet } from './sheet.ts';
@@ -21,26 +22,38 @@ export async function samplePictures<S>(
   return pictures;
 }
 
-/** Figures of generated images. */
-export interface SampleFigures {
-  /** Fréchet distance to the held-out images. */
-  readonly fd: number;
-  /** How much samples of a class differ, as a share of how much the held-out images do. */
+/** What samples are measured with. */
+export interface SampleMeasure {
+  readonly trunk: MobileNetTrunk;
+  /** Features of `set`. */
+  readonly originals: FeatureStatistics;
+  /** Real images of the sampler's classes, which the samples are compared with. */
+  readonly set: ImageSet;
+  readonly rng: Rng;
+  /** How many samples. Default: as many as there are real images. Their classes are as frequent as the real ones'. */
+  readonly count?: number;
+  readonly onImages?: OnImages;
+}
+
+/** Figures of samples. */
+export interface SampleFigures extends FeatureDistances {
+  /** How much samples of a class differ, as a share of how much the real images do. */
   readonly variety: number;
   /** Images drawn in a second, decoding included. */
   readonly samplesPerSecond: number;
-  readonly [more: string]: number;
 }
 
-/** Measures as many samples as there are held-out images, with their classes. @param name  the stage's, for a warning */
-export async function evaluateSamples(run: RunContext, name: string, sampler: Sampler): Promise<SampleFigures> {
-  const statistics = new FeatureStatistics(run.trunk);
-  const rng = new Rng(run.seed + 6);
-  const { labels, images } = (await run.dataset(sampler.imageSize)).validation;
+/** Samples with the classes of real images, compared with these. */
+export async function measureSamples(
+  sampler: Sampler,
+  { trunk, originals, set, rng, count = set.count, onImages }: SampleMeasure,
+): Promise<{ readonly figures: SampleFigures; readonly features: FeatureStatistics; readonly labels: Int32Array }> {
+  const features = new FeatureStatistics(trunk);
+  const labels = Int32Array.from({ length: count }, (_, i) => set.labels[Math.floor((i * set.count) / count)]);
   const variance = { samples: new ClassVariance(), real: new ClassVariance() };
-  variance.real.add(toUnit(images), labels);
+  variance.real.add(toUnit(set.images), set.labels);
   let seconds = 0;
-  for (let start = 0; start < labels.length; start += 64) {
+  for (let start = 0; start < count; start += 64) {
     const part = labels.subarray(start, start + 64);
     let at = 0;
     let begun = performance.now();
@@ -50,20 +63,36 @@ export async function evaluateSamples(run: RunContext, name: string, sampler: Sa
       seconds += (performance.now() - begun) / 1000;
       variance.samples.add(values, part.subarray(at, at + images.shape[0]));
       shown.dispose();
-      await statistics.add(images);
+      await features.add(images);
+      await onImages?.(images);
       at += images.shape[0];
       begun = performance.now();
     }
   }
   const variety = variance.samples.value / variance.real.value;
-  if (variety < leastVariety) {
+  const figures = { ...featureDistances(originals, features), variety, samplesPerSecond: count / seconds };
+  return { figures, features, labels };
+}
+
+/** Stream of random numbers of the samples that a run is measured with. */
+export const sampleRng = (seed: number): Rng => new Rng(seed + 6);
+
+/** Figures of as many samples as a run has held-out images, with their classes. @param name  the stage's, for a warning */
+export async function evaluateSamples(
+  run: RunContext,
+  name: string,
+  sampler: Sampler,
+): Promise<SampleFigures & Record<string, number>> {
+  const { validation } = await run.dataset(sampler.imageSize);
+  const measure = { trunk: run.trunk, originals: await run.originals(), set: validation, rng: sampleRng(run.seed) };
+  const { figures } = await measureSamples(sampler, measure);
+  if (figures.variety < leastVariety) {
     run.notify(
-      `${name}: the samples of a class are nearly alike (they differ ${(100 * variety).toFixed(0)} % as much as pictures do). ` +
+      `${name}: the samples of a class are nearly alike (they differ ${(100 * figures.variety).toFixed(0)} % as much as pictures do). ` +
         alike(sampler),
     );
   }
-  const fd = frechetDistance((await run.originals()).statistics, statistics.statistics);
-  return { fd, variety, samplesPerSecond: labels.length / seconds };
+  return { ...figures };
 }
 
 const alike = ({ sampling }: Sampler): string =>

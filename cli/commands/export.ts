@@ -3,20 +3,12 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import {
-  describeRounding,
-  exportModel,
-  isModelFile,
-  openRun,
-  type Preset,
-  presets,
-  RunFolder,
-} from '../../train/index.ts';
+import { describeRounding, exportModel, isModelFile } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { commandsOf } from '../made-by.ts';
 import type { Given } from '../options.ts';
 import { prepareOutput } from '../pictures.ts';
-import { runArgument, runFolder } from '../runs.ts';
+import { openTrainedRun, runArgument, runFolder } from '../runs.ts';
 
 const ending = '.safetensors';
 
@@ -45,10 +37,7 @@ async function exportRun(name: string, given: ExportGiven): Promise<void> {
     throw new OptionError('--int8: expected one of --half and --int8, got both. Choose one.');
   const output = prepareOutput(checkedOutput(given.output ?? `${name}${ending}`));
   await openGivenDevice(given, 'high');
-  const folder = new RunFolder(runFolder(name));
-  const { preset = '' } = folder.before() ?? {};
-  const { heldOut } = (presets as Readonly<Record<string, Preset>>)[preset] ?? {};
-  const run = await openRun(folder.folder, heldOut === undefined ? {} : { heldOut });
+  const run = await openTrainedRun(runFolder(name));
   const { bytes, ...metadata } = await exportModel(run, output, {
     precision: given.half ? 'float16' : given.int8 ? 'int8' : 'float32',
     name: basename(output, ending),

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import { writeImage } from '../../data/index.ts';
+import { writeImage, writePictureNpz } from '../../data/index.ts';
 import {
   classIndex,
   count,
@@ -22,7 +22,7 @@ import {
 } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { addModelOptions, openGiven } from '../models.ts';
-import { addSettings, type Given, readSettings, SettingOption } from '../options.ts';
+import { addSettings, CheckedOption, type Given, readSettings, SettingOption } from '../options.ts';
 import { outputOption, prepareOutput } from '../pictures.ts';
 import { showShare } from '../progress.ts';
 
@@ -41,10 +41,19 @@ export function addSample(program: Command): void {
     .description('Generates pictures.')
     .option('--class <name>', 'class to generate; without it, some of all')
     .addOption(outputOption('sampled.png'))
+    .addOption(
+      new CheckedOption(
+        '--npz <file>',
+        'write all pictures into an .npz file for evaluators, instead of a sheet',
+        npzFile,
+      ),
+    )
     .action(async (given) => {
       const { seed, ...settings } = readSettings(sampleSettings, {}, given);
       if (given.stage !== undefined && given.name === undefined)
         throw new OptionError(`--stage: expected --name of a run beside it, got ${given.stage} alone.`);
+      if (given.npz !== undefined && given.output !== undefined)
+        throw new OptionError('--npz: expected one of --output and --npz, got both. Choose one.');
       await openGivenDevice(given, 'high');
       const { from, folder } = await openGiven(given);
       const sampler = await samplerOf(from, given.stage);
@@ -52,6 +61,17 @@ export function addSample(program: Command): void {
       const { classes, imageSize } = sampler;
       const sampling = readSettings(sampler.settings, sampler.sampling, given) as object;
       const named = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
+      if (given.npz !== undefined) {
+        const output = prepareOutput(given.npz, '--npz');
+        const total = named.length * settings.count;
+        const progress = showShare(`sampling ${total.toLocaleString('en')} pictures`);
+        const options = { count: settings.count, seed, sampling, onProgress: progress.update, stage: given.stage };
+        const pictures = await generate(from, named, options).finally(progress.leave);
+        const labels = named.flatMap((name) => new Array<number>(settings.count).fill(classes.indexOf(name)));
+        writePictureNpz(output, pictures, labels);
+        console.log(`${output}  ${total.toLocaleString('en')} pictures of ${named.length} classes`);
+        return;
+      }
       const isOverview = given.class === undefined && given.count === undefined;
       const wanted = isOverview ? spread(classes.length, overview.classes).map((i) => classes[i]) : named;
       const count = isOverview
@@ -100,4 +120,10 @@ function expectOwnSampling({ settings }: Sampler, given: Given): void {
   if (!odd) return;
   const names = own.map(({ long }) => long).join(', ');
   throw new OptionError(`${odd.long}: expected one of ${names}, which is all that this model has.`);
+}
+
+/** @throws OptionError for a file of another kind, which could be something to keep */
+function npzFile(path: string): string {
+  if (path.endsWith('.npz')) return path;
+  throw new OptionError(`--npz: expected a file that ends in .npz, got ${path}.`);
 }

@@ -1,11 +1,10 @@
 /** Whether samples show the class that they were asked for, by a probe that has learned the classes from real pictures. */
-import { noGrad, openDevice, resizeBilinear, setDefaultDevice, tensor, tidy } from '../../core/index.ts';
+import { openDevice, setDefaultDevice } from '../../core/index.ts';
 import { type ImageSet, imageSet, toPlanes } from '../../data/index.ts';
-import { LinearProbe } from '../../eval/index.ts';
-import { type GenerateOptions, generate, generator, openRun, type Run } from '../../train/index.ts';
+import { balancedAccuracy, LinearProbe } from '../../eval/index.ts';
+import { type GenerateOptions, generate, generator, openRun, type Run, statisticsOf } from '../../train/index.ts';
 
 const dim = 96; // numbers in the pooled features, as in the Fréchet distance
-const side = 96; // pixels
 const samples = 512;
 
 /**
@@ -30,31 +29,8 @@ export async function probeRun(
     label: Math.floor(i / count),
     name: String(i),
   }));
-  const share = async (set: ImageSet) => balanced(probe.predict(await features(run, set)), set.labels);
+  const share = async (set: ImageSet) => balancedAccuracy(probe.predict(await features(run, set)), set.labels);
   return { probe: await share(imageSet(items, size)), probeReal: await share(validation) };
 }
 
-async function features({ trunk }: Run, { images, count, size }: ImageSet): Promise<Float32Array> {
-  const each = 3 * size * size;
-  const found = new Float32Array(count * dim);
-  for (let at = 0; at < count; at += 32) {
-    const n = Math.min(32, count - at);
-    const values = Float32Array.from(images.subarray(at * each, (at + n) * each), (x) => x / 255);
-    const pooled = noGrad(() =>
-      tidy(() => trunk.pooled(resizeBilinear(tensor(values, [n, 3, size, size]), [side, side]))),
-    );
-    found.set(await pooled.data(), at * dim);
-    pooled.dispose();
-  }
-  return found;
-}
-
-function balanced(guesses: ArrayLike<number>, labels: Int32Array): number {
-  const [right, all] = [new Map<number, number>(), new Map<number, number>()];
-  labels.forEach((label, i) => {
-    all.set(label, (all.get(label) ?? 0) + 1);
-    right.set(label, (right.get(label) ?? 0) + Number(guesses[i] === label));
-  });
-  const shares = Array.from(all, ([label, n]) => right.get(label)! / n);
-  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
-}
+const features = async ({ trunk }: Run, set: ImageSet) => (await statisticsOf(trunk, set)).features;
