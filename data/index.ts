@@ -1,6 +1,6 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
- * safetensors-file, atomic-write), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
+ * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
@@ -10,6 +10,7 @@
 export { type AnimationOptions, animatedPng } from './apng.ts';
 export { mobilenetTrunkPath } from './assets.ts';
 export { removeLeftovers, writeFileAtomic } from './atomic-write.ts';
+export { type ByteSource, openBytes, readFileBytes } from './byte-source.ts';
 export {
   type Checkpoint,
   type CheckpointContent,
@@ -68,6 +69,7 @@ export {
   type SquarePlan,
 } from './resize.ts';
 export {
+  type ListedTensor,
   parseSafetensors,
   type RawTensor,
   type SafetensorsContent,
@@ -77,12 +79,12 @@ export {
 } from './safetensors.ts';
 export {
   openSafetensors,
-  readFileBytes,
   readSafetensors,
-  type SafetensorsFile,
+  type TensorFile,
   writeSafetensors,
   writeSafetensorsBytes,
 } from './safetensors-file.ts';
 export { decodeSquares } from './squares.ts';
+export { openTensorFile, shardsOf, weightFileAt, weightFiles } from './tensor-file.ts';
 export type { FileDType, RawData } from './values.ts';
 export { type Precision, packWeights, precisions, unpackWeights, type Weight, type WeightGroups } from './weights.ts';
