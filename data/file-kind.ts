@@ -100,7 +100,11 @@ const kinds: readonly [Test, FileKind][] = [
   other('a NumPy archive', both(zip, begins(/^.{30}[^\0]*?\.npy/s)), python),
   [both(zip, begins(/^.{30}[^\0]*?(?:data\.pkl|\.format_version)/s)), torchKind],
   other('a zip archive', oneOf(zip, at(0, 'PK\x05\x06')), unpack),
-  other('a PyTorch file from before version 1.6', at(0, '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19'), resave),
+  other(
+    'a PyTorch file from before version 1.6',
+    at(0, '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19'),
+    resave,
+  ),
   other('a Python pickle', (head) => head[0] === 0x80 && head[1] >= 2 && head[1] <= 5, torch),
   other('a NumPy array', at(0, '\x93NUMPY'), python),
   other('an HDF5 file', at(0, '\x89HDF\r\n\x1a\n'), python),
@@ -127,7 +131,7 @@ const kinds: readonly [Test, FileKind][] = [
   decoded('SVG', markup('(?:\\w+:)?svg\\b')),
   other('a safetensors file', (_, text) => text.slice(5, 9) === '\0\0\0{'),
   other('an XML file', markup('\\w'), download),
-  [begins(/^(?:\xef\xbb\xbf)?\s*\{(?=[^]*"weight_map"\s*:\s*\{)/), indexKind],
+  [begins(/^(?:\xef\xbb\xbf)?\s*\{(?=[\s\S]*"weight_map"\s*:\s*\{)/), indexKind],
   other('a JSON file', begins(/^(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:"|\}|$)|\[\s*(?:["{[\]\d-]|$|true|false|null))/)),
   other(
     'a text file',

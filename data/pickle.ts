@@ -31,7 +31,6 @@ export interface PickleOptions {
 
 const mostOperations = 1_000_000; // a state dict of 1,000 tensors has 40,000; each makes 200 bytes at most
 
-
 /**
  * What a pickle describes: dicts as Map, lists, tuples and sets as arrays, None as null.
  * @throws CheckpointError that names what is not allowed, or when the pickle is damaged

@@ -9,8 +9,8 @@ import { openBytes, readFileBytes } from './byte-source.ts';
 import { megabytes } from './errors.ts';
 import { kindAt } from './file-head.ts';
 import { indexKind, torchKind } from './file-kind.ts';
-import { openSafetensors, type TensorFile } from './safetensors-file.ts';
 import type { ListedTensor } from './safetensors.ts';
+import { openSafetensors, type TensorFile } from './safetensors-file.ts';
 import { openTorchFile } from './torch-file.ts';
 
 /** What a folder on a model hub calls its weights, the best first. */

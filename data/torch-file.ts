@@ -65,7 +65,11 @@ export function openTorchFile(path: string): TensorFile {
       return file.read(entryStart(file, name, entry) + start, length ?? entry.size);
     };
     expectLittleEndian(path, archive.has(`${folder}byteorder`) ? bytesOf(`${folder}byteorder`) : undefined);
-    const root = unpickle(bytesOf(pickle), { globals: globalsOf(path), persistent: (id) => storageOf(id, path), where: path });
+    const root = unpickle(bytesOf(pickle), {
+      globals: globalsOf(path),
+      persistent: (id) => storageOf(id, path),
+      where: path,
+    });
     const entries = stateOf(root, path);
     const read = (name: string): RawTensor => {
       const entry = entries.get(name);
@@ -138,7 +142,8 @@ function storageOf(id: unknown, path: string): Storage {
 function tensorOf(path: string, storage: unknown, [offset, shape, stride, , , type]: readonly unknown[]): TorchTensor {
   const fits =
     isSize(offset) && isSizes(shape) && isSizes(stride) && shape.length === stride.length && shape.length <= 64;
-  if (!(storage instanceof Storage) || !fits) return damaged(path, 'a tensor with offset, shape and strides', 'another');
+  if (!(storage instanceof Storage) || !fits)
+    return damaged(path, 'a tensor with offset, shape and strides', 'another');
   const dtype = storage.dtype === untyped ? numberTypes[lastName(type)] : storage.dtype;
   if (dtype === undefined) return damaged(path, 'a tensor with a number type', 'none that is known');
   return new TorchTensor(storage, dtype, offset, shape, stride);
@@ -213,7 +218,9 @@ function inRowMajor(data: RawData, shape: readonly number[], stride: readonly nu
 function expectLittleEndian(path: string, order: Uint8Array | undefined): void {
   const name = order && new TextDecoder().decode(order.subarray(0, 16));
   if (name === undefined || name === 'little') return;
-  throw new CheckpointError(`${path}: expected little-endian values, got byte order '${name}'. Save it on another machine.`);
+  throw new CheckpointError(
+    `${path}: expected little-endian values, got byte order '${name}'. Save it on another machine.`,
+  );
 }
 
 function damaged(where: string, expected: string, got: string): never {

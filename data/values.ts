@@ -63,9 +63,7 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
       const values = dtype === 'U32' ? new Uint32Array(buffer, 0, count) : new BigUint64Array(buffer, 0, count);
       return Int32Array.from({ length: count }, (_, i) => {
         if (values[i] < 2 ** 31) return Number(values[i]);
-        throw new CheckpointError(
-          `${where}: expected values that fit into int32, got ${values[i]} at position ${i}.`,
-        );
+        throw new CheckpointError(`${where}: expected values that fit into int32, got ${values[i]} at position ${i}.`);
       });
     }
     case 'I64': {

@@ -7,8 +7,11 @@ export {
   classIndex,
   type GenerateOptions,
   generate,
+  type ImageTokenizer,
+  latentsOf,
   type Reconstructed,
   reconstruct,
+  SizedTeacher,
   tokenize,
 } from './generate.ts';
 export {

@@ -51,7 +51,10 @@ test('files of the PyTorch that is installed here', { skip: noTorch }, (t) => {
   assert.deepEqual([...linear.entries.keys()], ['weight', 'bias']);
   for (const [name, message] of [
     ['old.pt', /got a PyTorch file from before version 1\.6\. Save it again in Python, with PyTorch 1\.6/],
-    ['unsafe.pt', /expected tensors alone, got '(posix|nt)\.system', which a pickle may use to run code\. Nothing was run/],
+    [
+      'unsafe.pt',
+      /expected tensors alone, got '(posix|nt)\.system', which a pickle may use to run code\. Nothing was run/,
+    ],
     ['module.pt', /got 'torch\.nn\.modules\.linear\.Linear'/],
     ['two.pt', /expected one dict of tensors, got 'a', 'b'\./],
   ] as const)
@@ -91,7 +94,10 @@ function zip(members: readonly Member[], comment = ''): Buffer {
   const end = Buffer.alloc(22);
   end.write('PK\x05\x06', 'latin1');
   end.writeUInt16LE(members.length, 10);
-  end.writeUInt32LE(directory.reduce((sum, part) => sum + part.length, 0), 12);
+  end.writeUInt32LE(
+    directory.reduce((sum, part) => sum + part.length, 0),
+    12,
+  );
   end.writeUInt32LE(at, 16);
   end.writeUInt16LE(comment.length, 20);
   return Buffer.concat([...parts, ...directory, end, Buffer.from(comment)]);
@@ -122,7 +128,10 @@ test('an archive made byte by byte, with a comment at its end', (t) => {
 
 const raw = (code: string) => Buffer.from(code, 'latin1');
 const hostile: Record<string, [content: Uint8Array, message: RegExp]> = {
-  'os.system': [archive(raw("\x80\x02cos\nsystem\n(U\x04exitt R.".replace(' ', ''))), /got 'os\.system'.*Nothing was run/],
+  'os.system': [
+    archive(raw('\x80\x02cos\nsystem\n(U\x04exitt R.'.replace(' ', ''))),
+    /got 'os\.system'.*Nothing was run/,
+  ],
   'eval by stack': [archive(raw('\x80\x04\x8c\x08builtins\x8c\x04eval\x93.')), /got 'builtins\.eval'/],
   'an instance': [archive(raw('(ios\nsystem\n.')), /got 'os\.system'/],
   'a class of storages that is called': [archive(raw('ctorch\nFloatStorage\n)R.')), /a call of torch\.FloatStorage/],
@@ -146,7 +155,10 @@ const hostile: Record<string, [content: Uint8Array, message: RegExp]> = {
   ],
   'cut short': [good.subarray(0, -30), /a directory at its end, got none\. Is it complete\?/],
   'more values than stored': [archive(pickle([200, 200], [0, 0], 4)), /within a storage of 4/],
-  'a storage larger than its entry': [archive(pickle([200], [1], 200)), /the values of 'archive\/data\/0', got too few/],
+  'a storage larger than its entry': [
+    archive(pickle([200], [1], 200)),
+    /the values of 'archive\/data\/0', got too few/,
+  ],
   'an offset behind the end': [archive(pickle([2], [1], 4, 3)), /within a storage of 4/],
   'no end': [archive(raw('\x80\x02}')), /ends within a value/],
   'an unknown operation': [archive(raw('\x80\x02\xff.')), /unknown operation 0xff/],
