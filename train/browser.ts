@@ -5,8 +5,10 @@ export { type CodedBatches, type CodedSource, codedBatches } from './coded-batch
 export { type FinetuneSettings, finetune, trainFinetune } from './finetune.ts';
 export {
   classIndex,
+  type Generated,
   type GenerateOptions,
   generate,
+  generateEach,
   type ImageTokenizer,
   latentsOf,
   type Reconstructed,

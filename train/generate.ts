@@ -36,6 +36,8 @@ export interface GenerateOptions {
   readonly count?: number;
   /** Default 0: the same pictures every time. */
   readonly seed?: number;
+  /** Pictures that are computed at once, at most; they do not depend on it. Default: as many as fit into some 1 GiB. */
+  readonly batchSize?: number;
   /** Sampling settings that differ from those that the generator was trained with. */
   readonly sampling?: SamplingOptions;
   /** Called now and then with how much is done, and how much there is to do. */
@@ -43,10 +45,14 @@ export interface GenerateOptions {
 }
 
 /** How much `generate` returns at most. */
-const generateSettings = group({
-  count: count(1, 'pictures of each class', { most: 10_000 }),
-  seed: seed(0, 'of the samples'),
-});
+const settingsUpTo = (most: number) =>
+  group({
+    count: count(1, 'pictures of each class', { most }),
+    seed: seed(0, 'of the samples'),
+    batchSize: count(1, 'pictures computed at once').optional(),
+  });
+const generateSettings = settingsUpTo(10_000);
+const eachSettings = settingsUpTo(1_000_000);
 const mostBytes = 2e9;
 
 /**
@@ -65,7 +71,7 @@ export async function generate(
   classes: string | readonly string[],
   { sampling = {}, onProgress, ...options }: GenerateOptions = {},
 ): Promise<RgbImage[]> {
-  const { count, seed } = parseSettings(generateSettings, options, 'generate');
+  const { count, seed, batchSize } = parseSettings(generateSettings, options, 'generate');
   const { trained, tokenizer } = 'tokenizer' in from ? ofModel(from) : ofRun(from);
   const settings = parseSettings(samplingSettings, merge(trained.sampling, sampling), 'generate, sampling');
   const found = [classes].flat().map((name) => classIndex(name, trained.classes));
@@ -76,10 +82,44 @@ export async function generate(
     'generate',
     `pictures of at most ${mostBytes / 1e9} GB`,
     `${labels.length} of ${(bytes / 1e9).toFixed(1)} GB`,
-    'Generate them in several calls, with a seed each.',
+    'Take generateEach, or several calls with a seed each.',
   );
   if (!('tokenizer' in from)) await from.expectMadeWith(generator, { tokenizer });
-  return samplePictures({ ...trained, sampling: settings }, tokenizer, labels, new Rng(seed), onProgress);
+  return samplePictures({ ...trained, sampling: settings }, tokenizer, labels, new Rng(seed), onProgress, batchSize);
+}
+
+/** A picture of `generateEach`. */
+export interface Generated {
+  readonly picture: RgbImage;
+  /** The class that it was asked for. */
+  readonly label: number;
+}
+
+const picturesInMemory = 256; // drawn with one sequence of random numbers; part of what a seed means
+
+/**
+ * As `generate`, for any number of pictures, of which no more than 256 are in memory.
+ *
+ *   for await (const { picture } of generateEach(model, model.classes, { count: 50 })) …
+ */
+export async function* generateEach(
+  model: Model,
+  classes: readonly string[],
+  { sampling = {}, onProgress, ...options }: GenerateOptions = {},
+): AsyncGenerator<Generated, void> {
+  const { count, seed, batchSize } = parseSettings(eachSettings, options, 'generateEach');
+  const { trained, tokenizer } = ofModel(model);
+  const settings = parseSettings(samplingSettings, merge(trained.sampling, sampling), 'generateEach, sampling');
+  const labels = classes.map((name) => classIndex(name, trained.classes));
+  const total = labels.length * count;
+  const rng = new Rng(seed);
+  for (let done = 0; done < total; done += picturesInMemory) {
+    const length = Math.min(picturesInMemory, total - done);
+    const own = Array.from({ length }, (_, i) => labels[Math.floor((done + i) / count)]);
+    const progress = (part: number, all: number) => onProgress?.(done + (length * part) / all, total);
+    const pictures = await samplePictures({ ...trained, sampling: settings }, tokenizer, own, rng, progress, batchSize);
+    for (const [i, picture] of pictures.entries()) yield { picture, label: own[i] };
+  }
 }
 
 interface Parts {

@@ -5,7 +5,7 @@ import { fetchModel } from './load-model-browser.ts';
 import type { Model } from './model.ts';
 import { parseModel } from './model-file.ts';
 import { isRunFolder, openModel, openModelFile } from './open-model.ts';
-import { type LoadPublishedOptions, localOptions, localPath } from './published-names.ts';
+import { type LoadPublishedOptions, localOptions, localPath, parseHubName } from './published-names.ts';
 import { openRun } from './run.ts';
 import { modelOf } from './run-model.ts';
 
@@ -35,5 +35,6 @@ export async function loadModel(
   if (from !== undefined && /^https?:/.test(from)) return fetchModel(from);
   if (from !== undefined && isRunFolder(from)) return modelOf(await openRun(from));
   if (from === undefined || isBoxName(from)) return openModel(from, folder);
-  return openModelFile(await localPath(from, published), await localOptions(from, published));
+  const model = openModelFile(await localPath(from, published), await localOptions(from, published));
+  return parseHubName(from) ? { ...model, metadata: { ...model.metadata, name: from } } : model;
 }

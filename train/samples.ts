@@ -19,24 +19,30 @@ export interface TrainedGenerator {
 /** Receives how much is done, and how much there is to do. */
 export type OnProgress = (done: number, total: number) => void;
 
-/** Images of freshly sampled tokens, one for each class index, in batches [n, 3, size, size], not clamped. */
+/**
+ * Images of freshly sampled tokens, one for each class index, in batches [n, 3, size, size], not clamped.
+ *
+ * @param batchSize  how many are computed at once, at most; they do not depend on it. Default: as many as fit into some 1 GiB
+ */
 export async function* sampleImages(
   { generator, sampling }: TrainedGenerator,
   tokenizer: TiTok,
   labels: ArrayLike<number>,
   rng: Rng,
   onProgress?: OnProgress,
+  batchSize?: number,
 ): AsyncGenerator<Tensor, void> {
   const { imageSize, latentTokens } = tokenizer.config;
   let total = labels.length;
   const ids = await sample(generator, labels, sampling, drawsFrom(rng), {
+    ...(batchSize !== undefined && { rowsAtOnce: batchSize }),
     onProgress(done, all) {
       total = all + labels.length; // pictures to decode
       onProgress?.(done, total);
     },
   });
   const rows = Array.from({ length: labels.length }, (_, i) => i);
-  for (const part of inParts(rows, imagesAtOnce(imageSize))) {
+  for (const part of inParts(rows, Math.min(batchSize ?? Number.POSITIVE_INFINITY, imagesAtOnce(imageSize)))) {
     const own = ids.subarray(part[0] * latentTokens, (part[part.length - 1] + 1) * latentTokens);
     const tokens = tensor(own, [part.length, latentTokens], { dtype: 'int32' });
     const images = noGrad(() => tidy(() => tokenizer.decodeTokens(tokens)));
@@ -54,9 +60,10 @@ export async function samplePictures(
   labels: ArrayLike<number>,
   rng: Rng,
   onProgress?: OnProgress,
+  batchSize?: number,
 ): Promise<RgbImage[]> {
   const pictures: RgbImage[] = [];
-  for await (const images of sampleImages(model, tokenizer, labels, rng, onProgress))
+  for await (const images of sampleImages(model, tokenizer, labels, rng, onProgress, batchSize))
     for (const picture of await picturesOf(images)) pictures.push(picture);
   return pictures;
 }
