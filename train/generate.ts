@@ -49,7 +49,7 @@ const settingsUpTo = (most: number) =>
   group({
     count: count(1, 'pictures of each class', { most }),
     seed: seed(0, 'of the samples'),
-    batchSize: count(1, 'pictures computed at once').optional(),
+    batchSize: count(1, 'pictures computed at once').unwrap().optional(), // no default: as many as fit
   });
 const generateSettings = settingsUpTo(10_000);
 const eachSettings = settingsUpTo(1_000_000);
