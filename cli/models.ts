@@ -1,9 +1,23 @@
 /** The model that a command works with: of a run, from a file, or in the box. */
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../core/index.ts';
-import type { TiTok } from '../titok/index.ts';
-import { loadModel, loadTokenizerFile, type Model, modelOf, openRun, type Run } from '../train/index.ts';
+import {
+  type ImageTokenizer,
+  isPublished,
+  loadModel,
+  loadTokenizerFile,
+  type Model,
+  modelOf,
+  openPublishedTeacher,
+  openRun,
+  publishedFamily,
+  type Run,
+  SizedTeacher,
+} from '../train/index.ts';
 import type { Given } from './options.ts';
+import { showFetching } from './progress.ts';
 import { runFolder, runNameOption } from './runs.ts';
 
 /** --name and --model. */
@@ -12,20 +26,31 @@ export const addModelOptions = (command: Command): Command =>
     .addOption(runNameOption('run whose models are used'))
     .option(
       '--model <file>',
-      "file of 'titok export', or the name of a model in the box; neither this nor --name: the box's default",
-    );
+      "file of 'titok export', or published weights: a file, a folder, or a name on the Hugging Face hub; or the name of a model in the box; neither this nor --name: the box's default",
+    )
+    .option(
+      '--config <file>',
+      'configuration of published weights, YAML or JSON (default: config.json beside them, or the preset that fits)',
+    )
+    .option('--tokenizer <model>', 'the tokenizer of a published generator (default: the one with its name)');
 
 /** The same, and --checkpoint with --preset: for commands that need no generator. */
 export const addTokenizerOptions = (command: Command): Command =>
   addModelOptions(command)
-    .option('--checkpoint <file>', 'a checkpoint instead of a run; published weights need --preset')
-    .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, …');
+    .option('--checkpoint <file>', 'a checkpoint instead of a run, or published weights')
+    .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, … (default: the preset that fits)');
 
-export interface ModelGiven extends Given {
-  readonly name?: string;
+/** A model by its name or file, and what published weights need beside it. */
+interface ModelFile {
   readonly model?: string;
-  readonly checkpoint?: string;
   readonly preset?: string;
+  readonly config?: string;
+  readonly tokenizer?: string;
+}
+
+export interface ModelGiven extends ModelFile, Given {
+  readonly name?: string;
+  readonly checkpoint?: string;
 }
 
 /** A model, and where its pictures go: into its run, else into the working folder. */
@@ -37,7 +62,7 @@ interface Opened<M> {
 /** The run or the model, and where its pictures go. @throws OptionError when both are named */
 export async function openGiven(given: ModelGiven): Promise<{ readonly from: Model | Run; readonly folder: string }> {
   expectOne(given);
-  if (given.name === undefined) return { from: await loadNamed(given.model), folder: '.' };
+  if (given.name === undefined) return { from: await loadNamed(given), folder: '.' };
   const run = await openRun(runFolder(given.name));
   return { from: run, folder: run.folder };
 }
@@ -49,13 +74,32 @@ export async function openGivenModel(given: ModelGiven): Promise<Opened<Model>> 
 }
 
 /** The tokenizer alone; the run's generator is not read. @throws OptionError when several are named */
-export async function openGivenTokenizer(given: ModelGiven): Promise<Opened<TiTok>> {
+export async function openGivenTokenizer(given: ModelGiven): Promise<Opened<ImageTokenizer>> {
   expectOne(given);
-  const { name, checkpoint, preset } = given;
-  if (checkpoint !== undefined) return { model: loadTokenizerFile(checkpoint, preset), folder: '.' };
-  if (name === undefined) return { model: (await loadNamed(given.model)).tokenizer, folder: '.' };
+  const { name, checkpoint, preset, config } = given;
+  const file = checkpoint ?? given.model;
+  if (file !== undefined && isTeacher(file)) return { model: openTeacher(file), folder: '.' };
+  if (checkpoint !== undefined) return { model: loadTokenizerFile(checkpoint, { preset, config }), folder: '.' };
+  if (name === undefined) return { model: (await loadNamed(given)).tokenizer, folder: '.' };
   const run = await openRun(runFolder(name));
   return { model: run.pixelTokenizer(), folder: run.folder };
+}
+
+/** Whether a path is that of the published teacher's weights. */
+const isTeacher = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isFile() === true &&
+  isPublished(path) &&
+  publishedFamily(path) === 'teacher';
+
+const teacherSide = 256; // pixels of the images that the published one was trained with
+
+function openTeacher(path: string): ImageTokenizer {
+  const model = new SizedTeacher(openPublishedTeacher(path), teacherSide);
+  const { imageSize, latentTokens, codebookSize } = model.config;
+  console.error(
+    `teacher ${basename(path)}: ${imageSize} × ${imageSize} pixels in ${latentTokens} codes of ${codebookSize}`,
+  );
+  return model;
 }
 
 function expectOne(given: ModelGiven): void {
@@ -64,10 +108,13 @@ function expectOne(given: ModelGiven): void {
 }
 
 /** Loads a model, by default that of the box, and says on stderr which one it is. */
-export async function loadNamed(from: string | undefined): Promise<Model> {
-  const model = await loadModel(from);
-  const { imageSize, latentTokens, codebookSize } = model.tokenizer.config;
-  const what = `${imageSize} × ${imageSize} pixels in ${latentTokens} tokens of ${codebookSize} codes`;
+export async function loadNamed({ model: from, preset, config, tokenizer }: ModelFile): Promise<Model> {
+  const progress = showFetching();
+  const published = { preset, config, tokenizer, onProgress: progress.update };
+  const model = await loadModel(from, undefined, published).finally(progress.leave);
+  const { imageSize, latentTokens, codebookSize, tokenSize, quantizeMode } = model.tokenizer.config;
+  const tokens = quantizeMode === 'vq' ? `of ${codebookSize} codes` : `of ${tokenSize} numbers`;
+  const what = `${imageSize} × ${imageSize} pixels in ${latentTokens} tokens ${tokens}`;
   console.error(`model ${model.metadata.name}: ${what}${model.generator ? `, ${model.classes.length} classes` : ''}`);
   return model;
 }

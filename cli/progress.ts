@@ -57,6 +57,22 @@ export function showShare(name: string) {
   };
 }
 
+/** How much of each of several files is here, as `showShare` shows it. */
+export function showFetching() {
+  let shown: { file: string; line: ReturnType<typeof showShare> } | undefined;
+  const leave = () => shown?.line.leave();
+  return {
+    update(file: string, done: number, total: number): void {
+      if (shown?.file !== file) {
+        leave();
+        shown = { file, line: showShare(`fetching ${file}`) };
+      }
+      shown.line.update(done, total, `${(done / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB`);
+    },
+    leave,
+  };
+}
+
 /** 'warmup 3/2000  loss 3.36  crossEntropy 3.12  14 images/s  2 min 05 s left'; drops terms that do not fit. */
 export function progressLine(name: string, progress: Progress, width: number): string {
   const { step, steps, figures, heldOut, seconds, secondsLeft, imagesPerSecond } = progress;

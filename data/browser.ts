@@ -49,6 +49,7 @@ export {
   type SquarePlan,
 } from './resize.ts';
 export {
+  type ListedTensor,
   parseSafetensors,
   type RawTensor,
   type SafetensorsContent,

@@ -51,6 +51,8 @@ const convert = 'Save it as PNG or JPEG.';
 const python = 'Convert it to safetensors in Python.';
 const torch =
   "Convert it in Python: safetensors.torch.save_file(torch.load(PATH, map_location='cpu'), 'model.safetensors').";
+const resave =
+  "Save it again in Python, with PyTorch 1.6 or later: torch.save(torch.load(PATH, map_location='cpu'), 'model.pt').";
 
 const article = (name: string) => (/^(AVIF|SVG|OpenEXR)/.test(name) ? 'an' : 'a');
 const zip = at(0, 'PK\x03\x04');
@@ -67,6 +69,11 @@ const other = (name: string, test: Test, advice?: string): [Test, FileKind] => [
   test,
   { name, ...(advice !== undefined && { advice }) },
 ];
+
+/** A zip archive that torch.save wrote. */
+export const torchKind: FileKind = { name: 'a PyTorch file', advice: torch };
+/** JSON that says which tensors are in which file. */
+export const indexKind: FileKind = { name: 'an index of weights', advice: 'Name its folder as --model.' };
 
 /** The first match counts. */
 const kinds: readonly [Test, FileKind][] = [
@@ -91,8 +98,13 @@ const kinds: readonly [Test, FileKind][] = [
   unknown('DirectDraw', at(0, 'DDS ')),
 
   other('a NumPy archive', both(zip, begins(/^.{30}[^\0]*?\.npy/s)), python),
-  other('a PyTorch file', both(zip, begins(/^.{30}[^\0]*?(?:data\.pkl|\.format_version)/s)), torch),
+  [both(zip, begins(/^.{30}[^\0]*?(?:data\.pkl|\.format_version)/s)), torchKind],
   other('a zip archive', oneOf(zip, at(0, 'PK\x05\x06')), unpack),
+  other(
+    'a PyTorch file from before version 1.6',
+    at(0, '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19'),
+    resave,
+  ),
   other('a Python pickle', (head) => head[0] === 0x80 && head[1] >= 2 && head[1] <= 5, torch),
   other('a NumPy array', at(0, '\x93NUMPY'), python),
   other('an HDF5 file', at(0, '\x89HDF\r\n\x1a\n'), python),
@@ -119,6 +131,7 @@ const kinds: readonly [Test, FileKind][] = [
   decoded('SVG', markup('(?:\\w+:)?svg\\b')),
   other('a safetensors file', (_, text) => text.slice(5, 9) === '\0\0\0{'),
   other('an XML file', markup('\\w'), download),
+  [begins(/^(?:\xef\xbb\xbf)?\s*\{(?=[\s\S]*"weight_map"\s*:\s*\{)/), indexKind],
   other('a JSON file', begins(/^(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:"|\}|$)|\[\s*(?:["{[\]\d-]|$|true|false|null))/)),
   other(
     'a text file',

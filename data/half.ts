@@ -32,3 +32,16 @@ export function toHalf(values: Float32Array): Uint16Array {
     return sign | ((rounded - 0x38000000) >>> 13); // the exponent's bias is 15, not 127
   });
 }
+
+/** Values of 8-bit floats: E4M3 (PyTorch's float8_e4m3fn, without infinity) or E5M2 (the upper half of a float16). */
+export function fromFloat8(bytes: Uint8Array, format: 'F8_E4M3' | 'F8_E5M2'): Float32Array {
+  if (format === 'F8_E5M2') return fromHalf(Uint16Array.from(bytes, (byte) => byte << 8));
+  return Float32Array.from(bytes, (byte) => {
+    const sign = byte & 0x80 ? -1 : 1;
+    const exponent = (byte >> 3) & 15;
+    const fraction = byte & 7;
+    if (exponent === 0) return sign * fraction * 2 ** -9; // subnormal
+    if (exponent === 15 && fraction === 7) return NaN;
+    return sign * (1 + fraction / 8) * 2 ** (exponent - 7);
+  });
+}

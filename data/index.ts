@@ -1,6 +1,6 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
- * safetensors-file, atomic-write), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
+ * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), npz, picture-set, loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
@@ -10,6 +10,7 @@
 export { type AnimationOptions, animatedPng } from './apng.ts';
 export { mobilenetTrunkPath } from './assets.ts';
 export { removeLeftovers, writeFileAtomic } from './atomic-write.ts';
+export { type ByteSource, openBytes, readFileBytes } from './byte-source.ts';
 export {
   type Checkpoint,
   type CheckpointContent,
@@ -33,6 +34,7 @@ export { emojiLicenses, type License } from './emoji-licenses.ts';
 export { type FolderOptions, loadImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
+export { fetchFromHub, HubEntryError, type HubOptions } from './hub.ts';
 export { imageFormat, writeEncoded, writeImage, writePng } from './image-file.ts';
 export { decodeImage, decodeSquare } from './images.ts';
 export { describeLeftOut, type LeftOut } from './left-out.ts';
@@ -70,6 +72,7 @@ export {
   type SquarePlan,
 } from './resize.ts';
 export {
+  type ListedTensor,
   parseSafetensors,
   type RawTensor,
   type SafetensorsContent,
@@ -79,12 +82,12 @@ export {
 } from './safetensors.ts';
 export {
   openSafetensors,
-  readFileBytes,
   readSafetensors,
-  type SafetensorsFile,
+  type TensorFile,
   writeSafetensors,
   writeSafetensorsBytes,
 } from './safetensors-file.ts';
 export { decodeSquares } from './squares.ts';
+export { openTensorFile, shardsOf, weightFileAt, weightFiles } from './tensor-file.ts';
 export type { FileDType, RawData } from './values.ts';
 export { type Precision, packWeights, precisions, unpackWeights, type Weight, type WeightGroups } from './weights.ts';

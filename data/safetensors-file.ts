@@ -2,22 +2,23 @@
 import fs from 'node:fs';
 import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
+import { openBytes } from './byte-source.ts';
 import { megabytes, reason } from './errors.ts';
-import { gotInstead, headBytes, otherThanFile } from './file-kind.ts';
+import { headBytes } from './file-kind.ts';
 import {
   headerLength,
+  type ListedTensor,
   parseHeader,
   parseSafetensors,
   type RawTensor,
   readEntry,
   type SafetensorsContent,
   serializeSafetensors,
-  type TensorEntry,
   type WritableTensor,
 } from './safetensors.ts';
 
 /**
- * Reads every tensor of a file, or of a file's bytes. F16, BF16 and F64 become float32, I8 and I64 int32.
+ * Reads every tensor of a file, or of a file's bytes. Floats become float32, integers of more than 8 bits and I8 int32.
  * @throws CheckpointError when the file is missing, cut short or invalid
  */
 export function readSafetensors(pathOrBytes: string | Uint8Array): SafetensorsContent {
@@ -27,56 +28,37 @@ export function readSafetensors(pathOrBytes: string | Uint8Array): SafetensorsCo
   return { tensors: Object.fromEntries(tensors), metadata: file.metadata };
 }
 
-/** An open file whose tensors are read one by one. */
-export interface SafetensorsFile extends Disposable {
-  readonly entries: ReadonlyMap<string, TensorEntry>;
+/** An open file of weights, whose tensors are read one by one. */
+export interface TensorFile extends Disposable {
+  readonly entries: ReadonlyMap<string, ListedTensor>;
   readonly metadata: Record<string, string>;
-  /** Reads one tensor. @throws CheckpointError when the file has none of that name */
+  /** Reads one tensor. @throws CheckpointError when the file has none of that name, or its number format cannot be read */
   read(name: string): RawTensor;
   /** Closes the file; more than once does no harm. */
   close(): void;
 }
 
 /**
- * Opens a file and reads only its header. `using file = openSafetensors(path)` closes it at the end of the block.
+ * Opens a safetensors file and reads only its header. `using file = openSafetensors(path)` closes it at the end of the block.
  * @throws CheckpointError when the file is missing, cut short or invalid
  */
-export function openSafetensors(path: string): SafetensorsFile {
-  expectFile(path);
-  const file = attempt(path, () => fs.openSync(path, 'r'));
-  let open = true;
-  const close = () => {
-    if (open) fs.closeSync(file);
-    open = false;
-  };
-  const bytesAt = (position: number, length: number) => attempt(path, () => readExactly(file, position, length));
+export function openSafetensors(path: string): TensorFile {
+  const file = openBytes(path);
+  const { close } = file;
   try {
-    const { size } = fs.fstatSync(file);
-    const start = 8 + headerLength(bytesAt(0, Math.min(headBytes, size)), size, path);
-    const header = parseHeader(bytesAt(8, start - 8), size - start, path);
+    const start = 8 + headerLength(file.read(0, Math.min(headBytes, file.size)), file.size, path);
+    const header = parseHeader(file.read(8, start - 8), file.size - start, path);
     const entries = new Map(header.entries.map((entry) => [entry.name, entry]));
     const read = (name: string): RawTensor => {
       const entry = entries.get(name);
       if (!entry) throw new CheckpointError(`${path}: expected a tensor '${name}', got a file without it.`);
-      return readEntry(entry, bytesAt(start + entry.begin, entry.end - entry.begin), path);
+      return readEntry(entry, file.read(start + entry.begin, entry.end - entry.begin), path);
     };
     return { entries, metadata: header.metadata, read, close, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw error;
   }
-}
-
-/** The bytes of a file, unread. @throws CheckpointError when the file is missing or cannot be read */
-export function readFileBytes(path: string): Uint8Array {
-  expectFile(path);
-  return attempt(path, () => fs.readFileSync(path));
-}
-
-/** To open a pipe would wait for its writer. */
-function expectFile(path: string): void {
-  const other = otherThanFile(attempt(path, () => fs.statSync(path)));
-  if (other) throw new CheckpointError(`${path}: expected a safetensors file, ${gotInstead(other)}`);
 }
 
 /**
@@ -104,25 +86,5 @@ export function writeSafetensorsBytes(path: string, pieces: readonly Uint8Array[
         (full ? 'Free some space and save again.' : 'Can this folder be written to?'),
       { cause: error },
     );
-  }
-}
-
-/** Reads into a buffer of its own, so that typed arrays can be views of it. */
-function readExactly(file: number, position: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const step = Math.min(length - done, 2 ** 30); // one read takes less than 2 GiB
-    const got = fs.readSync(file, bytes, done, step, position + done);
-    if (got === 0) throw new Error('the file became shorter while it was read');
-    done += got;
-  }
-  return bytes;
-}
-
-function attempt<T>(path: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw new CheckpointError(`${path}: expected a readable safetensors file, got ${reason(error)}.`, { cause: error });
   }
 }

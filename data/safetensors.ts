@@ -34,11 +34,16 @@ export interface SafetensorsContent {
   readonly metadata: Record<string, string>;
 }
 
-/** A tensor's place in a file: `begin` and `end` count from the first byte after the header. */
-export interface TensorEntry {
-  readonly name: string;
-  readonly dtype: FileDType;
+/** A tensor that a file lists. */
+export interface ListedTensor {
+  /** The file's word for the number format; those of `FileDType` can be read. */
+  readonly dtype: string;
   readonly shape: readonly number[];
+}
+
+/** A tensor's place in a file: `begin` and `end` count from the first byte after the header. */
+export interface TensorEntry extends ListedTensor {
+  readonly name: string;
   readonly begin: number;
   readonly end: number;
 }
@@ -131,7 +136,7 @@ function checkEntry(name: string, claim: unknown, dataBytes: number, where: stri
   };
   if (!isRecord(claim)) return fail('a dtype, shape and data_offsets', claim);
   const { dtype, shape, data_offsets: offsets } = claim;
-  if (!isFileDType(dtype)) return fail('a dtype of F32, F16, BF16, F64, I64, I32, I8, U8 or BOOL', dtype);
+  if (typeof dtype !== 'string' || !/^[A-Z]\w{0,31}$/.test(dtype)) return fail("a dtype such as 'F32'", dtype);
   if (!isSizes(shape)) return fail('a shape of whole numbers ≥ 0', shape);
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
     return fail('data_offsets [begin, end]', offsets);
@@ -143,14 +148,22 @@ function checkEntry(name: string, claim: unknown, dataBytes: number, where: stri
         `(${megabytes(dataBytes)}). Was the download or copy cut short?`,
     );
   }
+  if (!isFileDType(dtype)) return { name, dtype, shape, begin, end }; // listed; `readEntry` refuses it
   const bytes = shape.includes(0) ? 0 : shape.reduce((product, d) => product * d, itemSize[dtype]);
   if (bytes !== end - begin) fail(`${bytes} bytes for ${dtype} [${shape.join(', ')}]`, end - begin);
   return { name, dtype, shape, begin, end };
 }
 
-/** The values of one entry. `bytes` must start at the beginning of its buffer (a copy, not a view). */
+/**
+ * The values of one entry. `bytes` must start at the beginning of its buffer (a copy, not a view).
+ * @throws CheckpointError for a number format that cannot be read, or an integer that does not fit into int32
+ */
 export function readEntry(entry: TensorEntry, bytes: Uint8Array, where: string): RawTensor {
   const { name, dtype, shape } = entry;
+  if (!isFileDType(dtype)) {
+    const known = Object.keys(itemSize).join(', ');
+    throw new CheckpointError(`${where}: expected '${name}' in one of ${known}, got ${dtype}. Save it as F32.`);
+  }
   return { dtype, shape, data: decodeValues(dtype, bytes, `${where}: '${name}'`) };
 }
 

@@ -1,13 +1,29 @@
-/** The number formats of safetensors files. Formats other than float32, int32 and bytes are converted. */
+/** The number formats of checkpoint files. Formats other than float32, int32 and bytes are converted. */
 import { CheckpointError } from '../core/index.ts';
-import { fromHalf, toHalf } from './half.ts';
+import { fromFloat8, fromHalf, toHalf } from './half.ts';
 
 /** Values of a tensor in memory. */
 export type RawData = Float32Array | Int32Array | Uint8Array;
 
 /** Bytes per value. */
-export const itemSize = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
-/** Number formats of safetensors files that can be read. */
+export const itemSize = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+/** Number formats that can be read. Files may name others: such tensors are listed, but not read. */
 export type FileDType = keyof typeof itemSize;
 
 export function isFileDType(value: unknown): value is FileDType {
@@ -15,9 +31,9 @@ export function isFileDType(value: unknown): value is FileDType {
 }
 
 /**
- * Little-endian bytes → values: F32, F16, BF16, F64 → Float32Array; I8, I32, I64 → Int32Array; U8, BOOL → Uint8Array.
+ * Little-endian bytes → values: all floats → Float32Array; U8 and BOOL → Uint8Array; all other integers → Int32Array.
  * @param bytes  must start at the beginning of their buffer, because the result may be a view of it
- * @throws CheckpointError when an I64 value does not fit into 32 bits
+ * @throws CheckpointError when an integer does not fit into int32
  */
 export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string): RawData {
   const { buffer } = bytes;
@@ -33,8 +49,23 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
       return new Float32Array(Uint32Array.from(new Uint16Array(buffer, 0, count), (half) => half << 16).buffer);
     case 'F16':
       return fromHalf(new Uint16Array(buffer, 0, count));
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+      return fromFloat8(bytes, dtype);
     case 'I8':
       return Int32Array.from(new Int8Array(buffer, 0, count));
+    case 'I16':
+      return Int32Array.from(new Int16Array(buffer, 0, count));
+    case 'U16':
+      return Int32Array.from(new Uint16Array(buffer, 0, count));
+    case 'U32':
+    case 'U64': {
+      const values = dtype === 'U32' ? new Uint32Array(buffer, 0, count) : new BigUint64Array(buffer, 0, count);
+      return Int32Array.from({ length: count }, (_, i) => {
+        if (values[i] < 2 ** 31) return Number(values[i]);
+        throw new CheckpointError(`${where}: expected values that fit into int32, got ${values[i]} at position ${i}.`);
+      });
+    }
     case 'I64': {
       const words = new Int32Array(buffer, 0, 2 * count); // low, high, low, high, …
       return Int32Array.from({ length: count }, (_, i) => {

@@ -88,6 +88,16 @@ const published = (size: SizeName, latentTokens: number): TiTokConfig => ({
   init: 'published',
 });
 
+/**
+ * The paper's models of 512 × 512 pixels, which were not released. 256 patches of 32 pixels enter the encoder; the decoder
+ * predicts the 32 × 32 codes that the teacher of 16-pixel patches gives such images.
+ */
+const large512 = (size: SizeName, latentTokens: number): TiTokConfig => ({
+  ...published(size, latentTokens),
+  imageSize: 512,
+  encoder: { ...sized(size), patchSize: 32 },
+});
+
 /** The later single-stage models: without the legacy reshape, pixels straight from the transformer. */
 const singleStage = (encoder: SizeName, decoder: SizeName, latentTokens: number): TiTokConfig => ({
   ...published('base', latentTokens),
@@ -130,6 +140,8 @@ export const presets = {
   s128: published('small', 128),
   b64: published('base', 64),
   l32: published('large', 32),
+  l64: large512('large', 64),
+  b128: large512('base', 128),
   bl64: singleStage('base', 'large', 64),
   bl128: singleStage('base', 'large', 128),
   sl256: singleStage('small', 'large', 256),

@@ -6,10 +6,15 @@ export { type DiffusionSettings, diffusion, diffusionSampling, trainDiffusion } 
 export { type FinetuneSettings, finetune, trainFinetune } from './finetune.ts';
 export {
   classIndex,
+  type Generated,
   type GenerateOptions,
   generate,
+  generateEach,
+  type ImageTokenizer,
+  latentsOf,
   type Reconstructed,
   reconstruct,
+  SizedTeacher,
   samplerOf,
   tokenize,
 } from './generate.ts';

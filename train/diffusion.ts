@@ -183,9 +183,10 @@ function sampler(
     settings: diffusionSampling as z.ZodType<DiffusionOptions>,
     sampling: trained,
     madeWith: { teacher },
-    async *draw(labels, rng, { sampling = trained, onProgress } = {}) {
+    async *draw(labels, rng, { sampling = trained, onProgress, batchSize } = {}) {
       let total = labels.length;
       const x = await sampleLatents(model, schedule, labels, sampling, rng, {
+        ...(batchSize !== undefined && { rowsAtOnce: batchSize }),
         onProgress(done, all) {
           total = all + labels.length; // pictures to decode
           onProgress?.(done, total);
@@ -193,7 +194,7 @@ function sampler(
       });
       const width = x.length / labels.length;
       const rows = Array.from({ length: labels.length }, (_, i) => i);
-      for (const part of inParts(rows, imagesAtOnce(imageSize))) {
+      for (const part of inParts(rows, Math.min(batchSize ?? Number.POSITIVE_INFINITY, imagesAtOnce(imageSize)))) {
         const own = x.subarray(part[0] * width, (part[0] + part.length) * width);
         const images = noGrad(() =>
           tidy(() => {

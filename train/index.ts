@@ -2,7 +2,7 @@
  * Training: one file per stage, the loop, runs, and what trained models are for.
  *
  * Reading order: settings, training, loop, teacher, warmup, finetune, generator, single, stage, run, generate, model,
- * model-file, evaluate-model, compare-pictures. What a run shows of a training: watch, log, held-out, film, report/.
+ * model-file, evaluate-model, compare-pictures; official-config, published, published-names. What a run shows of a training: watch, log, held-out, film, report/.
  *
  * @module
  */
@@ -28,9 +28,19 @@ export { type LatentProbe, probeLatents } from './latent-probe.ts';
 export { loadModel } from './load-model.ts'; // files, too, in place of the browser's
 export { type LoggedHeldOut, type LoggedUpdate, readLog, type StageLog } from './log.ts';
 export { withGenerator } from './model.ts';
+export { type OfficialModels, parseOfficial } from './official-config.ts';
 export { isModelFile, modelsInBox, pathOfModel } from './open-model.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
+export {
+  isPublished,
+  openPublished,
+  openPublishedTeacher,
+  type PublishedOptions,
+  publishedFamily,
+  recognize,
+} from './published.ts';
+export { type LoadPublishedOptions, localOptions, localPath, parseHubName } from './published-names.ts';
 export { binned, type Curve, curveOf, figuresOf, type Point, rangeOf, shortNumber, ticks } from './report/curves.ts';
 export { type ReportOptions, reportPage, writeReport } from './report/report.ts';
 export { readResults, type StageResult } from './results.ts';

@@ -18,11 +18,15 @@ export interface Sampler<Sampling = unknown> {
   readonly madeWith: Readonly<Record<string, object>>;
   /**
    * Images, one for each class index, in batches [n, 3, size, size], not clamped. A batch is freed when the next is asked for.
-   * Without `sampling`, as trained.
+   * Without `sampling`, as trained; at most `batchSize` are computed at once, by default as many as fit into some 1 GiB.
    */
   draw(
     labels: ArrayLike<number>,
     rng: Rng,
-    options?: { readonly sampling?: Sampling; readonly onProgress?: OnProgress | undefined },
+    options?: {
+      readonly sampling?: Sampling;
+      readonly onProgress?: OnProgress | undefined;
+      readonly batchSize?: number | undefined;
+    },
   ): AsyncGenerator<Tensor, void>;
 }

@@ -69,16 +69,17 @@ export function tokenSampler(
     settings: samplingSettings as z.ZodType<SamplingOptions>,
     sampling: trained,
     madeWith,
-    async *draw(labels, rng, { sampling = trained, onProgress } = {}) {
+    async *draw(labels, rng, { sampling = trained, onProgress, batchSize } = {}) {
       let total = labels.length;
       const ids = await sample(generator, labels, sampling, drawsFrom(rng), {
+        ...(batchSize !== undefined && { rowsAtOnce: batchSize }),
         onProgress(done, all) {
           total = all + labels.length; // pictures to decode
           onProgress?.(done, total);
         },
       });
       const rows = Array.from({ length: labels.length }, (_, i) => i);
-      for (const part of inParts(rows, imagesAtOnce(imageSize))) {
+      for (const part of inParts(rows, Math.min(batchSize ?? Number.POSITIVE_INFINITY, imagesAtOnce(imageSize)))) {
         const own = ids.subarray(part[0] * latentTokens, (part[part.length - 1] + 1) * latentTokens);
         const tokens = tensor(own, [part.length, latentTokens], { dtype: 'int32' });
         const images = noGrad(() => tidy(() => decoder.decodeTokens(tokens)));

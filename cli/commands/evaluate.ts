@@ -133,7 +133,7 @@ async function measure(run: string | undefined, given: EvaluateGiven): Promise<v
 /** The model and the images to measure it with. */
 async function openMeasured(name: string | undefined, given: EvaluateGiven) {
   if (name === undefined) {
-    const model = await loadNamed(given.model);
+    const model = await loadNamed(given);
     return { model, dataset: await loadGiven(model, given) };
   }
   if (given.model !== undefined) {

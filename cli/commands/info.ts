@@ -2,27 +2,39 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { numel } from '../../core/index.ts';
-import { loadCheckpoint, openSafetensors, type TensorEntry } from '../../data/index.ts';
+import { type ListedTensor, loadCheckpoint, openSafetensors, openTensorFile } from '../../data/index.ts';
 import {
   describeRounding,
   isBoxName,
   isModelFile,
+  isPublished,
   loadModel,
+  localPath,
   metaOf,
   pathOfModel,
+  recognize,
   type StageRow,
 } from '../../train/index.ts';
+import { showFetching } from '../progress.ts';
 import { lengthsNote, table, tableNote } from '../table.ts';
 
 export function addInfo(program: Command): void {
   program
     .command('info')
     .description('Says what a model or a checkpoint holds.')
-    .argument('<file>', "of 'titok export' (or a name in the box), a checkpoint of ours, or published safetensors")
+    .argument(
+      '<file>',
+      "of 'titok export' (or a name in the box), a checkpoint of ours, or published weights: a file, a folder, or a name on the Hugging Face hub",
+    )
     .option('--tensors', 'lists every tensor', false)
     .action(async (from: string, given: { tensors: boolean }) => {
-      const path = isBoxName(from) && !existsSync(from) ? pathOfModel(from) : from;
-      if (isModelFile(path)) await describeModel(path, given.tensors);
+      const progress = showFetching();
+      const path =
+        isBoxName(from) && !existsSync(from)
+          ? pathOfModel(from)
+          : await localPath(from, { onProgress: progress.update }).finally(progress.leave);
+      if (isPublished(path)) describePublished(path, given.tensors);
+      else if (isModelFile(path)) await describeModel(path, given.tensors);
       else describeCheckpoint(path, given.tensors);
     });
 }
@@ -46,24 +58,28 @@ async function describeModel(path: string, tensors: boolean): Promise<void> {
   console.log(`settings ${JSON.stringify(settings, null, 2)}`);
 }
 
+/** Reads what the file lists, not its values: any number format will do. */
+function describePublished(path: string, tensors: boolean): void {
+  using file = openTensorFile(path);
+  const model = recognize(file);
+  console.log(`${path}: published weights${model ? ` of ${model}` : ''}`);
+  listGroups({ model: Object.fromEntries(file.entries) }, tensors);
+}
+
 function describeCheckpoint(path: string, tensors: boolean): void {
-  const { groups, meta: read, published } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
-  const meta = published ? undefined : metaOf(path, read);
-  console.log(
-    meta
-      ? `${path}: stage ${meta.stage}, preset ${meta.preset ?? 'unknown'}, ${meta.state.done} updates done`
-      : `${path}: published weights`,
-  );
-  if (meta?.origin) {
+  const { groups, meta: read } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
+  const meta = metaOf(path, read);
+  console.log(`${path}: stage ${meta.stage}, preset ${meta.preset ?? 'unknown'}, ${meta.state.done} updates done`);
+  if (meta.origin) {
     const { data, seed } = meta.origin;
     const from = data.source ? `${data.source.path}: ` : '';
     console.log(`  trained on ${from}${data.train.count} images of ${data.classes.length} classes, seed ${seed}`);
   }
   listGroups(groups, tensors);
-  if (meta) console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);
+  console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);
 }
 
-type Shaped = Pick<TensorEntry, 'shape' | 'dtype'>;
+type Shaped = ListedTensor;
 type Groups = Readonly<Record<string, Readonly<Record<string, Shaped>>>>;
 
 /** 'tokenizer/latent_tokens' → tokenizer: latent_tokens */

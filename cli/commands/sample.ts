@@ -1,18 +1,22 @@
 /** `titok sample`: new pictures of a class. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import { writeImage, writePictureNpz } from '../../data/index.ts';
+import { writeImage, writePictureNpz, writePng } from '../../data/index.ts';
 import {
   classIndex,
   count,
   diffusionSampling,
   drawingStages,
   drawSheet,
+  type GenerateOptions,
   generate,
+  generateEach,
   group,
+  type Model,
   oneOf,
   planSheet,
+  type Run,
   type Sampler,
   samplerOf,
   samplingSettings,
@@ -21,14 +25,16 @@ import {
   spread,
 } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
+import { stopRequest } from '../interruption.ts';
 import { addModelOptions, openGiven } from '../models.ts';
 import { addSettings, CheckedOption, type Given, readSettings, SettingOption } from '../options.ts';
 import { outputOption, prepareOutput } from '../pictures.ts';
 import { showShare } from '../progress.ts';
 
 const sampleSettings = group({
-  count: count(12, 'pictures of each class', { most: 10_000 }),
+  count: count(12, 'pictures of each class', { most: 1_000_000 }),
   seed: seed(0, 'of the samples'),
+  batchSize: count(8, 'pictures computed at once, at most; they do not depend on it'),
 });
 const stageSettings = group({ stage: oneOf(drawingStages, 'generator', 'of the run: what draws') });
 /** The settings of sampling that only diffusion has. */
@@ -39,7 +45,8 @@ export function addSample(program: Command): void {
   const command = program
     .command('sample')
     .description('Generates pictures.')
-    .option('--class <name>', 'class to generate; without it, some of all')
+    .option('--class <name>', 'class to generate, by its name or number; without it, some of all')
+    .option('--folder <folder>', 'writes every picture to a PNG file of its own there, instead of all on one sheet')
     .addOption(outputOption('sampled.png'))
     .addOption(
       new CheckedOption(
@@ -52,8 +59,10 @@ export function addSample(program: Command): void {
       const { seed, ...settings } = readSettings(sampleSettings, {}, given);
       if (given.stage !== undefined && given.name === undefined)
         throw new OptionError(`--stage: expected --name of a run beside it, got ${given.stage} alone.`);
-      if (given.npz !== undefined && given.output !== undefined)
-        throw new OptionError('--npz: expected one of --output and --npz, got both. Choose one.');
+      const [first, second] = ['output', 'npz', 'folder'].filter((option) => given[option] !== undefined);
+      if (second)
+        throw new OptionError(`--${second}: expected one of --${first} and --${second}, got both. Choose one.`);
+      const batch = given.batchSize === undefined ? {} : { batchSize: settings.batchSize };
       await openGivenDevice(given, 'high');
       const { from, folder } = await openGiven(given);
       const sampler = await samplerOf(from, given.stage);
@@ -65,7 +74,14 @@ export function addSample(program: Command): void {
         const output = prepareOutput(given.npz, '--npz');
         const total = named.length * settings.count;
         const progress = showShare(`sampling ${total.toLocaleString('en')} pictures`);
-        const options = { count: settings.count, seed, sampling, onProgress: progress.update, stage: given.stage };
+        const options = {
+          count: settings.count,
+          seed,
+          sampling,
+          ...batch,
+          onProgress: progress.update,
+          stage: given.stage,
+        };
         const pictures = await generate(from, named, options).finally(progress.leave);
         const labels = named.flatMap((name) => new Array<number>(settings.count).fill(classes.indexOf(name)));
         writePictureNpz(output, pictures, labels);
@@ -80,6 +96,10 @@ export function addSample(program: Command): void {
       if (wanted.length < named.length) {
         console.error(`${wanted.length} of ${classes.length} classes. Name one with --class; 'titok info' lists them.`);
       }
+      if (given.folder !== undefined) {
+        const options = { count, seed, sampling, ...batch, stage: given.stage };
+        return console.log(await writeEach(from, wanted, options, given.folder));
+      }
       const sheet = planSheet(wanted, count, imageSize);
       const output = prepareOutput(given.output ?? join(folder, 'sampled.png'));
       if (sheet.each < count || sheet.rows < wanted.length) {
@@ -90,7 +110,7 @@ export function addSample(program: Command): void {
       }
       const shown = wanted.slice(0, sheet.rows);
       const progress = showShare(`sampling ${(sheet.each * sheet.rows).toLocaleString('en')} pictures`);
-      const options = { count: sheet.each, seed, sampling, onProgress: progress.update, stage: given.stage };
+      const options = { count: sheet.each, seed, sampling, ...batch, onProgress: progress.update, stage: given.stage };
       const pictures = await generate(from, shown, options).finally(progress.leave);
       await writeImage(output, await drawSheet(sheet, shown, pictures));
       console.log(output);
@@ -98,7 +118,11 @@ export function addSample(program: Command): void {
   addModelOptions(command);
   addSettings(command, stageSettings, () => 'default the first that it has');
   addSettings(command, sampleSettings, ({ path: [name], default: value }) =>
-    name === 'count' ? `default ${value}; without --class ${overview.pictures} pictures in all` : `default ${value}`,
+    name === 'count'
+      ? `default ${value}; without --class ${overview.pictures} pictures in all`
+      : name === 'batchSize'
+        ? 'default as many as fit into 1 GiB'
+        : `default ${value}`,
   );
   addDeviceOptions(command, 'high');
   addSettings(command, samplingSettings, () => 'default as trained');
@@ -126,4 +150,27 @@ function expectOwnSampling({ settings }: Sampler, given: Given): void {
 function npzFile(path: string): string {
   if (path.endsWith('.npz')) return path;
   throw new OptionError(`--npz: expected a file that ends in .npz, got ${path}.`);
+}
+
+/** FOLDER/000000.png, …, class after class, as the tools of others read them. @returns what was written */
+async function writeEach(
+  from: Model | Run,
+  classes: readonly string[],
+  options: GenerateOptions,
+  folder: string,
+): Promise<string> {
+  const path = (i: number) => join(folder, `${String(i).padStart(6, '0')}.png`);
+  prepareOutput(path(0), '--folder');
+  const total = classes.length * (options.count ?? 1);
+  const progress = showShare(`sampling ${total.toLocaleString('en')} pictures`);
+  let written = 0;
+  try {
+    for await (const { picture } of generateEach(from, classes, { ...options, onProgress: progress.update })) {
+      await writePng(path(written++), picture);
+      if (stopRequest()) break;
+    }
+  } finally {
+    progress.leave();
+  }
+  return `${folder}: ${written.toLocaleString('en')} pictures, ${basename(path(0))} to ${basename(path(written - 1))}`;
 }

@@ -86,7 +86,7 @@ const mistakes: [command: string, message: string][] = [
     '--teacher-hidden-channels: expected no such option with a lean teacher, got 8.',
   ],
   ['quickstart --seed one', "--seed: expected a whole number from 0 to 4294967295, got 'one'."],
-  ['sample --count 0', "--count: expected a whole number from 1 to 10000, got '0'."],
+  ['sample --count 0', "--count: expected a whole number from 1 to 1e6, got '0'."],
   ['sample --count 3 --count 4', "--count: expected one value, got '3' and '4'."],
   [
     'train warmup --learning-rate 0,001',

@@ -105,7 +105,7 @@ const mistakes: [command: string, message: RegExp][] = [
     /^--checkpoint: expected one of --model and --checkpoint, got both/,
   ],
   ['sample --model=', /^--model: expected a value, got ''\.$/],
-  ['sample --model ./nothing', /^\.\/nothing: expected a readable safetensors file, got ENOENT/],
+  ['sample --model ./nothing', /^\.\/nothing: expected a readable file of weights, got ENOENT/],
   ['sample --model runs/small/generator.safetensors', /got the checkpoint of a training\. Name its run instead/],
   ['export', /^titok export: missing required argument 'run'\./],
   ['export runs/small', /^run: expected the name of a folder in runs\/, got 'runs\/small'\./],

@@ -28,7 +28,11 @@ const others: Record<string, [content: Uint8Array, name: RegExp]> = {
   'nothing.pt': [Buffer.alloc(0), /an empty file\. Was the download or copy cut short\?/],
   'zeros.bin': [Buffer.alloc(4096), /a file of zeros\. Copy or download it again\./],
   'model.pth': [zip('archive/data.pkl'), /a PyTorch file\. Convert it in Python: safetensors\.torch\.save_file/],
-  'old.pt': [bytes('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'), /a Python pickle\. Convert it in Python/],
+  'old.pt': [
+    bytes('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'),
+    /a PyTorch file from before version 1\.6\. Save it again in Python/,
+  ],
+  'list.pkl': [bytes('\x80\x04\x95\x0b\0\0\0'), /a Python pickle\. Convert it in Python/],
   'arrays.npz': [zip('arr_0.npy'), /a NumPy archive\. Convert/],
   'array.npy': [bytes("\x93NUMPY\x01\0v\0{'descr'"), /a NumPy array\. Convert/],
   'pets.zip': [zip('pets/cat/1.jpg'), /a zip archive\. Unpack it first\./],
@@ -36,6 +40,10 @@ const others: Record<string, [content: Uint8Array, name: RegExp]> = {
   'model.h5': [bytes('\x89HDF\r\n\x1a\n\0'), /an HDF5 file\. Convert/],
   'model.gguf': [bytes('GGUF\x03\0\0\0'), /a GGUF file\. Convert/],
   'config.json': [bytes('{\n  "hidden_size": 768\n}'), /a JSON file\./],
+  'model.safetensors.index.json': [
+    bytes('{"metadata": {}, "weight_map": {"a": "b"}}'),
+    /an index of weights\. Name its/,
+  ],
   'ids.json': [bytes('[[1, 2], [3]]'), /a JSON file\./],
   'page.safetensors': [bytes('\n<!DOCTYPE html>\n<html><body>404'), /an HTML page\. .* download it again\./],
   'pointer.safetensors': [

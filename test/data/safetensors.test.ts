@@ -65,6 +65,13 @@ test('every number format arrives as float32, int32 or bytes', () => {
     i32: ['I32', new Int32Array([-7])],
     f16: ['F16', new Uint16Array([0x3c00, 0xc000, 0x0001, 0x7bff, 0xfc00, 0x7e00])],
     bf16: ['BF16', new Uint16Array([0x3f80, 0xc049])],
+    u64: ['U64', new BigUint64Array([2147483647n])],
+    u32: ['U32', new Uint32Array([7])],
+    i16: ['I16', new Int16Array([-300])],
+    u16: ['U16', new Uint16Array([65535])],
+    e4m3: ['F8_E4M3', new Uint8Array([0x38, 0xc0, 0x01, 0x7e, 0x7f])],
+    e5m2: ['F8_E5M2', new Uint8Array([0x3c, 0xc0, 0x7b, 0xfc])],
+    i8: ['I8', new Int8Array([-128, 127])],
     u8: ['U8', new Uint8Array([0, 255])],
     bool: ['BOOL', new Uint8Array([1])],
   } as const;
@@ -84,6 +91,13 @@ test('every number format arrives as float32, int32 or bytes', () => {
     i32: new Int32Array([-7]),
     f16: new Float32Array([1, -2, 2 ** -24, 65504, -Infinity, NaN]),
     bf16: new Float32Array([1, -3.140625]),
+    u64: new Int32Array([2147483647]),
+    u32: new Int32Array([7]),
+    i16: new Int32Array([-300]),
+    u16: new Int32Array([65535]),
+    e4m3: new Float32Array([1, -2, 2 ** -9, 448, NaN]),
+    e5m2: new Float32Array([1, -2, 57344, -Infinity]),
+    i8: new Int32Array([-128, 127]),
     u8: new Uint8Array([0, 255]),
     bool: new Uint8Array([1]),
   });
@@ -178,14 +192,18 @@ const hostile: Record<string, [Uint8Array, RegExp]> = {
   'JSON that looks like a header': [Buffer.from('{"a":  [{"b": 1}]}'), /expected a safetensors file, got .*JSON/],
   'fractional offsets': [file({ a: f32(0, 7.5, [2]) }, eight), /data_offsets/],
   'a part of a number': [file({ a: f32(0, 7, [2]) }, new Uint8Array(7)), /8 bytes for F32 \[2\], got 7/],
-  'an unknown dtype': [file({ a: { ...f32(0, 8), dtype: 'F8_E4M3' } }, eight), /dtype of F32.*"F8_E4M3"/],
-  'a dtype from the prototype': [file({ a: { ...f32(0, 8), dtype: 'toString' } }, eight), /dtype of F32/],
-  'no dtype': [file({ a: { shape: [2], data_offsets: [0, 8] } }, eight), /dtype of F32.*nothing/],
+  'an unknown dtype': [file({ a: { ...f32(0, 8), dtype: 'C64' } }, eight), /'a' in one of F64, .*F32, .*got C64\./],
+  'a dtype from the prototype': [file({ a: { ...f32(0, 8), dtype: 'toString' } }, eight), /a dtype such as 'F32'/],
+  'no dtype': [file({ a: { shape: [2], data_offsets: [0, 8] } }, eight), /a dtype such as 'F32', got nothing/],
   'metadata of numbers': [file({ __metadata__: { a: 1 } }), /__metadata__ of strings, got \{"a":1\}\. /],
   'metadata of many numbers': [file({ __metadata__: { a: new Array(99).fill(1) } }), /strings, got .{80}\. Is/],
   'int64 beyond int32': [
     file({ a: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, bytesOf(new BigInt64Array([2n ** 31n]))),
     /'a': expected int64 values that fit into int32, got 2147483648 at position 0/,
+  ],
+  'an unsigned integer that is too large': [
+    file({ a: { dtype: 'U32', shape: [1], data_offsets: [0, 4] } }, bytesOf(new Uint32Array([2 ** 31]))),
+    /'a': expected values that fit into int32, got 2147483648 at position 0/,
   ],
 };
 for (const [what, [bytes, message]] of Object.entries(hostile)) {
@@ -251,6 +269,16 @@ test('one tensor of a large file is read without the others', (t) => {
   assert.throws(() => opened.read('small'), /became shorter/);
   assert.throws(() => opened.read('smal'), /'smal', got a file without it/);
   assert.deepEqual([...opened.entries.keys()].sort(), ['big', 'small']);
+});
+
+test('a number format that cannot be read is listed, and hinders no other tensor', (t) => {
+  const path = join(temporaryFolder(t), 'complex.safetensors');
+  const complex = { dtype: 'C64', shape: [1], data_offsets: [0, 8] };
+  writeFileSync(path, file({ z: complex, a: f32(8, 12) }, new Uint8Array(Float32Array.from([0, 0, 5]).buffer)));
+  using opened = openSafetensors(path);
+  assert.equal(opened.entries.get('z')?.dtype, 'C64');
+  assert.deepEqual([...opened.read('a').data], [5]);
+  assert.throws(() => opened.read('z'), { name: 'CheckpointError', message: /got C64\. Save it as F32\./ });
 });
 
 test('files: missing, cut short, and the one that ships', (t) => {

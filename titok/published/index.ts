@@ -5,6 +5,7 @@ export { Lpips, vgg16Widths } from './lpips.ts';
 export {
   configFromOfficial,
   type OfficialConfig,
+  type OfficialSize,
   type OfficialVqganConfig,
   vqganFromOfficial,
 } from './official.ts';

@@ -1,30 +1,33 @@
 /** Reads the configuration files of the paper's code. */
 import { expectOption } from '../../core/index.ts';
-import { checkConfig, type TiTokConfig, type TransformerConfig, transformerSizes } from '../config.ts';
+import { checkConfig, presets, type TiTokConfig, type TransformerConfig, transformerSizes } from '../config.ts';
 import { publishedVqgan, type VqganConfig } from '../vqgan.ts';
 
 /** The part of an official configuration file that decides the model. */
 export interface OfficialConfig {
   readonly model: {
     readonly vq_model: {
-      readonly codebook_size: number;
+      /** With `use_l2_norm` and `commitment_cost`: those of a quantizer, which a VAE does not have. */
+      readonly codebook_size?: number | undefined;
       readonly token_size: number;
-      readonly use_l2_norm: boolean;
-      readonly commitment_cost: number;
-      readonly vit_enc_model_size: string;
-      readonly vit_dec_model_size: string;
+      readonly use_l2_norm?: boolean | undefined;
+      readonly commitment_cost?: number | undefined;
+      readonly vit_enc_model_size: OfficialSize;
+      readonly vit_dec_model_size: OfficialSize;
       readonly vit_enc_patch_size: number;
       readonly vit_dec_patch_size: number;
       readonly num_latent_tokens: number;
-      readonly finetune_decoder?: boolean;
-      readonly quantize_mode?: 'vq' | 'vae';
-      readonly is_legacy?: boolean;
-      readonly proxy_codebook_size?: number;
+      readonly finetune_decoder?: boolean | undefined;
+      readonly quantize_mode?: 'vq' | 'vae' | undefined;
+      readonly is_legacy?: boolean | undefined;
+      readonly proxy_codebook_size?: number | undefined;
     };
-    readonly pixel_decoder?: OfficialVqganConfig;
+    readonly pixel_decoder?: OfficialVqganConfig | undefined;
   };
   readonly dataset: { readonly preprocessing: { readonly crop_size: number } };
 }
+/** 'small', 'base', 'large'; or, for models of other widths than the official code knows, the sizes themselves. */
+export type OfficialSize = string | { readonly width: number; readonly layers: number; readonly heads: number };
 /** An official teacher's configuration. */
 export interface OfficialVqganConfig {
   readonly channel_mult: readonly number[];
@@ -38,18 +41,22 @@ export interface OfficialVqganConfig {
  * decoder.
  *
  * @param sizes  transformer sizes by the names in `vit_enc_model_size` and `vit_dec_model_size`
- * @throws OptionError when a size is unknown or settings contradict each other
+ * @throws OptionError when a size is unknown, the quantizer's settings are missing, or settings contradict each other
  */
 export function configFromOfficial(
   config: OfficialConfig,
-  sizes: Readonly<
-    Record<string, { readonly width: number; readonly layers: number; readonly heads: number }>
-  > = transformerSizes,
+  sizes: Readonly<Record<string, Exclude<OfficialSize, string>>> = transformerSizes,
 ): TiTokConfig {
   const vq = config.model.vq_model;
   const { quantize_mode: quantizeMode = 'vq', is_legacy: legacy = true, finetune_decoder: finetuneDecoder = true } = vq;
-  const transformer = (name: string, patchSize: number): TransformerConfig => {
-    const size = sizes[name];
+  const { codebook_size: codebookSize, use_l2_norm: l2Norm, commitment_cost: commitmentCost } = vq;
+  if (quantizeMode === 'vq') {
+    expectOption(codebookSize !== undefined, 'codebook_size', 'a whole number with quantize_mode vq', codebookSize);
+    expectOption(l2Norm !== undefined, 'use_l2_norm', 'true or false with quantize_mode vq', l2Norm);
+    expectOption(commitmentCost !== undefined, 'commitment_cost', 'a number with quantize_mode vq', commitmentCost);
+  }
+  const transformer = (name: OfficialSize, patchSize: number): TransformerConfig => {
+    const size = typeof name !== 'string' ? name : Object.hasOwn(sizes, name) ? sizes[name] : undefined;
     expectOption(size !== undefined, 'vit model size', `one of ${Object.keys(sizes).join(', ')}`, name);
     return { width: size.width, layers: size.layers, heads: size.heads, patchSize };
   };
@@ -60,13 +67,13 @@ export function configFromOfficial(
   const result: TiTokConfig = {
     imageSize: config.dataset.preprocessing.crop_size,
     latentTokens: vq.num_latent_tokens,
-    codebookSize: vq.codebook_size,
+    codebookSize: codebookSize ?? unused.codebookSize,
     tokenSize: vq.token_size,
     encoder: transformer(vq.vit_enc_model_size, vq.vit_enc_patch_size),
     decoder: transformer(vq.vit_dec_model_size, vq.vit_dec_patch_size),
     quantizeMode,
-    l2Norm: vq.use_l2_norm,
-    commitmentCost: vq.commitment_cost,
+    l2Norm: l2Norm ?? unused.l2Norm,
+    commitmentCost: commitmentCost ?? unused.commitmentCost,
     legacy,
     head: legacy ? 'proxy' : 'pixels',
     proxyCodebookSize,
@@ -76,6 +83,9 @@ export function configFromOfficial(
   checkConfig(result);
   return result;
 }
+
+/** What a VAE has no use for. */
+const unused = presets.ll32vae;
 
 /** The configuration of an official teacher. */
 export const vqganFromOfficial = (config: OfficialVqganConfig, codebookSize: number): VqganConfig => ({

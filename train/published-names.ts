@@ -1,0 +1,77 @@
+/** Names of published models: 'yucornetto/tokenizer_titok_s128_imagenet' is a repository on the Hugging Face hub. */
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DataError } from '../core/index.ts';
+import { fetchFromHub, HubEntryError, type HubOptions, shardsOf, weightFiles } from '../data/index.ts';
+import type { PublishedOptions } from './published.ts';
+
+/** Options of `loadModel` for published models. */
+export interface LoadPublishedOptions extends PublishedOptions {
+  /** Called while files are fetched. */
+  readonly onProgress?: HubOptions['onProgress'];
+}
+
+interface HubName {
+  /** 'yucornetto/tokenizer_titok_s128_imagenet' */
+  readonly repository: string;
+  /** One of its files; undefined: the one with its weights. */
+  readonly file?: string | undefined;
+  /** A branch, tag or commit. */
+  readonly revision?: string | undefined;
+}
+
+/**
+ * Reads OWNER/NAME, OWNER/NAME/FILE, and either with @REVISION; undefined for paths: what exists, what begins with a dot or a
+ * slash, and what lies in a folder that exists.
+ */
+export function parseHubName(text: string): HubName | undefined {
+  const [, owner, name, file, revision] =
+    /^([A-Za-z0-9][\w.-]*)\/([A-Za-z0-9][\w.-]*?)(?:\/(\w[\w.-]*))?(?:@(\w[\w/-]*(?:\.[\w/-]+)*))?$/.exec(text) ?? [];
+  if (owner === undefined || existsSync(text) || existsSync(owner)) return undefined;
+  if (file === undefined && /\.(safetensors|bin|pth?|json|ya?ml)$/.test(name)) return undefined;
+  return { repository: `${owner}/${name}`, file, revision };
+}
+
+/**
+ * Where the weights of a model are, once they are here: a path as it is, or that of the file that was fetched.
+ * @throws DataError when the hub does not have them or cannot be reached
+ */
+export async function localPath(from: string, { onProgress }: LoadPublishedOptions = {}): Promise<string> {
+  const name = parseHubName(from);
+  if (!name) return from;
+  const { repository, file, revision } = name;
+  const fetch = (wanted: string) =>
+    fetchFromHub(repository, wanted, {
+      ...(revision !== undefined && { revision }),
+      ...(onProgress && { onProgress }),
+    });
+  if (file !== undefined) return fetch(file);
+  await absent(fetch('config.json')); // beside the weights, where its sizes are looked for
+  for (const wanted of weightFiles) {
+    const path = await absent(fetch(wanted));
+    if (path === undefined) continue;
+    if (wanted.endsWith('.index.json')) for (const shard of new Set(shardsOf(path).values())) await fetch(shard);
+    return dirname(path);
+  }
+  throw new DataError(
+    `${repository}: expected a repository with ${weightFiles.join(' or ')}, got one without. Name a file of it: ${repository}/FILE.`,
+  );
+}
+
+/** The file, or undefined where the repository has none of that name. */
+async function absent(file: Promise<string>): Promise<string | undefined> {
+  try {
+    return await file;
+  } catch (error) {
+    if (error instanceof HubEntryError) return undefined;
+    throw error;
+  }
+}
+
+/** The options with names fetched; a generator by its name comes with the tokenizer that has its name. */
+export async function localOptions(from: string, options: LoadPublishedOptions = {}): Promise<PublishedOptions> {
+  const { config, preset, tokenizer } = options;
+  const own = parseHubName(from) && from.includes('generator') ? from.replace('generator', 'tokenizer') : undefined;
+  const wanted = tokenizer ?? own;
+  return { config, preset, tokenizer: wanted && (await localPath(wanted, options)) };
+}
