@@ -47,7 +47,7 @@ test('Tab reaches everything that can be clicked, and shows where it is', option
   await openAll(async (page) => {
     // within a row of chips the arrow keys move, and pictures of a strip are also reached by the slider beside them
     await page.evaluate(() => {
-      const controls = 'a[href], button, input, select, summary';
+      const controls = 'a[href], button, input, select, summary, canvas.drawing';
       for (const element of document.querySelectorAll<HTMLElement>(controls)) {
         const isSeen =
           element.checkVisibility({ visibilityProperty: true }) && !(element as HTMLButtonElement).disabled;
@@ -70,6 +70,33 @@ test('Tab reaches everything that can be clicked, and shows where it is', option
       page.$$eval(selector, (all) => all.map((element) => `${element.closest('[id]')?.id}: ${element.outerHTML}`));
     assert.deepEqual(await html('[data-wanted]'), []);
     assert.deepEqual(await html('[data-unseen]'), []);
+  });
+});
+
+test('pictures are drawn and painted by keyboard', options, async () => {
+  await openPage(async (page) => {
+    const drawing = page.locator('#tokenize canvas.drawing');
+    const before = await page.locator('#tokenize .chip').allTextContents();
+    await page.locator('#tokenize .tools').getByRole('button', { name: 'green' }).press('Enter');
+    await drawing.press(' ');
+    for (let i = 0; i < 9; i++) await page.keyboard.press('ArrowRight');
+    await page.keyboard.press(' ');
+    await page.keyboard.press('ArrowDown'); // the pen is lifted
+    await page.locator('#tokenize figcaption', { hasText: 'drawing' }).waitFor();
+    const colors = await drawing.evaluate((canvas: HTMLCanvasElement) =>
+      [128, 200, 250].map((x) => [...canvas.getContext('2d')!.getImageData(x, 128, 1, 1).data].join()),
+    );
+    assert.deepEqual(
+      colors.map((color) => color === '47,158,68,255'),
+      [true, true, false],
+    );
+    await page.waitForFunction(
+      (before) => [...document.querySelectorAll('#tokenize .chip')].map((chip) => chip.textContent).join() !== before,
+      before.join(),
+    );
+    await page.locator('#fit').scrollIntoViewIfNeeded();
+    await page.locator('#fit canvas').first().press(' ');
+    await page.locator('#fit figcaption', { hasText: 'Only the painted part counts' }).waitFor();
   });
 });
 

@@ -40,7 +40,7 @@ export function mount(section: HTMLElement, app: App): void {
     h(
       'div',
       { class: 'flow' },
-      h('figure', {}, draw.canvas, name),
+      h('figure', {}, draw.element, name),
       h('div', { class: 'between' }, row.element, sizes),
       h('figure', {}, output.element, figures),
     ),
