@@ -178,12 +178,15 @@ store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs'], (state, before) 
   if (state === before) return;
   clearTimeout(soon);
   soon = setTimeout(() => {
-    written = addressOf(state, app.model, baked, usual().name);
-    history.replaceState(null, '', written || location.pathname + location.search);
+    if (location.hash !== written) return; // a link is being opened
+    const address = addressOf(state, app.model, baked, usual().name);
+    history.replaceState(null, '', address || location.pathname + location.search);
+    written = location.hash;
   }, 200);
 });
 addEventListener('hashchange', () => {
   if (location.hash === written) return;
+  written = location.hash;
   const section = location.hash.slice(1);
   if (sections.some(({ id }) => id === section)) return; // a link within the page
   store.set(readAddress(location.hash, store.state.models, app.model));

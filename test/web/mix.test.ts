@@ -36,6 +36,9 @@ test('tokens are copied, the first n come from B, a mixture becomes A, and undo 
 
 test('gradient descent comes closer to the picture than the encoder, and the result can be used', options, async () => {
   await openPage(async (page) => {
+    await page.fill('[type=search]', 'strawberry'); // the first picture is one that the encoder does well
+    await page.click('.tile');
+    await page.locator('#tokenize figcaption', { hasText: /^40 bytes, 1\d\.\d dB$/ }).waitFor();
     await page.locator('#fit').scrollIntoViewIfNeeded();
     const before = await page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => chip.textContent));
     await page.click('#fit button:text-is("Fit")');

@@ -5,10 +5,14 @@ import { type Files, serve } from '../../http/index.ts';
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 /** Why no browser can be started here, if so. */
-export const missingChromium = isProgram(EXECUTABLE)
-  ? undefined
-  : `expected Chromium at ${EXECUTABLE}, got ${existsSync(EXECUTABLE) ? 'what is no program' : 'none'}. ` +
-    'Install it (apt-get install chromium) or name another in CHROMIUM.';
+export const missingChromium = missingBrowser('Chromium', EXECUTABLE, 'chromium', 'CHROMIUM');
+
+/** Why a browser cannot be started, if so. @param variable  the environment variable that names another program */
+export function missingBrowser(name: string, path: string, debian: string, variable: string): string | undefined {
+  if (isProgram(path)) return undefined;
+  const found = existsSync(path) ? 'what is no program' : 'none';
+  return `expected ${name} at ${path}, got ${found}. Install it (apt-get install ${debian}) or name another in ${variable}.`;
+}
 
 function isProgram(path: string): boolean {
   try {

@@ -1,5 +1,6 @@
 /** What the page loads before its first picture. */
 import { dirname, join } from 'node:path/posix';
+import { gzipSync } from 'node:zlib';
 import { parseSync } from 'vite';
 import type { Site } from './site.ts';
 
@@ -32,3 +33,7 @@ const staticImports = (path: string, code: string): string[] =>
 
 const workers = (code: string): string[] =>
   [...code.matchAll(/\bnew Worker\((?:new URL\()+["'`]([^"'`]+)["'`]/g)].map(([, to]) => to);
+
+/** The gzipped sizes of files in kB (1000 bytes), the largest first. */
+export const gzipSizes = (site: Site, paths: readonly string[]): { path: string; size: number }[] =>
+  paths.map((path) => ({ path, size: gzipSync(site.get(path)!).length / 1000 })).sort((a, b) => b.size - a.size);

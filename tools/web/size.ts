@@ -1,8 +1,7 @@
 /** `npm run web:size`: how much code the page loads before its first picture, gzipped, and how much later. */
-import { gzipSync } from 'node:zlib';
 import { Command } from 'commander';
 import { runTool } from '../command.ts';
-import { firstLoad } from './first-load.ts';
+import { firstLoad, gzipSizes } from './first-load.ts';
 import { buildSite, type Site } from './site.ts';
 
 /** kB (1000 bytes) of gzipped code before the first picture. */
@@ -25,9 +24,7 @@ async function print(): Promise<void> {
 
 /** Prints the files with their gzipped sizes, the largest first. Returns the sum in kB. */
 function list(site: Site, title: string, paths: readonly string[]): number {
-  const sizes = paths
-    .map((path) => ({ path, size: gzipSync(site.get(path)!).length / 1000 }))
-    .sort((a, b) => b.size - a.size);
+  const sizes = gzipSizes(site, paths);
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
   console.log(`${title}: ${total.toFixed(1)} kB gzip`);
   for (const { path, size } of sizes) console.log(`  ${size.toFixed(1).padStart(7)}  ${path.slice(1)}`);

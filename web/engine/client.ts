@@ -104,7 +104,8 @@ export class Engine {
       event.preventDefault();
       const dead = this.#running;
       this.#end();
-      dead?.fail(new EngineError(`The engine stopped (${event.message || 'its script could not be loaded'}).`));
+      const why = event.message || 'its script could not be loaded';
+      dead?.fail(new EngineError(`The engine of this page stopped (${why}). It starts again with what you do next.`));
       this.#next();
     };
     if (this.#setup && first.task !== 'load') worker.postMessage({ ...this.#setup, id: 0 });

@@ -3,6 +3,7 @@ import type { App } from '../app.ts';
 import type { FitPart } from '../engine/fit.ts';
 import type { Pixels } from '../engine/model.ts';
 import { button, h } from '../ui/dom.ts';
+import { penKeys } from '../ui/pen-keys.ts';
 import { pictureView, resized } from '../ui/picture.ts';
 
 const steps = 60;
@@ -34,7 +35,7 @@ export function mount(section: HTMLElement, app: App): void {
     h(
       'div',
       { class: 'three' },
-      h('figure', {}, original.element, originalText),
+      h('figure', {}, penKeys(original.element, paintAt), originalText),
       h('figure', {}, before.element, beforeText),
       h('figure', {}, after.element, afterText),
     ),
@@ -50,15 +51,20 @@ export function mount(section: HTMLElement, app: App): void {
     draw();
   }
   const paint = (event: PointerEvent): void => {
-    if (running || event.buttons === 0) return;
+    if (event.buttons === 0) return;
     const { left, top, width } = original.element.getBoundingClientRect();
-    const [x, y] = [event.clientX - left, event.clientY - top].map((at) => (at / width) * size());
+    paintAt((event.clientX - left) / width, (event.clientY - top) / width);
+  };
+  /** @param u  0..1 from the left   @param v  from the top */
+  function paintAt(u: number, v: number): void {
+    if (running) return;
+    const [x, y] = [u * size(), v * size()];
     for (let p = 0; p < region.length; p++) {
       const [dx, dy] = [(p % size()) + 0.5 - x, Math.floor(p / size()) + 0.5 - y];
       if (Math.hypot(dx, dy) < brush * size()) region[p] = 1;
     }
     draw();
-  };
+  }
   original.element.addEventListener('pointerdown', paint);
   original.element.addEventListener('pointermove', paint);
 
@@ -78,7 +84,12 @@ export function mount(section: HTMLElement, app: App): void {
     const shown = pixels.map((value, i) =>
       !painted || region[i >> 2] || i % 4 === 3 ? value : 255 - (255 - value) * 0.35,
     );
-    original.show(shown, painted ? 'the picture; what is not painted is pale' : 'the picture');
+    original.show(
+      shown,
+      painted
+        ? 'the picture; what is not painted is pale'
+        : 'the picture; paint with the pointer, or with arrow keys and Space',
+    );
     originalText.textContent = painted ? 'Only the painted part counts' : 'Paint the part that counts';
   }
 

@@ -14,6 +14,7 @@ export function mount(section: HTMLElement, app: App): void {
   const { store, engine } = app;
   const size = () => app.model.size;
   let waiting: ReturnType<typeof setTimeout> | undefined;
+  let outdated: Pixels | undefined; // what came back from the source before
   const tokenize = async (source: Source) => {
     store.set({ source });
     try {
@@ -40,7 +41,7 @@ export function mount(section: HTMLElement, app: App): void {
     h(
       'div',
       { class: 'flow' },
-      h('figure', {}, draw.canvas, name),
+      h('figure', {}, draw.element, name),
       h('div', { class: 'between' }, row.element, sizes),
       h('figure', {}, output.element, figures),
     ),
@@ -51,16 +52,17 @@ export function mount(section: HTMLElement, app: App): void {
 
   store.on(['row', 'picture', 'source'], ({ row: ids, picture, source }, before) => {
     row.show(ids);
+    if (source !== before.source) outdated = before.picture;
     if (source && (source !== before.source || name.textContent === '')) {
       if (source.name !== 'drawing') draw.put(source.pixels);
       name.textContent = `${source.name}${source.heldOut ? ' (held out)' : ''}`;
     }
     if (!picture) return;
     const bytes = bytesOf(ids.length, app.model.codes);
-    const quality = source ? psnrOf(resized(source.pixels, size()), picture) : Number.NaN;
+    const quality = source && picture !== outdated ? psnrOf(resized(source.pixels, size()), picture) : Number.NaN;
     output.show(picture, `what comes back from ${bytes} bytes`);
     figures.textContent = `${bytes} bytes${quality < 99 ? `, ${quality.toFixed(1)} dB` : ''}`;
-    if (source) compareSizes(source.pixels, bytes, quality);
+    if (source && picture !== outdated) compareSizes(source.pixels, bytes, quality);
   });
 
   /** What the smallest files of other formats take, once the picture has been at rest for a moment. */

@@ -258,7 +258,7 @@ export function mount(section: HTMLElement, app: App): void {
       : trouble
         ? ''
         : 'Stopped before the first update.';
-    tellProblem(trouble);
+    if (trouble || keeping) tellProblem(trouble); // or what is there says that nothing could be kept
     setPhase('idle');
     if (trouble) app.say(trouble.sentence);
     else app.say(status.textContent);

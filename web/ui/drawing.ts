@@ -1,6 +1,7 @@
 /** A canvas to draw on. */
 import type { Pixels } from '../engine/model.ts';
 import { button, h } from './dom.ts';
+import { penKeys } from './pen-keys.ts';
 import { squarePixels } from './picture.ts';
 
 const colors = ['#222222', '#d9480f', '#f2b705', '#2f9e44', '#1c7ed6', '#ae3ec9', '#8d5a34', '#ffffff'];
@@ -8,20 +9,20 @@ const names = ['black', 'orange', 'yellow', 'green', 'blue', 'purple', 'brown', 
 const side = 256; // pixels of the canvas
 
 export interface Drawing {
-  readonly canvas: HTMLCanvasElement;
+  readonly element: HTMLElement;
   readonly tools: HTMLElement;
   /** Replaces what is drawn. */
   put(pixels: Pixels): void;
 }
 
-/** Lets the visitor draw with the pointer. `drawn` hears each stroke as it grows. */
+/** Lets the visitor draw, with the pointer or by keyboard. `drawn` hears each stroke as it grows. */
 export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Drawing {
   const canvas = h('canvas', {
     class: 'picture drawing',
     width: side,
     height: side,
     role: 'img',
-    'aria-label': 'the picture that goes in; draw on it with the pointer',
+    'aria-label': 'the picture that goes in; draw on it with the pointer, or with arrow keys and Space',
   });
   const context = canvas.getContext('2d', { willReadFrequently: true })!;
   context.lineCap = 'round';
@@ -57,10 +58,10 @@ export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Dr
   canvas.addEventListener('pointermove', (event) => {
     if (last) line(at(event));
   });
-  for (const name of ['pointerup', 'pointercancel'])
-    canvas.addEventListener(name, () => {
-      last = undefined;
-    });
+  const lift = () => {
+    last = undefined;
+  };
+  for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, lift);
 
   const swatches = colors.map((value, i) =>
     button('', () => pick(value), {
@@ -91,7 +92,7 @@ export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Dr
     changed();
   });
   return {
-    canvas,
+    element: penKeys(canvas, (x, y) => line([x * side, y * side]), lift),
     tools: h('div', { class: 'row tools', role: 'group', 'aria-label': 'Drawing' }, ...swatches, thick, clear),
     put(pixels) {
       const size = Math.sqrt(pixels.length / 4);

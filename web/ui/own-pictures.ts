@@ -4,12 +4,26 @@ import type { Source } from '../store.ts';
 import { button, h } from './dom.ts';
 import { squarePixels } from './picture.ts';
 
+/** Shorter side in pixels beyond which a picture is scaled while it is read. */
+const mostSide = 2048;
+
 /** The middle square of a picture in a file. @throws Error in words for visitors, for a file that is no picture */
 export async function readPicture(file: File, size: number): Promise<Source> {
   const name = file.name || 'What you pasted';
-  const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error(`${name} is not a picture that this browser can read. Try a PNG or JPEG file.`);
-  });
+  const read = (options?: ImageBitmapOptions) =>
+    createImageBitmap(file, options).catch(() => {
+      throw new Error(
+        `${name} is not a picture that this browser can read. Try a PNG or JPEG file of at most 8,000 pixels a side.`,
+      );
+    });
+  let bitmap = await read();
+  const side = Math.min(bitmap.width, bitmap.height);
+  if (side > mostSide) {
+    // read again, smaller: browsers scale off the page's thread here, and would stop it for seconds below
+    const resizeWidth = Math.round((bitmap.width * mostSide) / side);
+    bitmap.close();
+    bitmap = await read({ resizeWidth, resizeQuality: 'high' });
+  }
   const pixels = squarePixels(bitmap, bitmap.width, bitmap.height, size);
   bitmap.close();
   return { name: name.replace(/\.\w+$/, ''), pixels, heldOut: undefined };
