@@ -107,10 +107,10 @@ export interface Reconstruction {
   readonly psnr: number;
   /** FD-MNv2 (96-d) between reconstructions and originals. Not FID. */
   readonly fd: number;
-  /** Of a model with a codebook. */
-  readonly codesUsed?: number;
-  readonly perplexity?: number;
-  /** `ssim`, of images from 11 pixels on; `precision`, `recall`, `density`, `coverage`, of 6 images and more; the terms. */
+  /**
+   * `codesUsed` and `perplexity` of a model with a codebook; `ssim`, of images from 11 pixels on; `precision`, `recall`,
+   * `density`, `coverage`, of 6 images and more; the terms.
+   */
   readonly [figure: string]: number;
 }
 

@@ -22,7 +22,11 @@ import { discs, recipes, useOneThread } from './recipes.ts';
 
 before(useOneThread);
 
-const ofImages = Object.entries(recipes).filter(([name]) => name !== 'generator');
+const ofImages = Object.entries(recipes).filter(([name]) => !['generator', 'diffusion'].includes(name));
+/** Updates of these draw noise, and looks at held-out images do not. */
+const isNoisy = (name: string) => name.includes('continuous tokens');
+/** The loss of these has a weight that each update computes anew. */
+const isAdaptive = (name: string) => name.includes('adaptive weight');
 
 /** Every value that a checkpoint would hold. */
 async function valuesOf({ state }: Training): Promise<unknown> {
@@ -50,6 +54,7 @@ for (const [name, start] of ofImages) {
     assert.deepEqual(await valuesOf(measured), await valuesOf(plain));
   });
 
+  if (isNoisy(name)) continue;
   test(`${name}: terms are those of the next update on the same images`, async () => {
     const training = await start();
     const { steps, state } = training;
@@ -59,7 +64,9 @@ for (const [name, start] of ofImages) {
     const { images, labels } = loader.next();
     const terms = await training.measure!(images, labels);
     const report = await training.step();
-    for (const term of Object.keys(terms).filter((term) => term in report)) {
+    for (const term of Object.keys(terms).filter(
+      (term) => term in report && !(isAdaptive(name) && /^(loss|ganFactor)$/.test(term)),
+    )) {
       const difference = Math.abs(terms[term] - report[term]);
       assert.ok(difference <= 1e-6 * Math.max(1, Math.abs(report[term])), `${term}: ${terms[term]}, ${report[term]}`);
     }
