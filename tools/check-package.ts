@@ -32,7 +32,7 @@ try {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(unpacked.length + 1));
   const expected =
-    /^(LICENSE|NOTICE|README\.md|package\.json|docs\/[^/]+\.md|dist\/(browser|core|nn|titok|maskgit|diffusion|data|models|eval|train|http|cli|web)\/.+|dist\/index\.(js|d\.ts))$/;
+    /^(LICENSE|NOTICE|README\.md|package\.json|docs\/[^/]+\.md|dist\/(browser|core|nn|titok|maskgit|diffusion|data|models|eval|train|studies|http|cli|web)\/.+|dist\/index\.(js|d\.ts))$/;
   for (const file of files.filter((file) => !expected.test(file))) problems.push(`in the tarball: ${file}`);
 
   const { dependencies, peerDependencies } = pkg as { dependencies: object; peerDependencies: object };
