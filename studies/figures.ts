@@ -16,6 +16,7 @@ export const figures = {
     about: 'Fréchet distance of reconstructions to the held-out pictures on 96 MobileNetV2 features; not FID',
   },
   psnr: { title: 'PSNR (dB)', digits: 2, about: 'of reconstructions of the held-out pictures' },
+  ssim: { title: 'SSIM', digits: 3, about: 'of reconstructions of the held-out pictures' },
   codesUsed: { title: 'codes used', digits: 0, about: 'different codes in the held-out pictures' },
   perplexity: { title: 'perplexity', digits: 0, about: 'of these codes: equally frequent ones with the same entropy' },
   probe: {
@@ -27,6 +28,23 @@ export const figures = {
     title: 'sample FD',
     digits: 1,
     about: 'Fréchet distance of samples, as many as there are held-out pictures and of the same classes, to these',
+  },
+  precision: {
+    title: 'precision',
+    digits: 2,
+    about: 'samples that lie among the held-out pictures, as the 3 nearest neighbors on these features tell',
+  },
+  recall: { title: 'recall', digits: 2, about: 'held-out pictures that lie among the samples' },
+  density: {
+    title: 'density',
+    digits: 2,
+    about: 'how many neighborhoods of held-out pictures a sample is in, as a share of their 5 neighbors',
+  },
+  coverage: { title: 'coverage', digits: 2, about: 'held-out pictures with a sample in their neighborhood' },
+  inceptionScore: {
+    title: 'inception score',
+    digits: 2,
+    about: 'of samples, 1 to the number of classes, by a linear classifier of these features; not by Inception',
   },
   variety: {
     title: 'variety',

@@ -20,7 +20,19 @@ export const generation: Study = {
   about:
     'MaskGIT on the tokens of three tokenizers: a large one with few tokens, a small one with many, and one between them. The generators are equally large.',
   measures: [reconstruction, samples, time],
-  columns: ['fd', 'sampleFd', 'variety', 'samplesPerSecond', 'parameters', 'seconds'],
+  columns: [
+    'fd',
+    'sampleFd',
+    'precision',
+    'recall',
+    'density',
+    'coverage',
+    'inceptionScore',
+    'variety',
+    'samplesPerSecond',
+    'parameters',
+    'seconds',
+  ],
   chart: { figures: ['sampleFd', 'samplesPerSecond'] },
   pictures: 'samples',
   plan(budget) {

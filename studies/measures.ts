@@ -3,7 +3,18 @@ import { mean, noGrad, type Tensor, tidy } from '../core/index.ts';
 import { batchOf, type ImageSet } from '../data/index.ts';
 import { LinearProbe } from '../eval/index.ts';
 import type { TiTok } from '../titok/index.ts';
-import { evaluateSamples, finetune, imagesAtOnce, inParts, type Run, single, spread, warmup } from '../train/index.ts';
+import {
+  FeatureClassifier,
+  finetune,
+  imagesAtOnce,
+  inParts,
+  measureRunSamples,
+  type Run,
+  single,
+  spread,
+  statisticsOf,
+  warmup,
+} from '../train/index.ts';
 import type { Figures } from './figures.ts';
 import { generatorParameters, reconstructorOf, samplerOf } from './models.ts';
 import type { Row } from './row.ts';
@@ -14,8 +25,9 @@ export type Measure = (run: Run, row: Row) => Promise<Figures>;
 /** Held-out pictures through tokens and back. */
 export const reconstruction: Measure = async (run, row) => {
   const { codebookSize, reconstruct } = reconstructorOf(run, row);
-  const { psnr, fd, codesUsed = null, perplexity = null } = await run.evaluateReconstruction(codebookSize, reconstruct);
-  return { psnr, fd, codesUsed, perplexity };
+  const measured = await run.evaluateReconstruction(codebookSize, reconstruct);
+  const { psnr, fd, ssim = null, codesUsed = null, perplexity = null } = measured;
+  return { psnr, fd, ssim, codesUsed, perplexity };
 };
 
 const mostProbed = 3000; // training pictures that the probe learns from
@@ -59,9 +71,28 @@ function pool(model: TiTok, images: Tensor): Tensor {
 
 /** Samples of the classes of the held-out pictures, and how fast they come. */
 export const samples: Measure = async (run, row) => {
-  const { fd, variety, samplesPerSecond } = await evaluateSamples(run, row.name, samplerOf(run, row));
-  return { sampleFd: fd, variety, samplesPerSecond, parameters: generatorParameters(run) };
+  const { figures, features } = await measureRunSamples(run, row.name, samplerOf(run, row));
+  const { fd, precision = null, recall = null, density = null, coverage = null, variety, samplesPerSecond } = figures;
+  return {
+    sampleFd: fd,
+    ...{ precision, recall, density, coverage },
+    inceptionScore: (await classifierOf(run))?.inceptionScore(features) ?? null,
+    ...{ variety, samplesPerSecond, parameters: generatorParameters(run) },
+  };
 };
+
+/** By the training images, which all rows of a study share. */
+const classifiers = new WeakMap<ImageSet, FeatureClassifier>();
+
+/** The classifier of the inception score; undefined for pictures without classes. */
+async function classifierOf(run: Run): Promise<FeatureClassifier | undefined> {
+  const { train, classes } = await run.dataset();
+  if (classes.length < 2) return undefined;
+  const classifier =
+    classifiers.get(train) ?? new FeatureClassifier(await statisticsOf(run.trunk, train), train.labels, classes.length);
+  classifiers.set(train, classifier);
+  return classifier;
+}
 
 /** Training time of all stages of the row. */
 export const time: Measure = async (run) => ({ seconds: run.secondsSpent });

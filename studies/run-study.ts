@@ -51,7 +51,10 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
     plan.rows.map((row) => ({ row, run: planOf(row, seed, workshop) })),
   ).flat();
   const found = earlier(at('json'), options);
-  const runs = (found?.runs ?? []).filter(({ key }) => planned.some(({ run }) => run.key === key));
+  const runs = (found?.runs ?? []).filter(
+    ({ key, figures }) =>
+      planned.some(({ run }) => run.key === key) && study.columns.every((name) => figures[name] !== undefined),
+  );
   const rows = Object.fromEntries(plan.rows.map(({ name, trainings, sampling, tokens }) => [name, { ...trainings, sampling, tokens }])); // biome-ignore format: one thought
   let results: Results = {
     ...{ study: study.name, preset, data, seeds, command, machine: found?.machine ?? machine },
@@ -118,7 +121,7 @@ function planOf(row: Row, seed: number, { source, heldOut }: Workshop): Omit<Row
 
 async function measured(study: Study, row: Row, seed: number, workshop: Workshop): Promise<Figures> {
   const run = await trained(workshop, row.trainings, seed);
-  const found: Record<string, number | null> = {};
+  const found: Record<string, number | null> = Object.fromEntries(study.columns.map((name) => [name, null]));
   for (const measure of study.measures) Object.assign(found, await measure(run, row));
   return Object.fromEntries(
     Object.entries(found).map(([name, x]) => [

@@ -17,7 +17,7 @@ export const sampler: Study = {
     'One trained generator, sampled in many ways. Each row changes one thing: the number of steps, the strength of classifier-free guidance, ' +
     'or the temperature of the noise in the choice of tokens to keep. All else is 8 steps, guidance 3 and temperature 3.',
   measures: [samples],
-  columns: ['sampleFd', 'variety', 'samplesPerSecond'],
+  columns: ['sampleFd', 'precision', 'recall', 'inceptionScore', 'variety', 'samplesPerSecond'],
   chart: { figures: ['sampleFd', 'samplesPerSecond'] },
   pictures: 'samples',
   plan(budget) {

@@ -17,7 +17,7 @@ export const schedule: Study = {
     'Generators on the same tokens, each trained and sampled with another masking schedule. `cosine`, the schedule of MaskGIT on a 2-D grid, keeps ' +
     'most tokens masked for longest: r of the way, cos(πr/2) of them, and arccos keeps 2 arccos(r)/π, linear 1 − r, root 1 − √r.',
   measures: [samples, time],
-  columns: ['sampleFd', 'variety', 'samplesPerSecond', 'seconds'],
+  columns: ['sampleFd', 'precision', 'recall', 'inceptionScore', 'variety', 'samplesPerSecond', 'seconds'],
   chart: { figures: ['sampleFd', 'variety'] },
   pictures: 'samples',
   plan: (budget) => ({

@@ -16,7 +16,7 @@ export const tokenizer: Study = {
     'Each row adds one thing to the row above: four times the codes, twice the updates of stage 1, stage 2. ' +
     "Before stage 2 the teacher's decoder draws the likeliest codes.",
   measures: [reconstruction, time],
-  columns: ['fd', 'psnr', 'codesUsed', 'perplexity', 'seconds'],
+  columns: ['fd', 'psnr', 'ssim', 'codesUsed', 'perplexity', 'seconds'],
   chart: { figures: ['fd', 'psnr', 'perplexity'] },
   pictures: 'reconstructions',
   plan(budget) {

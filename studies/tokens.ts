@@ -23,7 +23,7 @@ export const tokens: Study = {
     'Tokenizers of three sizes and with several numbers of tokens, all trained for the same number of updates from the same teacher. ' +
     'A generator of one size learns the tokens of each. The teacher has 64 codes a picture, the paper’s 256, so the paper’s row beside ours is that with four times the tokens.',
   measures: [reconstruction, latentProbe, samples, time],
-  columns: ['fd', 'psnr', 'probe', 'sampleFd', 'samplesPerSecond', 'seconds'],
+  columns: ['fd', 'psnr', 'ssim', 'probe', 'sampleFd', 'samplesPerSecond', 'seconds'],
   chart: { figures: ['fd', 'psnr', 'probe', 'sampleFd', 'samplesPerSecond'], over: 'tokens', lines: 'size' },
   pictures: 'reconstructions',
   plan(budget) {

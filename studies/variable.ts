@@ -19,7 +19,7 @@ export const variable: Study = {
     'One model is trained with dropped tails and decodes the first k of its tokens, for every k. Beside it stands, for each k, a model ' +
     'that was trained with k tokens for as many updates: all these together took as many trainings as there are lengths.',
   measures: [reconstruction, time],
-  columns: ['fd', 'psnr', 'seconds'],
+  columns: ['fd', 'psnr', 'ssim', 'seconds'],
   chart: { figures: ['fd', 'psnr'], over: 'tokens', lines: 'model' },
   pictures: 'reconstructions',
   plan(budget) {

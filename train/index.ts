@@ -47,7 +47,14 @@ export { readResults, type StageResult } from './results.ts';
 export { openRun, Run, type RunOptions } from './run.ts';
 export { fingerprint, metaOf, RunFolder, type SavedMeta } from './run-folder.ts';
 export { modelOf, modelSoFar, stagesOf } from './run-model.ts';
-export { evaluateSamples, type SampleFigures, samplePictures, spread } from './samples.ts';
+export {
+  evaluateSamples,
+  type MeasuredSamples,
+  measureRunSamples,
+  type SampleFigures,
+  samplePictures,
+  spread,
+} from './samples.ts';
 export { planSheet, type Sheet } from './sheet.ts';
 export { stages } from './stages.ts';
 export { tableCells } from './table.ts';

@@ -43,11 +43,20 @@ export interface SampleFigures extends FeatureDistances {
   readonly samplesPerSecond: number;
 }
 
+/** What `measureSamples` returns. */
+export interface MeasuredSamples {
+  readonly figures: SampleFigures;
+  /** Of the samples. */
+  readonly features: FeatureStatistics;
+  /** The class of each sample. */
+  readonly labels: Int32Array;
+}
+
 /** Samples with the classes of real images, compared with these. */
 export async function measureSamples(
   sampler: Sampler,
   { trunk, originals, set, rng, count = set.count, onImages }: SampleMeasure,
-): Promise<{ readonly figures: SampleFigures; readonly features: FeatureStatistics; readonly labels: Int32Array }> {
+): Promise<MeasuredSamples> {
   const features = new FeatureStatistics(trunk);
   const labels = Int32Array.from({ length: count }, (_, i) => set.labels[Math.floor((i * set.count) / count)]);
   const variance = { samples: new ClassVariance(), real: new ClassVariance() };
@@ -78,21 +87,25 @@ export async function measureSamples(
 export const sampleRng = (seed: number): Rng => new Rng(seed + 6);
 
 /** Figures of as many samples as a run has held-out images, with their classes. @param name  the stage's, for a warning */
-export async function evaluateSamples(
+export const evaluateSamples = async (
   run: RunContext,
   name: string,
   sampler: Sampler,
-): Promise<SampleFigures & Record<string, number>> {
+): Promise<SampleFigures & Record<string, number>> => ({ ...(await measureRunSamples(run, name, sampler)).figures });
+
+/** `measureSamples` of as many samples as a run has held-out images, with their classes. @param name  for a warning */
+export async function measureRunSamples(run: RunContext, name: string, sampler: Sampler): Promise<MeasuredSamples> {
   const { validation } = await run.dataset(sampler.imageSize);
   const measure = { trunk: run.trunk, originals: await run.originals(), set: validation, rng: sampleRng(run.seed) };
-  const { figures } = await measureSamples(sampler, measure);
-  if (figures.variety < leastVariety) {
+  const measured = await measureSamples(sampler, measure);
+  const { variety } = measured.figures;
+  if (variety < leastVariety) {
     run.notify(
-      `${name}: the samples of a class are nearly alike (they differ ${(100 * figures.variety).toFixed(0)} % as much as pictures do). ` +
+      `${name}: the samples of a class are nearly alike (they differ ${(100 * variety).toFixed(0)} % as much as pictures do). ` +
         alike(sampler),
     );
   }
-  return { ...figures };
+  return measured;
 }
 
 const alike = ({ sampling }: Sampler): string =>
