@@ -2,7 +2,8 @@
 import { type Preset, presets } from '../train/index.ts';
 
 /** What a study may spend: the settings of a usual row, and how far it varies them. */
-export interface Budget extends Pick<Preset, 'teacher' | 'finetune' | 'single' | 'generator'> {
+export interface Budget
+  extends Pick<Preset, 'teacher' | 'finetune' | 'single' | 'generator' | 'generator2d' | 'diffusion'> {
   readonly about: string;
   readonly warmup: Preset['warmup'] & { readonly steps: number };
   readonly classes: NonNullable<Preset['classes']>;
@@ -33,6 +34,8 @@ export const budgets = {
     finetune: { ...smoke.finetune, steps: 10, batchSize: 8 },
     single: { ...smoke.single, steps: 80, warmupSteps: 10, continuousSteps: 20, batchSize: 8 },
     generator: { ...smoke.generator, steps: 50, warmupSteps: 10, batchSize: 16 },
+    generator2d: { ...smoke.generator2d, steps: 50, warmupSteps: 10, batchSize: 16 },
+    diffusion: { ...smoke.diffusion, steps: 50, warmupSteps: 10, batchSize: 16 },
     classes: 'groups',
     heldOut: 96,
     latentTokens: 16,
@@ -49,6 +52,8 @@ export const budgets = {
     finetune: { ...tiny.finetune, steps: 200 },
     single: { ...tiny.single, steps: 1000 },
     generator: tiny.generator,
+    generator2d: tiny.generator2d,
+    diffusion: tiny.diffusion,
     classes: 'groups',
     heldOut: all,
     latentTokens: 16,
@@ -65,6 +70,8 @@ export const budgets = {
     finetune: small.finetune,
     single: small.single,
     generator: small.generator,
+    generator2d: small.generator2d,
+    diffusion: small.diffusion,
     classes: small.classes,
     heldOut: all,
     latentTokens: 32,

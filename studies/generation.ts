@@ -1,6 +1,6 @@
-/** Tables 1 and 2: generation by MaskGIT on TiTok's tokens. */
+/** Tables 1 and 2: generation by MaskGIT on TiTok's tokens, by MaskGIT on 2-D codes, and by diffusion. */
 import { merge } from '../train/index.ts';
-import { falling } from './claims.ts';
+import { falling, less, more } from './claims.ts';
 import { reconstruction, samples, time } from './measures.ts';
 import type { Row } from './row.ts';
 import type { Study } from './study.ts';
@@ -13,12 +13,20 @@ const tokenizers = [
   ['S', 32, 16, 'TiTok-S-128, 64 steps', 1.97, 7.8],
 ] as const;
 
+const maskgit2d = 'MaskGIT on 2-D codes';
+const ditSteps = [20, 50];
+const dit = (steps: number): string => `DiT, ${steps} steps`;
+
+/** How many times as fast as DiT-XL/2 the paper's TiTok is at least: S-128 in 64 steps. */
+const timesAsFast = 13;
+
 export const generation: Study = {
   name: 'generation',
   title: 'Generation',
   source: 'tables 1 and 2 of arXiv:2406.07550',
   about:
-    'MaskGIT on the tokens of three tokenizers: a large one with few tokens, a small one with many, and one between them. The generators are equally large.',
+    'MaskGIT on the tokens of three tokenizers: a large one with few tokens, a small one with many, and one between them; MaskGIT on the 2-D codes of their teacher; ' +
+    "and a diffusion transformer (DiT) on the teacher's latents. The generators are about equally large and have as many updates. The paper's DiT-XL/2 has 250 steps and four times the parameters.",
   measures: [reconstruction, samples, time],
   columns: [
     'fd',
@@ -50,8 +58,26 @@ export const generation: Study = {
       };
     });
     const names = rows.map(({ name }) => name);
+    const { teacher, generator2d, diffusion } = budget;
+    const patches: Row = {
+      name: maskgit2d,
+      varies: { model: maskgit2d, tokens: 64, steps: 8 },
+      trainings: { teacher, generator2d },
+      sampling: { steps: 8 },
+      paper: { row: 'MaskGIT-VQGAN', figures: { sampleFd: 6.18, samplesPerSecond: 50.5 } },
+    };
+    const diffused = ditSteps.map(
+      (steps): Row => ({
+        name: dit(steps),
+        varies: { model: 'DiT on 2-D latents', tokens: 64, steps },
+        trainings: { teacher, diffusion },
+        sampling: { steps },
+        paper: { row: 'DiT-XL/2, 250 steps', figures: { sampleFd: 2.27, samplesPerSecond: 0.6 } },
+      }),
+    );
+    const slow = dit(Math.max(...ditSteps));
     return {
-      rows,
+      rows: [...rows, patches, ...diffused],
       claims: [
         {
           says: 'With more tokens, and smaller tokenizers, samples are better',
@@ -62,6 +88,26 @@ export const generation: Study = {
           says: 'With fewer tokens, samples come faster',
           paper: '101.6, 89.8 and 7.8 samples/s',
           tests: falling('samplesPerSecond', names),
+        },
+        {
+          says: 'Samples of few 1-D tokens are better than those of MaskGIT on 2-D codes',
+          paper: 'gFID 2.77 and 6.18',
+          tests: [less('sampleFd', names[0], maskgit2d)],
+        },
+        {
+          says: '… and come faster',
+          paper: '101.6 and 50.5 samples/s',
+          tests: [more('samplesPerSecond', names[0], maskgit2d)],
+        },
+        {
+          says: 'Samples of many 1-D tokens are better than those of DiT',
+          paper: 'gFID 1.97 and 2.27',
+          tests: [less('sampleFd', names[names.length - 1], slow)],
+        },
+        {
+          says: `Samples come at least ${timesAsFast} times as fast as from DiT`,
+          paper: '13 to 410 times, against 250 steps',
+          tests: names.map((name) => more('samplesPerSecond', name, slow, timesAsFast)),
         },
       ],
     };

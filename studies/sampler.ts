@@ -1,4 +1,5 @@
-/** Steps, guidance and temperature of one trained generator. */
+/** Steps, guidance, temperature, order and top-k of a trained generator. */
+import type { SamplingOrder } from '../maskgit/index.ts';
 import { falling, less, more } from './claims.ts';
 import { samples } from './measures.ts';
 import type { Row } from './row.ts';
@@ -9,31 +10,40 @@ const steps = [1, 2, 4, 8, 16];
 const guidance = [0, 1, 3, 6, 9];
 const temperature = [0, 1, 3, 6, 9.5];
 
+const topK = [16, 64];
+
+const usual = { steps: 8, guidanceScale: 3, randomizeTemperature: 3 };
+/** What a row changes about `usual`. */
+type Change = Partial<typeof usual> & { readonly order?: SamplingOrder; readonly topK?: number };
+
 export const sampler: Study = {
   name: 'sampler',
   title: 'How to sample',
   source: 'beyond the paper, whose TiTok-L-32 samples in 8 steps with guidance 4.5 and temperature 9.5',
   about:
     'One trained generator, sampled in many ways. Each row changes one thing: the number of steps, the strength of classifier-free guidance, ' +
-    'or the temperature of the noise in the choice of tokens to keep. All else is 8 steps, guidance 3 and temperature 3.',
+    'the temperature of the noise in the choice of tokens to keep, the order in which positions are filled in, or how many of the likeliest tokens are drawn from. ' +
+    'All else is 8 steps, guidance 3 and temperature 3. The last rows sample a generator of the teacher’s 2-D codes.',
   measures: [samples],
   columns: ['sampleFd', 'precision', 'recall', 'inceptionScore', 'variety', 'samplesPerSecond'],
   chart: { figures: ['sampleFd', 'samplesPerSecond'] },
   pictures: 'samples',
   plan(budget) {
     const trainings = usualTrainings(budget);
-    const usual = { steps: 8, guidanceScale: 3, randomizeTemperature: 3 };
-    const rowOf = (what: string, value: number, change: Partial<typeof usual>): Row => {
+    const rowOf = (what: string, value: number | string, change: Change, in2d = false): Row => {
       const sampling = { ...usual, ...change };
       return {
-        name: `${what} ${value}`,
+        name: `${in2d ? '2-D, ' : ''}${what} ${value}`,
         varies: {
           'what changes': what,
           steps: sampling.steps,
           guidance: sampling.guidanceScale,
           temperature: sampling.randomizeTemperature,
+          order: sampling.order ?? 'confidence',
+          'top k': sampling.topK ?? 'all',
+          tokens: in2d ? '2-D' : '1-D',
         },
-        trainings,
+        trainings: in2d ? { teacher: budget.teacher, generator2d: budget.generator2d } : trainings,
         sampling,
       };
     };
@@ -42,6 +52,10 @@ export const sampler: Study = {
         ...steps.map((value) => rowOf('steps', value, { steps: value })),
         ...guidance.map((value) => rowOf('guidance', value, { guidanceScale: value })),
         ...temperature.map((value) => rowOf('temperature', value, { randomizeTemperature: value })),
+        rowOf('order', 'halton', { order: 'halton' }),
+        ...topK.map((value) => rowOf('top-k', value, { topK: value })),
+        rowOf('order', 'confidence', {}, true),
+        rowOf('order', 'halton-2d', { order: 'halton-2d' }, true),
       ],
       claims: [
         {
@@ -71,6 +85,21 @@ export const sampler: Study = {
             'samplesPerSecond',
             steps.map((value) => `steps ${value}`),
           ),
+        },
+        {
+          says: 'Positions far apart, in Halton order, are better than the surest ones on 2-D codes',
+          paper: 'not shown; claimed by arXiv:2503.17076',
+          tests: [less('sampleFd', '2-D, order halton-2d', '2-D, order confidence')],
+        },
+        {
+          says: 'So they are on 1-D tokens',
+          paper: 'not shown',
+          tests: [less('sampleFd', 'order halton', 'steps 8')],
+        },
+        {
+          says: 'Drawing from the 16 likeliest tokens is better than from all',
+          paper: 'not shown',
+          tests: [less('sampleFd', 'top-k 16', 'steps 8')],
         },
       ],
     };

@@ -34,6 +34,8 @@ export const mite: Budget = {
   finetune: { ...smoke.finetune, ...few },
   single: smoke.single,
   generator: merge(smoke.generator, { ...few, generator: { width: 16, layers: 1, heads: 2, mlpWidth: 32 } }),
+  generator2d: smoke.generator2d,
+  diffusion: smoke.diffusion,
   classes: 'groups',
   heldOut: 4,
   latentTokens: 4,
