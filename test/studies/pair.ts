@@ -1,4 +1,4 @@
-/** Registers, in the program that loads it, a study of two rows and a budget in which a row takes a second. */
+/** Registers, in the program that loads it, two studies of two rows and a budget in which a row takes a second. */
 
 import {
   type Budget,
@@ -34,8 +34,8 @@ export const mite: Budget = {
   finetune: { ...smoke.finetune, ...few },
   single: smoke.single,
   generator: merge(smoke.generator, { ...few, generator: { width: 16, layers: 1, heads: 2, mlpWidth: 32 } }),
-  generator2d: smoke.generator2d,
-  diffusion: smoke.diffusion,
+  generator2d: merge(smoke.generator2d, { ...few, generator: { width: 16, layers: 1, heads: 2, mlpWidth: 32 } }),
+  diffusion: merge(smoke.diffusion, { ...few, model: { width: 16, layers: 1, heads: 2, mlpWidth: 64 } }),
   classes: 'groups',
   heldOut: 4,
   latentTokens: 4,
@@ -52,7 +52,18 @@ export const pair: Study = {
   source: 'none',
   about: 'Two rows.',
   measures: [reconstruction, latentProbe, samples, time],
-  columns: ['fd', 'psnr', 'probe', 'sampleFd', 'samplesPerSecond', 'parameters', 'seconds'],
+  columns: [
+    'fd',
+    'psnr',
+    'ssim',
+    'probe',
+    'sampleFd',
+    'precision',
+    'inceptionScore',
+    'samplesPerSecond',
+    'parameters',
+    'seconds',
+  ],
   chart: { figures: ['fd', 'psnr'], over: 'tokens' },
   pictures: 'reconstructions',
   plan: ({ teacher, warmup, finetune, generator, tokens }) => ({
@@ -74,5 +85,24 @@ export const pair: Study = {
   }),
 };
 
-Object.assign(studies, { pair });
+/** What draws without a TiTok, on the teacher's codes and latents. */
+export const without: Study = {
+  name: 'without',
+  title: 'Without a TiTok',
+  source: 'none',
+  about: 'Two rows.',
+  measures: [samples],
+  columns: ['sampleFd', 'variety', 'samplesPerSecond', 'parameters'],
+  chart: { figures: ['sampleFd'] },
+  pictures: 'samples',
+  plan: ({ teacher, generator2d, diffusion }) => ({
+    rows: [
+      { name: 'MaskGIT', varies: {}, trainings: { teacher, generator2d } },
+      { name: 'DiT', varies: {}, trainings: { teacher, diffusion }, sampling: { steps: 2 } },
+    ],
+    claims: [{ says: 'DiT is larger', paper: 'not shown', tests: [more('parameters', 'DiT', 'MaskGIT')] }],
+  }),
+};
+
+Object.assign(studies, { pair, without });
 Object.assign(budgets, { mite });

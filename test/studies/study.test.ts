@@ -45,6 +45,9 @@ test('a study writes its page, charts, pictures and figures; rows share what the
     const { fd, psnr, probe, sampleFd, samplesPerSecond, parameters, seconds } = figures;
     for (const value of [fd, psnr, probe, sampleFd, samplesPerSecond, parameters, seconds])
       assert.ok(Number.isFinite(value), JSON.stringify(figures));
+    const { ssim, inceptionScore, precision } = figures;
+    assert.ok(ssim! > -1 && ssim! < 1 && inceptionScore! >= 1 && inceptionScore! <= 2, 'of two classes');
+    assert.equal(precision, null, 'four pictures have too few neighbors');
   }
   assert.equal(new Set(results.runs.map(({ figures }) => figures.psnr)).size, 6, 'all of them differ');
   const page = readFileSync('whole/pair.md', 'utf8');
@@ -72,6 +75,19 @@ test('the table of README.md has a line for each claim', () => {
   const table = overviewOf([[pair, resultsIn('whole')]], 'docs/studies').split('\n');
   assert.equal(table.length, 2 + 3);
   assert.match(table[3], /^\| Shorter rows need more \| not shown \| parameters .* \| \[not reproduced\]\(docs\/studies\/pair\.md\) \| `titok study pair .*` \|$/); // biome-ignore format: one thought
+});
+
+test('rows may draw without a TiTok', { timeout: 60_000 }, async (t) => {
+  const command = ['study', 'without', '--preset', 'mite', '--data', 'pictures', '--threads', '1', '--seeds', '1'];
+  const { status, err } = await titok(t, ...command, '--out', 'without');
+  assert.equal(status, 0, err);
+  const { runs } = readStudyResults('without/without.json')!;
+  for (const { row, figures } of runs) {
+    const { sampleFd, variety, samplesPerSecond, parameters } = figures;
+    assert.ok(Number.isFinite(sampleFd) && Number.isFinite(variety), row);
+    assert.ok(samplesPerSecond! > 0 && parameters! > 0, row);
+  }
+  assert.deepEqual(['teacher', 'generator2d', 'diffusion'].map(trainings), [3, 1, 1], 'the teacher is there already');
 });
 
 test('killed twice and resumed, it ends with the same figures', { timeout: 180_000 }, async (t) => {
