@@ -51,7 +51,7 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
     '',
     `${about}`,
     '',
-    `Source: ${source}. The paper's figures are quoted from texts that cite these tables, not from the paper itself. They are of ImageNet at 256 × 256 pixels with Inception's FID; ours are of ${results.data === 'emoji' ? 'emoji' : 'other pictures'} at a few dozen pixels, and no FID. Compare orders, not values.`,
+    `Source: ${source}. The paper's figures are quoted from texts that cite its tables, not from the paper itself; they are of ImageNet at 256 × 256 pixels with Inception's FID. Ours are of ${results.data === 'emoji' ? 'emoji' : 'other pictures'} at a few dozen pixels, and no FID. Compare orders, not values.`,
     '',
     '## Verdicts',
     '',

@@ -47,17 +47,17 @@ export const quantizer: Study = {
       claims: [
         {
           says: 'Codes that follow averages are more in use than those that follow the gradient',
-          paper: 'gradient',
+          paper: 'not compared; by the gradient',
           tests: [more('perplexity', 'vq, averages', 'vq, gradient')],
         },
         {
           says: 'Codes that follow averages reconstruct better than those that follow the gradient',
-          paper: 'gradient',
+          paper: 'not compared; by the gradient',
           tests: [less('fd', 'vq, averages', 'vq, gradient')],
         },
         {
           says: 'The gradient of the rotation trick reconstructs better than the straight-through one',
-          paper: 'straight-through',
+          paper: 'not compared; straight-through',
           tests: [less('fd', 'rotation', 'vq, averages')],
         },
         {

@@ -17,6 +17,7 @@ import {
   more,
   pageOf,
   rising,
+  stepsOf,
   studies,
   type Test,
 } from '../../studies/index.ts';
@@ -66,6 +67,7 @@ test('claims are about rows that there are, and rows can be trained', () => {
       const { rows, claims } = study.plan(budget);
       const names = rows.map((row) => row.name);
       assert.equal(new Set(names).size, names.length, `${study.name} ${name}: ${names.join(', ')}`);
+      for (const { trainings } of rows) stepsOf(trainings, 0, { path: 'emoji' }); // throws for settings that do not fit
       assert.ok(claims.length > 0 && claims.every(({ tests }) => tests.length > 0), `${study.name} ${name}`);
       for (const { row } of claims.flatMap(({ tests }) => tests.flatMap(({ terms }) => terms)))
         assert.ok(
