@@ -19,6 +19,7 @@ const cost = {
 /**
  * Losses of every stage that learns pixels, but for the teacher of two stages, which other studies share. The weight of the
  * discriminator is adaptive, as in Taming-VQGAN: a constant 0.04, the default of stage 2, was too strong for a single stage in 1-D.
+ * After 250 updates of that stage at preset smoke's sizes FD is 242 with this discriminator, 256 without.
  */
 const judged = {
   weights: { l2: 1, l1: 0.3, gradient: 0.15, perceptual: 0.5, adversarial: 0.4 },
