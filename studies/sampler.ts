@@ -87,12 +87,12 @@ export const sampler: Study = {
           ),
         },
         {
-          says: 'Positions far apart, in Halton order, are better than the surest ones on 2-D codes',
+          says: 'On 2-D codes Halton order is better than the surest tokens first',
           paper: 'not shown; claimed by arXiv:2503.17076',
           tests: [less('sampleFd', '2-D, order halton-2d', '2-D, order confidence')],
         },
         {
-          says: 'So they are on 1-D tokens',
+          says: 'On 1-D tokens Halton order is better than the surest tokens first',
           paper: 'not shown',
           tests: [less('sampleFd', 'order halton', 'steps 8')],
         },

@@ -21,7 +21,7 @@ export interface Study {
   /** What is compared, and what is kept equal; Markdown. */
   readonly about: string;
   readonly measures: readonly Measure[];
-  /** Columns of the table. */
+  /** Columns of the table. Runs that lack one of them are measured again. */
   readonly columns: readonly FigureName[];
   readonly chart: {
     readonly figures: readonly FigureName[];
