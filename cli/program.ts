@@ -5,6 +5,7 @@ import pc from 'picocolors';
 import { addEdit } from './commands/edit.ts';
 import { addEvaluate } from './commands/evaluate.ts';
 import { addExport } from './commands/export.ts';
+import { addImport } from './commands/import.ts';
 import { addInfo } from './commands/info.ts';
 import { addPlot } from './commands/plot.ts';
 import { addQuickstart } from './commands/quickstart.ts';
@@ -14,6 +15,7 @@ import { addSample } from './commands/sample.ts';
 import { addStudy } from './commands/study.ts';
 import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
+import { addVerify } from './commands/verify.ts';
 import { addWatch } from './commands/watch.ts';
 import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
 import { checkOptions } from './options.ts';
@@ -37,6 +39,8 @@ export function commandLine(): Command {
     addEdit,
     addEvaluate,
     addExport,
+    addVerify,
+    addImport,
     addReport,
     addWatch,
     addPlot,

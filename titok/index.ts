@@ -76,6 +76,7 @@ export {
   Lpips,
   type OfficialConfig,
   type OfficialVqganConfig,
+  officialFromConfig,
   PatchDiscriminator,
   type PatchDiscriminatorConfig,
   type PerceptualNetworks,

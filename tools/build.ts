@@ -5,6 +5,7 @@
  *   dist/core/gpu/gpu.js      gpu.js and what it needs, so that nobody has to install them (its dependency `gl` compiles
  *                             for minutes): one module for Node and browsers, which loads when a GPU device is opened
  *   dist/data/assets/         the emoji and the perceptual network
+ *   dist/train/torch/python/  the training in PyTorch that `titok export --to torch` writes
  *   dist/models/              the models in the box
  *   dist/web/                 the page, for `titok watch`, which serves models and emoji from the folders above
  *   dist/browser/*.js         the doors for pages without a bundler: self-contained modules that share chunks. No name in
@@ -35,6 +36,7 @@ async function buildPackage(dist: string, { fast }: { fast?: boolean }): Promise
   rmSync(dist, { recursive: true, force: true });
   compile(dist, fast ? ['--noCheck', '--declaration', 'false'] : []);
   cpSync(join(root, 'data/assets'), join(dist, 'data/assets'), { recursive: true });
+  cpSync(join(root, 'train/torch/python'), join(dist, 'train/torch/python'), { recursive: true });
   cpSync(join(root, 'models'), join(dist, 'models'), { recursive: true });
   await bundleGpuJs(dist);
   await bundleDoors(dist);

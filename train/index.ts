@@ -28,7 +28,7 @@ export { type LatentProbe, probeLatents } from './latent-probe.ts';
 export { loadModel } from './load-model.ts'; // files, too, in place of the browser's
 export { type LoggedHeldOut, type LoggedUpdate, readLog, type StageLog } from './log.ts';
 export { withGenerator } from './model.ts';
-export { type OfficialModels, parseOfficial } from './official-config.ts';
+export { type OfficialModels, officialText, parseOfficial } from './official-config.ts';
 export { isModelFile, modelsInBox, pathOfModel } from './open-model.ts';
 export type { DataSource, Origin } from './origin.ts';
 export { drawReconstructions, drawSheet } from './pictures.ts';
@@ -59,5 +59,9 @@ export { planSheet, type Sheet } from './sheet.ts';
 export { stages } from './stages.ts';
 export { tableCells } from './table.ts';
 export { loadTokenizerFile } from './tokenizer-file.ts';
+export { exportTorch } from './torch/export.ts';
+export type { TorchStageName } from './torch/folder.ts';
+export { type Imported, importTorch } from './torch/import.ts';
+export { verifyTorch } from './torch/verify.ts';
 export { openTrunk } from './trunk.ts';
 export { usual } from './usual.ts';

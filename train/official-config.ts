@@ -4,11 +4,11 @@
  *
  * @see https://github.com/bytedance/1d-tokenizer, configs/
  */
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import * as z from 'zod';
 import { OptionError } from '../core/index.ts';
 import type { GeneratorConfig, SamplingOptions } from '../maskgit/index.ts';
-import { configFromOfficial, type TiTokConfig } from '../titok/index.ts';
+import { configFromOfficial, officialFromConfig, type TiTokConfig } from '../titok/index.ts';
 
 /** What an official file says of the models. */
 export interface OfficialModels {
@@ -55,6 +55,7 @@ const schema = z.looseObject({
       quantize_mode: z.enum(['vq', 'vae']).optional(),
       is_legacy: z.boolean().optional(),
       proxy_codebook_size: whole(10_000_000).optional(),
+      head: z.enum(['proxy', 'pixels']).optional(),
     }),
     pixel_decoder: vqganSchema.optional(),
     generator: generatorSchema.optional(),
@@ -89,6 +90,9 @@ export function parseOfficial(text: string, where: string): OfficialModels {
   const { generator } = official.model;
   return { tokenizer, ...(generator && { generator: generatorOf(generator, tokenizer.codebookSize) }) };
 }
+
+/** A tokenizer's configuration as YAML, which `parseOfficial` reads: for models without a pixel decoder. */
+export const officialText = (config: TiTokConfig): string => stringify(officialFromConfig(config));
 
 function generatorOf(
   given: z.output<typeof generatorSchema>,

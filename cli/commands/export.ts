@@ -1,9 +1,9 @@
-/** `titok export RUN`: a run's models as one file, weights only. */
+/** `titok export RUN`: a run's models as one file, weights only, or a training for PyTorch to go on with. */
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
-import type { Command } from 'commander';
+import { basename, join } from 'node:path';
+import { type Command, Option } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import { describeRounding, exportModel, isModelFile } from '../../train/index.ts';
+import { describeRounding, exportModel, exportTorch, isModelFile, type TorchStageName } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { commandsOf } from '../made-by.ts';
 import type { Given } from '../options.ts';
@@ -16,23 +16,45 @@ interface ExportGiven extends Given {
   readonly half: boolean;
   readonly int8: boolean;
   readonly output?: string;
+  readonly to: 'titok' | 'torch';
+  readonly stage?: TorchStageName;
 }
 
 export function addExport(program: Command): void {
   const command = program
     .command('export')
     .description(
-      "Writes a run's tokenizer and generator into one file, weights only, for --model, --from and loadModel().",
+      "Writes a run's tokenizer and generator into one file, weights only, for --model, --from and loadModel(); or a folder with which PyTorch goes on training.",
     )
     .addArgument(runArgument('run to export'))
     .option('--half', '16 bits for each weight instead of 32', false)
     .option('--int8', '8 bits for each weight of matrices and convolutions, 16 for the others', false)
-    .option('--output <file>', `${ending} file to write, which names the model (default: RUN${ending})`)
+    .addOption(
+      new Option(
+        '--to <program>',
+        "torch: a training of stage 1 or of the single stage, for 'titok import' to bring back",
+      )
+        .choices(['titok', 'torch'])
+        .default('titok'),
+    )
+    .addOption(
+      new Option('--stage <stage>', 'with --to torch: the training (default: the one that the run has)').choices([
+        'warmup',
+        'single',
+      ]),
+    )
+    .option(
+      '--output <path>',
+      `${ending} file to write, which names the model (default: RUN${ending}); with --to torch a folder (default: RUN-torch)`,
+    )
     .action(exportRun);
   addDeviceOptions(command, 'high');
 }
 
 async function exportRun(name: string, given: ExportGiven): Promise<void> {
+  if (given.to === 'torch') return exportTraining(name, given);
+  if (given.stage)
+    throw new OptionError(`--stage: expected --to torch with it, got a file of the whole run. Leave it out.`);
   if (given.half && given.int8)
     throw new OptionError('--int8: expected one of --half and --int8, got both. Choose one.');
   const output = prepareOutput(checkedOutput(given.output ?? `${name}${ending}`));
@@ -46,6 +68,22 @@ async function exportRun(name: string, given: ExportGiven): Promise<void> {
   const rounding = describeRounding(metadata);
   if (rounding) console.log(rounding);
   console.log(`${output}  ${(bytes / 1e6).toFixed(1)} MB`);
+}
+
+async function exportTraining(name: string, given: ExportGiven): Promise<void> {
+  if (given.half || given.int8)
+    throw new OptionError(
+      `--to torch: expected weights of 32 bits, got --${given.half ? 'half' : 'int8'}. Leave it out.`,
+    );
+  const output = given.output ?? `${name}-torch`;
+  await openGivenDevice(given, 'highest');
+  const { stage, done, steps } = await exportTorch(await openTrainedRun(runFolder(name)), output, given.stage);
+  console.log(`${output}  ${stage}, ${done} of ${steps} updates done`);
+  console.log(`check there:    titok verify ${output}, then python3 ${join(output, 'verify.py')}`);
+  console.log(
+    `train there:    torchrun --nproc_per_node 8 ${join(output, 'train.py')} --steps ${Math.max(steps, 2 * done)}`,
+  );
+  console.log(`bring it back:  titok import ${output} --name ${name}-back`);
 }
 
 /** @throws OptionError for a file of another kind, which may be a checkpoint that took hours */

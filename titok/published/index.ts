@@ -7,6 +7,7 @@ export {
   type OfficialConfig,
   type OfficialSize,
   type OfficialVqganConfig,
+  officialFromConfig,
   vqganFromOfficial,
 } from './official.ts';
 export { type PerceptualNetworks, PublishedPerceptualLoss, perceptualWeights } from './perceptual.ts';

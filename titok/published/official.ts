@@ -21,6 +21,8 @@ export interface OfficialConfig {
       readonly quantize_mode?: 'vq' | 'vae' | undefined;
       readonly is_legacy?: boolean | undefined;
       readonly proxy_codebook_size?: number | undefined;
+      /** For models that the official code does not know, where `is_legacy` decides this. */
+      readonly head?: 'proxy' | 'pixels' | undefined;
     };
     readonly pixel_decoder?: OfficialVqganConfig | undefined;
   };
@@ -75,13 +77,53 @@ export function configFromOfficial(
     l2Norm: l2Norm ?? unused.l2Norm,
     commitmentCost: commitmentCost ?? unused.commitmentCost,
     legacy,
-    head: legacy ? 'proxy' : 'pixels',
+    head: vq.head ?? headOf(legacy),
     proxyCodebookSize,
     pixelDecoder: finetuneDecoder ? pixelDecoder : null,
     init: 'published',
   };
   checkConfig(result);
   return result;
+}
+
+/** What the official code's models predict. */
+const headOf = (legacy: boolean): TiTokConfig['head'] => (legacy ? 'proxy' : 'pixels');
+
+/**
+ * The inverse of `configFromOfficial`, for models without a pixel decoder. What the official code cannot represent is written
+ * all the same, so that `configFromOfficial` reads it: sizes of transformers, and the head of models that are not legacy.
+ */
+export function officialFromConfig(config: TiTokConfig): OfficialConfig {
+  const { encoder, decoder, legacy, head, quantizeMode } = config;
+  const sizeOf = ({ width, layers, heads }: TransformerConfig): OfficialSize => {
+    const known = Object.entries(transformerSizes).find(
+      ([, size]) => size.width === width && size.layers === layers && size.heads === heads,
+    );
+    return known ? known[0] : { width, layers, heads };
+  };
+  return {
+    model: {
+      vq_model: {
+        quantize_mode: quantizeMode,
+        ...(quantizeMode === 'vq' && {
+          codebook_size: config.codebookSize,
+          use_l2_norm: config.l2Norm,
+          commitment_cost: config.commitmentCost,
+        }),
+        token_size: config.tokenSize,
+        vit_enc_model_size: sizeOf(encoder),
+        vit_dec_model_size: sizeOf(decoder),
+        vit_enc_patch_size: encoder.patchSize,
+        vit_dec_patch_size: decoder.patchSize,
+        num_latent_tokens: config.latentTokens,
+        finetune_decoder: false,
+        is_legacy: legacy,
+        proxy_codebook_size: config.proxyCodebookSize,
+        ...(head !== headOf(legacy) && { head }),
+      },
+    },
+    dataset: { preprocessing: { crop_size: config.imageSize } },
+  };
 }
 
 /** What a VAE has no use for. */

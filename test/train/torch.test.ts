@@ -1,0 +1,161 @@
+/** Out to PyTorch and back: export, verify, two updates by two processes, import. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { noGrad, Rng, type Tensor, tensor, tensorScope } from '../../core/index.ts';
+import type { ImageDataset, ImageSet } from '../../data/index.ts';
+import { stateDict } from '../../nn/index.ts';
+import type { TiTok } from '../../titok/index.ts';
+import {
+  exportTorch,
+  importTorch,
+  openRun,
+  type Run,
+  single,
+  teacher,
+  verifyTorch,
+  warmup,
+} from '../../train/index.ts';
+import { temporaryFolder } from '../data/temporary.ts';
+
+/** Debian's Python, which has python3-torch, even if PATH finds another Python first. */
+const python = process.env['BENCH_PYTHON'] ?? '/usr/bin/python3';
+const { stdout } = spawnSync(python, ['-c', 'import numpy, torch.distributed as d; print(d.is_gloo_available())'], {
+  encoding: 'utf8',
+});
+const skip = stdout?.trim() !== 'True' && 'torch with gloo is not installed; Debian: apt install python3-torch';
+
+/** Any free port. PyTorch 1.13 on Python 3.11 starts nothing unless -r and -t are 1 or 2. */
+const torchrun = '-m torch.distributed.run --nproc_per_node 2 --rdzv_backend c10d --rdzv_endpoint localhost:0 -r 1 -t 1'.split(' '); // biome-ignore format: a command
+
+const half = { width: 16, layers: 2, heads: 2 };
+const count = 8; // as many pictures as a batch has, so that every update sees all of them, in whatever order
+const short = { batchSize: count, warmupSteps: 2, steps: 12, continuousSteps: 8 };
+const model = {
+  imageSize: 16,
+  latentTokens: 4,
+  codebookSize: 16,
+  encoder: half,
+  decoder: half,
+  init: 'fan-in',
+} as const;
+
+function pictures(seed: number): ImageSet {
+  const rng = new Rng(seed);
+  const images = Uint8Array.from({ length: count * 3 * 16 * 16 }, (_, i) => (i * (1 + (i >> 8)) + rng.int(40)) % 256);
+  return {
+    count,
+    size: 16,
+    images,
+    labels: new Int32Array(count),
+    names: Array.from({ length: count }, (_, i) => `${i}`),
+  };
+}
+const dataset: ImageDataset = {
+  name: 'noise',
+  size: 16,
+  classes: ['noise'],
+  train: pictures(1),
+  validation: pictures(2),
+};
+
+interface Case {
+  readonly stage: 'warmup' | 'single';
+  readonly changes: object;
+}
+const cases: Readonly<Record<string, Case>> = {
+  'stage 1 with Muon and an averaged codebook': { stage: 'warmup', changes: { model: { ...model, legacy: true } } },
+  'the single stage with AdamW and a codebook by gradient': {
+    stage: 'single',
+    changes: { model: { ...model, head: 'pixels' }, optimizer: 'adamw', codebook: 'gradient' },
+  },
+};
+const stages = { warmup, single };
+
+/** Trains up to an update, and returns the losses on the way. */
+async function losses(run: Run, stage: Case['stage'], changes: object, last: number): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { step, figures } of run.train(stages[stage], changes)) {
+    found.push(figures.loss);
+    if (step === last) break;
+  }
+  return found;
+}
+
+/** A run after 10 of 12 updates. */
+async function begun(folder: string, { stage, changes }: Case): Promise<Run> {
+  const run = await openRun(folder, { dataset, saveEvery: 0, measureEvery: 0 });
+  const config = { kind: 'lean', stem: [8, 8], resBlocks: 1, dim: 4, codebookSize: 16 } as const;
+  if (stage === 'warmup')
+    for await (const _ of run.train(teacher, {
+      batchSize: 4,
+      steps: 6,
+      continuousSteps: 2,
+      imageSize: 16,
+      teacher: config,
+    }));
+  await losses(run, stage, { ...short, ...changes }, 10);
+  return openRun(folder, { dataset, saveEvery: 0, measureEvery: 0 });
+}
+
+function runPython(args: readonly string[]): string {
+  const env = { ...process.env, OMP_NUM_THREADS: '1' };
+  const { status, stdout, stderr } = spawnSync(python, args, { encoding: 'utf8', env, timeout: 120_000 });
+  assert.equal(status, 0, `${stdout}\n${stderr}`);
+  return stdout;
+}
+
+async function idsOf(model: TiTok): Promise<Int32Array> {
+  using _ = tensorScope();
+  const { images, count, size } = dataset.validation;
+  const x = tensor(
+    Float32Array.from(images, (byte) => byte / 255),
+    [count, 3, size, size],
+  );
+  return Int32Array.from(await noGrad(() => model.encode(x).indices).data());
+}
+
+const values = async (t: Tensor) => Float64Array.from(await t.data());
+
+for (const [name, one] of Object.entries(cases)) {
+  test(`${name}: two updates by two processes of PyTorch are those made here`, { skip }, async (t) => {
+    const root = temporaryFolder(t);
+    const [folder, back] = [join(root, 'out'), join(root, 'runs/back')];
+    const run = await begun(join(root, 'runs/a'), one);
+    const { stage } = one;
+    assert.deepEqual(await exportTorch(run, folder), { stage, done: 10, steps: 12 });
+
+    await verifyTorch(folder);
+    assert.match(runPython([join(folder, 'verify.py')]), /ids: 16 of 16 equal\n.*\n.*\ngradient: \d\d tensors/);
+
+    runPython([...torchrun, join(folder, 'train.py')]);
+    const there = readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line).loss as number); // biome-ignore format: one thought
+    const here = await losses(run, stage, {}, 12);
+    assert.equal(there.length, 2);
+    for (const [i, loss] of here.entries())
+      assert.ok(Math.abs(there[i] - loss) <= 1e-5 * loss, `update ${i}: expected ${loss}, got ${there[i]}`);
+
+    assert.deepEqual(await importTorch(folder, back), { stage, done: 12, hasOptimizer: true });
+    const returned = await openRun(back, { dataset, saveEvery: 0, measureEvery: 0 });
+    const [own, other]: TiTok[] = [run.model<TiTok>(stages[stage]), returned.model<TiTok>(stages[stage])];
+    assert.deepEqual(await idsOf(other), await idsOf(own));
+    for (const [key, p] of Object.entries(stateDict(own))) {
+      const [a, b] = [await values(p), await values(stateDict(other)[key])];
+      const largest = a.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+      const worst = a.reduce((m, x, i) => Math.max(m, Math.abs(x - b[i])), 0);
+      assert.ok(worst <= 1e-3 * largest, `${key}: differs by ${worst} of ${largest}`);
+    }
+
+    // both go on alike, which they would not without the optimizer's state
+    const [next] = await losses(
+      await openRun(join(root, 'runs/a'), { dataset, measureEvery: 0 }),
+      stage,
+      { steps: 14 },
+      14,
+    ).then((x) => x.slice(-1));
+    const [after] = await losses(returned, stage, { steps: 14 }, 14).then((x) => x.slice(-1));
+    assert.ok(Math.abs(next - after) <= 1e-4 * next, `expected ${next}, got ${after}`);
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * A training as PyTorch goes on with it: a folder that `exportTorch` writes.
+ *
+ *   titok.py, tensors.py, train.py, verify.py   the model, files, the training and its check, in Python
+ *   training.json         what they read: sizes, settings, updates done
+ *   data.safetensors      training images; for stage 1 also the teacher's codes of them
+ *   run/                  checkpoints of the run: the stage's, and its teacher's
+ *   model.safetensors, config.yaml      weights and sizes as the paper's code has them
+ *   trained.safetensors   written by train.py
+ *   verify.safetensors    written by `verifyTorch`
+ */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+import { CheckpointError, OptionError } from '../../core/index.ts';
+import type { Run } from '../run.ts';
+import type { RunFolder } from '../run-folder.ts';
+import { single } from '../single.ts';
+import { warmup } from '../warmup.ts';
+
+/** The stages that PyTorch can go on with. */
+export const torchStages = { warmup, single } as const;
+/** 'warmup' or 'single'. */
+export type TorchStageName = keyof typeof torchStages;
+
+/** The stage of a run that PyTorch goes on with: the one that is named, else stage 1, else the single stage. */
+export function torchStageOf(run: RunFolder, name?: TorchStageName): TorchStageName {
+  const names = Object.keys(torchStages) as TorchStageName[];
+  const found = names.find((other) => run.has(torchStages[other]) && (name === undefined || name === other));
+  if (found) return found;
+  throw new CheckpointError(
+    `run ${run.folder}: expected a checkpoint of ${name ?? names.join(' or ')} for PyTorch to go on with, got none. Run 'titok train ${name ?? 'warmup'}' first.`,
+  );
+}
+
+export const pythonFiles = ['titok.py', 'tensors.py', 'train.py', 'verify.py'] as const;
+
+/** Creates the folder with the Python files. @throws OptionError when there is a file of that name, or another folder */
+export function beginFolder(folder: string): void {
+  const there = statSync(folder, { throwIfNoEntry: false });
+  if (there && !existsSync(join(folder, 'training.json')))
+    throw new OptionError(
+      `--output: expected a new folder or one of an earlier export, got ${folder}, which is something else.`,
+    );
+  mkdirSync(join(folder, 'run'), { recursive: true });
+  for (const name of pythonFiles)
+    copyFileSync(fileURLToPath(new URL(`./python/${name}`, import.meta.url)), join(folder, name));
+}
+
+const trainingSchema = z.looseObject({ stage: z.enum(['warmup', 'single']) });
+
+/** The folder that a file is in, or below. @throws CheckpointError when no export wrote it */
+export function exportedFolder(path: string): { readonly folder: string; readonly stage: TorchStageName } {
+  if (!existsSync(path))
+    throw new CheckpointError(`${path}: expected a folder that 'titok export --to torch' wrote, got nothing there.`);
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const file = join(folder, 'training.json');
+    if (existsSync(file)) return { folder, stage: stageIn(file) };
+    if (folder === dirname(folder)) break;
+  }
+  throw new CheckpointError(
+    `${path}: expected a folder that 'titok export --to torch' wrote, or a file in it, got one without training.json.`,
+  );
+}
+
+function stageIn(file: string): TorchStageName {
+  try {
+    return trainingSchema.parse(JSON.parse(readFileSync(file, 'utf8'))).stage;
+  } catch (error) {
+    throw new CheckpointError(`${file}: expected the JSON that 'titok export --to torch' wrote, got another file.`, {
+      cause: error,
+    });
+  }
+}
+
+/** Writes training.json, the last of the files. */
+export const writeTraining = (folder: string, training: object): void =>
+  writeFileSync(join(folder, 'training.json'), `${JSON.stringify(training, null, 2)}\n`);
+
+/** Copies a stage's checkpoint to `folder`/run. */
+export const copyCheckpoint = (run: Run, folder: string, name: string): void =>
+  copyFileSync(run.checkpoint({ name: name as TorchStageName }), join(folder, 'run', `${name}.safetensors`));
