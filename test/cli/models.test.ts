@@ -46,6 +46,28 @@ test('export: one file, with what its rounding costs in one line', async (t) => 
   }
 });
 
+test('export --to torch, verify, import: each says what it wrote, and what comes next', async (t) => {
+  const one = ['--threads', '1'];
+  const out = await titok(t, 'export', 'small', '--to', 'torch', '--output', 'out/torch', ...one);
+  assert.deepEqual([out.status, out.err], [0, '']);
+  assert.match(
+    out.out,
+    /^out\/torch {2}warmup, 20 of 20 updates done\n.*titok verify out\/torch, .*\n.*torchrun .* --steps 40\n/,
+  );
+  const verified = await titok(t, 'verify', 'out/torch', ...one);
+  assert.deepEqual([verified.status, verified.err], [0, '']);
+  assert.match(verified.out, /^out\/torch\/verify\.safetensors\n.*python3 out\/torch\/verify\.py$/);
+  const back = await titok(t, 'import', 'out/torch/model.safetensors', '--name', 'back');
+  assert.deepEqual([back.status, back.out], [0, 'runs/back  warmup, 20 updates done, with a new optimizer']);
+  const again = await titok(t, 'import', 'out/torch/model.safetensors', '--name', 'back');
+  assert.match(again.err, /^--name: expected a new run, got runs\/back/);
+  for (const [option, message] of [
+    [['--half', '--to', 'torch'], '--to torch: expected weights of 32 bits, got --half. Leave it out.'],
+    [['--stage', 'warmup'], '--stage: expected --to torch with it, got a file of the whole run. Leave it out.'],
+  ] as const)
+    assert.deepEqual(await titok(t, 'export', 'small', ...option), { status: 1, out: '', err: message });
+});
+
 test('info describes a model: figures, data, the commands that made it, its tensors', async (t) => {
   const { status, out } = await titok(t, 'info', 'out/int8.safetensors', '--tensors');
   assert.equal(status, 0);

@@ -1,7 +1,9 @@
 /** Out to PyTorch and back: export, verify, two updates by two processes, import. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { noGrad, Rng, type Tensor, tensor, tensorScope } from '../../core/index.ts';
@@ -12,6 +14,7 @@ import {
   exportTorch,
   importTorch,
   openRun,
+  parseOfficial,
   type Run,
   single,
   teacher,
@@ -27,12 +30,20 @@ const { stdout } = spawnSync(python, ['-c', 'import numpy, torch.distributed as 
 });
 const skip = stdout?.trim() !== 'True' && 'torch with gloo is not installed; Debian: apt install python3-torch';
 
-/** Any free port. PyTorch 1.13 on Python 3.11 starts nothing unless -r and -t are 1 or 2. */
-const torchrun = '-m torch.distributed.run --nproc_per_node 2 --rdzv_backend c10d --rdzv_endpoint localhost:0 -r 1 -t 1'.split(' '); // biome-ignore format: a command
+/** Two processes on a free port. PyTorch 1.13 on Python 3.11 starts nothing unless -r and -t are 1 or 2. */
+async function torchrun(): Promise<string[]> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return `-m torch.distributed.run --nproc_per_node 2 --master_addr 127.0.0.1 --master_port ${port} -r 1 -t 1`.split(
+    ' ',
+  );
+}
 
 const half = { width: 16, layers: 2, heads: 2 };
 const count = 8; // as many pictures as a batch has, so that every update sees all of them, in whatever order
-const short = { batchSize: count, warmupSteps: 2, steps: 12, continuousSteps: 8 };
+const short = { batchSize: count, warmupSteps: 2, steps: 12, scheduleSteps: 12, continuousSteps: 8 };
 const model = {
   imageSize: 16,
   latentTokens: 4,
@@ -101,9 +112,9 @@ async function begun(folder: string, { stage, changes }: Case): Promise<Run> {
 }
 
 function runPython(args: readonly string[]): string {
-  const env = { ...process.env, OMP_NUM_THREADS: '1' };
-  const { status, stdout, stderr } = spawnSync(python, args, { encoding: 'utf8', env, timeout: 120_000 });
-  assert.equal(status, 0, `${stdout}\n${stderr}`);
+  const env = { ...process.env, OMP_NUM_THREADS: '1', GLOO_SOCKET_IFNAME: 'lo' };
+  const { status, stdout, stderr, error } = spawnSync(python, args, { encoding: 'utf8', env, timeout: 120_000 });
+  assert.equal(status, 0, `${args.join(' ')}: ${error ?? ''}\n${stdout}\n${stderr}`);
   return stdout;
 }
 
@@ -130,7 +141,8 @@ for (const [name, one] of Object.entries(cases)) {
     await verifyTorch(folder);
     assert.match(runPython([join(folder, 'verify.py')]), /ids: 16 of 16 equal\n.*\n.*\ngradient: \d\d tensors/);
 
-    runPython([...torchrun, join(folder, 'train.py')]);
+    for (const steps of stage === 'warmup' ? ['11', '12'] : ['12']) // it goes on from its own file, too
+      runPython([...(await torchrun()), join(folder, 'train.py'), '--steps', steps]);
     const there = readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line).loss as number); // biome-ignore format: one thought
     const here = await losses(run, stage, {}, 12);
     assert.equal(there.length, 2);
@@ -159,3 +171,82 @@ for (const [name, one] of Object.entries(cases)) {
     assert.ok(Math.abs(next - after) <= 1e-4 * next, `expected ${next}, got ${after}`);
   });
 }
+
+const weightsOnly = { stage: 'warmup', done: 10, hasOptimizer: false } as const;
+
+test('weights alone come back, into the run that centers pixels, and train on with a new optimizer', async (t) => {
+  const root = temporaryFolder(t);
+  const [folder, back] = [join(root, 'out'), join(root, 'runs/back')];
+  const run = await begun(join(root, 'runs/a'), cases['stage 1 with Muon and an averaged codebook']);
+  await exportTorch(run, folder);
+  const { config } = run.model(warmup);
+  const { tokenizer } = parseOfficial(readFileSync(join(folder, 'config.yaml'), 'utf8'), 'config.yaml');
+  assert.ok(config.pixels);
+  for (const [key, value] of Object.entries(tokenizer))
+    if (key !== 'init') assert.deepEqual(config[key as 'head'], value, key);
+
+  assert.deepEqual(await importTorch(join(folder, 'model.safetensors'), back), weightsOnly);
+  const returned = await openRun(back, { dataset, saveEvery: 0, measureEvery: 0 });
+  assert.deepEqual(await idsOf(returned.model(warmup)), await idsOf(run.model(warmup)));
+  assert.deepEqual(returned.meta(warmup).state.optimizers, { model: 0, muon: 0 });
+  const [own, other] = [await losses(run, 'warmup', {}, 11), await losses(returned, 'warmup', {}, 11)];
+  assert.ok(Math.abs(own[0] - other[0]) < 1e-4 * own[0], `expected ${own[0]}, got ${other[0]}`);
+});
+
+test("a parallel model's state dict comes back", { skip }, async (t) => {
+  const root = temporaryFolder(t);
+  const folder = join(root, 'out');
+  const run = await begun(join(root, 'runs/a'), cases['stage 1 with Muon and an averaged codebook']);
+  await exportTorch(run, folder);
+  const save = [
+    'import sys, torch, tensors',
+    "state = {'module.' + k: torch.tensor(v) for k, v in tensors.read(sys.argv[1] + '/model.safetensors')[0].items()}",
+    "torch.save({'model': state, 'step': 5}, sys.argv[1] + '/result.pt')",
+  ];
+  writeFileSync(join(folder, 'save.py'), save.join('\n'));
+  runPython([join(folder, 'save.py'), folder]);
+  assert.deepEqual(await importTorch(join(folder, 'result.pt'), join(root, 'runs/back')), weightsOnly);
+  const returned = await openRun(join(root, 'runs/back'), { dataset });
+  assert.deepEqual(await idsOf(returned.model(warmup)), await idsOf(run.model(warmup)));
+});
+
+test('what cannot go out or come back is refused by name', async (t) => {
+  const root = temporaryFolder(t);
+  const folder = join(root, 'out');
+  const one = cases['the single stage with AdamW and a codebook by gradient'];
+  const run = await openRun(join(root, 'runs/a'), { dataset, saveEvery: 0, measureEvery: 0 });
+  await assert.rejects(exportTorch(run, folder), /expected a checkpoint of warmup or single .* 'titok train warmup'/);
+  await losses(run, 'single', { ...short, ...one.changes }, 8);
+  await assert.rejects(exportTorch(run, folder), /expected at least 9 updates of single, .* got 8/);
+  await assert.rejects(exportTorch(run, folder, 'warmup'), /expected a checkpoint of warmup/);
+  const changed = await openRun(join(root, 'runs/b'), { dataset, saveEvery: 0, measureEvery: 0 });
+  await losses(
+    changed,
+    'single',
+    { ...short, ...one.changes, model: { ...model, head: 'pixels', quantizer: 'fsq' } },
+    9,
+  );
+  await assert.rejects(exportTorch(changed, folder), /model\.quantizer: expected vq, got fsq/);
+
+  await losses(run, 'single', {}, 9);
+  await assert.rejects(
+    exportTorch(run, root),
+    /--output: expected a new folder or one of an earlier export, got .*something else/,
+  );
+  await assert.rejects(verifyTorch(root), /expected a folder that 'titok export --to torch' wrote/);
+  await exportTorch(run, folder);
+  await exportTorch(run, folder); // again
+  const back = join(root, 'runs/back');
+  await assert.rejects(importTorch(join(root, 'nowhere'), back), /got nothing there/);
+  await assert.rejects(importTorch(folder, back), /trained\.safetensors: expected what train\.py writes, got no file/);
+  const weights = join(folder, 'model.safetensors');
+  await assert.rejects(importTorch(weights, join(root, 'runs/a')), /--name: expected a new run/);
+  await assert.rejects(
+    importTorch(join(folder, 'data.safetensors'), back),
+    /expected '\S+' \[.*\], got a file without it/,
+  );
+  await importTorch(weights, back);
+  await importTorch(weights, back, { overwrite: true });
+  rmSync(join(folder, 'training.json'));
+  await assert.rejects(importTorch(weights, back), /one without training\.json/);
+});

@@ -8,7 +8,6 @@ import { type Teacher, type TiTok, withPixelsFolded } from '../../titok/index.ts
 import { flippable } from '../flips.ts';
 import { officialText } from '../official-config.ts';
 import type { Run } from '../run.ts';
-import { parseSettings } from '../settings.ts';
 import type { SingleSettings } from '../single.ts';
 import { teacher as teacherStage } from '../teacher.ts';
 import { encodeViews, viewsOf } from '../views.ts';
@@ -17,6 +16,7 @@ import {
   beginFolder,
   copyCheckpoint,
   type TorchStageName,
+  torchSettings,
   torchStageOf,
   torchStages,
   writeTraining,
@@ -36,11 +36,7 @@ export async function exportTorch(
 ): Promise<{ readonly stage: TorchStageName; readonly done: number; readonly steps: number }> {
   const stage = torchStageOf(run, name);
   const { saved, meta, loop } = run.open(torchStages[stage]);
-  const settings = parseSettings(
-    torchStages[stage].settings,
-    run.settingsOf(torchStages[stage]) ?? {},
-    `${stage} settings`,
-  ) as WarmupSettings | SingleSettings;
+  const settings = torchSettings(run, stage);
   const model = run.model<TiTok>(torchStages[stage]);
   const { done, optimizers } = meta.state;
   expectRepeatable(stage, model, settings, done);
@@ -93,15 +89,16 @@ function expectRepeatable(
   done: number,
 ): void {
   const where = 'export --to torch';
-  const expect = (setting: string, expected: unknown, got: unknown) =>
-    expectOption(got === expected, `${where}, ${setting}`, JSON.stringify(expected), got, 'Train such a model here.');
+  const expect = (setting: string, expected: string | number | boolean, got: unknown) =>
+    expectOption(got === expected, `${where}, ${setting}`, `${expected}`, got, 'Train others here.');
   const { variant = '1d', quantizeMode, quantizer = 'vq', variableLength = false, pixelDecoder } = config;
   expect('model.variant', '1d', variant);
   expect('model.quantizeMode', 'vq', quantizeMode);
   expect('model.quantizer', 'vq', quantizer);
   expect('model.variableLength', false, variableLength);
-  expect('model.pixelDecoder', null, pixelDecoder);
+  expect('model.pixelDecoder', 'none', pixelDecoder?.kind ?? 'none');
   const { weights, continuousSteps } = settings;
+  if ('from' in settings) expect('from', 'none', settings.from || 'none');
   if ('perceptual' in weights) {
     expect('weights.perceptual', 0, weights.perceptual);
     expect('weights.adversarial', 0, weights.adversarial);

@@ -10,14 +10,15 @@
  *   verify.safetensors    written by `verifyTorch`
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { CheckpointError, OptionError } from '../../core/index.ts';
-import type { Run } from '../run.ts';
 import type { RunFolder } from '../run-folder.ts';
-import { single } from '../single.ts';
-import { warmup } from '../warmup.ts';
+import { parseSettings } from '../settings.ts';
+import { type SingleSettings, single } from '../single.ts';
+import type { StageName } from '../stage.ts';
+import { type WarmupSettings, warmup } from '../warmup.ts';
 
 /** The stages that PyTorch can go on with. */
 export const torchStages = { warmup, single } as const;
@@ -54,7 +55,7 @@ const trainingSchema = z.looseObject({ stage: z.enum(['warmup', 'single']) });
 export function exportedFolder(path: string): { readonly folder: string; readonly stage: TorchStageName } {
   if (!existsSync(path))
     throw new CheckpointError(`${path}: expected a folder that 'titok export --to torch' wrote, got nothing there.`);
-  for (let folder = resolve(path); ; folder = dirname(folder)) {
+  for (let folder = path; ; folder = dirname(folder)) {
     const file = join(folder, 'training.json');
     if (existsSync(file)) return { folder, stage: stageIn(file) };
     if (folder === dirname(folder)) break;
@@ -79,5 +80,11 @@ export const writeTraining = (folder: string, training: object): void =>
   writeFileSync(join(folder, 'training.json'), `${JSON.stringify(training, null, 2)}\n`);
 
 /** Copies a stage's checkpoint to `folder`/run. */
-export const copyCheckpoint = (run: Run, folder: string, name: string): void =>
-  copyFileSync(run.checkpoint({ name: name as TorchStageName }), join(folder, 'run', `${name}.safetensors`));
+export const copyCheckpoint = (run: RunFolder, folder: string, name: StageName): void =>
+  copyFileSync(run.checkpoint({ name }), join(folder, 'run', `${name}.safetensors`));
+
+/** The settings that a run's stage was trained with. */
+export const torchSettings = (run: RunFolder, stage: TorchStageName): WarmupSettings | SingleSettings =>
+  stage === 'warmup'
+    ? parseSettings(warmup.settings, run.settingsOf(warmup) ?? {}, 'warmup settings')
+    : parseSettings(single.settings, run.settingsOf(single) ?? {}, 'single settings');

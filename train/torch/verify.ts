@@ -5,11 +5,10 @@ import { openSafetensors, type WritableTensor, writeSafetensors } from '../../da
 import { pick, stateDict } from '../../nn/index.ts';
 import { reconstructionLoss, type Teacher, type TiTok, warmupLoss } from '../../titok/index.ts';
 import { RunParts } from '../run-parts.ts';
-import { parseSettings } from '../settings.ts';
-import { type SingleSettings, single } from '../single.ts';
+import type { SingleSettings } from '../single.ts';
 import { teacher as teacherStage } from '../teacher.ts';
-import { type WarmupSettings, warmup } from '../warmup.ts';
-import { exportedFolder } from './folder.ts';
+import type { WarmupSettings } from '../warmup.ts';
+import { exportedFolder, torchSettings, torchStages } from './folder.ts';
 
 /** Largest difference, relative to the largest value of each tensor; ids must be equal. */
 const tolerances = { activation: 1e-4, loss: 1e-5, gradient: 1e-3 } as const;
@@ -26,11 +25,11 @@ export async function verifyTorch(path: string): Promise<string> {
   using _ = tensorScope();
   const { folder, stage } = exportedFolder(path);
   const run = new RunParts(join(folder, 'run'));
-  const model: TiTok = run.model(stage === 'warmup' ? warmup : single);
+  const model = run.model<TiTok>(torchStages[stage]);
   const images = firstImages(join(folder, 'data.safetensors'));
   const teacher = stage === 'warmup' ? run.model(teacherStage) : undefined;
   const codes = teacher && noGrad(() => tidy(() => teacher.encode(images).indices.reshape([images.shape[0], -1])));
-  const settings = stage === 'warmup' ? settingsOf(run, warmup) : settingsOf(run, single);
+  const settings = torchSettings(run, stage);
   const averaged = settings.codebook === 'average';
   const params = pick(stateDict(model), (name) => !(averaged && name.startsWith('quantize.')));
   const { value, grads } = valueAndGrad(params, () => {
@@ -59,11 +58,6 @@ export async function verifyTorch(path: string): Promise<string> {
   writeSafetensors(file, written, { tolerances: JSON.stringify(tolerances) });
   return file;
 }
-
-const settingsOf = (run: RunParts, stage: typeof warmup | typeof single) =>
-  parseSettings(stage.settings, run.settingsOf(stage as typeof warmup) ?? {}, `${stage.name} settings`) as
-    | WarmupSettings
-    | SingleSettings;
 
 interface Computed {
   readonly images: Tensor;

@@ -227,9 +227,12 @@ def main():
         training["recent"] = [*training["recent"], {**report, "gradientNorm": norm, "learningRate": rate}][-50:]
         if rank == 0:
             print(json.dumps({"step": done + 1, **training["recent"][-1]}), file=log, flush=True)
+            if (done + 1) % 50 == 0 or done + 1 == settings["steps"]:
+                print(f"update {done + 1} of {settings['steps']}, loss {report['loss']:.4f}", flush=True)
             if (done + 1) % given.save_every == 0 or done + 1 == settings["steps"]:
                 save(training, model, made, codebook)
-    dist.destroy_process_group()
+    dist.barrier()  # all is saved
+    os._exit(0)  # tearing down gloo waits forever now and then, in PyTorch 1.13
 
 
 def save(training, model, made, codebook):
