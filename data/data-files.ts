@@ -1,0 +1,112 @@
+/** Files that hold many pictures, or list them: which format they are of, by their content, and how they are a dataset. */
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { DataError } from '../core/index.ts';
+import { isCifar, readCifar } from './cifar.ts';
+import { fileKind, gzipKind, headBytes, npzKind } from './file-kind.ts';
+import { type Layout, layoutOf } from './folder-layout.ts';
+import { holdsPictures, readTree } from './folder-tree.ts';
+import { hasPictures, isIdx, readIdx, unpackedHead } from './idx.ts';
+import { LeftOutCounter } from './left-out.ts';
+import { readNpzSamples } from './npz-pictures.ts';
+import { layoutOfSamples, type Samples } from './samples.ts';
+
+/** A format of files with many pictures. */
+interface Format {
+  readonly name: string;
+  /** @param head  the first bytes of the file; of a gzip file also those that it unpacks to */
+  is(path: string, head: Uint8Array): boolean;
+  /** @param root  the folder below which pictures have names */
+  read(paths: readonly string[], root: string): Samples | Promise<Samples>;
+}
+
+const formats: readonly Format[] = [
+  { name: 'IDX', is: (_, head) => hasPictures(unpackedIfGzip(head)), read: readIdx },
+  { name: 'CIFAR', is: isCifar, read: readCifar },
+  { name: 'NumPy', is: (path, head) => fileKind(head, path) === npzKind, read: readNpzSamples },
+];
+
+const unpackedIfGzip = (head: Uint8Array) => (fileKind(head) === gzipKind ? unpackedHead(head) : head);
+
+/** What a path holds. */
+export interface FoundImages {
+  readonly layout: Layout;
+  /** 'picture files', 'IDX'. */
+  readonly format: string;
+  readonly leftOut: LeftOutCounter;
+  /** Files that systems and programs put into folders. */
+  readonly ignored: LeftOutCounter;
+}
+
+/**
+ * Finds the pictures at a path, with their classes and splits, and decodes none: a folder of picture files, a data file, or a
+ * folder of data files.
+ *
+ * @param name  of the dataset: pictures without classes are of a class of this name
+ * @throws DataError for a path without pictures, data files of several formats, or damaged ones
+ */
+export async function findImages(path: string, name: string): Promise<FoundImages> {
+  const [leftOut, ignored] = [new LeftOutCounter(), new LeftOutCounter()];
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile()) {
+    const format = formatOf(path);
+    if (format) return fromFiles([path], format);
+  }
+  const tree = readTree(path, { leftOut, ignored });
+  if (!holdsPictures(tree)) {
+    const files = filesBelow(path).map((file) => ({ file, format: formatOf(file) }));
+    const [format, other] = new Set(files.flatMap(({ format }) => format ?? []));
+    if (other) {
+      throw new DataError(
+        `${path}: expected data files of one format, got ${format.name} and ${other.name}. Name the files of one, or move the others.`,
+      );
+    }
+    if (format) {
+      const rest = new LeftOutCounter();
+      for (const { file, format } of files)
+        if (!format && !accompanies(file)) rest.add('not data files', relative(path, file));
+      const paths = files.flatMap(({ file, format }) => (format ? [file] : []));
+      return fromFiles(paths, format, rest);
+    }
+  }
+  return { layout: layoutOf(tree, name, leftOut), format: 'picture files', leftOut, ignored };
+
+  async function fromFiles(paths: readonly string[], format: Format, leftOut = new LeftOutCounter()) {
+    const root = found?.isFile() ? dirname(path) : path;
+    const samples = await format.read(paths, root);
+    return { layout: layoutOfSamples(path, name, samples, leftOut), format: format.name, leftOut, ignored };
+  }
+}
+
+function formatOf(path: string): Format | undefined {
+  const head = headOf(path);
+  return formats.find((format) => format.is(path, head));
+}
+
+/** The first bytes of a file; none when it cannot be read. */
+function headOf(path: string): Uint8Array {
+  const head = new Uint8Array(headBytes);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return head.subarray(0, readSync(file, head));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return head.subarray(0, 0);
+  }
+}
+
+/** Labels, names of classes and descriptions, which belong to data files beside them. */
+const accompanies = (path: string): boolean =>
+  /\.(?:txt|md|html?|json)$/i.test(basename(path)) || isIdx(unpackedIfGzip(headOf(path)));
+
+/** The files below a folder, sorted, links to files too; without hidden ones. */
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => !/(?:^|[/\\])\./.test(file))
+    .sort()
+    .map((file) => join(folder, file))
+    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+}
