@@ -1,15 +1,16 @@
 /** Files that hold many pictures, or list them: which format they are of, by their content, and how they are a dataset. */
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { isCifar, readCifar } from './cifar.ts';
-import { fileKind, gzipKind, headBytes, npzKind } from './file-kind.ts';
+import { fileKind, gzipKind, headBytes, npzKind, tarKind } from './file-kind.ts';
 import { type Layout, layoutOf } from './folder-layout.ts';
 import { holdsPictures, readTree } from './folder-tree.ts';
 import { hasPictures, isIdx, readIdx, unpackedHead } from './idx.ts';
 import { LeftOutCounter } from './left-out.ts';
 import { readNpzSamples } from './npz-pictures.ts';
 import { layoutOfSamples, type Samples } from './samples.ts';
+import { readShards } from './webdataset.ts';
 
 /** A format of files with many pictures. */
 interface Format {
@@ -17,13 +18,14 @@ interface Format {
   /** @param head  the first bytes of the file; of a gzip file also those that it unpacks to */
   is(path: string, head: Uint8Array): boolean;
   /** @param root  the folder below which pictures have names */
-  read(paths: readonly string[], root: string): Samples | Promise<Samples>;
+  read(paths: readonly string[], root: string, leftOut: LeftOutCounter): Samples | Promise<Samples>;
 }
 
 const formats: readonly Format[] = [
   { name: 'IDX', is: (_, head) => hasPictures(unpackedIfGzip(head)), read: readIdx },
   { name: 'CIFAR', is: isCifar, read: readCifar },
   { name: 'NumPy', is: (path, head) => fileKind(head, path) === npzKind, read: readNpzSamples },
+  { name: 'WebDataset', is: (path, head) => fileKind(head, path) === tarKind, read: readShards },
 ];
 
 const unpackedIfGzip = (head: Uint8Array) => (fileKind(head) === gzipKind ? unpackedHead(head) : head);
@@ -52,6 +54,14 @@ export async function findImages(path: string, name: string): Promise<FoundImage
     const format = formatOf(path);
     if (format) return fromFiles([path], format);
   }
+  const shards = found ? [] : filesAt(path);
+  if (shards.length > 0) {
+    const [format, ...others] = new Set(shards.map(formatOf));
+    if (format && others.length === 0) return fromFiles(shards, format);
+    throw new DataError(
+      `${path}: expected data files of one format, got others. docs/your-images.md lists the formats.`,
+    );
+  }
   const tree = readTree(path, { leftOut, ignored });
   if (!holdsPictures(tree)) {
     const files = filesBelow(path).map((file) => ({ file, format: formatOf(file) }));
@@ -72,10 +82,36 @@ export async function findImages(path: string, name: string): Promise<FoundImage
   return { layout: layoutOf(tree, name, leftOut), format: 'picture files', leftOut, ignored };
 
   async function fromFiles(paths: readonly string[], format: Format, leftOut = new LeftOutCounter()) {
-    const root = found?.isFile() ? dirname(path) : path;
-    const samples = await format.read(paths, root);
+    const root = found?.isDirectory() ? path : dirname(path);
+    const samples = await format.read(paths, root, leftOut);
     return { layout: layoutOfSamples(path, name, samples, leftOut), format: format.name, leftOut, ignored };
   }
+}
+
+const range = /\{(\d{1,9})\.\.(\d{1,9})\}/;
+const mostShards = 100_000;
+
+/**
+ * The files that a path stands for: 'pets-{000..009}.tar' is ten, any other path itself, and a path where nothing is none.
+ *
+ * @throws DataError when some of the ten are missing, or the range is empty or longer than 100,000
+ */
+export function filesAt(path: string): string[] {
+  if (existsSync(path)) return [path];
+  const [whole, first, last] = range.exec(path) ?? [];
+  if (whole === undefined) return [];
+  const count = Number(last) - Number(first) + 1;
+  if (count < 1 || count > mostShards) {
+    throw new DataError(`${path}: expected a range of 1 to ${mostShards} files, got ${whole}.`);
+  }
+  const all = Array.from({ length: count }, (_, i) =>
+    path.replace(whole, String(Number(first) + i).padStart(first.length, '0')),
+  );
+  const missing = all.filter((file) => !existsSync(file));
+  if (missing.length === 0) return all;
+  throw new DataError(
+    `${path}: expected ${count} files, got none at ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ''}.`,
+  );
 }
 
 function formatOf(path: string): Format | undefined {

@@ -20,6 +20,7 @@ export {
   saveCheckpoint,
 } from './checkpoint.ts';
 export { crc32 } from './crc32.ts';
+export { filesAt } from './data-files.ts';
 export {
   classCounts,
   type ImageDataset,
