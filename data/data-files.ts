@@ -5,11 +5,12 @@ import { DataError } from '../core/index.ts';
 import { isCifar, readCifar } from './cifar.ts';
 import { fileKind, gzipKind, headBytes, npzKind, tarKind } from './file-kind.ts';
 import { type Layout, layoutOf } from './folder-layout.ts';
-import { holdsPictures, readTree } from './folder-tree.ts';
+import { type Folder, holdsPictures, readTree } from './folder-tree.ts';
 import { hasPictures, isIdx, readIdx, unpackedHead } from './idx.ts';
 import { LeftOutCounter } from './left-out.ts';
 import { readNpzSamples } from './npz-pictures.ts';
 import { layoutOfSamples, type Samples } from './samples.ts';
+import { isTable, readTables } from './tables.ts';
 import { readShards } from './webdataset.ts';
 
 /** A format of files with many pictures. */
@@ -21,7 +22,9 @@ interface Format {
   read(paths: readonly string[], root: string, leftOut: LeftOutCounter): Samples | Promise<Samples>;
 }
 
+const tables: Format = { name: 'a table', is: isTable, read: readTables };
 const formats: readonly Format[] = [
+  tables,
   { name: 'IDX', is: (_, head) => hasPictures(unpackedIfGzip(head)), read: readIdx },
   { name: 'CIFAR', is: isCifar, read: readCifar },
   { name: 'NumPy', is: (path, head) => fileKind(head, path) === npzKind, read: readNpzSamples },
@@ -79,6 +82,8 @@ export async function findImages(path: string, name: string): Promise<FoundImage
       return fromFiles(paths, format, rest);
     }
   }
+  const lists = isOneFolder(tree) ? filesIn(path).filter((file) => formatOf(file) === tables) : [];
+  if (lists.length > 0) return fromFiles(lists, tables);
   return { layout: layoutOf(tree, name, leftOut), format: 'picture files', leftOut, ignored };
 
   async function fromFiles(paths: readonly string[], format: Format, leftOut = new LeftOutCounter()) {
@@ -114,6 +119,12 @@ export function filesAt(path: string): string[] {
   );
 }
 
+/** Whether all pictures lie in one folder, whose name then tells no class. */
+function isOneFolder({ pictures, folders }: Folder): boolean {
+  const full = folders.filter(holdsPictures);
+  return full.length === 0 || (full.length === 1 && pictures.length === 0 && !full[0].folders.some(holdsPictures));
+}
+
 function formatOf(path: string): Format | undefined {
   const head = headOf(path);
   return formats.find((format) => format.is(path, head));
@@ -139,8 +150,10 @@ const accompanies = (path: string): boolean =>
   /\.(?:txt|md|html?|json)$/i.test(basename(path)) || isIdx(unpackedIfGzip(headOf(path)));
 
 /** The files below a folder, sorted, links to files too; without hidden ones. */
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+const filesBelow = (folder: string): string[] => filesIn(folder, true);
+
+function filesIn(folder: string, recursive = false): string[] {
+  return readdirSync(folder, { recursive, encoding: 'utf8' })
     .filter((file) => !/(?:^|[/\\])\./.test(file))
     .sort()
     .map((file) => join(folder, file))
