@@ -38,6 +38,7 @@ export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { fetchFromHub, HubEntryError, type HubOptions } from './hub.ts';
 export { imageFormat, writeEncoded, writeImage, writePng } from './image-file.ts';
 export { decodeImage, decodeSquare } from './images.ts';
+export { type ImagesReport, inspectImages, type Range } from './inspect.ts';
 export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {
   type Batch,

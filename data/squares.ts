@@ -9,7 +9,8 @@ import { resizeToSquare } from './resize.ts';
 export type PictureSource = string | (() => RgbImage | Uint8Array | Promise<RgbImage | Uint8Array>);
 
 const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits
-const pixelsAtOnce = 2 ** 26; // 200 MB
+/** Pixels of pictures that are decoded at the same time, unless one alone has more: 200 MB. */
+export const mostPixelsAtOnce = 2 ** 26;
 const listed = 10;
 
 /**
@@ -38,7 +39,7 @@ export async function decodeEach<T>(
   onProgress?: (done: number, total: number) => void,
 ): Promise<(T | Undecodable)[]> {
   const results = new Array<T | Undecodable>(sources.length);
-  const budget = new Budget(pixelsAtOnce);
+  const budget = new Budget(mostPixelsAtOnce);
   let next = 0;
   let done = 0;
   const decodeOne = async (source: PictureSource): Promise<RgbImage> => {
