@@ -3,12 +3,13 @@ import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from
 import { basename, dirname, join, relative } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { isCifar, readCifar } from './cifar.ts';
-import { fileKind, gzipKind, headBytes, npzKind, tarKind } from './file-kind.ts';
+import { fileKind, gzipKind, headBytes, npzKind, parquetKind, tarKind } from './file-kind.ts';
 import { type Layout, layoutOf } from './folder-layout.ts';
 import { type Folder, holdsPictures, readTree } from './folder-tree.ts';
 import { hasPictures, isIdx, readIdx, unpackedHead } from './idx.ts';
 import { LeftOutCounter } from './left-out.ts';
 import { readNpzSamples } from './npz-pictures.ts';
+import { readParquet } from './parquet.ts';
 import { layoutOfSamples, type Samples } from './samples.ts';
 import { isTable, readTables } from './tables.ts';
 import { readShards } from './webdataset.ts';
@@ -25,6 +26,7 @@ interface Format {
 const tables: Format = { name: 'a table', is: isTable, read: readTables };
 const formats: readonly Format[] = [
   tables,
+  { name: 'Parquet', is: (path, head) => fileKind(head, path) === parquetKind, read: readParquet },
   { name: 'IDX', is: (_, head) => hasPictures(unpackedIfGzip(head)), read: readIdx },
   { name: 'CIFAR', is: isCifar, read: readCifar },
   { name: 'NumPy', is: (path, head) => fileKind(head, path) === npzKind, read: readNpzSamples },

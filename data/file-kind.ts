@@ -76,6 +76,7 @@ export const torchKind: FileKind = { name: 'a PyTorch file', advice: torch };
 export const npzKind: FileKind = { name: 'a NumPy archive', advice: python };
 export const gzipKind: FileKind = { name: 'a gzip archive', advice: unpack };
 export const tarKind: FileKind = { name: 'a tar archive', advice: unpack };
+export const parquetKind: FileKind = { name: 'a Parquet file' };
 /** JSON that says which tensors are in which file. */
 export const indexKind: FileKind = { name: 'an index of weights', advice: 'Name its folder as --model.' };
 
@@ -120,7 +121,7 @@ const kinds: readonly [Test, FileKind][] = [
   other('a 7z archive', at(0, '7z\xbc\xaf\x27\x1c'), unpack),
   other('a RAR archive', at(0, 'Rar!\x1a\x07'), unpack),
   [at(257, 'ustar'), tarKind],
-  other('a Parquet file', at(0, 'PAR1')),
+  [at(0, 'PAR1'), parquetKind],
   other(
     'an IDX file',
     (head) => head.length > 7 && !head[0] && !head[1] && head[2] >= 8 && head[2] <= 14 && head[3] >= 1 && head[3] <= 4,

@@ -10,7 +10,7 @@ import { mostPixelsAtOnce, type PictureSource } from './squares.ts';
 
 /** What `inspectImages` finds. */
 export interface ImagesReport {
-  /** 'picture files', 'IDX', 'CIFAR', 'NumPy', 'WebDataset', 'a table'. */
+  /** 'picture files', 'IDX', 'CIFAR', 'NumPy', 'Parquet', 'WebDataset', 'a table'. */
   readonly format: string;
   readonly train: number;
   readonly heldOut: number;
