@@ -26,7 +26,7 @@ export interface FolderOptions {
 }
 
 /**
- * Loads pictures: those below a folder, or those in data files (IDX, CIFAR, .npz). Resizes the shorter edge to `size`
+ * Loads pictures: those below a folder, or those in data files (data-files.ts). Resizes the shorter edge to `size`
  * (antialiased bicubic) and crops the center square. For random crops, load a larger size and let `batches` crop. All images are decoded once and kept as bytes (256 × 256:
  * 0.2 MB each).
  * @param folder  of pictures or of data files, or a data file
