@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
+import { addData } from './commands/data.ts';
 import { addEdit } from './commands/edit.ts';
 import { addEvaluate } from './commands/evaluate.ts';
 import { addExport } from './commands/export.ts';
@@ -45,6 +46,7 @@ export function commandLine(): Command {
     addWatch,
     addPlot,
     addInfo,
+    addData,
     addStudy,
   ])
     add(program);

@@ -64,7 +64,7 @@ export const addTrainingOptions = (command: Command): Command =>
     .addOption(nameOption('folder in runs/'))
     .option(
       '--data <folder>',
-      "'emoji', or a folder of pictures: of class folders, or of train/ and val/ (default: the run's, else emoji)",
+      "'emoji', a folder of pictures (class folders, or train/ and val/), or data files, as docs/your-images.md says (default: the run's, else emoji)",
     )
     .option('--flip', 'mirror half of the training images (default: of emoji all but Symbols, of your own none)')
     .option('--no-flip', 'mirror none')

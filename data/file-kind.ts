@@ -72,6 +72,11 @@ const other = (name: string, test: Test, advice?: string): [Test, FileKind] => [
 
 /** A zip archive that torch.save wrote. */
 export const torchKind: FileKind = { name: 'a PyTorch file', advice: torch };
+/** A zip archive that np.savez wrote. */
+export const npzKind: FileKind = { name: 'a NumPy archive', advice: python };
+export const gzipKind: FileKind = { name: 'a gzip archive', advice: unpack };
+export const tarKind: FileKind = { name: 'a tar archive', advice: unpack };
+export const parquetKind: FileKind = { name: 'a Parquet file' };
 /** JSON that says which tensors are in which file. */
 export const indexKind: FileKind = { name: 'an index of weights', advice: 'Name its folder as --model.' };
 
@@ -97,7 +102,7 @@ const kinds: readonly [Test, FileKind][] = [
   unknown('Radiance', at(0, '#?RADIANCE')),
   unknown('DirectDraw', at(0, 'DDS ')),
 
-  other('a NumPy archive', both(zip, begins(/^.{30}[^\0]*?\.npy/s)), python),
+  [both(zip, begins(/^.{30}[^\0]*?\.npy/s)), npzKind],
   [both(zip, begins(/^.{30}[^\0]*?(?:data\.pkl|\.format_version)/s)), torchKind],
   other('a zip archive', oneOf(zip, at(0, 'PK\x05\x06')), unpack),
   other(
@@ -109,13 +114,18 @@ const kinds: readonly [Test, FileKind][] = [
   other('a NumPy array', at(0, '\x93NUMPY'), python),
   other('an HDF5 file', at(0, '\x89HDF\r\n\x1a\n'), python),
   other('a GGUF file', at(0, 'GGUF'), python),
-  other('a gzip archive', at(0, '\x1f\x8b'), unpack),
+  [at(0, '\x1f\x8b'), gzipKind],
   other('a bzip2 archive', at(0, 'BZh'), unpack),
   other('an xz archive', at(0, '\xfd7zXZ\0'), unpack),
   other('a Zstandard archive', at(0, '\x28\xb5\x2f\xfd'), unpack),
   other('a 7z archive', at(0, '7z\xbc\xaf\x27\x1c'), unpack),
   other('a RAR archive', at(0, 'Rar!\x1a\x07'), unpack),
-  other('a tar archive', at(257, 'ustar'), unpack),
+  [at(257, 'ustar'), tarKind],
+  [at(0, 'PAR1'), parquetKind],
+  other(
+    'an IDX file',
+    (head) => head.length > 7 && !head[0] && !head[1] && head[2] >= 8 && head[2] <= 14 && head[3] >= 1 && head[3] <= 4,
+  ),
   other('a PDF document', at(0, '%PDF-'), 'Save its pages as PNG.'),
   other(
     'a video',

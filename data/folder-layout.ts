@@ -8,10 +8,11 @@
 import { DataError } from '../core/index.ts';
 import { type Folder, holdsPictures, type Picture, picturesIn } from './folder-tree.ts';
 import { describeLeftOut, type LeftOutCounter } from './left-out.ts';
+import type { PictureSource } from './squares.ts';
 
-/** A picture file with its class. */
-export interface LabeledFile {
-  readonly path: string;
+/** A picture with its class. */
+export interface LabeledPicture {
+  readonly source: PictureSource;
   /** Path below the dataset's folder: 'train/cat/1.png'. */
   readonly name: string;
   /** Path below the folder of class folders, 'cat/1.png': by it, images are held out. */
@@ -21,10 +22,10 @@ export interface LabeledFile {
 
 export interface Layout {
   readonly classes: readonly string[];
-  readonly files: readonly LabeledFile[];
-  /** Held-out files, when a folder says which; otherwise they are chosen from `files`. */
-  readonly heldOut?: { readonly folder: string; readonly files: readonly LabeledFile[] };
-  /** What is not plain from the folder's names. */
+  readonly pictures: readonly LabeledPicture[];
+  /** Held-out pictures, when a folder or a file says which; otherwise they are chosen from `pictures`. */
+  readonly heldOut?: { readonly name: string; readonly pictures: readonly LabeledPicture[] };
+  /** What is not plain from the names of folders and files. */
   readonly notes: readonly string[];
 }
 
@@ -41,11 +42,10 @@ const isSplit = ({ name }: Folder) => [trainName, validationName, testName].some
 export function layoutOf(root: Folder, name: string, leftOut: LeftOutCounter): Layout {
   const train = trainFolder(root);
   if (!train) {
-    const { classes, files, notes } = classify(root, name, leftOut);
-    return { classes, files, notes };
+    return classify(root, name, leftOut);
   }
   for (const { name } of root.pictures) leftOut.add('beside the class folders', name);
-  const { classes, files, notes } = classify(train, name, leftOut);
+  const { classes, pictures, notes } = classify(train, name, leftOut);
   const others = root.folders.filter((folder) => folder !== train && holdsPictures(folder));
   const usable = (folder: Folder) => hasClassFolders(folder) || !hasClassFolders(train);
   const chosen = [validationName, testName]
@@ -56,10 +56,11 @@ export function layoutOf(root: Folder, name: string, leftOut: LeftOutCounter): L
     const why = !usable(other) ? ', which has no class folders' : chosen ? ` beside ${chosen.name}/` : '';
     leftOut.add(`in ${other.name}/${why}`, `${other.name}/…`, picturesIn(other).length);
   }
-  if (!chosen) return { classes, files, notes: [...notes, `no validation folder: some of ${train.name}/ is held out`] };
-  const heldOut = { folder: chosen.name, files: classify(chosen, name, leftOut, classes).files };
+  if (!chosen)
+    return { classes, pictures, notes: [...notes, `no validation folder: some of ${train.name}/ is held out`] };
+  const heldOut = { name: `${chosen.name}/`, pictures: classify(chosen, name, leftOut, classes).pictures };
   const isTest = testName.test(chosen.name) ? [`no validation folder: ${chosen.name}/ is held out`] : [];
-  return { classes, files, heldOut, notes: [...notes, ...isTest] };
+  return { classes, pictures, heldOut, notes: [...notes, ...isTest] };
 }
 
 const hasClassFolders = ({ folders }: Folder): boolean => folders.some(holdsPictures);
@@ -78,11 +79,11 @@ function trainFolder(root: Folder): Folder | undefined {
 /** The pictures in a folder of class folders, or in one without. @param known  the classes that there may be */
 function classify(folder: Folder, name: string, leftOut: LeftOutCounter, known?: readonly string[]) {
   const prefix = folder.name === '' ? '' : `${folder.name}/`;
-  const labeled = (pictures: readonly Picture[], label: number): LabeledFile[] =>
-    pictures.map(({ path, name }) => ({ path, name, key: name.slice(prefix.length), label }));
+  const labeled = (pictures: readonly Picture[], label: number): LabeledPicture[] =>
+    pictures.map(({ path, name }) => ({ source: path, name, key: name.slice(prefix.length), label }));
   if (folder.pictures.length > 0 && !hasClassFolders(folder)) {
     const notes = [`no class folders: all images are of one class, '${name}'`];
-    return { classes: [name], files: labeled(folder.pictures, 0), notes };
+    return { classes: [name], pictures: labeled(folder.pictures, 0), notes };
   }
   if (folder.folders.length === 0) {
     throw new DataError(
@@ -92,20 +93,20 @@ function classify(folder: Folder, name: string, leftOut: LeftOutCounter, known?:
   }
   for (const { name } of folder.pictures) leftOut.add('beside the class folders', name);
   const classes = known ?? folder.folders.map(({ name }) => name);
-  const files = folder.folders.flatMap((one) => {
+  const pictures = folder.folders.flatMap((one) => {
     const label = classes.indexOf(one.name);
-    const pictures = picturesIn(one);
+    const own = picturesIn(one);
     if (label < 0) {
       throw new DataError(`${one.path}: expected a class of train (${classes.join(', ')}), got '${one.name}'.`);
     }
-    if (pictures.length === 0 && !known) throw emptyClass(one.path, one.name, leftOut);
-    return labeled(pictures, label);
+    if (own.length === 0 && !known) throw emptyClass(one.path, one.name, leftOut);
+    return labeled(own, label);
   });
   const parts = folder.folders.length === 1 ? folder.folders[0].folders.filter(holdsPictures) : [];
   const wrapped = `${parts.map(({ name }) => name).join(', ')} belong to the one class '${classes[0]}'`;
   return {
     classes,
-    files,
+    pictures,
     notes: parts.length > 1 ? [`${wrapped}; for classes of their own, name ${folder.folders[0].path}`] : [],
   };
 }

@@ -1,12 +1,12 @@
-/** Your own images: a folder of pictures as a dataset. What such a folder may look like is in folder-layout.ts. */
+/** Your own images as a dataset: a folder of pictures (folder-layout.ts says what it may look like), or data files (data-files.ts). */
 import { basename, resolve } from 'node:path';
 import { DataError, expectNumber, expectWhole } from '../core/index.ts';
+import { findImages } from './data-files.ts';
 import { classCounts, type ImageDataset, type ImageSet, imageSet, type LabeledImage } from './dataset.ts';
 import { megabytes, Undecodable } from './errors.ts';
-import { emptyClass, type LabeledFile, type Layout, layoutOf } from './folder-layout.ts';
-import { readTree } from './folder-tree.ts';
+import { emptyClass, type LabeledPicture, type Layout } from './folder-layout.ts';
 import { chooseHeldOut } from './hold-out.ts';
-import { describeLeftOut, LeftOutCounter } from './left-out.ts';
+import { describeLeftOut, type LeftOutCounter } from './left-out.ts';
 import { toPlanes } from './pixels.ts';
 import { decodeEach, describeBroken } from './squares.ts';
 
@@ -26,11 +26,12 @@ export interface FolderOptions {
 }
 
 /**
- * Loads a folder of pictures: resizes the shorter edge to `size` (antialiased bicubic) and crops the center square. For
- * random crops, load a larger size and let `batches` crop. All images are decoded once and kept as bytes (256 × 256:
+ * Loads pictures: those below a folder, or those in data files (data-files.ts). Resizes the shorter edge to `size`
+ * (antialiased bicubic) and crops the center square. For random crops, load a larger size and let `batches` crop. All images are decoded once and kept as bytes (256 × 256:
  * 0.2 MB each).
- * @param size  pixels
- * @throws DataError for a folder without pictures, a class without pictures, pictures that cannot be read (all in one
+ * @param folder  of pictures or of data files, or a data file
+ * @param size    pixels
+ * @throws DataError for a folder without pictures, damaged data files, a class without pictures, pictures that cannot be read (all in one
  *   message), or images beyond `maxBytes`; OptionError for a size or fraction out of range
  */
 export async function loadImageFolder(
@@ -42,16 +43,15 @@ export async function loadImageFolder(
   expectWhole('loadImageFolder, size', size, 1, 4096);
   if (heldOutFraction !== undefined) expectNumber('loadImageFolder, heldOutFraction', heldOutFraction, 0, 1);
   const name = basename(resolve(folder)) || folder;
-  const [leftOut, ignored] = [new LeftOutCounter(), new LeftOutCounter()];
-  const layout = layoutOf(readTree(folder, { leftOut, ignored }), name, leftOut);
-  const total = layout.files.length + (layout.heldOut?.files.length ?? 0);
+  const { layout, leftOut, ignored } = await findImages(folder, name);
+  const total = layout.pictures.length + (layout.heldOut?.pictures.length ?? 0);
   if (total * 3 * size * size > maxBytes) {
     throw new DataError(
       `${folder}: expected images of at most ${megabytes(maxBytes)} in memory, got ${total} of ${size}×${size} = ` +
         `${megabytes(total * 3 * size * size)}. Choose a smaller size or fewer images, or raise maxBytes.`,
     );
   }
-  const { own, heldOut } = await decodeFiles(folder, layout, size, options, leftOut);
+  const { own, heldOut } = await decodePictures(folder, layout, size, options, leftOut);
   const { classes, notes } = layout;
   const empty = classes.find((_, label) => ![...own, ...heldOut].some((image) => image.label === label));
   if (empty !== undefined) throw emptyClass(folder, empty, leftOut);
@@ -74,7 +74,7 @@ export async function loadImageFolder(
     notes: [
       ...notes,
       ...(layout.heldOut && heldOutFraction !== undefined
-        ? [`${layout.heldOut.folder}/ is held out; the fraction of ${heldOutFraction} is not used`]
+        ? [`${layout.heldOut.name} is held out; the fraction of ${heldOutFraction} is not used`]
         : []),
       ...untrained(train, classes),
       ...(ignored.list.length > 0 ? [describeLeftOut(ignored.list, 'ignored')!] : []),
@@ -82,19 +82,19 @@ export async function loadImageFolder(
   };
 }
 
-type Loaded = LabeledImage & LabeledFile;
+type Loaded = LabeledImage & LabeledPicture;
 
-/** Decodes all files. @throws DataError that lists those that cannot be read, unless they are skipped */
-async function decodeFiles(
+/** Decodes all pictures. @throws DataError that lists those that cannot be read, unless they are skipped */
+async function decodePictures(
   folder: string,
-  { files, heldOut }: Layout,
+  { pictures, heldOut }: Layout,
   size: number,
   { skipBroken = false, onProgress }: FolderOptions,
   leftOut: LeftOutCounter,
 ): Promise<{ own: Loaded[]; heldOut: Loaded[] }> {
-  const all = [...files, ...(heldOut?.files ?? [])];
+  const all = [...pictures, ...(heldOut?.pictures ?? [])];
   const results = await decodeEach(
-    all.map(({ path }) => path),
+    all.map(({ source }) => source),
     size,
     (square, i): Loaded => ({ ...all[i], planes: toPlanes(square) }),
     onProgress,
@@ -116,7 +116,7 @@ async function decodeFiles(
   for (const { name, error } of broken) leftOut.add('cannot be read', `${name}: ${error.found}`);
   const decoded = (from: number, to?: number) =>
     results.slice(from, to).filter((result): result is Loaded => !(result instanceof Undecodable));
-  return { own: decoded(0, files.length), heldOut: decoded(files.length) };
+  return { own: decoded(0, pictures.length), heldOut: decoded(pictures.length) };
 }
 
 /** A note about classes all of whose images are held out. */

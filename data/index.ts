@@ -1,7 +1,8 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
  * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
- * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), npz, picture-set, loader.
+ * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), npz, data-files (samples, idx, cifar, npz-pictures, tables,
+ * webdataset, parquet), inspect, picture-set, loader.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
@@ -20,6 +21,7 @@ export {
   saveCheckpoint,
 } from './checkpoint.ts';
 export { crc32 } from './crc32.ts';
+export { filesAt } from './data-files.ts';
 export {
   classCounts,
   type ImageDataset,
@@ -37,6 +39,7 @@ export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { fetchFromHub, HubEntryError, type HubOptions } from './hub.ts';
 export { imageFormat, writeEncoded, writeImage, writePng } from './image-file.ts';
 export { decodeImage, decodeSquare } from './images.ts';
+export { type ImagesReport, inspectImages, type Range } from './inspect.ts';
 export { describeLeftOut, type LeftOut } from './left-out.ts';
 export {
   type Batch,

@@ -3,9 +3,14 @@ import { DataError } from '../core/index.ts';
 import { decodeMiddle, imageError, openImage } from './decoding.ts';
 import { Undecodable } from './errors.ts';
 import type { RgbImage } from './pixels.ts';
+import { resizeToSquare } from './resize.ts';
+
+/** A picture file's path, or a function that reads a picture's pixels, or the bytes of its file, out of a larger file. */
+export type PictureSource = string | (() => RgbImage | Uint8Array | Promise<RgbImage | Uint8Array>);
 
 const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits
-const pixelsAtOnce = 2 ** 26; // 200 MB
+/** Pixels of pictures that are decoded at the same time, unless one alone has more: 200 MB. */
+export const mostPixelsAtOnce = 2 ** 26;
 const listed = 10;
 
 /**
@@ -26,19 +31,21 @@ export async function decodeSquares(
   return results as RgbImage[];
 }
 
-/** What `use` makes of the square of each file, or why the file cannot be decoded, in the order of the paths. */
+/** What `use` makes of the square of each picture, or why it cannot be decoded, in the order of the sources. */
 export async function decodeEach<T>(
-  paths: readonly string[],
+  sources: readonly PictureSource[],
   size: number,
   use: (square: RgbImage, index: number) => T,
   onProgress?: (done: number, total: number) => void,
 ): Promise<(T | Undecodable)[]> {
-  const results = new Array<T | Undecodable>(paths.length);
-  const budget = new Budget(pixelsAtOnce);
+  const results = new Array<T | Undecodable>(sources.length);
+  const budget = new Budget(mostPixelsAtOnce);
   let next = 0;
   let done = 0;
-  const decodeOne = async (path: string): Promise<RgbImage> => {
-    const image = await openImage(path);
+  const decodeOne = async (source: PictureSource): Promise<RgbImage> => {
+    const given = typeof source === 'string' ? source : await source();
+    if (typeof given === 'object' && 'width' in given) return squareOf(given, size);
+    const image = await openImage(given);
     const pixels = image.width * image.height;
     await budget.take(pixels);
     try {
@@ -48,20 +55,24 @@ export async function decodeEach<T>(
     }
   };
   const work = async () => {
-    while (next < paths.length) {
+    while (next < sources.length) {
       const i = next++;
       try {
-        results[i] = use(await decodeOne(paths[i]), i);
+        results[i] = use(await decodeOne(sources[i]), i);
       } catch (error) {
         if (!(error instanceof Undecodable)) throw error;
         results[i] = error;
       }
-      onProgress?.(++done, paths.length);
+      onProgress?.(++done, sources.length);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   return results;
 }
+
+/** Pixels that are a square of that size already stay as they are. */
+const squareOf = (image: RgbImage, size: number): RgbImage =>
+  image.width === size && image.height === size ? image : resizeToSquare(image, size);
 
 /** '3 of 500 pictures cannot be read: a.png (an HTML page), b.jpg (…), ….' */
 export function describeBroken(broken: readonly { name: string; error: Undecodable }[], total: number): string {

@@ -15,8 +15,8 @@ export interface DatasetOptions extends FolderOptions {
 }
 
 /**
- * The dataset that --data names: 'emoji', or a folder of pictures, of class folders or of splits; images come at
- * `size` × `size` pixels.
+ * The dataset that --data names: 'emoji', a folder of pictures or of data files, or a data file; images come at `size` × `size`
+ * pixels.
  *
  * @throws DataError when there is too little to train on or to measure with; OptionError for a held-out fraction of the
  *   emoji, whose held-out concepts are fixed, or for `classes` of a folder

@@ -1,7 +1,6 @@
 /** A run's images: loaded once, with the classes that are mirrored, and a record of what they are. */
-import { existsSync } from 'node:fs';
 import { DataError, OptionError } from '../core/index.ts';
-import type { ImageDataset } from '../data/index.ts';
+import { filesAt, type ImageDataset } from '../data/index.ts';
 import { loadDataset, withHeldOut } from './datasets.ts';
 import { type Flip, mirroredClasses } from './flips.ts';
 import { type DataSource, type Origin, originOf } from './origin.ts';
@@ -61,7 +60,12 @@ export class RunImages {
     const before = this.#folder.before();
     const stored = before?.origin?.data;
     const source = this.#options.source ?? (this.#options.dataset ? undefined : stored?.source);
-    if (source && source.path === stored?.source?.path && source.path !== 'emoji' && !existsSync(source.path)) {
+    if (
+      source &&
+      source.path === stored?.source?.path &&
+      source.path !== 'emoji' &&
+      filesAt(source.path).length === 0
+    ) {
       throw new DataError(
         `${source.path}: expected the images of the run ${this.#folder.folder}, got no such folder. Say where they are now with --data (dataset, in a program).`,
       );

@@ -1,20 +1,38 @@
-/** `titok tokenize IMAGE…`: the token ids of images, or the latents of a VAE, a line of JSON each. */
+/** `titok tokenize IMAGE…`: the token ids of images, or the latents of a VAE, a line of JSON each; with --data, of a dataset. */
 import type { Command } from 'commander';
+import { OptionError } from '../../core/index.ts';
+import { fromPlanes, type ImageSet, writeFileAtomic } from '../../data/index.ts';
 import { TiTok } from '../../titok/index.ts';
-import { type ImageTokenizer, latentsOf, tokenize } from '../../train/index.ts';
+import { type ImageTokenizer, latentsOf, loadDataset, tokenize } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { stopRequest } from '../interruption.ts';
 import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
-import { expectAllRead, readPictures } from '../pictures.ts';
+import { expectAllRead, prepareOutput, readPictures } from '../pictures.ts';
 
 export function addTokenize(program: Command): void {
   const command = program
     .command('tokenize')
     .description('Prints the token ids of images (of a VAE: their latents), one line of JSON each.')
-    .argument('<images...>', 'PNG, JPEG or WebP files')
+    .argument('[images...]', 'PNG, JPEG or WebP files')
+    .option('--data <path>', "the training images of a dataset instead, as 'titok train' takes it; with --out")
+    .option(
+      '--out <file>',
+      'of --data: a file of JSONL, {"class_id": …, "tokens": […]} for each image, as published code reads it',
+    )
     .action(async (paths: string[], given) => {
+      expectSource(paths, given);
+      if (given.out !== undefined) prepareOutput(given.out, '--out');
       await openGivenDevice(given, 'highest');
       const { model } = await openGivenTokenizer(given);
+      if (given.data !== undefined) {
+        const { train, classes } = await loadDataset(given.data, model.config.imageSize);
+        if (isContinuous(model)) throw new OptionError('--data: expected a tokenizer with codes, got a VAE.');
+        const lines = await tokenLines(model, train);
+        if (lines.length < train.count) return; // nobody reads on
+        writeFileAtomic(given.out, [new TextEncoder().encode(lines.join(''))]);
+        console.log(`${given.out}: ${train.count} training images, classes ${classes.join(', ')}`);
+        return;
+      }
       const unread: string[] = [];
       for await (const files of readPictures(paths, model.config.imageSize, unread)) {
         const pictures = files.map(({ picture }) => picture);
@@ -27,6 +45,33 @@ export function addTokenize(program: Command): void {
       expectAllRead(unread);
     });
   addTokenizerOptions(addDeviceOptions(command, 'highest'));
+}
+
+/** @throws OptionError unless there are either images, or --data and --out */
+function expectSource(
+  paths: readonly string[],
+  { data, out }: { readonly data?: string; readonly out?: string },
+): void {
+  if (paths.length > 0 ? data === undefined && out === undefined : data !== undefined && out !== undefined) return;
+  const got = [...(paths.length > 0 ? ['images'] : []), ...(data ? ['--data'] : []), ...(out ? ['--out'] : [])];
+  throw new OptionError(`titok tokenize: expected images, or --data with --out, got ${got.join(' and ') || 'none'}.`);
+}
+
+const imagesAtOnce = 32;
+
+/** A line for each image: its class and its tokens. Fewer when the command is asked to end. */
+async function tokenLines(model: ImageTokenizer, { count, size, images, labels }: ImageSet): Promise<string[]> {
+  const each = 3 * size * size;
+  const lines: string[] = [];
+  for (let start = 0; start < count && !stopRequest(); start += imagesAtOnce) {
+    const pictures = Array.from({ length: Math.min(imagesAtOnce, count - start) }, (_, i) =>
+      fromPlanes(images.subarray((start + i) * each, (start + i + 1) * each), size, size),
+    );
+    for (const tokens of await tokenize(model, pictures)) {
+      lines.push(`${JSON.stringify({ class_id: labels[lines.length], tokens })}\n`);
+    }
+  }
+  return lines;
 }
 
 const isContinuous = (model: ImageTokenizer): model is TiTok =>

@@ -47,7 +47,7 @@ const mistakes: [command: string, message: string][] = [
   ['trian', 'titok: unknown command trian. Did you mean train?'],
   [
     'paint',
-    'titok: unknown command paint. Expected one of quickstart, train, reconstruct, tokenize, sample, edit, evaluate, export, verify, import, report, watch, plot, info, study.',
+    'titok: unknown command paint. Expected one of quickstart, train, reconstruct, tokenize, sample, edit, evaluate, export, verify, import, report, watch, plot, info, data, study.',
   ],
   ['train warmp', 'titok train: unknown command warmp. Did you mean warmup?'],
   ['train --lr 3', 'titok train: unknown option --lr. Did you mean --learning-rate?'],

@@ -1,0 +1,89 @@
+/** Parquet files as on the Hugging Face hub, made with hyparquet-writer. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import sharp from 'sharp';
+import { loadImageFolder } from '../../data/index.ts';
+import { temporaryFolder } from './temporary.ts';
+
+const all = { heldOutFraction: 0 };
+const png = (red: number) =>
+  sharp({ create: { width: 6, height: 4, channels: 3, background: { r: red, g: 0, b: 0 } } })
+    .png()
+    .toBuffer();
+
+/** Of each picture: its class, and its red. */
+const pairs = ({ train, classes }: Awaited<ReturnType<typeof loadImageFolder>>) =>
+  Array.from({ length: train.count }, (_, i) => [classes[train.labels[i]], train.images[i * 3 * train.size ** 2]]);
+
+const hub = JSON.stringify({
+  info: { features: { image: { _type: 'Image' }, label: { names: ['cat', 'dog', 'cow'], _type: 'ClassLabel' } } },
+});
+
+async function parquet(
+  reds: readonly number[],
+  labels: readonly number[],
+  codec: 'SNAPPY' | 'UNCOMPRESSED' = 'SNAPPY',
+): Promise<Buffer> {
+  const images = await Promise.all(reds.map(async (red, i) => ({ bytes: await png(red), path: `${i}.png` })));
+  const buffer = parquetWriteBuffer({
+    schema: [
+      { name: 'schema', num_children: 2 },
+      { name: 'image', repetition_type: 'OPTIONAL', num_children: 2 },
+      { name: 'bytes', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY' },
+      { name: 'path', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+      { name: 'label', repetition_type: 'OPTIONAL', type: 'INT64' },
+    ],
+    columnData: [
+      { name: 'image', data: images },
+      { name: 'label', data: labels.map(BigInt) },
+    ],
+    rowGroupSize: 2,
+    codec,
+    kvMetadata: [{ key: 'huggingface', value: hub }],
+  });
+  return Buffer.from(buffer);
+}
+
+test('Parquet files as on the hub: several row groups, names of classes, a split by name', async (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'data'));
+  writeFileSync(
+    join(folder, 'data', 'train-00000-of-00001.parquet'),
+    await parquet([10, 20, 30, 40, 50], [1, 0, 0, 1, 1]),
+  );
+  writeFileSync(join(folder, 'data', 'validation-00000-of-00001.parquet'), await parquet([60], [0], 'UNCOMPRESSED'));
+  writeFileSync(join(folder, 'README.md'), 'pets');
+  const dataset = await loadImageFolder(folder, 4);
+  assert.deepEqual([dataset.classes, pairs(dataset)], [['cat', 'dog'], [['dog', 10], ['cat', 20], ['cat', 30], ['dog', 40], ['dog', 50]]]); // biome-ignore format: pairs
+  assert.deepEqual([dataset.validation.count, dataset.validation.images[0], dataset.leftOut], [1, 60, []]);
+  assert.deepEqual(dataset.notes, ['without pictures: 1 classes (cow)']);
+  writeFileSync(join(folder, 'x.parquet'), await parquet([1], [3]));
+  await assert.rejects(loadImageFolder(join(folder, 'x.parquet'), 4, all), /x\.parquet, label: expected 0\.\.2, got 3/);
+});
+
+test('damaged Parquet files give errors of ours', async (t) => {
+  const path = join(temporaryFolder(t), 'x.parquet');
+  const whole = await parquet([10, 20, 30], [1, 0, 0]);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(whole.length - 1),
+      fc.integer({ min: 1, max: 255 }),
+      fc.boolean(),
+      async (place, change, cut) => {
+        const bytes = cut ? whole.subarray(0, place) : Buffer.from(whole);
+        if (!cut) bytes[place] ^= change;
+        writeFileSync(path, bytes);
+        try {
+          await loadImageFolder(path, 4, all);
+        } catch (error) {
+          assert.equal((error as Error).name, 'DataError', String((error as Error).stack));
+        }
+      },
+    ),
+    { seed: 6, numRuns: 500 },
+  );
+});
