@@ -19,7 +19,7 @@ export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
   readonly preset: BudgetName;
   /** Every row is trained with the seeds 0, 1, … */
   readonly seeds: number;
-  /** 'emoji', or a folder of pictures. */
+  /** 'emoji', a folder of pictures, or data files. */
   readonly data: string;
   /** The folder for NAME.md, NAME.json, NAME.svg and NAME.png. */
   readonly out: string;

@@ -5,7 +5,7 @@ import { colorsOf } from './colors.ts';
 import { Engine } from './engine/client.ts';
 import type { Pixels } from './engine/model.ts';
 import { latest } from './latest.ts';
-import { addressOf, readAddress } from './link.ts';
+import { addressOf, bytesOf, readAddress } from './link.ts';
 import { Store } from './store.ts';
 import { mountBar } from './ui/bar.ts';
 import { pixelsOfUrl, resized } from './ui/picture.ts';
@@ -140,6 +140,9 @@ async function load(name: string): Promise<void> {
   });
   if (!info) return;
   app.model = info;
+  const sizes = { tokens: info.tokens, bytes: bytesOf(info.tokens, info.codes) };
+  for (const [name, size] of Object.entries(sizes))
+    for (const text of document.querySelectorAll(`[data-model=${name}]`)) text.textContent = `${size}`;
   if (info.name === baked.model.name) app.colors = colorsOf(baked.colors);
   else app.colors = colorsOf((await engine.run('colors', [])) ?? []);
   const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);

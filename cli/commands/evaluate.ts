@@ -54,7 +54,10 @@ export function addEvaluate(program: Command): void {
     )
     .argument('[what...]', 'a run; or two folders of pictures or .npz files, the real ones first; none: a model')
     .option('--model <file>', "file of 'titok export', or the name of a model in the box (default: the box's default)")
-    .option('--data <folder>', "'emoji' or a folder of pictures to measure with (default: those of the training)")
+    .option(
+      '--data <folder>',
+      "'emoji', a folder of pictures, or data files to measure with (default: those of the training)",
+    )
     .option('--npz <folder>', 'also write held-out images, reconstructions and samples there, as .npz files')
     .option('--paired', 'two sets: each picture is a version of the real one with its name; adds PSNR and SSIM', false)
     .option('--json', 'print JSON', false)

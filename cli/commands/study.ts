@@ -30,7 +30,7 @@ export function addStudy(program: Command): void {
     .description('Repeats a figure or a table of the paper: trains its rows, measures them and judges its claims.')
     .argument('[study]', `${Object.keys(studies).join(', ')}, or all`)
     .option('--list', 'say what there is', false)
-    .option('--data <folder>', "'emoji', or a folder of pictures", 'emoji')
+    .option('--data <folder>', "'emoji', a folder of pictures, or data files", 'emoji')
     .option('--out <folder>', 'for the page, the charts and the figures', join('docs', 'studies'))
     .option('--resume', 'keep figures that are there, and measure what is missing', false)
     .option('--overwrite', 'measure everything again; trainings that are finished are not repeated', false);

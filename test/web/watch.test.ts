@@ -86,6 +86,7 @@ test('the exhibits follow the checkpoints of a run, and the visitor loses nothin
     await page.locator('#status', { hasText: /^Ready: 4 tokens of 16 codes, 16 × 16 pixels/ }).waitFor();
     await page.locator('#tokenize figcaption', { hasText: /^strawberry$/ }).waitFor();
     assert.match(await model(page), /^small, warmup 4, /);
+    assert.equal(await page.innerText('h1'), 'An emoji is worth 4 tokens');
 
     // An edit and what undo goes back to outlive the next checkpoint.
     await page.locator('#touch').scrollIntoViewIfNeeded();
