@@ -114,7 +114,7 @@ export async function wall(size: () => number, pick: (source: Source) => void): 
     count.textContent = found.length === 0 ? 'None. Try another word, such as "cat".' : `${found.length}`;
   };
   const field = h('input', { type: 'search', placeholder: 'cat, fruit, heart …', 'aria-label': 'Search the emoji' });
-  const box = h('input', { type: 'checkbox', checked: true });
+  const box = h('input', { type: 'checkbox', checked: emoji.wall.heldOut.length > 0 });
   const again = () => search(field.value, box.checked);
   field.addEventListener('input', again);
   box.addEventListener('change', again);
@@ -122,7 +122,13 @@ export async function wall(size: () => number, pick: (source: Source) => void): 
   return h(
     'div',
     { class: 'wall' },
-    h('div', { class: 'row' }, field, h('label', {}, box, ' only those the model has never seen'), count),
+    h(
+      'div',
+      { class: 'row' },
+      field,
+      h('label', { hidden: !box.checked }, box, ' only those the model has never seen'),
+      count,
+    ),
     tiles,
     more,
     h(
