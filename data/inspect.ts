@@ -37,8 +37,7 @@ const atOnce = 8;
 /**
  * Inspects a folder of pictures or of data files, or a data file. Reads the header of every picture.
  *
- * @param size      pixels that memory is estimated for
- * @param fraction  of the images to hold out, if the data does not say which
+ * @param options  size: pixels that memory is estimated for; fraction: of the images to hold out, if the data does not say which
  * @throws DataError as `loadImageFolder`, but not for pictures that cannot be read
  */
 export async function inspectImages(
