@@ -29,7 +29,7 @@ export interface Comparison extends Turns {
   readonly speedup?: number;
   /** Lists the slowest ops of both sides. */
   readonly profile?: boolean;
-  /** Skips the comparison in quick runs, because building the model takes many seconds. */
+  /** Skips the comparison in quick runs, because it takes many seconds. */
   readonly heavy?: boolean;
 }
 

@@ -11,6 +11,7 @@ export async function benchStep(options: BenchOptions): Promise<void> {
       label: 'TiTok step, width 192, batch 32',
       targets: { 1: { floor: 1.6, reach: 1.2 }, 2: { floor: 1.4, reach: 1 } },
       images: 32,
+      heavy: true,
       high: true,
       speedup: 1.8,
       profile: true,

@@ -1,8 +1,11 @@
 /** `npm test` runs every *.test.ts below test/ with Node's test runner; `npm test -- nn` those whose path contains 'nn'. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSite, writeSite } from '../tools/web/site.ts';
+import { siteFolder } from './web/built-site.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const wanted = process.argv.slice(2);
@@ -20,8 +23,18 @@ if (files.length === 0) {
   console.error(`npm test: expected test files whose path contains ${wanted.join(' or ')}, got none.`);
   process.exit(1);
 }
-// Two files at a time, because most of them start worker threads.
-const { status } = spawnSync(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', ...files], {
-  stdio: 'inherit',
-});
-process.exit(status ?? 1);
+const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1' }; // tests compare what commands print
+delete env['FORCE_COLOR'];
+const site = mkdtempSync(join(tmpdir(), 'titok-site-'));
+try {
+  if (files.filter((file) => file.includes('web')).length > 1) {
+    writeSite(site, await buildSite()); // once for all files
+    env[siteFolder] = site;
+  }
+  // Two files at a time, because most of them start worker threads. A file that hangs fails, and is named.
+  const options = ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=300000'];
+  const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit', env });
+  process.exitCode = status ?? 1;
+} finally {
+  rmSync(site, { recursive: true, force: true });
+}

@@ -17,6 +17,7 @@ function npm(cwd: string, ...args: string[]): string {
   const { status, stdout, stderr } = spawnSync('npm', [...args, '--no-audit', '--no-fund', '--prefer-offline'], {
     cwd,
     encoding: 'utf8',
+    timeout: 180_000,
     shell: process.platform === 'win32',
   });
   assert.equal(status, 0, stdout + stderr);
@@ -84,9 +85,10 @@ test("the README's program type-checks against the package's types", () => {
   assert.equal(status, 0, stdout);
 });
 
-test('killed in the second stage, the program continues, samples and writes a PNG', { timeout: 180_000 }, async () => {
+test('killed in the second stage, the program continues, samples and writes a PNG', { timeout: 180_000 }, async (t) => {
   const start = () => {
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), 'train.ts'], { cwd: project });
+    t.after(() => child.kill('SIGKILL'));
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk));
     const ended = new Promise<{ signal: string | null; status: number | null; text: string }>((resolve) =>
@@ -99,6 +101,7 @@ test('killed in the second stage, the program continues, samples and writes a PN
   const timer = setInterval(() => {
     if (existsSync(join(run, 'log.jsonl')) && logged(run, 'warmup').length >= 5) first.child.kill('SIGKILL');
   }, 5);
+  timer.unref();
   const killed = await first.ended;
   clearInterval(timer);
   assert.equal(killed.signal, 'SIGKILL', killed.text);
@@ -118,10 +121,13 @@ test('killed in the second stage, the program continues, samples and writes a PN
   assert.ok(width > 8 * 16 && height > 2 * 16, `${width} × ${height}`);
 });
 
-test('titok watch serves the page on the run that the program trained, until Ctrl-C', { timeout: 60_000 }, async () => {
+test('titok watch serves the page on the run that the program trained, until Ctrl-C', {
+  timeout: 60_000,
+}, async (t) => {
   const titok = join(project, 'node_modules/titok-ts/dist/cli/main.js');
   const watch = (port: string) => ['watch', 'mine', '--port', port];
   const child = spawn(process.execPath, [titok, ...watch('0')], { cwd: project });
+  t.after(() => child.kill('SIGKILL'));
   const ended = new Promise((resolve) => child.on('close', (_, signal) => resolve(signal)));
   const line = await new Promise<string>((resolve) =>
     child.stdout.once('data', (chunk: Buffer) => resolve(`${chunk}`)),

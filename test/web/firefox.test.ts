@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type FirefoxPage, missingFirefox, withFirefox } from '../../tools/browser/firefox.ts';
-import { buildSite } from '../../tools/web/site.ts';
+import { builtSite } from './built-site.ts';
 
 if (missingFirefox) console.log(`# SKIP web/firefox: ${missingFirefox}`);
 
@@ -29,7 +29,7 @@ const picture = (page: FirefoxPage, selector: string) =>
 test('Firefox loads the page, edits a token, tokenizes an emoji and draws a film', {
   skip: missingFirefox ?? false,
 }, async (t) => {
-  const site = await buildSite();
+  const site = await builtSite();
   await withFirefox(
     async (path) => site.get(path),
     async (page) => {

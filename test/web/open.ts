@@ -1,7 +1,7 @@
 /** The built page in a headless Chromium, for the tests of this folder. */
 import type { Page } from 'playwright-core';
 import { missingChromium, type PageOptions, withPage } from '../../tools/browser/chromium.ts';
-import { buildSite } from '../../tools/web/site.ts';
+import { builtSite } from './built-site.ts';
 
 /** Options for tests that need the page: they skip where Chromium is missing. */
 export const options = missingChromium ? { skip: missingChromium } : {};
@@ -12,7 +12,7 @@ export async function openPage(
   use: (page: Page) => Promise<void>,
   { hash = '', ...how }: Partial<PageOptions> & { readonly hash?: string } = {},
 ): Promise<void> {
-  const site = await buildSite();
+  const site = await builtSite();
   await withPage(
     async (path) => site.get(path),
     { isolated: false, ...how },

@@ -11,10 +11,11 @@ import sharp from 'sharp';
 import { loadEmoji } from '../../data/index.ts';
 import { missingChromium, withPage } from '../../tools/browser/chromium.ts';
 import type { EmojiWall } from '../../tools/web/assets.ts';
-import { buildSite, type Site } from '../../tools/web/site.ts';
+import type { Site } from '../../tools/web/site.ts';
+import { builtSite } from './built-site.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const site = await buildSite();
+const site = await builtSite();
 const base = '/some/where/';
 
 /** Attributes and CSS addresses that name a file: "docs/a.html: images/b.png leads to no file". */
