@@ -51,7 +51,7 @@ export {
   inOrder,
   type View,
 } from './loader.ts';
-export { lockFolder } from './lock.ts';
+export { LockedError, lockFolder } from './lock.ts';
 export { type NpzArray, readNpz, writeNpz } from './npz.ts';
 export { loadPictureSet, type PictureSet, type PictureSetOptions, writePictureNpz } from './picture-set.ts';
 export {

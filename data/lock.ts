@@ -14,6 +14,9 @@ interface Owner {
   readonly started?: string | undefined;
 }
 
+/** Somebody else holds the lock. */
+export class LockedError extends CheckpointError {}
+
 const held = new Map<string, { readonly isNew: boolean }>(); // lock files of this process; whether their folder is new
 let releasesAtExit = false;
 
@@ -23,12 +26,13 @@ let releasesAtExit = false;
  *
  *   const release = lockFolder('runs/mine');
  *
- * @throws CheckpointError when another process, or another part of this one, holds the lock, or the folder cannot be written
+ * @throws LockedError when another process, or another part of this one, holds the lock
+ * @throws CheckpointError when the folder cannot be written
  */
 export function lockFolder(folder: string): () => void {
   const path = join(resolve(folder), 'lock');
   if (held.has(path)) {
-    throw new CheckpointError(`${folder}: expected one training at a time, got a second one of this program.`);
+    throw new LockedError(`${folder}: expected one training at a time, got a second one of this program.`);
   }
   const own: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
   let isNew = false;
@@ -90,7 +94,7 @@ function create(path: string, own: Owner): boolean {
   }
 }
 
-/** Removes a lock whose process is dead. @throws CheckpointError when it lives */
+/** Removes a lock whose process is dead. @throws LockedError when it lives */
 function removeStale(path: string, folder: string): void {
   const content = read(path);
   if (content === undefined) return; // released in the meantime
@@ -99,7 +103,7 @@ function removeStale(path: string, folder: string): void {
     const who = owner
       ? `process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`}`
       : 'another process';
-    throw new CheckpointError(
+    throw new LockedError(
       `${folder}: expected one process at a time, got ${who}, which is training there. ` +
         `Wait for it or choose another --name; if it is no training, delete ${path}.`,
     );

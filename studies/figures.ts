@@ -51,7 +51,7 @@ export const figures = {
     digits: 2,
     about: 'how much samples of a class differ, as a share of how much pictures do',
   },
-  samplesPerSecond: { title: 'samples/s', digits: 1, about: 'from nothing to pixels, 64 at once' },
+  samplesPerSecond: { title: 'samples/s', digits: 1, about: 'from nothing to pixels, 64 at once, by processor time' },
   parameters: { title: 'parameters (M)', digits: 2, about: 'of the generator, millions' },
   seconds: { title: 'training (s)', digits: 0, about: 'of all stages of the row, those included that rows share' },
 } as const satisfies Record<string, Figure>;

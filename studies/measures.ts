@@ -10,6 +10,7 @@ import {
   inParts,
   measureRunSamples,
   type Run,
+  type Sampler,
   samplePictures,
   single,
   spread,
@@ -73,16 +74,29 @@ function pool(model: TiTok, images: Tensor): Tensor {
 /** Samples of the classes of the held-out pictures, and how fast they come. */
 export const samples: Measure = async (run, row) => {
   const sampler = samplerOf(run, row);
-  await samplePictures(sampler, new Int32Array(16), new Rng(0)); // code is compiled before time is taken
   const { figures, features } = await measureRunSamples(run, row.name, sampler);
-  const { fd, precision = null, recall = null, density = null, coverage = null, variety, samplesPerSecond } = figures;
+  const { fd, precision = null, recall = null, density = null, coverage = null, variety } = figures;
   return {
     sampleFd: fd,
     ...{ precision, recall, density, coverage },
     inceptionScore: (await classifierOf(run))?.inceptionScore(features) ?? null,
-    ...{ variety, samplesPerSecond, parameters: generatorParameters(run) },
+    ...{ variety, samplesPerSecond: await speedOf(sampler), parameters: generatorParameters(run) },
   };
 };
+
+const timed = 64; // pictures at once
+
+/** Samples a second of processor time, so that other work on the machine changes little: the median of three. */
+async function speedOf(sampler: Sampler): Promise<number> {
+  const seconds: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const before = process.cpuUsage();
+    await samplePictures(sampler, new Int32Array(timed), new Rng(round));
+    const { user, system } = process.cpuUsage(before);
+    seconds.push((user + system) / 1e6);
+  }
+  return timed / seconds.sort((a, b) => a - b)[1];
+}
 
 /** By the training images, which all rows of a study share. */
 const classifiers = new WeakMap<ImageSet, FeatureClassifier>();

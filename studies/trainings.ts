@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, linkSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ImageDataset } from '../data/index.ts';
+import { setTimeout } from 'node:timers/promises';
+import { type ImageDataset, LockedError } from '../data/index.ts';
 import {
   type ChangesOf,
   type DataSource,
@@ -60,7 +61,8 @@ export const hashOf = (data: unknown): string =>
 /**
  * The run with all trainings of a row, each trained unless it is there already. A training that was stopped goes on.
  *
- * Every training has a run folder of its own, in which the checkpoints of the trainings before it are links.
+ * Every training has a run folder of its own, in which the checkpoints of the trainings before it are links. Several studies
+ * can run at a time: a training that one of them is at is waited for.
  */
 export async function trained(workshop: Workshop, trainings: Trainings, seed: number): Promise<Run> {
   const steps = stepsOf(trainings, seed, workshop.source);
@@ -69,7 +71,10 @@ export async function trained(workshop: Workshop, trainings: Trainings, seed: nu
     for (const before of steps.slice(0, i)) {
       link(join(workshop.folder, before.folder, `${before.stage.name}.safetensors`), run.checkpoint(before.stage));
     }
-    if (!isFinished(run, stage)) await workshop.train(run, stage, changes);
+    if (!isFinished(run, stage)) {
+      using _ = await locked(run, workshop);
+      if (!isFinished(run, stage)) await workshop.train(run, stage, changes);
+    }
     if (i === steps.length - 1) return run;
   }
   throw new Error('studies: expected a row with trainings, got none.');
@@ -80,6 +85,19 @@ export const openTrained = (workshop: Workshop, folder: string, seed: number): P
   const { dataset, source, heldOut, notify } = workshop;
   return openRun(join(workshop.folder, folder), { seed, dataset, source, heldOut, notify });
 };
+
+/** The lock of a run, once no other process has it. */
+async function locked(run: Run, { notify }: Workshop): Promise<Disposable> {
+  for (let told = false; ; told = true) {
+    try {
+      return run.lock();
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
+      if (!told) notify(`Another process trains in ${run.folder}: waiting for it.`);
+      await setTimeout(2000);
+    }
+  }
+}
 
 /** Whether a stage has been trained to its last update. */
 function isFinished(run: Run, stage: Stage): boolean {
