@@ -21,7 +21,7 @@ for (const name of ['webasm', 'webgpu']) {
 for (const [name, steps] of [
   ['gpujs-cpu', 120],
   ['webasm', 120],
-  ['webgpu', 60],
+  ['webgpu', 80],
 ] as const) {
   if (!(await openOrSkip(name))) continue;
   test(`${name}: ${steps} training steps with tensors, handles, bytes and kernels constant`, () =>
