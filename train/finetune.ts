@@ -6,6 +6,7 @@ import { isTrainedInStage2, keepFirst, laptopFinetune, type TiTok, withPixelDeco
 import { readTerms } from './held-out.ts';
 import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights } from './model-settings.ts';
+import { averageOf, averageSetting } from './optimizers.ts';
 import { betas, count, fraction, group, positive, text, updates, weight } from './settings.ts';
 import { defineStage, type RunContext } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
@@ -24,6 +25,7 @@ export const finetuneSettings = group({
   betas: betas([0.9, 0.999], "of AdamW's averages; arXiv:2406.07550, stage 2"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
+  emaDecay: averageSetting,
   weights: reconstructionWeights(laptopFinetune, ['l2', 'l1', 'gradient', 'perceptual', 'adversarial']),
   sharpness: positive(5, "factor of stage 1's logits at the start: Fréchet distance 51 there, with 1 (published) 120"),
   ...discriminatorSettings,
@@ -52,9 +54,11 @@ export function trainFinetune(
   const { betas, weightDecay } = settings;
   const optimizer = new AdamW({ params, betas, weightDecay });
   const learningRate = learningRateOf(settings);
+  const ema = averageOf(params, settings);
   const state = new TrainingState({
     models: { model, ...imageLoss.models },
     optimizers: { model: optimizer, ...imageLoss.optimizers },
+    averages: { ...(ema && { model: ema }) },
     streams: { data, rng },
   });
 
@@ -85,6 +89,7 @@ export function trainFinetune(
     const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizer.step(grads, { lr, scale: clipCoefficient(norm, maxNorm) }); // after both passes turned out finite
+    ema?.update();
     const judged = imageLoss.update(verdict, report);
     state.done++;
     return { ...report, ...judged, ...psnrIn(report), learningRate: lr };
@@ -93,7 +98,7 @@ export function trainFinetune(
   const measure = (images: Tensor) =>
     readTerms(() => reported(loss(images, model.encode(images).zQuantized, state.done - 1)));
 
-  return { model, steps, batchSize, state, step, measure };
+  return { model, steps, batchSize, state, step, measure, ...(ema && { ema }) };
 }
 
 /** Stage 2. Fine-tunes the decoder on pixels. */
@@ -102,7 +107,11 @@ export const finetune = defineStage({
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup, or --from)",
   settings: finetuneSettings,
   imageSize: (run, { from }) => (from ? run.modelFrom(from).tokenizer : run.model(warmup)).config.imageSize,
-  fixed: ({ from, weights }) => ({ from, 'weights.adversarial above 0': weights.adversarial > 0 }),
+  fixed: ({ from, weights, emaDecay }) => ({
+    from,
+    'weights.adversarial above 0': weights.adversarial > 0,
+    'emaDecay above 0': emaDecay > 0,
+  }),
   initial: ['sharpness'],
 
   async start(run, settings) {

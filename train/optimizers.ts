@@ -1,7 +1,7 @@
 /** The optimizers of a stage: Muon for the matrices inside its transformer, AdamW for everything else. */
 import type { Tensor } from '../core/index.ts';
-import { AdamW, isHiddenMatrix, Muon, type Optimizer, pick, type StateDict } from '../nn/index.ts';
-import { oneOf, positive } from './settings.ts';
+import { AdamW, Ema, isHiddenMatrix, Muon, type Optimizer, pick, type StateDict } from '../nn/index.ts';
+import { oneOf, positive, share } from './settings.ts';
 
 /** Settings of stages that train a transformer. */
 export const optimizerSettings = (optimizer: 'adamw' | 'muon', muonLearningRate = 5e-3) => ({
@@ -47,3 +47,10 @@ export function stageOptimizers(params: StateDict, settings: OptimizerSettings):
     },
   };
 }
+
+/** A tokenizer's weights can be averaged, as the published ones are. */
+export const averageSetting = share(0, 'of averaged weights, which are measured and kept; 0: none; published 0.999');
+
+/** The average that the settings ask for. */
+export const averageOf = (params: StateDict, { emaDecay }: { readonly emaDecay: number }): Ema | undefined =>
+  emaDecay > 0 ? new Ema(params, { decay: emaDecay }) : undefined;

@@ -8,7 +8,7 @@ import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
 import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
-import { optimizerSettings, stageOptimizers } from './optimizers.ts';
+import { averageOf, averageSetting, optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, text, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
@@ -40,6 +40,7 @@ export const singleSettings = group({
   betas: betas([0.9, 0.99], "of AdamW's averages"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
+  emaDecay: averageSetting,
   weights: reconstructionWeights(laptopSingleStage, [
     'l2',
     'l1',
@@ -92,9 +93,11 @@ export function trainSingle(
   const params = codebook?.optimized(stateDict(model)) ?? stateDict(model);
   const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
+  const ema = averageOf(params, settings);
   const state = new TrainingState({
     models: { model, ...codebook?.models, ...imageLoss.models },
     optimizers: { ...optimizers.byName, ...imageLoss.optimizers },
+    averages: { ...(ema && { model: ema }) },
     streams: { data, rng },
   });
 
@@ -135,6 +138,7 @@ export function trainSingle(
     const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
+    ema?.update();
     codebook?.update(value.z, value.indices);
     const judged = imageLoss.update(verdict, report);
     state.done++;
@@ -143,7 +147,7 @@ export function trainSingle(
 
   const measure = (images: Tensor) => readTerms(() => reported(loss(images, { done: state.done - 1 })));
 
-  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure, ...(ema && { ema }) };
 }
 
 /** The single stage. Trains TiTok from pixels. */
@@ -153,7 +157,7 @@ export const single = defineStage({
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   imageSize: (run, { from, model }) => (from ? run.modelFrom(from).tokenizer.config : model).imageSize,
-  fixed({ from, model, codebook, optimizer, weights }) {
+  fixed({ from, model, codebook, optimizer, weights, emaDecay }) {
     const { init: _, commitmentCost: __, entropyCost: ___, ...fixed } = withTokenSize(model);
     return {
       from,
@@ -161,6 +165,7 @@ export const single = defineStage({
       codebook,
       optimizer,
       'weights.adversarial above 0': weights.adversarial > 0,
+      'emaDecay above 0': emaDecay > 0,
     };
   },
   initial: ['model.init'],

@@ -42,10 +42,10 @@ function contradiction(config: TiTokConfig): string | undefined {
   return undefined;
 }
 
-/** @throws CheckpointError when the checkpoint is of another size or kind */
+/** With the averaged weights, if the training kept some. @throws CheckpointError when the checkpoint is of another size or kind */
 export function loadTiTok({ settings, groups, source }: SavedModel): TiTok {
   const model = new TiTok(savedPart(titokModel, settings, source, 'settings').model, new Rng(0));
-  loadStateDict(model, groups['model'] ?? {}, { source });
+  loadStateDict(model, { ...groups['model'], ...groups['ema.model'] }, { source });
   return model;
 }
 

@@ -20,7 +20,7 @@ import { type CodedSource, codedBatches } from './coded-batches.ts';
 import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
 import { titokSettings } from './model-settings.ts';
-import { optimizerSettings, stageOptimizers } from './optimizers.ts';
+import { averageOf, averageSetting, optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
@@ -42,6 +42,7 @@ export const warmupSettings = group({
   betas: betas([0.9, 0.99], "of AdamW's averages; arXiv:2406.07550, stage 1"),
   weightDecay: weight(1e-4, 'on matrices; arXiv:2406.07550'),
   maxNorm: positive(1, 'gradients are clipped to this norm'),
+  emaDecay: averageSetting,
   weights: group({
     quantizer: weight(laptopWarmup.quantizer, "of the quantizer's loss, as published"),
     embedding: weight(
@@ -85,9 +86,11 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   const params = codebook.optimized(stateDict(model));
   const optimizers = stageOptimizers(params, settings);
   const learningRate = learningRateOf(settings);
+  const ema = averageOf(params, settings);
   const state = new TrainingState({
     models: { model, ...codebook.models },
     optimizers: optimizers.byName,
+    averages: { ...(ema && { model: ema }) },
     streams: { data, rng },
   });
 
@@ -118,6 +121,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
     const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, codes, kept), reported);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
+    ema?.update();
     codebook.update(value.z, value.indices);
     state.done++;
     return { ...report, ...(await latentFigures(model, value)), learningRate: lr };
@@ -129,7 +133,7 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
       return { ...reported(terms), mse: mse(images, decodeSoft(teacher, terms.logits)) };
     });
 
-  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure };
+  return { model, steps: settings.steps, batchSize: settings.batchSize, state, step, measure, ...(ema && { ema }) };
 }
 
 /** Stage 1. TiTok learns to predict the codes of the run's teacher. */
@@ -138,7 +142,7 @@ export const warmup = defineStage({
   about: "stage 1: TiTok on the teacher's codes (needs the run's teacher)",
   settings: warmupSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
-  fixed({ model, codebook, optimizer }) {
+  fixed({ model, codebook, optimizer, emaDecay }) {
     const {
       variant,
       imageSize,
@@ -169,6 +173,7 @@ export const warmup = defineStage({
       },
       codebook,
       optimizer,
+      'emaDecay above 0': emaDecay > 0,
     };
   },
   initial: ['model.init'],

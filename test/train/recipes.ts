@@ -130,12 +130,14 @@ export const recipes: Readonly<Record<string, (seed?: number) => Promise<Trainin
     return trainTeacher(ofTeacher({ teacher: { kind: 'vqgan', ...narrow }, ...byGradient }), loader(), new Rng(seed));
   },
   warmup: async (seed = 1) => trainWarmup(warmupSettings, teacher(), loader(), new Rng(seed)),
+  'warmup, with averaged weights': async (seed = 1) =>
+    trainWarmup({ ...warmupSettings, emaDecay: 0.5 }, teacher(), loader(), new Rng(seed)),
   'warmup, rotation': quantizedBy('rotation', 'proxy'),
   'warmup, fsq': quantizedBy('fsq', 'proxy'),
   'warmup, lfq': quantizedBy('lfq', 'proxy'),
   finetune: async (seed = 1) => {
     const rng = new Rng(seed);
-    const settings = { ...short, steps: 12, discriminatorStart: 0.25, weights: { perceptual: 0 } };
+    const settings = { ...short, steps: 12, discriminatorStart: 0.25, weights: { perceptual: 0 }, emaDecay: 0.5 };
     const parsed = parseSettings(finetune.settings, settings, 'finetune');
     return trainFinetune(parsed, tuned(), loader(), rng, { discriminator: new SmallDiscriminator(rng) });
   },

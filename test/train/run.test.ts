@@ -4,8 +4,9 @@ import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type ImageDataset, loadImageFolder } from '../../data/index.ts';
-import { openRun, type Run, readLog, teacher, warmup } from '../../train/index.ts';
+import { type ImageDataset, loadCheckpoint, loadImageFolder } from '../../data/index.ts';
+import { stateDict } from '../../nn/index.ts';
+import { openRun, type Run, readLog, single, teacher, warmup } from '../../train/index.ts';
 import { writePictures } from '../cli/command-line.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { useOneThread } from './recipes.ts';
@@ -73,6 +74,37 @@ test('resume: false trains again, and a run measures what it has', async (t) => 
   assert.equal(row.steps, 8);
   assert.ok(row.psnr! > 0 && row.fd > 0 && row.codesUsed! >= 1, JSON.stringify(row));
   assert.ok(Math.abs(row.loss - whole.reduce((a, b) => a + b) / 8) < 1e-9, 'the mean of the last updates');
+});
+
+test('with emaDecay, later stages get the averaged weights, and the checkpoint keeps both', async (t) => {
+  const folder = temporaryFolder(t);
+  const options = { dataset: await dataset(folder) };
+  const path = join(folder, 'run');
+  const run = await openRun(path, options);
+  const half = { width: 16, layers: 1, heads: 2 };
+  const model = { imageSize: 16, latentTokens: 4, codebookSize: 16, encoder: half, decoder: half };
+  const short = {
+    model,
+    steps: 6,
+    continuousSteps: 2,
+    batchSize: 2,
+    warmupSteps: 2,
+    weights: { l1: 0, gradient: 0, perceptual: 0 },
+  };
+  await run.fit(single, { ...short, emaDecay: 0.9 });
+  const { groups } = loadCheckpoint(run.checkpoint(single));
+  const [last, averaged] = ['model', 'ema.model'].map((group) =>
+    Array.from(groups[group]['encoder.patch_embed.weight'].data as ArrayLike<number>),
+  );
+  assert.ok(last.some((value, i) => value !== averaged[i]));
+  for (const of of [run, await openRun(path, options)]) {
+    const weights = await stateDict(of.model(single))['encoder.patch_embed.weight'].data();
+    assert.deepEqual(Array.from(weights), averaged);
+  }
+  await assert.rejects(run.fit(single, { ...short, steps: 8, emaDecay: 0 }), {
+    name: 'OptionError',
+    message: /emaDecay above 0/,
+  });
 });
 
 test('what belongs to a run is asked for by name', async (t) => {
