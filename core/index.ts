@@ -193,6 +193,7 @@ export {
   type Gradient,
   keep,
   memory,
+  outermostScope,
   outsideScopes,
   Scope,
   Tensor,

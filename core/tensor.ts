@@ -267,17 +267,36 @@ export function tensorScope(): Scope {
   return scope;
 }
 
+let outermost: Scope | undefined; // where `outsideScopes` leads to
+
+/**
+ * Opens a scope for a whole piece of work, such as a training and what is measured of it: `using _ = outermostScope();` frees also
+ * what `outsideScopes` makes in it, parameters and optimizer state.
+ */
+export function outermostScope(): Disposable {
+  const before = outermost;
+  const scope = tensorScope();
+  outermost = scope;
+  return {
+    [Symbol.dispose]() {
+      outermost = before;
+      scope[Symbol.dispose]();
+    },
+  };
+}
+
 /** Keeps a tensor beyond the innermost open scope. */
 export const keep = <T extends Tensor>(t: T): T => currentScope?.keep(t) ?? t;
 
 /**
- * Runs f outside of every scope: the tensors it makes (parameters, optimizer state) live until they are disposed.
+ * Runs f outside of every scope but an `outermostScope`: the tensors it makes (parameters, optimizer state) live until they are
+ * disposed.
  *
  * @throws TypeError when f is asynchronous
  */
 export function outsideScopes<T>(f: () => T): T {
   const scope = currentScope;
-  currentScope = undefined;
+  currentScope = outermost;
   try {
     return expectNoPromise('outsideScopes', f());
   } finally {

@@ -1,7 +1,7 @@
 /** The picture of a study: what each row makes of the same held-out pictures, or draws of the same classes. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { noGrad, Rng, tidy } from '../core/index.ts';
+import { noGrad, outermostScope, Rng, tidy } from '../core/index.ts';
 import { batchOf, imageGrid, type RgbImage, writePng } from '../data/index.ts';
 import { picturesOf, type Run, samplePictures, spread } from '../train/index.ts';
 import { reconstructorOf, samplerOf } from './models.ts';
@@ -25,6 +25,7 @@ export async function drawPictures(study: Study, plan: Plan, workshop: Workshop,
   if (!runs.every(([, folder]) => existsSync(join(workshop.folder, folder)))) return existsSync(path);
   const lines: { label: string; pictures: RgbImage[] }[] = [];
   for (const [row, folder] of runs) {
+    using _ = outermostScope();
     const run = await openTrained(workshop, folder, 0);
     if (study.pictures === 'samples') lines.push({ label: row.name, pictures: await drawn(run, row) });
     else {

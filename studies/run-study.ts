@@ -1,7 +1,7 @@
 /** Runs a study: trains its rows with every seed, measures them, and writes the page. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OptionError } from '../core/index.ts';
+import { OptionError, outermostScope } from '../core/index.ts';
 import type { ImageDataset } from '../data/index.ts';
 import { loadDataset } from '../train/index.ts';
 import { type Budget, type BudgetName, budgets } from './budgets.ts';
@@ -120,6 +120,7 @@ function planOf(row: Row, seed: number, { source, heldOut }: Workshop): Omit<Row
 }
 
 async function measured(study: Study, row: Row, seed: number, workshop: Workshop): Promise<Figures> {
+  using _ = outermostScope(); // all models of a study would not fit into memory
   const run = await trained(workshop, row.trainings, seed);
   const found: Record<string, number | null> = Object.fromEntries(study.columns.map((name) => [name, null]));
   for (const measure of study.measures) Object.assign(found, await measure(run, row));

@@ -9,6 +9,8 @@ import {
   noGrad,
   ones,
   openDevice,
+  outermostScope,
+  outsideScopes,
   type Tensor,
   tensor,
   tensorScope,
@@ -296,4 +298,25 @@ test('the walk stops at tensors that are older than all that are asked for', () 
   assert.deepEqual(values(grad(twice(x).sum(), [x])[0]), [2, 2]);
   assert.equal(counted.calls, 0);
   assert.deepEqual(values(grad(spy(old).sum(), [old])[0]), [2, 2]);
+});
+
+test('outermostScope frees also what outsideScopes makes in it, and nothing else', () => {
+  const before = outsideScopes(() => ones([2]));
+  const [inner, outer] = [{}, {}] as { x: Tensor }[];
+  {
+    using _ = outermostScope();
+    outer.x = outsideScopes(() => tidy(() => outsideScopes(() => ones([3]))));
+    {
+      using __ = outermostScope();
+      inner.x = outsideScopes(() => ones([4]));
+    }
+    assert.ok(inner.x.disposed && !outer.x.disposed);
+  }
+  const after = outsideScopes(() => ones([5]));
+  assert.deepEqual(
+    [before, outer.x, after].map((t) => t.disposed),
+    [false, true, false],
+  );
+  before.dispose();
+  after.dispose();
 });

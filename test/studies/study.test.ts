@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { memory } from '../../core/index.ts';
 import { chartOf, overviewOf, pageOf, type Results, readStudyResults } from '../../studies/index.ts';
 import { startTitok, titok, workIn, writePictures } from '../cli/command-line.ts';
 import { mite, pair } from './pair.ts';
@@ -31,6 +32,7 @@ test('a study writes its page, charts, pictures and figures; rows share what the
 }, async (t) => {
   const { status, out, err } = await titok(t, ...study('whole'));
   assert.equal(status, 0, err);
+  assert.equal(memory().tensors, 0, 'a study of many rows needs the memory of one');
   assert.match(out, /^pair: 2 tokens, seed 0 \(1 of 6\)$/m);
   assert.match(out, /pair: Longer rows need more parameters: reproduced\npair: Shorter rows need more: not reproduced/);
   const kinds = ['teacher', 'warmup', 'finetune', 'generator'].map(trainings);
