@@ -36,6 +36,7 @@ export interface TrainingGiven extends Given, ImagesGiven {
   readonly name: string;
   readonly seed?: number;
   readonly data?: string;
+  readonly tokensFile?: string;
   readonly flip?: boolean;
   /** true without --no-flip-classes, as commander has it. */
   readonly flipClasses: string | true;
@@ -102,11 +103,12 @@ export async function openGivenRun(
   const images = imageOptions(given);
   const stored = before?.origin?.data.source;
   const path = given.data ?? stored?.path ?? 'emoji';
+  const needsImages = given.data !== undefined || !learnsTokens(given, folder, stage);
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
   const classes = images.classes ?? (path === 'emoji' ? (stored ? stored.classes : preset.classes) : undefined);
   const source = { path, ...(heldOut !== undefined && { heldOut }), ...(classes !== undefined && { classes }) };
   const flip = flipOf(given);
-  sayWhatIsKept(given, before);
+  sayWhatIsKept(given, before, needsImages);
   const notify = (message: string) => console.log(`${process.stdout.isTTY ? '\r\x1b[2K' : ''}${message}`); // over the line of progress
   const { pictureEvery, saveEvery, measureEvery } = readSettings(trainingSettings(), {}, given);
   const run = await openRun(folder.folder, {
@@ -121,20 +123,27 @@ export async function openGivenRun(
     command: given.command,
     resume: given.resume,
     notify,
-    source,
-    async dataset(imageSize) {
-      const dataset = await loadDataset(path, imageSize, {
-        ...images,
-        ...(heldOut !== undefined && { heldOutFraction: heldOut }),
-        ...(classes !== undefined && { classes }),
-      });
-      const used = withHeldOut(dataset, limit);
-      announce(used);
-      for (const line of remarks(used)) console.log(line);
-      return dataset;
-    },
+    ...(needsImages && { source, dataset: loadImages }),
   });
   return { run, preset, presetName };
+
+  async function loadImages(imageSize: number): Promise<ImageDataset> {
+    const dataset = await loadDataset(path, imageSize, {
+      ...images,
+      ...(heldOut !== undefined && { heldOutFraction: heldOut }),
+      ...(classes !== undefined && { classes }),
+    });
+    const used = withHeldOut(dataset, limit);
+    announce(used);
+    for (const line of remarks(used)) console.log(line);
+    return dataset;
+  }
+}
+
+/** Whether a stage learns from a file of tokens, so that it needs no images. */
+function learnsTokens(given: TrainingGiven, folder: RunFolder, stage: Stage | undefined): boolean {
+  const before = given.resume && stage ? folder.readableMeta(stage.name)?.settings['tokensFile'] : undefined;
+  return Boolean(given.tokensFile ?? before);
 }
 
 /** Nothing that was trained is replaced by mistake. */
@@ -151,10 +160,14 @@ function expectIntended({ name, resume, overwrite }: TrainingGiven, folder: RunF
 }
 
 /** Options that are left out and follow from the run, not from the program's defaults. */
-function sayWhatIsKept(given: TrainingGiven, before: SavedMeta | undefined): void {
+function sayWhatIsKept(given: TrainingGiven, before: SavedMeta | undefined, needsImages: boolean): void {
   const { seed, data } = before?.origin ?? {};
   const kept = [
-    given.data === undefined && data?.source && data.source.path !== 'emoji' && `--data ${data.source.path}`,
+    needsImages &&
+      given.data === undefined &&
+      data?.source &&
+      data.source.path !== 'emoji' &&
+      `--data ${data.source.path}`,
     given.seed === undefined && seed && `--seed ${seed}`,
     given.preset === undefined && before?.preset !== 'tiny' && before?.preset && `--preset ${before.preset}`,
   ].filter(Boolean);

@@ -2,13 +2,15 @@
 import { CheckpointError } from '../core/index.ts';
 import { expectOrigin, expectSeed, type Origin } from './origin.ts';
 import { expectResumable } from './resume.ts';
-import type { RunFolder, SavedMeta } from './run-folder.ts';
+import type { SavedMeta } from './run-folder.ts';
 import type { RunImages } from './run-images.ts';
-import { type RunContext, type Stage, stageNames } from './stage.ts';
+import type { RunParts } from './run-parts.ts';
+import { type Stage, stageNames } from './stage.ts';
 import { type AnySettings, uselessSettings } from './together.ts';
+import { originOfTokens } from './tokens-file.ts';
 
 /**
- * Checks all that can be known without images, then loads and compares them. Notes about settings without effect go to
+ * Checks all that can be known without images, then loads and compares them, or the tokens in their place. Notes about settings without effect go to
  * `run.notify`.
  *
  * @param earlier  when the stage goes on from its checkpoint
@@ -17,7 +19,7 @@ import { type AnySettings, uselessSettings } from './together.ts';
  * @throws OptionError or CheckpointError for what does not fit
  */
 export async function expectFits(
-  run: RunFolder & RunContext,
+  run: RunParts,
   stage: Stage,
   settings: AnySettings,
   images: RunImages,
@@ -39,12 +41,17 @@ export async function expectFits(
   const order = stageNames.indexOf(stage.name);
   const compared = run.trained
     .filter((name) => stageNames.indexOf(name) < order || (earlier && name === stage.name))
-    .map((name) => ({ source: sourceOf({ name }), origin: run.meta({ name }).origin }))
+    .map((name) => ({ name, source: sourceOf({ name }), origin: run.meta({ name }).origin }))
     .reverse(); // the nearest first
   for (const { source, origin } of compared) if (origin) expectSeed(origin, run.seed, source);
   const imageSize = stage.imageSize(run, settings);
   for (const note of notes) run.notify(`${stage.name}, ${note}`);
-  const { origin: now } = await images.at(imageSize);
-  for (const { source, origin } of compared) if (origin) expectOrigin(origin, now, source);
+  const now = settings.tokensFile
+    ? originOfTokens(run.seed, run.readTokens(settings.tokensFile), imageSize)
+    : (await images.at(imageSize)).origin;
+  for (const { name, source, origin } of compared) {
+    const isComparable = name === stage.name || (!now.data.tokens && !origin?.data.tokens);
+    if (origin && isComparable) expectOrigin(origin, now, source);
+  }
   return now;
 }

@@ -59,6 +59,9 @@ const shape = {
     attentionDropout: share(tiny.attentionDropout, 'of attention probabilities'),
     initializerRange: weight(tiny.initializerRange, 'standard deviation of the weights at the start, as published'),
   }).superRefine(fitting(headsDivideWidth)),
+  tokensFile: text(
+    'JSONL of \'titok tokenize --data --out\' in place of images, {"class_id": …, "tokens": […]} a line; none is mirrored',
+  ),
   steps: updates(1000, 'updates'),
   batchSize: count(32, 'token rows per update'),
   learningRate: positive(1.5e-3, 'at the top of the cosine'),
@@ -99,7 +102,7 @@ type MeasureTokens = (tokens: Int32Array, labels: Int32Array) => Promise<{ loss:
  * @see Chang et al. 2022, arXiv:2202.04200; Yu et al. 2024, arXiv:2406.07550
  */
 export function trainGenerator(
-  settings: Omit<TokenGeneratorSettings, 'sampling'>,
+  settings: Omit<TokenGeneratorSettings, 'sampling' | 'tokensFile'>,
   data: TokenSource,
   rng: Rng,
   from?: { readonly trained: TrainedGenerator; readonly classes: readonly string[] },
@@ -180,6 +183,8 @@ export const tokenGeneratorModel = {
 
 /** The tokens that a generator learns: how many an image has, how many there are, and how to find them. */
 interface Tokens {
+  /** What makes them. */
+  readonly model: object;
   readonly imageSize: number;
   readonly latentTokens: number;
   readonly codebookSize: number;
@@ -188,20 +193,28 @@ interface Tokens {
 }
 
 /**
- * Encodes the run's images and builds the training of a generator on them.
+ * Encodes the run's images, or reads a file of tokens, and builds the training of a generator on them.
  *
  * @param earlier  a model whose generator goes on
  */
 export async function startOnTokens(
   run: RunContext,
   tokens: Tokens,
-  { sampling, ...settings }: TokenGeneratorSettings,
+  { sampling, tokensFile, ...settings }: TokenGeneratorSettings,
   earlier?: TrainedGenerator,
 ) {
-  const { imageSize, latentTokens, codebookSize } = tokens;
+  const { latentTokens, codebookSize } = tokens;
   if (sampling.order === 'halton-2d') haltonGridOrder(latentTokens); // an error now rather than after the training
-  const dataset = await run.dataset(imageSize);
-  const { classes } = dataset;
+  const { batchSize, steps } = settings;
+  if (sampling.steps > latentTokens) {
+    run.notify(
+      `sampling.steps ${sampling.steps}: an image has ${latentTokens} tokens, and every round fills in at least one.`,
+    );
+  }
+  const most = steps * batchSize;
+  const { data, classes, hasImages } = await (tokensFile === ''
+    ? ofImages(run, tokens, batchSize, most)
+    : ofFile(run, tokensFile, tokens, batchSize, most));
   const config = {
     ...settings.generator,
     ...(earlier && sizesOf(earlier.generator.config)),
@@ -209,14 +222,7 @@ export async function startOnTokens(
     codebookSize,
     classes: classes.length,
   };
-  const { batchSize, steps } = settings;
-  if (sampling.steps > latentTokens) {
-    run.notify(
-      `sampling.steps ${sampling.steps}: an image has ${latentTokens} tokens, and every round fills in at least one.`,
-    );
-  }
   const { indices } = tokens;
-  const data = await TokenBatches.encode(indices, dataset, batchSize, run.seed + 5, steps * batchSize, run.notify);
   const { model, measureTokens, ...training } = trainGenerator(
     { ...settings, generator: config },
     data,
@@ -229,9 +235,50 @@ export async function startOnTokens(
     return measureTokens(Int32Array.from(await ids.data()), Int32Array.from(await labels.data()));
   };
   return {
-    training: { ...training, measure, model: { generator: model, classes, sampling } },
+    training: { ...training, ...(hasImages && { measure }), model: { generator: model, classes, sampling } },
     stored: { generator: config, classes: [...classes] },
   };
+}
+
+/** Token rows, the names of their classes, and whether there are images to measure with. */
+interface TokenData {
+  readonly data: TokenBatches;
+  readonly classes: readonly string[];
+  readonly hasImages: boolean;
+}
+
+/** The run's images, encoded. @param most  rows that will be drawn in all */
+async function ofImages(
+  run: RunContext,
+  { imageSize, indices }: Tokens,
+  batchSize: number,
+  most: number,
+): Promise<TokenData> {
+  const dataset = await run.dataset(imageSize);
+  const data = await TokenBatches.encode(indices, dataset, batchSize, run.seed + 5, most, run.notify);
+  return { data, classes: dataset.classes, hasImages: true };
+}
+
+/** As `ofImages`, from a file. Images that the run is given beside it are measured with, so they need its classes. */
+async function ofFile(
+  run: RunContext,
+  path: string,
+  tokens: Tokens,
+  batchSize: number,
+  most: number,
+): Promise<TokenData> {
+  const { classes, ...rows } = await run.tokensFrom(path, tokens);
+  const data = TokenBatches.of(rows, batchSize, run.seed + 5, most, run.notify);
+  if (!run.hasImages) return { data, classes, hasImages: false };
+  const { classes: own } = await run.dataset(tokens.imageSize);
+  expectOption(
+    classes.length === own.length && classes.every((name, i) => name === own[i] || name === String(i)),
+    'images to measure with (--data)',
+    `the ${classes.length} classes of ${path}, ${classes.slice(0, 8).join(', ')}`,
+    own.slice(0, 8).join(', '),
+    'Give the images that the tokens were made from, or none.',
+  );
+  return { data, classes, hasImages: true };
 }
 
 /** The sizes of a generator that another one goes on from. */
@@ -277,7 +324,11 @@ export const generator = defineStage({
     const tokenizer = run.pixelTokenizer(from);
     const earlier = from ? withGenerator(run.modelFrom(from)) : undefined;
     if (earlier) await compareCodes(run, tokenizer, earlier);
-    const tokens = { ...tokenizer.config, indices: (images: Tensor) => tokenizer.encode(images).indices };
+    const tokens = {
+      ...tokenizer.config,
+      model: tokenizer,
+      indices: (images: Tensor) => tokenizer.encode(images).indices,
+    };
     const madeWith = { tokenizer, ...(earlier && { 'model of --from': earlier.generator }) };
     return { ...(await startOnTokens(run, tokens, settings, earlier)), madeWith };
   },

@@ -23,7 +23,13 @@ function sampler(run: RunContext, model: TrainedGenerator) {
 function codesOf(teacher: Teacher, imageSize: number) {
   const { codebookSize } = teacher.config;
   const latentTokens = (imageSize / patchSizeOf(teacher.config)) ** 2;
-  return { imageSize, latentTokens, codebookSize, indices: (images: Tensor) => teacher.encode(images).indices };
+  return {
+    model: teacher,
+    imageSize,
+    latentTokens,
+    codebookSize,
+    indices: (images: Tensor) => teacher.encode(images).indices,
+  };
 }
 
 /** Trains MaskGIT on the codes of the run's teacher. */

@@ -17,6 +17,8 @@ export const originSchema = z.strictObject({
         classes: z.enum(['groups', 'subgroups']).optional(),
       })
       .optional(),
+    /** It learned from a file of tokens, whose rows `train` counts. */
+    tokens: z.literal(true).optional(),
     classes: z.array(z.string()),
     imageSize: z.int().min(1),
     train: set,
@@ -25,7 +27,7 @@ export const originSchema = z.strictObject({
   }),
 });
 
-/** Seed and images of a training. */
+/** Seed and images, or token rows, of a training. */
 export type Origin = z.output<typeof originSchema>;
 /** Where images come from: 'emoji' and the kind of their classes, or a folder and the fraction to hold out. */
 export type DataSource = NonNullable<Origin['data']['source']>;
@@ -57,7 +59,8 @@ function recordOf({ count, names, labels, images }: ImageSet) {
   return { count, fingerprint: hash.digest('hex').slice(0, 16) };
 }
 
-const advice = 'Give the images that it was trained on (--data), or start a new run (--name).';
+const advice = (what: string, option: string) =>
+  `Give the ${what} that it was trained on (${option}), or start a new run (--name).`;
 
 /** @throws OptionError for another seed */
 export function expectSeed(stored: Origin, seed: number, source: string): void {
@@ -89,9 +92,12 @@ export function expectOrigin(stored: Origin, now: Origin, source: string): void 
 export function expectImages(stored: Origin, now: Origin, source: string): void {
   const [before, data] = [stored.data, now.data];
   const from = data.source ? ` from ${data.source.path}` : '';
+  const repair = before.tokens ? advice('file of tokens', '--tokens-file') : advice('images', '--data');
   const fail = (expected: string, got: string) => {
-    throw new CheckpointError(`${source}: expected ${expected}, got ${got}${from}. ${advice}`);
+    throw new CheckpointError(`${source}: expected ${expected}, got ${got}${from}. ${repair}`);
   };
+  const kinds = ['images', 'a file of tokens'];
+  if (before.tokens !== data.tokens) fail(...((before.tokens ? kinds.reverse() : kinds) as [string, string]));
   if (before.imageSize !== data.imageSize) {
     fail(`images of ${before.imageSize}×${before.imageSize} pixels`, `${data.imageSize}×${data.imageSize}`);
   }
@@ -99,14 +105,15 @@ export function expectImages(stored: Origin, now: Origin, source: string): void 
     fail(`the classes ${listed(before.classes)}`, listed(data.classes));
   }
   for (const [part, name] of [
-    ['train', 'training'],
-    ['heldOut', 'held-out'],
+    ['train', before.tokens ? 'token rows' : 'training images'],
+    ['heldOut', 'held-out images'],
   ] as const) {
     if (before[part].count !== data[part].count) {
-      fail(`${before[part].count} ${name} images`, String(data[part].count));
+      fail(`${before[part].count} ${name}`, String(data[part].count));
     }
     if (before[part].fingerprint !== data[part].fingerprint) {
-      fail(`the ${before[part].count} ${name} images of its training`, 'as many with other names, labels or pixels');
+      const others = before.tokens ? 'as many others' : 'as many with other names, labels or pixels';
+      fail(`the ${before[part].count} ${name} of its training`, others);
     }
   }
 }

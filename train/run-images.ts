@@ -35,6 +35,11 @@ export class RunImages {
     this.#notify = notify;
   }
 
+  /** Whether they were given, rather than found where the run's checkpoints say. */
+  get isGiven(): boolean {
+    return this.#options.dataset !== undefined;
+  }
+
   /** Pixels, where the images are loaded or given. */
   get givenSize(): number | undefined {
     const { dataset } = this.#options;

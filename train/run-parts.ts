@@ -2,7 +2,15 @@
 import { join } from 'node:path';
 import type * as z from 'zod';
 import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
-import { batches, type ImageDataset, loadCheckpoint, type RgbImage, writePng } from '../data/index.ts';
+import {
+  batches,
+  type ImageDataset,
+  loadCheckpoint,
+  type RgbImage,
+  readTokensFile,
+  type TokensFile,
+  writePng,
+} from '../data/index.ts';
 import type { StateValue } from '../nn/index.ts';
 import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
 import {
@@ -18,12 +26,13 @@ import { generator } from './generator.ts';
 import type { Model } from './model.ts';
 import { isRunFolder, openModel } from './open-model.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
-import { RunFolder } from './run-folder.ts';
+import { fingerprint, RunFolder } from './run-folder.ts';
 import { type ImageOptions, RunImages } from './run-images.ts';
 import { openRunModel } from './run-model.ts';
 import type { Sheet } from './sheet.ts';
 import { single } from './single.ts';
 import type { RunContext, Stage, StageName } from './stage.ts';
+import { expectTokensOf } from './tokens-file.ts';
 import { openTrunk } from './trunk.ts';
 
 /** Options of `RunParts`. */
@@ -44,6 +53,7 @@ export class RunParts extends RunFolder implements RunContext {
   readonly #models = new Map<StageName, unknown>();
   readonly #modelsFrom = new Map<string, Model>();
   #tokenizerFrom: string | undefined;
+  #tokens: TokensFile | undefined;
   #trunk: MobileNetTrunk | undefined;
   #originals: FeatureStatistics | undefined;
 
@@ -94,6 +104,22 @@ export class RunParts extends RunFolder implements RunContext {
   /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
   async dataset(imageSize?: number): Promise<ImageDataset> {
     return (await this.images.at(imageSize)).dataset;
+  }
+
+  get hasImages(): boolean {
+    return this.images.isGiven;
+  }
+
+  /** A file of tokens, read once. @throws DataError when it is damaged */
+  readTokens(path: string): TokensFile {
+    if (this.#tokens?.path !== path) this.#tokens = readTokensFile(path);
+    return this.#tokens;
+  }
+
+  async tokensFrom(path: string, { model, ...sizes }: Parameters<RunContext['tokensFrom']>[1]): Promise<TokensFile> {
+    const file = this.readTokens(path);
+    expectTokensOf(file, { ...sizes, tokenizer: await fingerprint(model) });
+    return file;
   }
 
   override clear(kept?: Pick<Stage, 'name'>): void {

@@ -196,11 +196,13 @@ export class Run extends RunParts {
   /** Figures of a trained stage on the held-out images. */
   async evaluate(stage: Stage): Promise<StageRow> {
     const { saved, loop, meta } = this.open(stage);
-    const { origin } = await this.images.at();
-    if (meta.origin) expectImages(meta.origin, origin, saved.source);
+    const hasImages = !meta.origin?.data.tokens || this.hasImages;
+    if (meta.origin && !meta.origin.data.tokens)
+      expectImages(meta.origin, (await this.images.at()).origin, saved.source);
+    if (!hasImages) this.notify(`${stage.name}: no FD, as there are no images to compare with. --data gives some.`);
     const { seconds, images, recent } = loop;
     const loss = recent.reduce((sum, r) => sum + r.loss, 0) / recent.length;
-    const figures: Figures = await stage.evaluate(this, this.model(stage));
+    const figures: Figures = hasImages ? await stage.evaluate(this, this.model(stage)) : {};
     const row = {
       name: stage.name,
       steps: saved.settings['steps'] as number,

@@ -8,6 +8,7 @@ import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.
 import type { Model } from './model.ts';
 import type { Sampler } from './sampler.ts';
 import type { Sheet } from './sheet.ts';
+import type { TokenRows } from './token-batches.ts';
 import type { Training } from './training.ts';
 
 /** The stages in the order in which they build on each other. */
@@ -70,6 +71,18 @@ export interface RunContext {
   rng(stage: number): Rng;
   /** The run's images, loaded once; by default at the size that they have, or that earlier stages used. */
   dataset(imageSize?: number): Promise<ImageDataset>;
+  /** Whether images were given, for trainings that can do without them. */
+  readonly hasImages: boolean;
+  /**
+   * Token rows and their classes from a file.
+   *
+   * @param madeBy  the tokenizer, with its sizes
+   * @throws DataError when they are not that tokenizer's, as far as the file tells
+   */
+  tokensFrom(
+    path: string,
+    madeBy: { readonly model: object; readonly latentTokens: number; readonly codebookSize: number },
+  ): Promise<TokenRows & { readonly classes: readonly string[] }>;
   /** Training batches in the order of the run's seed; `stream` tells stages apart. */
   batches(imageSize: number, batchSize: number, stream: number): Promise<Batches>;
   /** Weights from a file. */

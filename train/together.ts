@@ -168,6 +168,7 @@ export interface AnySettings {
   readonly adaptiveWeight?: boolean;
   readonly labelDrop?: number;
   readonly codebook?: string;
+  readonly tokensFile?: string;
   readonly weights?: { readonly adversarial?: number; readonly quantizer?: number };
   readonly sampling?: { readonly steps: number; readonly guidance?: string; readonly guidanceScale: number };
 }

@@ -2,7 +2,15 @@
 import type { Tensor } from '../core/index.ts';
 import type { ImageDataset } from '../data/browser.ts';
 import { ShuffledRows } from './shuffled-rows.ts';
-import { encodeViews, someViews } from './views.ts';
+import { encodeViews, someRows, someViews } from './views.ts';
+
+/** Token rows with their classes. */
+export interface TokenRows {
+  /** rows·K ids */
+  readonly tokens: Int32Array;
+  /** rows */
+  readonly labels: Int32Array;
+}
 
 /** Token rows and classes in a seeded order whose position can be saved. */
 export interface TokenSource {
@@ -39,20 +47,33 @@ export class TokenBatches implements TokenSource {
     notify?: (message: string) => void,
   ): Promise<TokenBatches> {
     const { views, labels } = someViews(dataset, limit, seed);
-    if (batchSize > labels.length)
-      notify?.(`batchSize ${batchSize}: there are only ${labels.length} token rows, so a batch has these.`);
+    noteFew(labels.length, batchSize, notify);
     const tokens = await encodeViews(dataset, views, encode, notify);
     return new TokenBatches(tokens, labels, batchSize, seed);
   }
 
+  /** Takes rows that were encoded before: the same as `encode` of their images, without mirrored ones. */
+  static of(
+    all: TokenRows,
+    batchSize: number,
+    seed: number,
+    limit = Infinity,
+    notify?: (message: string) => void,
+  ): TokenBatches {
+    const rows = someRows(all.labels.length, limit, seed);
+    noteFew(rows.length, batchSize, notify);
+    return new TokenBatches(
+      gather(all.tokens, all.tokens.length / all.labels.length, rows),
+      gather(all.labels, 1, rows),
+      batchSize,
+      seed,
+    );
+  }
+
   next(): { tokens: Int32Array; labels: Int32Array } {
     const rows = this.#rows.next();
-    const k = this.#tokens.length / this.#labels.length;
-    const tokens = new Int32Array(rows.length * k);
-    rows.forEach((row, i) => {
-      tokens.set(this.#tokens.subarray(row * k, (row + 1) * k), i * k);
-    });
-    return { tokens, labels: Int32Array.from(rows, (row) => this.#labels[row]) };
+    const tokens = gather(this.#tokens, this.#tokens.length / this.#labels.length, rows);
+    return { tokens, labels: gather(this.#labels, 1, rows) };
   }
 
   get state(): ShuffledRows['state'] {
@@ -61,4 +82,17 @@ export class TokenBatches implements TokenSource {
   set state(saved: ShuffledRows['state']) {
     this.#rows.state = saved;
   }
+}
+
+function noteFew(rows: number, batchSize: number, notify?: (message: string) => void): void {
+  if (batchSize > rows) notify?.(`batchSize ${batchSize}: there are only ${rows} token rows, so a batch has these.`);
+}
+
+/** Rows of `width` values each. */
+function gather(values: Int32Array, width: number, rows: Int32Array): Int32Array {
+  const result = new Int32Array(rows.length * width);
+  rows.forEach((row, i) => {
+    result.set(values.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return result;
 }

@@ -14,10 +14,14 @@ export function viewsOf({ train, ...dataset }: ImageDataset): View[] {
   ).flat();
 }
 
+/** Numbers of a random part of `count` rows with at most `limit` of them, in their order. */
+export const someRows = (count: number, limit: number, seed: number): Int32Array =>
+  new Rng(seed).permutation(count).subarray(0, limit).sort();
+
 /** A random part of all views with at most `limit` of them, in their order, and their classes. */
 export function someViews(dataset: ImageDataset, limit: number, seed: number): { views: View[]; labels: Int32Array } {
   const all = viewsOf(dataset);
-  const views = Array.from(new Rng(seed).permutation(all.length).subarray(0, limit).sort(), (i) => all[i]);
+  const views = Array.from(someRows(all.length, limit, seed), (i) => all[i]);
   return { views, labels: Int32Array.from(views, ({ index }) => dataset.train.labels[index]) };
 }
 

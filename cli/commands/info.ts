@@ -73,7 +73,9 @@ function describeCheckpoint(path: string, tensors: boolean): void {
   if (meta.origin) {
     const { data, seed } = meta.origin;
     const from = data.source ? `${data.source.path}: ` : '';
-    console.log(`  trained on ${from}${data.train.count} images of ${data.classes.length} classes, seed ${seed}`);
+    console.log(
+      `  trained on ${from}${data.train.count} ${data.tokens ? 'token rows' : 'images'} of ${data.classes.length} classes, seed ${seed}`,
+    );
   }
   listGroups(groups, tensors);
   console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);

@@ -1,9 +1,9 @@
 /** `titok tokenize IMAGE…`: the token ids of images, or the latents of a VAE, a line of JSON each; with --data, of a dataset. */
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import { fromPlanes, type ImageSet, writeFileAtomic } from '../../data/index.ts';
+import { fromPlanes, type ImageDataset, type TokensMadeBy, tokenLine, writeFileAtomic } from '../../data/index.ts';
 import { TiTok } from '../../titok/index.ts';
-import { type ImageTokenizer, latentsOf, loadDataset, tokenize } from '../../train/index.ts';
+import { fingerprint, type ImageTokenizer, latentsOf, loadDataset, SizedTeacher, tokenize } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { stopRequest } from '../interruption.ts';
 import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
@@ -25,9 +25,10 @@ export function addTokenize(program: Command): void {
       await openGivenDevice(given, 'highest');
       const { model } = await openGivenTokenizer(given);
       if (given.data !== undefined) {
-        const { train, classes } = await loadDataset(given.data, model.config.imageSize);
+        const dataset = await loadDataset(given.data, model.config.imageSize);
         if (isContinuous(model)) throw new OptionError('--data: expected a tokenizer with codes, got a VAE.');
-        const lines = await tokenLines(model, train);
+        const { train, classes } = dataset;
+        const lines = await tokenLines(model, dataset);
         if (lines.length < train.count) return; // nobody reads on
         writeFileAtomic(given.out, [new TextEncoder().encode(lines.join(''))]);
         console.log(`${given.out}: ${train.count} training images, classes ${classes.join(', ')}`);
@@ -59,8 +60,14 @@ function expectSource(
 
 const imagesAtOnce = 32;
 
-/** A line for each image: its class and its tokens. Fewer when the command is asked to end. */
-async function tokenLines(model: ImageTokenizer, { count, size, images, labels }: ImageSet): Promise<string[]> {
+/** A line for each training image: its class and its tokens. Fewer when the command is asked to end. */
+async function tokenLines(model: ImageTokenizer, { train, classes }: ImageDataset): Promise<string[]> {
+  const { count, size, images, labels } = train;
+  const madeBy: TokensMadeBy = {
+    tokenizer: await fingerprint(model instanceof SizedTeacher ? model.teacher : model),
+    codebookSize: model.config.codebookSize,
+    classes,
+  };
   const each = 3 * size * size;
   const lines: string[] = [];
   for (let start = 0; start < count && !stopRequest(); start += imagesAtOnce) {
@@ -68,7 +75,7 @@ async function tokenLines(model: ImageTokenizer, { count, size, images, labels }
       fromPlanes(images.subarray((start + i) * each, (start + i + 1) * each), size, size),
     );
     for (const tokens of await tokenize(model, pictures)) {
-      lines.push(`${JSON.stringify({ class_id: labels[lines.length], tokens })}\n`);
+      lines.push(tokenLine(labels[lines.length], tokens, lines.length === 0 ? madeBy : undefined));
     }
   }
   return lines;

@@ -70,7 +70,8 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
     console.log(`${stage.name}: nothing to resume in ${run.checkpoint(stage)}; starting at the beginning`);
   }
   const row = await trainStage(run, stage, settings as object);
-  console.log([`\n${table([row])}\n`, ...lengthsNote([row]), tableNote(heldOut)].join('\n'));
+  const notes = [...lengthsNote([row]), ...(heldOut > 0 ? [tableNote(heldOut)] : [])];
+  console.log([`\n${table([row])}\n`, ...notes].join('\n'));
   console.log(
     `Saved in ${run.checkpoint(stage)}; look at ${run.folder}/${stage.picture} and ${run.folder}/report.html.`,
   );

@@ -1,16 +1,22 @@
-/** `titok tokenize --data`: the tokens of a dataset in a file, in the form that published code reads. */
+/** `titok tokenize --data`: the tokens of a dataset in a file, in the form that published code reads, and training on that. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { loadCheckpoint } from '../../data/index.ts';
+import { generator, openRun, type Run, readLog } from '../../train/index.ts';
 import { trainedRun } from '../train/trained-run.ts';
-import { titok, workIn } from './command-line.ts';
+import { small, titok, workIn } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-tokenize-')));
 after(() => rmSync(folder, { recursive: true, force: true }));
+let trained: Run;
 before(async () => {
-  await trainedRun('.');
+  trained = await trainedRun('.');
+  cpSync('runs/small', 'runs/tokens', { recursive: true });
+  rmSync('runs/tokens/generator.safetensors');
+  rmSync('runs/tokens/log.jsonl');
 });
 
 test('a line for each training image: its class and its tokens', async (t) => {
@@ -23,6 +29,8 @@ test('a line for each training image: its class and its tokens', async (t) => {
   const plain = await titok(t, 'tokenize', 'pictures/train/cats/0.png', 'pictures/train/dogs/5.png', ...run);
   const tokens = plain.out.split('\n').map((line) => JSON.parse(line).tokens);
   assert.deepEqual([rows[0].tokens, rows[11].tokens], tokens);
+  assert.deepEqual(Object.keys(rows[0]), ['class_id', 'tokens', 'made_by']);
+  assert.deepEqual(Object.keys(rows[1]), ['class_id', 'tokens']);
 });
 
 test('images, or --data with --out', async (t) => {
@@ -35,4 +43,90 @@ test('images, or --data with --out', async (t) => {
     const { status, err } = await titok(t, 'tokenize', ...args);
     assert.deepEqual([status, err], [1, `titok tokenize: expected images, or --data with --out, got ${got}.`]);
   }
+});
+
+test('a generator learns from the file what it learns from the images, to the bit, also when it was stopped', async () => {
+  const tokensFile = 'out/tokens.jsonl';
+  const half = { width: 16, layers: 1, heads: 2, mlpWidth: 32 };
+  const settings = { batchSize: 4, warmupSteps: 2, steps: 12, generator: half, sampling: { steps: 2 }, tokensFile };
+  for await (const { step } of (await openRun('runs/tokens')).train(generator, settings)) if (step === 5) break;
+  const run = await openRun('runs/tokens');
+  for await (const _ of run.train(generator));
+  const [ours, theirs] = [run, trained].map((run) => {
+    const { groups, meta } = loadCheckpoint(run.checkpoint(generator));
+    const { updates } = readLog(run.folder).get('generator')!;
+    return { groups, state: meta['state'], losses: updates.map(({ figures }) => figures['loss']) };
+  });
+  assert.ok(ours.losses.length === 12 && ours.losses.every((loss) => Number(loss) > 0));
+  assert.deepEqual(ours, theirs);
+});
+
+const onTokens = (...more: string[]) => [
+  ...['train', 'generator', '--tokens-file', 'out/tokens.jsonl', '--name', 'tokens', '--threads', '1'],
+  ...[...small.generator, '--batch-size', '2', '--overwrite', ...more],
+];
+
+test('without images there is no FD, with --data there is', async (t) => {
+  rmSync('pictures-elsewhere', { recursive: true, force: true });
+  cpSync('pictures', 'pictures-elsewhere', { recursive: true });
+  rmSync('pictures', { recursive: true });
+  const blind = await titok(t, ...onTokens());
+  assert.equal(blind.status, 0, blind.err);
+  assert.match(blind.out, /^generator: no FD, as there are no images to compare with\. --data gives some\.$/m);
+  assert.match(blind.out, /^generator +6 .* –$/m);
+  assert.doesNotMatch(blind.out, /held-out/);
+  const measured = await titok(t, ...onTokens('--data', 'pictures-elsewhere'));
+  assert.equal(measured.status, 0, measured.err);
+  assert.match(measured.out, /^generator +6 .* [\d.]+$/m);
+});
+
+test('tokens of another tokenizer, damaged lines and other rows are refused', async (t) => {
+  const lines = readFileSync('out/tokens.jsonl', 'utf8').trimEnd().split('\n');
+  const row = (changes: object, line = 0) => {
+    const text = JSON.stringify({ ...JSON.parse(lines[line]), ...changes });
+    return [...lines.slice(0, line), text, ...lines.slice(line + 1)].join('\n');
+  };
+  const madeBy = JSON.parse(lines[0]).made_by;
+  const repair =
+    ' Write it with the tokenizer of this run: titok tokenize --data PATH --out FILE --name RUN (or --model MODEL).';
+  const expected = 'expected {"class_id": …, "tokens": […]}, whole numbers from 0 to 65535, got';
+  for (const [text, message] of [
+    [
+      row({ tokens: [1, 2, 3, 16] }, 3),
+      `: expected tokens from 0 to 15, as the tokenizer makes, got 16 in line 4.${repair}`,
+    ],
+    [row({ tokens: [1, 2, 3] }, 3), ':4: expected 4 tokens, as in the lines before, got 3.'],
+    [
+      '{"class_id": 0, "tokens": [1, 2]}',
+      `: expected rows of 4 tokens, as the tokenizer makes, got rows of 2.${repair}`,
+    ],
+    [row({ tokens: [1, 2, 3, -1] }, 1), `:2: ${expected} the token -1.`],
+    [row({ class_id: '0' }, 1), `:2: ${expected} class_id "0".`],
+    [row({ class_id: 2 }, 1), ': expected classes from 0 to 1, of which it has names, got 2.'],
+    ['PK', `:1: ${expected} 'PK'.`],
+    ['', ': expected lines of {"class_id": …, "tokens": […]}, whole numbers from 0 to 65535, got none.'],
+    [
+      row({ made_by: { ...madeBy, codebook_size: 32 } }),
+      `: expected tokens of a codebook of 16, got those of one of 32.${repair}`,
+    ],
+    [
+      row({ made_by: { ...madeBy, tokenizer: 'other' } }),
+      `: expected tokens of the tokenizer ${madeBy.tokenizer}, got those of another, other, of the same sizes.${repair}`,
+    ],
+    [row({ made_by: 3 }), ':1: expected made_by with tokenizer, codebook_size and classes, got 3.'],
+  ] as const) {
+    // biome-ignore format: one thought
+    writeFileSync('out/other.jsonl', text);
+    const { status, err } = await titok(t, ...onTokens('--tokens-file', 'out/other.jsonl'));
+    assert.deepEqual([status, err], [1, `out/other.jsonl${message}`]);
+  }
+  const gone = await titok(t, ...onTokens('--tokens-file', 'out/none.jsonl'));
+  assert.match(gone.err, /^out\/none\.jsonl: expected a file of tokens, got /);
+  writeFileSync('out/other.jsonl', row({ tokens: [1, 2, 3, 4] }, 3));
+  const others = await titok(t, ...onTokens('--tokens-file', 'out/other.jsonl', '--resume').filter((arg) => arg !== '--overwrite')); // biome-ignore format: one thought
+  assert.equal(
+    others.err,
+    'checkpoint runs/tokens/generator.safetensors: expected the 12 token rows of its training, got as many others. ' +
+      'Give the file of tokens that it was trained on (--tokens-file), or start a new run (--name).',
+  );
 });

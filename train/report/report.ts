@@ -103,7 +103,7 @@ function describeRun({ metas }: ReportedRun): string {
     preset && `preset ${preset}`,
     origin && `seed ${origin.seed}`,
     origin &&
-      `${n(origin.data.train.count)} training and ${n(origin.data.heldOut.count)} held-out images${origin.data.source ? ` of ${origin.data.source.path}` : ''} in ${n(origin.data.classes.length)} classes at ${origin.data.imageSize} pixels`,
+      `${n(origin.data.train.count)} ${origin.data.tokens ? 'token rows' : `training and ${n(origin.data.heldOut.count)} held-out images`}${origin.data.source ? ` of ${origin.data.source.path}` : ''} in ${n(origin.data.classes.length)} classes at ${origin.data.imageSize} pixels`,
   ]
     .filter(Boolean)
     .join(', ');
