@@ -11,10 +11,9 @@ import { gunzipSync } from 'node:zlib';
 import { DataError } from '../core/index.ts';
 import { dataBytes, mostFileBytes } from './data-bytes.ts';
 import { reason } from './errors.ts';
+import { mostUnpacked } from './limits.ts';
 import type { RgbImage } from './pixels.ts';
 import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
-
-const mostGrowth = 1032; // of deflate
 
 /** Values of an IDX file, row-major. */
 interface IdxArray {
@@ -40,7 +39,7 @@ export function readIdx(paths: readonly string[], root: string): Samples {
   const samples = paths.flatMap((path) => {
     const { shape, data } = readArray(path);
     const [count, height, width, channels = 1] = shape;
-    if (shape.length < 3 || (channels !== 1 && channels !== 3)) {
+    if (shape.length < 3 || (channels !== 1 && channels !== 3) || height * width === 0) {
       throw new DataError(`${path}: expected pictures [count, height, width], got [${shape.join(', ')}].`);
     }
     const labels = labelsBeside(path, count);
@@ -92,11 +91,13 @@ function readArray(path: string): IdxArray {
   const shape = Array.from({ length: head[3] }, (_, i) => view.getUint32(4 + 4 * i));
   const from = 4 + 4 * shape.length;
   const length = from + shape.reduce((product, n) => product * n, 1);
-  const fits = isPacked ? length <= Math.min(size * mostGrowth, mostFileBytes) : length === size;
-  if (!fits) {
-    throw new DataError(
-      `${path}: expected ${length} bytes for [${shape.join(', ')}], got a file of ${size}. Is it complete?`,
-    );
+  const most = Math.min(mostUnpacked(size), mostFileBytes);
+  if (isPacked ? length > most : length !== size) {
+    const expected = isPacked ? `at most ${most} unpacked bytes` : `${length} bytes`;
+    const got = isPacked
+      ? `a claim of ${length} in a file of ${size}. Is it damaged?`
+      : `a file of ${size}. Is it complete?`;
+    throw new DataError(`${path}: expected ${expected} for [${shape.join(', ')}], got ${got}`);
   }
   const bytes = isPacked ? unpacked(path, file, length) : file;
   return { shape, data: bytes.subarray(from) };

@@ -54,7 +54,8 @@ export function readNpzSamples(paths: readonly string[], root: string): Samples 
 function picturesIn({ data, shape }: NpzArray, where: string): { data: Uint8Array; shape: readonly number[] } {
   if (
     data instanceof Uint8Array &&
-    (shape.length === 3 || (shape.length === 4 && (shape[3] === 3 || shape[3] === 1)))
+    (shape.length === 3 || (shape.length === 4 && (shape[3] === 3 || shape[3] === 1))) &&
+    shape[1] * shape[2] > 0
   ) {
     return { data, shape };
   }

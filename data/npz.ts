@@ -5,6 +5,7 @@ import { DataError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { crc32 } from './crc32.ts';
 import { megabytes, reason } from './errors.ts';
+import { mostUnpacked } from './limits.ts';
 
 /** NumPy's types that are read and written, by what its headers call them. */
 const types = {
@@ -75,7 +76,7 @@ export function readNpz(path: string, names?: readonly string[]): Record<string,
     new DataError(`${path}: expected an .npz file of NumPy, got ${got}.`, { cause });
   try {
     const found: Record<string, NpzArray> = {};
-    for (const entry of entriesOf(file)) {
+    for (const entry of expectPlausible(entriesOf(file), file.byteLength)) {
       const name = entry.name.replace(/\.npy$/, '');
       if (names && !names.includes(name)) continue;
       found[name] = parseNpy(contentOf(file, entry), `${path}, ${name}`);
@@ -157,6 +158,26 @@ function entriesOf(file: DataView): Found[] {
   });
 }
 
+/**
+ * An archive can claim more than it holds: entries that share their bytes, or that unpack to far more than arrays do.
+ *
+ * @throws NotNpz for such entries, before anything is unpacked
+ */
+function expectPlausible(entries: Found[], fileBytes: number): Found[] {
+  const names = new Set(entries.map(({ name }) => name));
+  if (names.size < entries.length) throw new NotNpz('an archive that names an entry twice');
+  let free = 0;
+  for (const { name, at, packed } of entries.toSorted((a, b) => a.at - b.at)) {
+    if (at < free) throw new NotNpz(`an archive in which '${name}' lies within another entry`);
+    free = at + 30 + packed;
+  }
+  const unpacked = entries.reduce((sum, { size }) => sum + size, 0);
+  const most = mostUnpacked(fileBytes);
+  if (unpacked > most)
+    throw new NotNpz(`an archive that unpacks to ${megabytes(unpacked)}, of which ${megabytes(most)} are plausible`);
+  return entries;
+}
+
 function contentOf(file: DataView, { name, at, packed, size, method, crc }: Found): Uint8Array {
   if (file.getUint32(at, true) !== localHeader) throw new NotNpz(`a zip file without '${name}'`);
   const from = at + 30 + file.getUint16(at + 26, true) + file.getUint16(at + 28, true);
@@ -212,7 +233,8 @@ function parseNpy(bytes: Uint8Array, where: string): NpzArray {
   }
   const size = shape.reduce((product, n) => product * n, 1);
   const rest = file.length - data;
-  if (rest !== size * type.BYTES_PER_ELEMENT) {
+  const areSizes = shape.every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!areSizes || rest !== size * type.BYTES_PER_ELEMENT) {
     throw new NotNpz(`${rest} bytes for shape [${shape.join(', ')}] of ${found}`);
   }
   const copy = new Uint8Array(rest); // where it begins in the file is not aligned

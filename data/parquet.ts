@@ -10,11 +10,12 @@ import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
 import { DataError } from '../core/index.ts';
 import { dataBytes } from './data-bytes.ts';
 import { reason, Undecodable } from './errors.ts';
+import { mostUnpacked } from './limits.ts';
+import { columnsOf, expectMetadata, expectPages, expectRuns, expectSchema } from './parquet-pages.ts';
 import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
 
 const pictureColumns = ['image', 'img', 'picture', 'jpg', 'png', 'webp'];
 const classColumns = ['label', 'labels', 'fine_label', 'class', 'cls'];
-const mostGrowth = 1032; // of the strongest compression of a page that is believed, as of deflate
 
 /**
  * Lists the pictures of Parquet files, which are read as a whole; their pages are unpacked when a picture is asked for.
@@ -47,7 +48,9 @@ async function readFile(path: string) {
   const bytes = dataBytes(path);
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
   const file: AsyncBuffer = { byteLength: buffer.byteLength, slice: (start, end) => buffer.slice(start, end) };
-  const metadata = parquetMetadata(buffer);
+  expectMetadata(buffer);
+  const metadata = parquetMetadata(buffer, { geoparquet: false });
+  expectSchema(metadata);
   const rows = Number(metadata.num_rows);
   const groups = groupsOf(path, metadata, buffer.byteLength);
   const columns = metadata.schema.map(({ name }) => name);
@@ -57,10 +60,19 @@ async function readFile(path: string) {
   }
   const labelColumn = classColumns.find((name) => columns.includes(name));
   const names = labelColumn === undefined ? undefined : classNames(metadata, labelColumn);
-  await expectPages(buffer, metadata, [pictures, ...(labelColumn === undefined ? [] : [labelColumn])]);
+  for (const group of metadata.row_groups)
+    for (const column of columnsOf(group, [pictures, labelColumn ?? pictures]))
+      await expectPages(buffer, column, group.num_rows);
   const compressors = await boundedCompressors(path);
-  const read = (column: string, rowStart: number, rowEnd: number) =>
-    parquetReadObjects({ file, metadata, columns: [column], rowStart, rowEnd, compressors, utf8: false });
+  const read = async (name: string, rowStart: number, rowEnd: number) => {
+    for (const [i, { from, to }] of groups.entries()) {
+      if (from >= rowEnd || to <= rowStart) continue;
+      const group = metadata.row_groups[i];
+      for (const column of columnsOf(group, [name]))
+        await expectRuns(buffer, metadata, column, group.num_rows, compressors);
+    }
+    return parquetReadObjects({ file, metadata, columns: [name], rowStart, rowEnd, compressors, utf8: false });
+  };
   const labels =
     labelColumn &&
     (await read(labelColumn, 0, rows)).map((row) => classOf(row[labelColumn], names, `${path}, ${labelColumn}`));
@@ -98,37 +110,6 @@ function groupsOf(path: string, metadata: FileMetaData, size: number): { from: n
   );
 }
 
-/**
- * Walks over the headers of all pages of the columns that are read: each must lie in the file and have no more values than its column says, because the reader
- * makes room for as many as a header names.
- */
-async function expectPages(buffer: ArrayBuffer, { row_groups }: FileMetaData, read: readonly string[]): Promise<void> {
-  const { deserializeTCompactProtocol: parse } = await import('hyparquet/src/thrift.js');
-  const view = new DataView(buffer);
-  for (const { columns, num_rows } of row_groups) {
-    for (const { meta_data } of columns) {
-      if (!meta_data) throw new Error('a column without metadata');
-      if (!read.includes(meta_data.path_in_schema[0])) continue;
-      const { dictionary_page_offset: dictionary, data_page_offset: data, total_compressed_size: size } = meta_data;
-      const start = Number(dictionary && dictionary < data ? dictionary : data);
-      const end = start + Number(size);
-      if (meta_data.num_values !== num_rows || !(start >= 4 && end >= start && end <= buffer.byteLength)) {
-        throw new Error(`a column of ${meta_data.num_values} values for ${num_rows} rows in bytes ${start} to ${end}`);
-      }
-      const reader = { view, offset: start };
-      while (reader.offset < end) {
-        const header = parse(reader);
-        const packed = Number(header.field_3);
-        const values = Number((header.field_5 ?? header.field_7 ?? header.field_8)?.field_1);
-        if (!(packed >= 0 && values >= 0 && values <= Number(num_rows))) {
-          throw new Error(`a page of ${packed} bytes with ${values} values in a column of ${num_rows}`);
-        }
-        reader.offset += packed;
-      }
-    }
-  }
-}
-
 /** 'datasets' writes its types as JSON. */
 function classNames({ key_value_metadata }: FileMetaData, column: string): readonly string[] | undefined {
   const text = key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
@@ -152,9 +133,9 @@ async function boundedCompressors(path: string): Promise<Compressors> {
   const { snappyUncompress } = await import('hyparquet');
   const bounded =
     (unpack: (input: Uint8Array, length: number) => Uint8Array) => (input: Uint8Array, length: number) => {
-      if (length >= 0 && length <= Math.max(1, input.length) * mostGrowth) return unpack(input, length);
+      if (length >= 0 && length <= mostUnpacked(input.length)) return unpack(input, length);
       throw new DataError(
-        `${path}: expected pages that grow up to ${mostGrowth} times, got ${input.length} bytes for ${length}.`,
+        `${path}: expected pages that unpack to at most ${mostUnpacked(input.length)} bytes, got ${input.length} bytes for ${length}.`,
       );
     };
   return {

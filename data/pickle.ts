@@ -240,6 +240,7 @@ export function unpickle(bytes: Uint8Array, { globals, persistent, where }: Pick
       case '\x93': {
         // STACK_GLOBAL
         const [name, module] = [pop(), pop()];
+        if (typeof name !== 'string' || typeof module !== 'string') fail('a function whose name is no text');
         global(`${module}.${name}`);
         break;
       }

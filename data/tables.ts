@@ -8,7 +8,7 @@
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { dataBytes } from './data-bytes.ts';
-import { reason } from './errors.ts';
+import { megabytes, reason } from './errors.ts';
 import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
 
 const fileColumns = ['file', 'file_name', 'filename', 'path', 'image'];
@@ -60,8 +60,20 @@ function textOf(row: Row, columns: readonly string[]): string | undefined {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
+const mostBytes = 400e6; // Node's longest text has 512 million letters
+
+function textOfFile(path: string): string {
+  const bytes = dataBytes(path);
+  if (bytes.length <= mostBytes) return bytes.toString('utf8');
+  throw new DataError(
+    `${path}: expected a table of at most ${megabytes(mostBytes)}, got ${megabytes(bytes.length)}. Split it.`,
+  );
+}
+
 function jsonRows(path: string): { row: Row; line: number }[] {
-  const lines = dataBytes(path).toString('utf8').replace(/^\ufeff/, '').split('\n'); // biome-ignore format: one thought
+  const lines = textOfFile(path)
+    .replace(/^\ufeff/, '')
+    .split('\n');
   return lines.flatMap((text, i) => {
     if (text.trim() === '') return [];
     try {
@@ -76,7 +88,7 @@ function jsonRows(path: string): { row: Row; line: number }[] {
 
 async function csvRows(path: string): Promise<{ row: Row; line: number }[]> {
   const { parse } = await import('csv-parse/sync');
-  const text = dataBytes(path).toString('utf8');
+  const text = textOfFile(path);
   const first = text.split('\n', 1)[0];
   const delimiter = ['\t', ';', ','].find((mark) => first.includes(mark)) ?? ',';
   try {

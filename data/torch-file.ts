@@ -154,11 +154,19 @@ const isSizes = (value: unknown): value is readonly number[] => Array.isArray(va
 
 /** The tensors of the file, or of its only member that has some. */
 function stateOf(root: unknown, path: string): ReadonlyMap<string, TorchTensor> {
-  if (!(root instanceof Map)) return damaged(path, 'a dict of tensors', Array.isArray(root) ? 'a list' : `${root}`);
+  if (!(root instanceof Map))
+    return damaged(
+      path,
+      'a dict of tensors',
+      Array.isArray(root) ? 'a list' : typeof root === 'object' ? 'another value' : `${root}`,
+    );
   const own = tensorsOf(root);
   if (own.size > 0) return own;
   const members = [...root]
-    .map(([name, member]) => [`${name}`, member instanceof Map ? tensorsOf(member) : own] as const)
+    .map(
+      ([name, member]) =>
+        [typeof name === 'object' ? 'a key' : `${name}`, member instanceof Map ? tensorsOf(member) : own] as const,
+    )
     .filter(([, tensors]) => tensors.size > 0);
   if (members.length === 1) return members[0][1];
   const names = members.map(([name]) => `'${name}'`).join(', ');

@@ -167,7 +167,13 @@ function classIn(path: string, part: Part & { readonly type: LabelType }): strin
   const where = `${path}, ${part.name}`;
   if (part.size > mostLabelBytes)
     throw new DataError(`${where}: expected a label of at most 1 MB, got ${part.size} bytes.`);
-  const text = new TextDecoder().decode(bytesOf(path, part)).trim();
+  let bytes: Uint8Array;
+  try {
+    bytes = bytesOf(path, part);
+  } catch (error) {
+    throw error instanceof Undecodable ? new DataError(`${where}: expected a label, ${error.message}`) : error;
+  }
+  const text = new TextDecoder().decode(bytes).trim();
   if (part.type !== 'json') return text;
   const keys = ['label', 'class', 'cls', 'class_name', 'class_id'];
   let value: unknown;

@@ -67,8 +67,11 @@ test('IDX files without labels are one class; wrong ones are errors', async (t) 
   await fails(
     'bomb-images.gz',
     gzipSync(idx([1, 1, 1], () => 0).fill(255, 4, 16)),
-    /expected 7\.9\S+ bytes for \[4294967295/,
+    /expected at most \d+ unpacked bytes for \[4294967295, 4294967295, 4294967295\], got a claim of 7\.9\S+ in a file of/,
   );
+  await fails('zeros-images.gz', gzipSync(Buffer.concat([idx([1, 10_000, 10_000], () => 0)]), { level: 9 }), /got a claim of 100000016/); // biome-ignore format: rows
+  const none = Buffer.from([0, 0, 8, 3, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 5]);
+  await fails('none-images', none, /expected pictures \[count, height, width\], got \[4294967295, 0, 5\]/);
   writeFileSync(at('few-labels'), labels(2));
   await fails('few-images', pictures(3), /few-labels: expected 3 labels, as .*few-images has pictures, got \[2\]/);
 });

@@ -17,7 +17,9 @@ import {
   writePictureNpz,
   writePng,
 } from '../../data/index.ts';
+import { readNpzSamples } from '../../data/npz-pictures.ts';
 import { withoutNumpy } from '../eval/reference.ts';
+import { zip } from './zip.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'titok-npz-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -89,6 +91,42 @@ test('damaged files are errors of ours, never wrong values', () => {
   writeFileSync(at('text.npz'), 'no zip file at all, but longer than the end of one');
   assert.throws(() => readNpz(at('text.npz')), /text\.npz: expected an \.npz file of NumPy, got something else/);
   assert.throws(() => readNpz(at('nothing.npz')), /nothing\.npz: expected an \.npz file, got ENOENT/);
+});
+
+test('archives that would unpack to far more than they are, and arrays that claim it, are refused before', () => {
+  const header = (shape: string) => {
+    const text = `{'descr': '|u1', 'fortran_order': False, 'shape': (${shape}), }\n`;
+    return Buffer.from(`\x93NUMPY\x01\0${String.fromCharCode(text.length)}\0${text}`, 'latin1');
+  };
+  const zeros = Buffer.concat([header('100000000,'), Buffer.alloc(1e8)]);
+  const bomb = zip([['arr_0.npy', zeros, true]]);
+  assert.ok(bomb.length < 2e5);
+  const one = zip([['arr_0.npy', header('0,')]]);
+  const entry = one.subarray(one.length - 22 - 55, one.length - 22);
+  const end = Buffer.from(one.subarray(one.length - 22));
+  for (const place of [8, 10]) end.writeUInt16LE(2, place);
+  end.writeUInt32LE(2 * entry.length, 12);
+  for (const [bytes, message] of [
+    [bomb, /got an archive that unpacks to 100\.0 MB, of which 67\.1 MB are plausible/],
+    [Buffer.concat([one.subarray(0, -22), entry, end]), /an archive that names an entry twice/],
+    [
+      Buffer.concat([
+        one.subarray(0, -22),
+        Buffer.from(entry.toString('latin1').replace('arr_0', 'arr_1'), 'latin1'),
+        end,
+      ]),
+      /'arr_1\.npy' lies within another entry/,
+    ],
+    [zip([['arr_0.npy', bomb]]), /an entry that is no array/],
+    [zip([['arr_0.npy', header('1099511627776,')]]), /0 bytes for shape \[1099511627776\]/],
+    [zip([['arr_0.npy', Buffer.concat([header('-2, -3'), Buffer.alloc(6)])]]), /6 bytes for shape \[-2, -3\]/],
+  ] as const) {
+    // biome-ignore format: rows
+    writeFileSync(at('bomb.npz'), bytes);
+    assert.throws(() => readNpz(at('bomb.npz')), { name: 'DataError', message });
+  }
+  writeNpz(at('empty.npz'), { images: { shape: [2 ** 40, 0, 3], data: new Uint8Array() } });
+  assert.throws(() => readNpzSamples([at('empty.npz')], folder), /got \[1099511627776, 0, 3\] of uint8/);
 });
 
 const pictures = (count: number, size: number): RgbImage[] => {

@@ -87,3 +87,27 @@ test('damaged Parquet files give errors of ours', async (t) => {
     { seed: 6, numRuns: 500 },
   );
 });
+
+test('a Parquet file that claims more than it holds is refused before room is made for it', async (t) => {
+  const path = join(temporaryFolder(t), 'x.parquet');
+  const whole = await parquet([10, 20], [1, 0], 'UNCOMPRESSED');
+  const changed = (from: readonly number[], to: readonly number[]) => {
+    const at = whole.indexOf(Buffer.from(from));
+    assert.ok(at > 0, `${from}`);
+    return Buffer.concat([whole.subarray(0, at), Buffer.from(to), whole.subarray(at + from.length)]);
+  };
+  const footer = Buffer.from([0x29, 0xfc, 0xff, 0xff, 0xff, 0x7f, 0]); // a list of 2²⁷ members
+  const name = [0x18, 5, ...Buffer.from('image')];
+  for (const [bytes, message] of [
+    [
+      Buffer.concat([Buffer.from('PAR1'), footer, Buffer.from([7, 0, 0, 0]), Buffer.from('PAR1')]),
+      /a list of 268435455 members/,
+    ],
+    [changed([...name, 0x15, 4], [...name, 0x15, 1]), /a column 'image' of -1 others/],
+    [changed([3, 3, 1, 0, 0, 0, 0], [126, 1, 1, 0, 0, 0, 0]), /a run of 63 values in a page of 2/],
+  ] as const) {
+    // biome-ignore format: rows
+    writeFileSync(path, bytes);
+    await assert.rejects(loadImageFolder(path, 4, all), { name: 'DataError', message });
+  }
+});

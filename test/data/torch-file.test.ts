@@ -133,6 +133,21 @@ const hostile: Record<string, [content: Uint8Array, message: RegExp]> = {
     /got 'os\.system'.*Nothing was run/,
   ],
   'eval by stack': [archive(raw('\x80\x04\x8c\x08builtins\x8c\x04eval\x93.')), /got 'builtins\.eval'/],
+  'posix.system by NEWOBJ': [archive(raw('cposix\nsystem\n(U\x02ls\x85\x81.')), /got 'posix\.system'/],
+  'a name made of lists, which doubles with every one': [
+    archive(raw(`]${'q\0h\0h\0\x86'.repeat(60)}U\x01x\x93.`)),
+    /a function whose name is no text/,
+  ],
+  'a key made of lists': [
+    archive(
+      raw(`}]${'q\0h\0h\0\x86'.repeat(60)}}${text('w')}${pickle([2], [1], 4).toString('latin1').slice(9, -2)}ss.`),
+    ),
+    /./,
+  ],
+  'a call of what makes no tensor': [
+    archive(raw('ctorch._utils\n_rebuild_parameter\n)R.')),
+    /a dict of tensors, got undefined/,
+  ],
   'an instance': [archive(raw('(ios\nsystem\n.')), /got 'os\.system'/],
   'a class of storages that is called': [archive(raw('ctorch\nFloatStorage\n)R.')), /a call of torch\.FloatStorage/],
   'a call of a number': [archive(raw('K\x01)R.')), /a call of something that is no function/],

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { pack } from 'tar-stream';
+import { type Pack, pack } from 'tar-stream';
 import { loadImageFolder } from '../../data/index.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -19,6 +19,10 @@ const png = (red: number) =>
 async function tar(entries: Readonly<Record<string, string | Uint8Array>>): Promise<Buffer> {
   const archive = pack();
   for (const [name, content] of Object.entries(entries)) archive.entry({ name }, content);
+  return bytesOf(archive);
+}
+
+async function bytesOf(archive: Pack): Promise<Buffer> {
   archive.finalize();
   const chunks: Uint8Array[] = [];
   for await (const chunk of archive) chunks.push(chunk as Uint8Array);
@@ -107,7 +111,12 @@ test('names that lead out, cut archives and broken pictures are refused by name'
     await tar({ '../../evil.png': 'x' }),
     /x\.tar: expected names inside of the archive, got '\.\.\/\.\.\/evil\.png'/,
   );
-  await fails(await tar({ '/etc/evil.png': 'x' }), /expected names inside of the archive/);
+  for (const name of ['/etc/evil.png', 'a/../../evil.png', 'C:\\evil.png', '..\\evil.png', './../evil.png'])
+    await fails(await tar({ [name]: 'x' }), /expected names inside of the archive/);
+  const link = pack();
+  link.entry({ name: '1.png', type: 'symlink', linkname: '../../../etc/passwd' });
+  link.entry({ name: '2.png', type: 'link', linkname: '/etc/passwd' });
+  await fails(await bytesOf(link), /expected pictures, got none/); // nobody follows them
   const whole = await tar({ '1.png': await png(1), '1.cls': '1', '2.png': 'no picture', '2.cls': '1' });
   await fails(whole.subarray(0, 700), /expected a whole tar archive, got a damaged one/);
   await fails(whole, /1 of 2 pictures cannot be read: x\.tar\/2\.png \(a text file\)/);

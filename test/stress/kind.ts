@@ -9,6 +9,8 @@ export interface Kind<C = unknown> {
   readonly share: number;
   /** Trials in one case: many where a trial takes a millisecond. Default 1. */
   readonly trials?: number;
+  /** It needs no trained run. */
+  readonly standsAlone?: boolean;
   readonly trial: fc.Arbitrary<C>;
   /** @returns how it ended, in a word or two    @throws when something is wrong */
   run(trial: C): Promise<string>;

@@ -1,5 +1,5 @@
 /**
- * `npm run stress -- --minutes N [--seed S]`: kills, full disks, closed pipes, damaged files and random options, until the
+ * `npm run stress -- --minutes N [--trials N] [--only KIND,…] [--seed S]`: kills, full disks, closed pipes, damaged files and random options, until the
  * time is up. Every trial must end in success, or in a message and a status other than 0; nothing that was saved is lost.
  * Exit status: 0, or 1 when a case failed.
  */
@@ -9,15 +9,16 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { OptionError, suggestion } from '../../core/index.ts';
 import { reading, runTool } from '../../tools/command.ts';
-import { count, positive } from '../../train/settings.ts';
+import { count, positive, updates } from '../../train/settings.ts';
 import type { Kind } from './kind.ts';
 import { kinds } from './kinds.ts';
 import { Worker } from './worker.ts';
 
 interface Options {
   readonly minutes: number;
+  readonly trials?: number;
   readonly seed?: number;
-  readonly only?: Kind;
+  readonly only?: readonly Kind[];
   readonly case?: { readonly kind: Kind; readonly number: number };
 }
 
@@ -32,21 +33,22 @@ interface Tally {
   readonly skipped: string | undefined;
 }
 
-async function stress({ minutes, seed = Date.now() % 1_000_000, only, case: one }: Options): Promise<void> {
+async function stress({ minutes, trials, seed = Date.now() % 1_000_000, only, case: one }: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'titok-stress-'));
   const worker = new Worker(folder);
-  const tallies: Tally[] = (one ? [one.kind] : only ? [only] : kinds).map((kind) => ({
+  const tallies: Tally[] = (one ? [one.kind] : (only ?? kinds)).map((kind) => ({
     ...{ kind, cases: 0, trials: 0, failures: 0, ms: 0, endings: {} },
     skipped: kind.skip?.(),
   }));
   const open = tallies.filter(({ skipped }) => skipped === undefined);
   console.log(`seed ${seed}`);
   try {
-    await worker.prepare();
+    if (open.some(({ kind }) => !kind.standsAlone)) await worker.prepare();
     const end = performance.now() + 60_000 * minutes;
     if (one) for (const tally of open) await run(worker, tally, seed, one.number);
-    while (!one && open.length > 0 && performance.now() < end) {
-      const [next] = [...open].sort((a, b) => a.ms / a.kind.share - b.ms / b.kind.share);
+    const due = () => open.filter((tally) => trials === undefined || tally.trials < trials);
+    while (!one && due().length > 0 && (trials !== undefined || performance.now() < end)) {
+      const [next] = due().sort((a, b) => a.ms / a.kind.share - b.ms / b.kind.share);
       await run(worker, next, seed, next.cases);
     }
   } finally {
@@ -103,13 +105,14 @@ function caseOf(text: string): Options['case'] {
 const program = new Command('npm run stress --')
   .description('Kills, full disks, closed pipes, damaged files and random options, until the time is up.')
   .option('--minutes <number>', 'how long', reading('--minutes', positive(1, 'how long')), 1)
+  .option('--trials <number>', 'how many of each kind, however long', reading('--trials', updates(1, 'how many')))
   .option(
     '--seed <number>',
     'which trials; default: from the clock',
     reading('--seed', count(0, 'which trials', { least: 0 })),
   )
-  .option('--only <kind>', `one of ${kinds.map(({ name }) => name).join(', ')}`, (text: string) =>
-    kindOf('--only', text),
+  .option('--only <kinds>', `some of ${kinds.map(({ name }) => name).join(', ')}; with commas`, (text: string) =>
+    text.split(',').map((name) => kindOf('--only', name)),
   )
   .option('--case <kind:number>', 'one case again, as a failure names it', caseOf)
   .allowExcessArguments(false)

@@ -1,0 +1,228 @@
+/**
+ * What a Parquet file says of itself, checked before hyparquet believes it: lists no longer than the file, pages that lie in it
+ * and unpack to what is plausible, runs no longer than a page has values.
+ *
+ * @see https://parquet.apache.org/docs/file-format/data-pages/encodings/
+ */
+import type { Compressors, FileMetaData } from 'hyparquet';
+import { mostUnpacked } from './limits.ts';
+
+/** A place in bytes. Reads beyond their end throw. */
+interface Reader {
+  readonly view: DataView;
+  offset: number;
+}
+
+/** A number of 7 bits a byte. */
+function varint(reader: Reader): number {
+  let value = 0;
+  for (let shift = 0; shift < 64; shift += 7) {
+    const byte = reader.view.getUint8(reader.offset++);
+    value += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) return value;
+  }
+  throw new Error('a number of more than 64 bits');
+}
+
+const mostDepth = 100; // of metadata: 6 are in use
+
+/** Walks over a structure of Thrift's compact protocol, whose parser makes room for as many members as a list claims. */
+function expectStruct(reader: Reader, depth = 0): void {
+  if (depth > mostDepth) throw new Error('metadata without an end');
+  const element = (type: number): void => {
+    if (type === 3) reader.offset += 1;
+    else if (type >= 4 && type <= 6) varint(reader);
+    else if (type === 7) reader.offset += 8;
+    else if (type === 8) {
+      const length = varint(reader);
+      reader.offset += length;
+    } else if (type === 9) {
+      const head = reader.view.getUint8(reader.offset++);
+      const count = head >> 4 === 15 ? varint(reader) : head >> 4;
+      if (count > reader.view.byteLength - reader.offset) throw new Error(`a list of ${count} members`);
+      for (let i = 0; i < count; i++) element((head & 15) <= 2 ? 3 : head & 15);
+    } else if (type === 12) expectStruct(reader, depth + 1);
+    else if (type > 2) throw new Error(`the unknown type ${type} in its metadata`);
+  };
+  for (;;) {
+    const head = reader.view.getUint8(reader.offset++);
+    if ((head & 15) === 0) return;
+    if (head >> 4 === 0) varint(reader);
+    element(head & 15);
+  }
+}
+
+/** Walks over the metadata at a file's end. @throws Error for lists that cannot be in it */
+export function expectMetadata(buffer: ArrayBuffer): void {
+  const view = new DataView(buffer);
+  const end = view.byteLength - 8;
+  const length = end < 0 ? 0 : view.getUint32(end, true);
+  if (end < 0 || length > end) throw new Error(`metadata of ${length} bytes in a file of ${view.byteLength}`);
+  expectStruct({ view: new DataView(buffer, end - length, length), offset: 0 });
+}
+
+const mostColumns = 10_000; // the reader walks over all of them for each
+
+/** @throws Error for more columns than tables of pictures have, or a number of them that is none */
+export function expectSchema({ schema }: FileMetaData): void {
+  if (schema.length > mostColumns) throw new Error(`${schema.length} columns`);
+  const odd = schema.find(({ num_children: n = 0 }) => !(n >= 0 && n < schema.length));
+  if (odd) throw new Error(`a column '${odd.name}' of ${odd.num_children} others`);
+}
+
+type Column = NonNullable<FileMetaData['row_groups'][number]['columns'][number]['meta_data']>;
+
+/** The first byte of a column's pages, and the one behind the last. */
+function extentOf({ dictionary_page_offset: dictionary, data_page_offset: data, total_compressed_size: size }: Column) {
+  const start = Number(dictionary && dictionary < data ? dictionary : data);
+  return { start, end: start + Number(size) };
+}
+
+/** The columns of a row group that are read. */
+export const columnsOf = ({ columns }: FileMetaData['row_groups'][number], names: readonly string[]): Column[] =>
+  columns.flatMap(({ meta_data }) => {
+    if (!meta_data) throw new Error('a column without metadata');
+    return names.includes(meta_data.path_in_schema[0]) ? [meta_data] : [];
+  });
+
+/** A page's header. */
+interface Page {
+  readonly isDictionary: boolean;
+  /** Values, nulls among them. */
+  readonly values: number;
+  readonly encoding: number;
+  /** bytes */
+  readonly unpacked: number;
+  /** Of the second version: bytes of the levels in front of the values, which are never packed. */
+  readonly levels?: readonly [repetition: number, definition: number];
+  readonly isPacked: boolean;
+  readonly bytes: Uint8Array;
+}
+
+/** The pages of a column. @throws Error for those that do not lie in the file, or have other numbers of values than it says */
+async function* pagesOf(buffer: ArrayBuffer, column: Column, rows: bigint): AsyncGenerator<Page> {
+  const { deserializeTCompactProtocol: parse } = await import('hyparquet/src/thrift.js');
+  const view = new DataView(buffer);
+  const { start, end } = extentOf(column);
+  if (column.num_values !== rows || !(start >= 4 && end >= start && end <= buffer.byteLength))
+    throw new Error(`a column of ${column.num_values} values for ${rows} rows in bytes ${start} to ${end}`);
+  const reader = { view, offset: start };
+  while (reader.offset < end) {
+    expectStruct({ view, offset: reader.offset });
+    const { field_2: unpacked, field_3: packed, field_5: first, field_7: dictionary, field_8: second } = parse(reader);
+    const page = first ?? dictionary ?? second;
+    const values = Number(page?.field_1);
+    const isWhole = packed >= 0 && reader.offset + packed <= end && unpacked >= 0;
+    if (!(isWhole && values >= 0 && values <= Number(rows)))
+      throw new Error(`a page of ${packed} bytes with ${values} values in a column of ${rows}`);
+    yield {
+      isDictionary: dictionary !== undefined,
+      values,
+      unpacked,
+      encoding: second ? second.field_4 : page.field_2,
+      ...(second && { levels: [second.field_6, second.field_5] as const }),
+      isPacked: column.codec !== 'UNCOMPRESSED' && second?.field_7 !== false,
+      bytes: new Uint8Array(buffer, reader.offset, packed),
+    };
+    reader.offset += packed;
+  }
+}
+
+/** Encodings by number. Those that are left out may say that a value is a copy of another, and grow with every one. */
+const encodings: Readonly<Record<number, 'plain' | 'runs' | 'deltas'>> = {
+  0: 'plain',
+  2: 'runs', // of places in the dictionary
+  3: 'runs',
+  5: 'deltas',
+  6: 'deltas', // of lengths
+  8: 'runs',
+};
+
+/** Looks at the headers of a column's pages. @throws Error */
+export async function expectPages(buffer: ArrayBuffer, column: Column, rows: bigint): Promise<void> {
+  let unpacked = 0;
+  for await (const page of pagesOf(buffer, column, rows)) {
+    if (!encodings[page.encoding]) throw new Error(`pages of encoding ${page.encoding}; write them plain`);
+    unpacked += page.unpacked;
+  }
+  const most = mostUnpacked(Number(column.total_compressed_size));
+  if (unpacked > most) throw new Error(`pages that unpack to ${unpacked} bytes, of which ${most} are plausible`);
+}
+
+/** Unpacks a column's pages and looks at the runs in them, which the reader would follow beyond a page. @throws Error */
+export async function expectRuns(
+  buffer: ArrayBuffer,
+  { schema }: FileMetaData,
+  column: Column,
+  rows: bigint,
+  compressors: Compressors,
+): Promise<void> {
+  const path = column.path_in_schema.map((name) => schema.find((element) => element.name === name)?.repetition_type);
+  const [repeated, optional] = [['REPEATED'], ['REPEATED', 'OPTIONAL']].map(
+    (types) => 32 - Math.clz32(path.filter((type) => types.includes(type ?? '')).length),
+  );
+  for await (const { isDictionary, values, encoding, levels, isPacked, bytes, unpacked } of pagesOf(
+    buffer,
+    column,
+    rows,
+  )) {
+    if (isDictionary) continue;
+    const unpack = (packed: Uint8Array, length: number) =>
+      isPacked && length > 0 ? (compressors[column.codec]?.(packed, length) ?? packed) : packed;
+    const level = (reader: Reader, width: number, length: number) => {
+      const next = reader.offset + length;
+      if (width > 0) expectShort(reader, width, values);
+      reader.offset = next;
+    };
+    let page: Reader;
+    if (levels) {
+      const own = readerOf(bytes);
+      level(own, repeated, levels[0]);
+      level(own, optional, levels[1]);
+      page = readerOf(unpack(bytes.subarray(own.offset), unpacked - own.offset));
+    } else {
+      page = readerOf(unpack(bytes, unpacked));
+      for (const width of [repeated, optional]) {
+        if (width === 0) continue;
+        const length = page.view.getUint32(page.offset, true);
+        page.offset += 4;
+        level(page, width, length);
+      }
+    }
+    if (values === 0) continue;
+    if (encodings[encoding] === 'runs') {
+      const width = column.type === 'BOOLEAN' ? 1 : page.view.getUint8(page.offset++);
+      if (column.type === 'BOOLEAN' && !levels) page.offset += 4;
+      if (width > 0) expectShort(page, width, values);
+    } else if (encodings[encoding] === 'deltas') {
+      const [block, parts] = [varint(page), varint(page)];
+      if (!(parts >= 1 && parts <= mostParts && block <= mostBlock && block % parts === 0))
+        throw new Error(`blocks of ${block} values in ${parts} parts`);
+    }
+  }
+}
+
+const mostParts = 1024;
+const mostBlock = 2 ** 20;
+
+const readerOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Reader => ({
+  view: new DataView(buffer, byteOffset, byteLength),
+  offset: 0,
+});
+
+/** Walks over runs of equal values, and of packed ones. @throws Error for a run beyond the page's values */
+function expectShort(reader: Reader, width: number, values: number): void {
+  for (let seen = 0; seen < values; ) {
+    const head = varint(reader);
+    const run = Math.floor(head / 2);
+    if (head % 2 === 1) {
+      seen += 8 * run;
+      reader.offset += width * run;
+    } else {
+      seen += run;
+      reader.offset += Math.ceil(width / 8);
+    }
+    if (head % 2 === 0 && seen > values) throw new Error(`a run of ${run} values in a page of ${values}`);
+    if (reader.offset > reader.view.byteLength) throw new Error('a run beyond its page');
+  }
+}
