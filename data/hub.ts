@@ -15,9 +15,11 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { DataError } from '../core/index.ts';
+import { writeFileAtomic } from './atomic-write.ts';
 import { megabytes, reason } from './errors.ts';
+import { waitToLock } from './lock.ts';
 
 /** Options of `fetchFromHub`. */
 export interface HubOptions {
@@ -34,7 +36,8 @@ export class HubEntryError extends DataError {}
 
 /**
  * The path of a file of a repository, which is fetched if it is not in the cache. A fetch that was interrupted goes on where it
- * stopped; what arrives must have the checksum that the hub names. Without a network, what is in the cache is used.
+ * stopped; what arrives must have the checksum that the hub names. Without a network, what is in the cache is used. Of several
+ * processes that want a file, one fetches it and the others wait.
  *
  *   const path = await fetchFromHub('yucornetto/tokenizer_titok_s128_imagenet', 'model.safetensors');
  *
@@ -72,9 +75,15 @@ export async function fetchFromHub(repository: string, file: string, options: Hu
   const link = join(place.folder, 'snapshots', head.commit, file);
   if (fs.existsSync(link)) return link;
   const blob = join(place.folder, 'blobs', head.etag);
-  if (!fs.existsSync(blob))
-    await fetchBlob(head, blob, token, place, { repository, file, onProgress: onProgress ?? (() => {}) });
-  linkTo(blob, link);
+  const lock = join(dirname(place.folder), '.locks', basename(place.folder), head.etag);
+  const release = await waitToLock(lock, () => onProgress?.(file, sizeOf(partOf(blob)), head.size));
+  try {
+    if (!fs.existsSync(blob))
+      await fetchBlob(head, blob, token, place, { repository, file, onProgress: onProgress ?? (() => {}) });
+    if (!fs.existsSync(link)) linkTo(blob, link);
+  } finally {
+    release();
+  }
   return link;
 }
 
@@ -182,7 +191,7 @@ function writeRef(folder: string, revision: string, commit: string): void {
   if (revision === commit) return;
   const ref = join(folder, 'refs', revision);
   fs.mkdirSync(dirname(ref), { recursive: true });
-  fs.writeFileSync(ref, commit);
+  writeFileAtomic(ref, [new TextEncoder().encode(commit)]);
 }
 
 const attempts = 5; // each goes on where the one before stopped
@@ -196,7 +205,7 @@ async function fetchBlob(
   { repository, file, onProgress }: Required<Pick<HubOptions, 'onProgress'>> & { repository: string; file: string },
 ): Promise<void> {
   fs.mkdirSync(dirname(blob), { recursive: true });
-  const part = `${blob}.incomplete`;
+  const part = partOf(blob);
   const isOwn = new URL(head.location).host === new URL(endpoint).host;
   const fail = (got: string, cause?: unknown): never => {
     throw new DataError(`${repository}: expected ${file} of ${megabytes(head.size)}, got ${got}`, { cause });
@@ -222,6 +231,7 @@ async function fetchBlob(
   fs.renameSync(part, blob);
 }
 
+const partOf = (blob: string): string => `${blob}.incomplete`;
 const sizeOf = (path: string): number => fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 async function append(
@@ -277,7 +287,6 @@ function linkTo(blob: string, link: string): void {
   try {
     fs.symlinkSync(relative(dirname(link), blob), link);
   } catch (error) {
-    if (fs.existsSync(link)) return; // another process was faster
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
     fs.copyFileSync(blob, link);
   }

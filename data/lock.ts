@@ -52,6 +52,19 @@ export function lockFolder(folder: string): () => void {
   return () => release(path);
 }
 
+/** As `lockFolder`, but waits for whoever holds the lock. @param onWait  called now and then meanwhile */
+export async function waitToLock(folder: string, onWait: () => void = () => {}): Promise<() => void> {
+  for (;;) {
+    try {
+      return lockFolder(folder);
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
+    }
+    onWait();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 /** Removes a lock of this process, and the folder that was made for it if nothing came into it. */
 function release(path: string): void {
   const lock = held.get(path);

@@ -1,6 +1,8 @@
 /** Files from a hub, against a server with the hub's answers: redirects, checksums, ranges, refusals, the cache. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -162,6 +164,33 @@ test('bytes with another checksum are not kept', async (t) => {
   assert.deepEqual(readdirSync(join(folder, 'blobs')), []);
   damage = false;
   assert.deepEqual(readFileSync(await fetch('model.safetensors')), large);
+});
+
+test('of two processes and two calls that want a file at once, one fetches it and the others wait', async (t) => {
+  const { fetch, environment, folder, seen } = await hub(t, ({ url, method }, response) => {
+    if (url !== '/blob' || method !== 'GET') return false;
+    response.writeHead(200, { 'content-length': large.length });
+    response.write(large.subarray(0, 1000));
+    setTimeout(() => response.end(large.subarray(1000)), 1500);
+    return true;
+  });
+  const own = fetch('model.safetensors');
+  const code = `import { fetchFromHub } from ${JSON.stringify(new URL('../../data/index.ts', import.meta.url).href)};
+    console.log(await fetchFromHub('o/name', 'model.safetensors', { environment: ${JSON.stringify(environment)} }));`;
+  const paths = [0, 1].map(async () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code]);
+    const [text] = (await once(child.stdout, 'data')) as [Buffer];
+    return String(text).trim();
+  });
+  const progress: number[] = [];
+  const onProgress = (_: string, done: number) => progress.push(done);
+  const found = await Promise.all([own, fetch('model.safetensors', 'o/name', { onProgress }), ...paths]);
+  assert.deepEqual(found, new Array(4).fill(join(folder, 'snapshots', commit, 'model.safetensors')));
+  assert.deepEqual(readFileSync(found[0]), large);
+  assert.equal(seen.filter(({ method }) => method === 'GET').length, 1);
+  assert.ok(progress.includes(1000), 'who waits sees how far the other is');
+  assert.deepEqual(readdirSync(join(folder, 'blobs')), [sha256]);
+  assert.deepEqual(readdirSync(join(folder, '..', '.locks', 'models--o--name')), []);
 });
 
 test('without a network, or with HF_HUB_OFFLINE, the cache is used', async (t) => {
