@@ -184,7 +184,7 @@ export {
 } from './ops/index.ts';
 export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
-export { expectRng, Rng, type RngState } from './random.ts';
+export { expectRng, Rng, type RngState, ZeroRng } from './random.ts';
 export { expectNumber, expectWhole } from './ranges.ts';
 export { broadcastShapes, divides, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {

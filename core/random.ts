@@ -99,6 +99,25 @@ export class Rng {
   }
 }
 
+/** Zeros in place of random numbers, at no cost: for a model whose values are read from a file as soon as it is made. */
+export class ZeroRng extends Rng {
+  constructor() {
+    super(0);
+  }
+  override uniform(): number {
+    return 0;
+  }
+  override normal(): number {
+    return 0;
+  }
+  override uniforms(n: number): Float32Array {
+    return new Float32Array(n);
+  }
+  override normals(n: number): Float32Array {
+    return new Float32Array(n);
+  }
+}
+
 function fromSeed(seed: number): Int32Array {
   expectOption(Number.isSafeInteger(seed), 'Rng', 'a seed that is a whole number within ±(2^53 − 1)', seed);
   const words = splitmix(seed);

@@ -40,6 +40,11 @@ export function stateDict(model: object): StateDict {
 export interface LoadOptions {
   /** true (default): keys must match exactly. false: loads the intersection. */
   readonly strict?: boolean;
+  /**
+   * true: checks each value as it is written, so that values that are read from a file are read once. For a model that is thrown
+   * away when loading fails. Default false.
+   */
+  readonly isNew?: boolean;
   /** Where the values came from, for error messages: 'checkpoint run/last.safetensors'. */
   readonly source?: string;
 }
@@ -54,7 +59,7 @@ export interface LoadOptions {
 export function loadStateDict(
   model: object,
   values: Readonly<Record<string, StateValue>>,
-  { strict = true, source = 'loadStateDict' }: LoadOptions = {},
+  { strict = true, isNew = false, source = 'loadStateDict' }: LoadOptions = {},
 ): void {
   const own = stateDict(model);
   const missing = Object.keys(own).filter((key) => !(key in values));
@@ -78,18 +83,20 @@ export function loadStateDict(
       `${source}: expected the ${Object.keys(own).length} tensors of the model; ${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}. Was it saved with another preset?`,
     );
   }
-  for (const key of Object.keys(own)) {
-    const value = values[key];
-    if (!value || value instanceof Tensor) continue;
-    const at = firstNonFiniteIndex(value.data);
-    if (at < 0) continue;
+  const finite = (key: string, data: ArrayLike<number>): ArrayLike<number> => {
+    const at = firstNonFiniteIndex(data);
+    if (at < 0) return data;
     throw new CheckpointError(
-      `${source}: expected finite values, got ${value.data[at]} in '${key}'. Take another copy of the file, or train again.`,
+      `${source}: expected finite values, got ${data[at]} in '${key}'. Take another copy of the file, or train again.`,
     );
+  };
+  for (const key of isNew ? [] : Object.keys(own)) {
+    const value = values[key];
+    if (value && !(value instanceof Tensor)) finite(key, value.data);
   }
   for (const [key, p] of Object.entries(own)) {
     const value = values[key];
-    if (value) p.assign(value instanceof Tensor ? value : value.data);
+    if (value) p.assign(value instanceof Tensor ? value : isNew ? finite(key, value.data) : value.data);
   }
 }
 

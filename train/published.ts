@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError, OptionError, outsideScopes, Rng, show, suggestion } from '../core/index.ts';
+import { CheckpointError, OptionError, outsideScopes, show, suggestion, ZeroRng } from '../core/index.ts';
 import { openTensorFile, type TensorFile, weightFileAt } from '../data/index.ts';
 import { createGenerator, type GeneratorConfig, publishedGenerators, publishedSampling } from '../maskgit/index.ts';
 import { loadStateDict, parameterShapes, type StateValue } from '../nn/index.ts';
@@ -60,7 +60,7 @@ export function publishedFamily(path: string): Family {
 export function openPublishedTeacher(path: string): Teacher {
   using file = openTensorFile(path);
   expectFamily(path, file, 'teacher');
-  return outsideScopes(() => load(new Teacher(vqganOf(file), new Rng(0)), path, file));
+  return outsideScopes(() => load(new Teacher(vqganOf(file), new ZeroRng()), path, file));
 }
 
 /**
@@ -96,14 +96,14 @@ export function openPublishedTokenizer(path: string, options: PublishedOptions =
   expectFamily(path, file, 'tokenizer');
   const known = Object.entries<TiTokConfig>(presets).flatMap(([name, config]): [string, TiTokConfig][] =>
     config.pixelDecoder ? [[name, config], [name, warmupConfig(config)]] : [[name, config]]); // biome-ignore format: one thought
-  const make = (config: TiTokConfig) => () => new TiTok(config, new Rng(0));
+  const make = (config: TiTokConfig) => () => new TiTok(config, new ZeroRng());
   const config = configOf(path, file, options, known, make, (official) => official.tokenizer);
   return outsideScopes(() => expectPixelHead(load(make(config)(), path, file), path));
 }
 
 function openGenerator(path: string, options: PublishedOptions): TrainedGenerator {
   using file = openTensorFile(path);
-  const make = (config: GeneratorConfig) => () => createGenerator(config, new Rng(0));
+  const make = (config: GeneratorConfig) => () => createGenerator(config, new ZeroRng());
   let sampling: TrainedGenerator['sampling'] | undefined;
   const known = Object.entries<GeneratorConfig>(publishedGenerators);
   const config = configOf(path, file, options, known, make, ({ generator }) => {
@@ -251,7 +251,7 @@ function load<M extends object>(model: M, path: string, file: TensorFile): M {
       },
     },
   ]);
-  loadStateDict(model, Object.fromEntries(values), { source: `checkpoint ${path}` });
+  loadStateDict(model, Object.fromEntries(values), { isNew: true, source: `checkpoint ${path}` });
   return model;
 }
 
