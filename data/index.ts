@@ -2,7 +2,7 @@
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
  * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), npz, data-files (samples, idx, cifar, npz-pictures, tables,
- * webdataset, parquet), inspect, picture-set, loader, tokens-file.
+ * webdataset, parquet, parquet-pages), inspect, picture-set, loader, tokens-file.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *

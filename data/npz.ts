@@ -174,7 +174,9 @@ function expectPlausible(entries: Found[], fileBytes: number): Found[] {
   const unpacked = entries.reduce((sum, { size }) => sum + size, 0);
   const most = mostUnpacked(fileBytes);
   if (unpacked > most)
-    throw new NotNpz(`an archive that unpacks to ${megabytes(unpacked)}, of which ${megabytes(most)} are plausible`);
+    throw new NotNpz(
+      `an archive that unpacks to ${megabytes(unpacked)}, of which ${megabytes(most)} are plausible. If you trust it, save it without compression, with np.savez`,
+    );
   return entries;
 }
 

@@ -142,7 +142,8 @@ const encodings: Readonly<Record<number, 'plain' | 'runs' | 'deltas'>> = {
 export async function expectPages(buffer: ArrayBuffer, column: Column, rows: bigint): Promise<void> {
   let unpacked = 0;
   for await (const page of pagesOf(buffer, column, rows)) {
-    if (!encodings[page.encoding]) throw new Error(`pages of encoding ${page.encoding}; write them plain`);
+    if (!encodings[page.encoding])
+      throw new Error(`pages of encoding ${page.encoding}, where plain ones or a dictionary are read`);
     unpacked += page.unpacked;
   }
   const most = mostUnpacked(Number(column.total_compressed_size));

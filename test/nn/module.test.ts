@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CheckpointError, Rng, randn, tensor, tensorScope } from '../../core/index.ts';
+import { CheckpointError, Rng, randn, tensor, tensorScope, ZeroRng } from '../../core/index.ts';
 import { Conv2d, Linear, loadStateDict, pick, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { close } from './golden.ts';
 
@@ -111,6 +111,29 @@ test('what does not fit is named, with near matches, and nothing is written', as
   close(await model.ln_1.weight.data(), before, 0);
   loadStateDict(model, { 'ln_1.weight': good, elsewhere: bias }, { strict: false });
   close(await model.ln_1.weight.data(), good.data, 0);
+});
+
+test('values for a new model are read once, and checked all the same', () => {
+  const values = (last: number) => {
+    let reads = 0;
+    const weight = {
+      shape: [1, 2],
+      get data() {
+        reads++;
+        return [1, last];
+      },
+    };
+    const read = () => reads;
+    return {
+      read,
+      load: (isNew: boolean) => loadStateDict(new Linear(2, 1, new ZeroRng(), { bias: false }), { weight }, { isNew }),
+    };
+  };
+  const [once, twice, bad] = [values(2), values(2), values(Number.NaN)];
+  once.load(true);
+  twice.load(false);
+  assert.deepEqual([once.read(), twice.read()], [1, 2]);
+  assert.throws(() => bad.load(true), /expected finite values, got NaN in 'weight'/);
 });
 
 test('a model that leads back to itself is an error, not an endless walk', () => {
