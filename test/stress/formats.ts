@@ -107,7 +107,7 @@ async function parquet(codec: 'SNAPPY' | 'UNCOMPRESSED', touch: Touch): Promise<
 
 const formats: Readonly<Record<string, Format>> = {
   pickle: {
-    about: 'damaged PyTorch files: the pickle, the archive, pickles without one',
+    about: 'damaged PyTorch files: the pickle in them, the archive',
     errors: ['CheckpointError'],
     async files(touch) {
       const values = Object.values(weights).map(({ data }, i) => [`w/data/${i}`, new Uint8Array(data.buffer)] as const);
