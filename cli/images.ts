@@ -1,6 +1,6 @@
 /** The options of the images to train on, and what is said while and after they are loaded. */
 import type { Command } from 'commander';
-import { describeLeftOut, type EmojiClasses, type ImageDataset } from '../data/index.ts';
+import { type Dataset, describeLeftOut, type EmojiClasses } from '../data/index.ts';
 import { type DatasetOptions, group, oneOf, part } from '../train/index.ts';
 import { addSettings } from './options.ts';
 
@@ -41,7 +41,7 @@ export function imageOptions({ heldOut, classes, skipBroken = false }: ImagesGiv
 }
 
 /** What is not plain about a dataset: a line each on how it was read, and one on what was left out. */
-export function remarks({ notes = [], leftOut }: ImageDataset): string[] {
+export function remarks({ notes = [], leftOut }: Dataset): string[] {
   return [...notes, describeLeftOut(leftOut) ?? []].flat();
 }
 

@@ -1,9 +1,10 @@
 /** Shared by the training commands: options, opening the run, and training a stage with a progress line. */
 import type { Command } from 'commander';
 import { OptionError } from '../core/index.ts';
-import type { ImageDataset } from '../data/index.ts';
+import type { Dataset } from '../data/index.ts';
 import {
   type ChangesOf,
+  count,
   type Flip,
   group,
   loadDataset,
@@ -37,6 +38,8 @@ export interface TrainingGiven extends Given, ImagesGiven {
   readonly seed?: number;
   readonly data?: string;
   readonly tokensFile?: string;
+  readonly stream?: boolean;
+  readonly shuffleBuffer?: number;
   readonly flip?: boolean;
   /** true without --no-flip-classes, as commander has it. */
   readonly flipClasses: string | true;
@@ -56,17 +59,36 @@ const trainingSettings = () =>
     measureEvery: updates(100, 'updates between looks at held-out images, for the curves in the log; 0: none'),
   });
 
+const streamSettings = group({
+  shuffleBuffer: count(
+    10_000,
+    'of streamed images: so many wait for their turn, which keeps reads of a slow disk close',
+    {
+      most: 2 ** 31 - 1,
+    },
+  ),
+});
+
 /** The preset and the seed of a run are those of its later stages. */
 const fallback = ({ path: [name], default: value }: Setting): string =>
   `default ${name === 'preset' || name === 'seed' ? `the run's, else ${value}` : value}`;
 
 export const addTrainingOptions = (command: Command): Command =>
-  addSettings(addImageOptions(addDeviceOptions(command, 'high')), trainingSettings(), fallback)
+  addSettings(
+    addSettings(addImageOptions(addDeviceOptions(command, 'high')), trainingSettings(), fallback),
+    streamSettings,
+    () => 'default all',
+  )
     .addOption(nameOption('folder in runs/'))
     .option(
       '--data <folder>',
       "'emoji', a folder of pictures (class folders, or train/ and val/), or data files, as docs/your-images.md says (default: the run's, else emoji)",
     )
+    .option(
+      '--stream',
+      'decode training images when they are needed, for data larger than memory (default: if they take more than 2 GB)',
+    )
+    .option('--no-stream', 'keep all images in memory')
     .option('--flip', 'mirror half of the training images (default: of emoji all but Symbols, of your own none)')
     .option('--no-flip', 'mirror none')
     .option('--no-flip-classes <names>', 'mirror all but these classes, such as those with text: A,B')
@@ -91,7 +113,7 @@ export interface GivenRun {
 export async function openGivenRun(
   given: TrainingGiven,
   stage: Stage | undefined,
-  announce: (dataset: ImageDataset) => void,
+  announce: (dataset: Dataset) => void,
 ): Promise<GivenRun> {
   const folder = new RunFolder(runFolder(given.name));
   expectIntended(given, folder, stage);
@@ -106,7 +128,16 @@ export async function openGivenRun(
   const needsImages = given.data !== undefined || !learnsTokens(given, folder, stage);
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
   const classes = images.classes ?? (path === 'emoji' ? (stored ? stored.classes : preset.classes) : undefined);
-  const source = { path, ...(heldOut !== undefined && { heldOut }), ...(classes !== undefined && { classes }) };
+  const isKept = given.data === undefined || given.data === stored?.path;
+  const stream = given.stream ?? (isKept ? stored?.stream : undefined);
+  const shuffleBuffer = given.shuffleBuffer ?? (isKept ? stored?.shuffleBuffer : undefined);
+  const source = {
+    path,
+    ...(heldOut !== undefined && { heldOut }),
+    ...(classes !== undefined && { classes }),
+    ...(stream !== undefined && { stream }),
+    ...(shuffleBuffer !== undefined && { shuffleBuffer }),
+  };
   const flip = flipOf(given);
   sayWhatIsKept(given, before, needsImages);
   const notify = (message: string) => console.log(`${process.stdout.isTTY ? '\r\x1b[2K' : ''}${message}`); // over the line of progress
@@ -127,9 +158,12 @@ export async function openGivenRun(
   });
   return { run, preset, presetName };
 
-  async function loadImages(imageSize: number): Promise<ImageDataset> {
+  async function loadImages(imageSize: number): Promise<Dataset> {
     const dataset = await loadDataset(path, imageSize, {
       ...images,
+      stream,
+      shuffleBuffer,
+      notify,
       ...(heldOut !== undefined && { heldOutFraction: heldOut }),
       ...(classes !== undefined && { classes }),
     });
@@ -183,7 +217,7 @@ function flipOf({ flip, flipClasses }: TrainingGiven): Flip | undefined {
 }
 
 /** "4,000 training and 450 held-out images of 32×32 in 8 classes" */
-export function describeDataset({ train, validation, size, classes }: ImageDataset): string {
+export function describeDataset({ train, validation, size, classes }: Dataset): string {
   const n = (count: number) => count.toLocaleString('en');
   return `${n(train.count)} training and ${n(validation.count)} held-out images of ${size}×${size} in ${n(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`;
 }

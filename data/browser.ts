@@ -7,10 +7,15 @@ export { type AnimationOptions, animatedPng } from './apng.ts';
 export { crc32 } from './crc32.ts';
 export {
   classCounts,
+  type Dataset,
   type ImageDataset,
+  type ImageList,
+  type ImageReader,
   type ImageSet,
+  type ImageStream,
   imageSet,
   isHeldOut,
+  isStream,
   type LabeledImage,
 } from './dataset.ts';
 export type { EmojiClasses } from './emoji.ts';
@@ -26,7 +31,9 @@ export {
   batches,
   batchOf,
   inOrder,
+  pixelBatches,
   type View,
+  viewBatches,
 } from './loader.ts';
 export {
   fromPlanes,

@@ -1,21 +1,44 @@
-/** Datasets: 8-bit images of one size in memory, each with a class. */
+/** Datasets: 8-bit images of one size, each with a class; in memory, or to train on as a stream. */
 import type { LeftOut } from './left-out.ts';
 
-/** Images of one size with their labels. */
-export interface ImageSet {
+/** What is known of images without their pixels. */
+export interface ImageList {
   readonly count: number;
   readonly size: number; // pixels, width and height
-  readonly images: Uint8Array; // [count, 3, size, size], 0..255
   readonly labels: Int32Array; // indices into the dataset's classes
   readonly names: readonly string[];
 }
 
-/** Images to train on and images held out, which share their classes. */
-export interface ImageDataset {
+/** Images of one size with their labels, in memory. */
+export interface ImageSet extends ImageList {
+  readonly images: Uint8Array; // [count, 3, size, size], 0..255
+}
+
+/** Images of one size with their labels, each decoded when it is needed. `openImageFolder` makes them. */
+export interface ImageStream extends ImageList {
+  /** From names, labels and places in files: other pictures have another, unless they differ in nothing but bytes. */
+  readonly fingerprint: string;
+  /** Images that wait for their turn in the shuffled order; undefined: all, as in memory. */
+  readonly shuffleBuffer?: number | undefined;
+  /** Decodes ahead of need. */
+  reader(): ImageReader;
+}
+
+/** Decodes images in the background, in the order of the requests. */
+export interface ImageReader {
+  /** Requests that were not taken yet. */
+  readonly waiting: number;
+  request(indices: readonly number[]): void;
+  /** Waits for the earliest request: [its indices, 3, size, size]. @throws DataError for a picture that cannot be read */
+  take(): Uint8Array;
+}
+
+/** Images to train on, in memory or streamed, and images held out; they share their classes. */
+export interface Dataset {
   readonly name: string;
   readonly size: number; // pixels, width and height
   readonly classes: readonly string[];
-  readonly train: ImageSet;
+  readonly train: ImageSet | ImageStream;
   readonly validation: ImageSet;
   /** Files and images that are in neither set, and why. */
   readonly leftOut?: readonly LeftOut[];
@@ -24,6 +47,14 @@ export interface ImageDataset {
   /** Classes whose images are as good mirrored, which doubles their variety in training; default: none. */
   readonly mirrored?: readonly string[];
 }
+
+/** A dataset in memory. */
+export interface ImageDataset extends Dataset {
+  readonly train: ImageSet;
+}
+
+/** Whether images are decoded when they are needed. */
+export const isStream = (images: ImageSet | ImageStream): images is ImageStream => 'reader' in images;
 
 /** One image, as `imageSet` takes it. */
 export interface LabeledImage {
@@ -49,7 +80,7 @@ export function imageSet(items: readonly LabeledImage[], size: number): ImageSet
 }
 
 /** How many images each class has. */
-export function classCounts(set: ImageSet, classes: number): number[] {
+export function classCounts(set: ImageList, classes: number): number[] {
   const counts = new Array<number>(classes).fill(0);
   for (const label of set.labels) counts[label]++;
   return counts;

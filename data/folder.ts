@@ -1,14 +1,22 @@
 /** Your own images as a dataset: a folder of pictures (folder-layout.ts says what it may look like), or data files (data-files.ts). */
 import { basename, resolve } from 'node:path';
-import { DataError, expectNumber, expectWhole } from '../core/index.ts';
-import { findImages } from './data-files.ts';
-import { classCounts, type ImageDataset, type ImageSet, imageSet, type LabeledImage } from './dataset.ts';
+import { DataError, expectNumber, expectOption, expectWhole } from '../core/index.ts';
+import { type FoundImages, findImages } from './data-files.ts';
+import {
+  classCounts,
+  type Dataset,
+  type ImageDataset,
+  type ImageList,
+  imageSet,
+  type LabeledImage,
+} from './dataset.ts';
 import { megabytes, Undecodable } from './errors.ts';
 import { emptyClass, type LabeledPicture, type Layout } from './folder-layout.ts';
 import { chooseHeldOut } from './hold-out.ts';
 import { describeLeftOut, type LeftOutCounter } from './left-out.ts';
 import { toPlanes } from './pixels.ts';
 import { decodeEach, describeBroken } from './squares.ts';
+import { type StreamedPicture, streamOf } from './stream.ts';
 
 /** Options of `loadImageFolder`. */
 export interface FolderOptions {
@@ -25,6 +33,16 @@ export interface FolderOptions {
   readonly onProgress?: (decoded: number, total: number) => void;
 }
 
+/** Options of `openImageFolder`. */
+export interface ImageFolderOptions extends FolderOptions {
+  /** Decodes training images when they are needed. Default: if all images take more than `maxBytes`. */
+  readonly stream?: boolean | undefined;
+  /** Of a stream: images that the shuffled order is drawn from; fewer keep reads close together. Default: all. */
+  readonly shuffleBuffer?: number | undefined;
+  /** Receives messages while a stream is read: which pictures are skipped. */
+  readonly notify?: (message: string) => void;
+}
+
 /**
  * Loads pictures: those below a folder, or those in data files (data-files.ts). Resizes the shorter edge to `size`
  * (antialiased bicubic) and crops the center square. For random crops, load a larger size and let `batches` crop. All images are decoded once and kept as bytes (256 × 256:
@@ -39,20 +57,78 @@ export async function loadImageFolder(
   size: number,
   options: FolderOptions = {},
 ): Promise<ImageDataset> {
-  const { heldOutFraction, maxBytes = 2e9 } = options;
+  return inMemory(await listFolder(folder, size, options), options);
+}
+
+/**
+ * As `loadImageFolder`, but for data larger than memory: training images may be a stream, with the same batches. It is possible for
+ * picture files, tables and WebDataset shards. At most 10,000 held-out images are loaded.
+ *
+ * @throws DataError as `loadImageFolder`, or for a format that cannot be streamed; of a stream, training pictures that cannot be
+ *   read are found when they are needed
+ */
+export async function openImageFolder(
+  folder: string,
+  size: number,
+  options: ImageFolderOptions = {},
+): Promise<Dataset> {
+  const { stream, shuffleBuffer, maxBytes = mostBytes } = options;
+  if (shuffleBuffer !== undefined) {
+    expectWhole('openImageFolder, shuffleBuffer', shuffleBuffer, 1, 2 ** 31 - 1);
+    expectOption(
+      stream !== false,
+      '--stream (stream)',
+      'a stream with --shuffle-buffer',
+      'none',
+      'Leave one of them out.',
+    );
+  }
+  const listed = await listFolder(folder, size, options);
+  const isTooLarge = bytesOf(listed) > maxBytes;
+  const pictures = picturesOf(listed).filter(isFile);
+  const isPossible = pictures.length === picturesOf(listed).length;
+  const isWanted = stream ?? (shuffleBuffer !== undefined || undefined);
+  if (isWanted && !isPossible) {
+    throw new DataError(
+      `${folder}: expected picture files, a table or WebDataset shards to stream, got ${listed.format}, whose files are read whole. ` +
+        'Leave --stream (stream: true) out.',
+    );
+  }
+  if (!isPossible || !(isWanted ?? isTooLarge)) return inMemory(listed, options);
+  return streamed(listed, options, isWanted === undefined);
+}
+
+const mostBytes = 2e9;
+const mostHeldOut = 10_000; // of a stream, in memory
+
+/** What a folder holds, with the size that its images shall have. */
+interface Listed extends FoundImages {
+  readonly folder: string;
+  readonly name: string;
+  readonly size: number; // pixels
+}
+
+async function listFolder(folder: string, size: number, { heldOutFraction }: FolderOptions): Promise<Listed> {
   expectWhole('loadImageFolder, size', size, 1, 4096);
   if (heldOutFraction !== undefined) expectNumber('loadImageFolder, heldOutFraction', heldOutFraction, 0, 1);
   const name = basename(resolve(folder)) || folder;
-  const { layout, leftOut, ignored } = await findImages(folder, name);
-  const total = layout.pictures.length + (layout.heldOut?.pictures.length ?? 0);
-  if (total * 3 * size * size > maxBytes) {
+  return { ...(await findImages(folder, name)), folder, name, size };
+}
+
+const picturesOf = ({ layout: { pictures, heldOut } }: Listed) => [...pictures, ...(heldOut?.pictures ?? [])];
+const bytesOf = (listed: Listed) => picturesOf(listed).length * 3 * listed.size ** 2;
+
+async function inMemory(listed: Listed, options: FolderOptions): Promise<ImageDataset> {
+  const { folder, name, size, layout, leftOut } = listed;
+  const { heldOutFraction, maxBytes = mostBytes } = options;
+  if (bytesOf(listed) > maxBytes) {
     throw new DataError(
-      `${folder}: expected images of at most ${megabytes(maxBytes)} in memory, got ${total} of ${size}×${size} = ` +
-        `${megabytes(total * 3 * size * size)}. Choose a smaller size or fewer images, or raise maxBytes.`,
+      `${folder}: expected images of at most ${megabytes(maxBytes)} in memory, got ${picturesOf(listed).length} of ${size}×${size} = ` +
+        `${megabytes(bytesOf(listed))}. Choose a smaller size or fewer images, or raise maxBytes.`,
     );
   }
   const { own, heldOut } = await decodePictures(folder, layout, size, options, leftOut);
-  const { classes, notes } = layout;
+  const { classes } = layout;
   const empty = classes.find((_, label) => ![...own, ...heldOut].some((image) => image.label === label));
   if (empty !== undefined) throw emptyClass(folder, empty, leftOut);
   const chosen = layout.heldOut ? new Set(heldOut) : chooseHeldOut(own, classes, heldOutFraction ?? 0.1);
@@ -64,22 +140,65 @@ export async function loadImageFolder(
     [...own, ...heldOut].filter((image) => chosen.has(image)),
     size,
   );
+  const notes = notesOn(listed, options, train);
+  return { name, size, classes, train, validation, leftOut: leftOut.list, notes };
+}
+
+type FilePicture = LabeledPicture & StreamedPicture;
+const isFile = (picture: LabeledPicture): picture is FilePicture => typeof picture.source !== 'function';
+
+/** Held-out images in memory, the others as a stream. @param isChosen  by the program, because they are too large for memory */
+async function streamed(listed: Listed, options: ImageFolderOptions, isTooLarge: boolean): Promise<Dataset> {
+  const { folder, name, size, layout, leftOut } = listed;
+  const { heldOutFraction = 0.1, maxBytes = mostBytes, shuffleBuffer } = options;
+  const { classes } = layout;
+  const pictures = layout.pictures.filter(isFile);
+  const chosen = layout.heldOut ? [] : chooseHeldOut(pictures, classes, heldOutFraction);
+  const isChosen = new Set<LabeledPicture>(chosen);
+  const heldOut = layout.heldOut?.pictures ?? pictures.filter((picture) => isChosen.has(picture));
+  const most = Math.min(mostHeldOut, Math.floor(maxBytes / 2 / (3 * size * size)));
+  const measured = spread(heldOut, most);
+  if (measured.length < heldOut.length)
+    leftOut.add(`held out beyond the ${most} that are measured`, heldOut[0].name, heldOut.length - measured.length);
+  const decoded = await decodePictures(folder, { pictures: measured }, size, options, leftOut);
+  const train = streamOf(
+    folder,
+    pictures.filter((picture) => !isChosen.has(picture)),
+    size,
+    options,
+  );
+  const why = isTooLarge
+    ? `, as all would take ${megabytes(bytesOf(listed))} of memory, more than ${megabytes(maxBytes)}`
+    : '';
+  const order = shuffleBuffer === undefined ? '' : `, shuffled by a buffer of ${shuffleBuffer}`;
   return {
     name,
     size,
     classes,
     train,
-    validation,
+    validation: imageSet(decoded.own, size),
     leftOut: leftOut.list,
     notes: [
-      ...notes,
-      ...(layout.heldOut && heldOutFraction !== undefined
-        ? [`${layout.heldOut.name} is held out; the fraction of ${heldOutFraction} is not used`]
-        : []),
-      ...untrained(train, classes),
-      ...(ignored.list.length > 0 ? [describeLeftOut(ignored.list, 'ignored')!] : []),
+      `streamed: ${train.count.toLocaleString('en')} training images are decoded when they are needed${order}${why}`,
+      ...notesOn(listed, options, train),
     ],
   };
+}
+
+/** At most so many, evenly. */
+const spread = <T>(items: readonly T[], most: number): readonly T[] =>
+  items.length <= most ? items : Array.from({ length: most }, (_, i) => items[Math.floor((i * items.length) / most)]);
+
+/** What is not plain from the names. */
+function notesOn({ layout, ignored }: Listed, { heldOutFraction }: FolderOptions, train: ImageList): string[] {
+  return [
+    ...layout.notes,
+    ...(layout.heldOut && heldOutFraction !== undefined
+      ? [`${layout.heldOut.name} is held out; the fraction of ${heldOutFraction} is not used`]
+      : []),
+    ...untrained(train, layout.classes),
+    ...(ignored.list.length > 0 ? [describeLeftOut(ignored.list, 'ignored')!] : []),
+  ];
 }
 
 type Loaded = LabeledImage & LabeledPicture;
@@ -87,7 +206,7 @@ type Loaded = LabeledImage & LabeledPicture;
 /** Decodes all pictures. @throws DataError that lists those that cannot be read, unless they are skipped */
 async function decodePictures(
   folder: string,
-  { pictures, heldOut }: Layout,
+  { pictures, heldOut }: Pick<Layout, 'pictures' | 'heldOut'>,
   size: number,
   { skipBroken = false, onProgress }: FolderOptions,
   leftOut: LeftOutCounter,
@@ -120,7 +239,7 @@ async function decodePictures(
 }
 
 /** A note about classes all of whose images are held out. */
-function untrained(train: ImageSet, classes: readonly string[]): string[] {
+function untrained(train: ImageList, classes: readonly string[]): string[] {
   const counts = classCounts(train, classes.length);
   const without = classes.filter((_, label) => counts[label] === 0);
   if (without.length === 0) return [];

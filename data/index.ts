@@ -1,8 +1,8 @@
 /**
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
  * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares, image-file, apng, grid (grid-size),
- * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out), npz, data-files (samples, idx, cifar, npz-pictures, tables,
- * webdataset, parquet, parquet-pages), inspect, picture-set, loader, tokens-file.
+ * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out, stream, decoding-thread), npz, data-files (samples, idx, cifar,
+ * npz-pictures, tables, webdataset, parquet, parquet-pages), inspect, picture-set, loader (epoch-order), tokens-file.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
@@ -24,16 +24,21 @@ export { crc32 } from './crc32.ts';
 export { filesAt } from './data-files.ts';
 export {
   classCounts,
+  type Dataset,
   type ImageDataset,
+  type ImageList,
+  type ImageReader,
   type ImageSet,
+  type ImageStream,
   imageSet,
   isHeldOut,
+  isStream,
   type LabeledImage,
 } from './dataset.ts';
 export { type EmojiClasses, type EmojiIndex, type EmojiSetEntry, emojiHeldOut } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
 export { emojiLicenses, type License } from './emoji-licenses.ts';
-export { type FolderOptions, loadImageFolder } from './folder.ts';
+export { type FolderOptions, type ImageFolderOptions, loadImageFolder, openImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
 export { fetchFromHub, HubEntryError, type HubOptions } from './hub.ts';
@@ -49,7 +54,9 @@ export {
   batches,
   batchOf,
   inOrder,
+  pixelBatches,
   type View,
+  viewBatches,
 } from './loader.ts';
 export { LockedError, lockFolder } from './lock.ts';
 export { type NpzArray, readNpz, writeNpz } from './npz.ts';

@@ -6,7 +6,7 @@ import { Undecodable } from './errors.ts';
 import type { LabeledPicture } from './folder-layout.ts';
 import { chooseHeldOut } from './hold-out.ts';
 import type { LeftOut } from './left-out.ts';
-import { mostPixelsAtOnce, type PictureSource } from './squares.ts';
+import { mostPixelsAtOnce, type PictureSource, readSource } from './squares.ts';
 
 /** What `inspectImages` finds. */
 export interface ImagesReport {
@@ -91,8 +91,7 @@ async function headersOf(sources: readonly PictureSource[]): Promise<(Size | Und
     while (next < sources.length) {
       const i = next++;
       try {
-        const source = sources[i];
-        const given = typeof source === 'string' ? source : await source();
+        const given = await readSource(sources[i]);
         const { width, height } = typeof given === 'object' && 'width' in given ? given : await openImage(given);
         headers[i] = { width, height };
       } catch (error) {

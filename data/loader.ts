@@ -1,6 +1,7 @@
 /** Batches of images: shuffled without end, in an order that can be saved and resumed; or each image once. */
 import { DataError, expectNumber, expectWhole, Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
-import type { ImageSet } from './dataset.ts';
+import { type ImageList, type ImageSet, type ImageStream, isStream } from './dataset.ts';
+import { EpochOrder, type OrderState } from './epoch-order.ts';
 import { megabytes } from './errors.ts';
 import { toUnit } from './pixels.ts';
 
@@ -34,11 +35,7 @@ export interface BatchOptions {
 }
 
 /** A position in the endless sequence of batches; plain JSON. */
-export interface BatchState {
-  readonly count: number; // images in the set, so that another set is noticed
-  readonly epoch: number;
-  readonly position: number; // images of this epoch already used
-  readonly order: RngState; // before this epoch's order is drawn
+export interface BatchState extends OrderState {
   readonly draws: RngState; // flips, crops and balanced draws
 }
 
@@ -60,9 +57,9 @@ const largestBatch = 2 ** 28;
  *   const { images, labels } = train.next();   // [16, 3, size, size] in 0..1, [16] int32
  *
  * @throws DataError for an empty set, a batch that does not fit into memory, or a crop larger than the images; OptionError
- *   for a batch size or class balance out of range
+ *   for a batch size or class balance out of range (of a stream only 0 is possible)
  */
-export function batches(set: ImageSet, options: BatchOptions): Batches {
+export function batches(set: ImageSet | ImageStream, options: BatchOptions): Batches {
   const { batchSize, seed, flip = false, crop = set.size, classBalance = 0 } = options;
   if (set.count === 0) throw new DataError('batches: expected a set with images, got an empty one.');
   expectWhole('batches, batchSize', batchSize, 1, 65_536);
@@ -76,74 +73,108 @@ export function batches(set: ImageSet, options: BatchOptions): Batches {
         `${megabytes(bytes)}. Choose a smaller batchSize.`,
     );
   }
-  expectNumber('batches, classBalance', classBalance, 0, 1);
+  expectNumber('batches, classBalance', classBalance, 0, isStream(set) ? 0 : 1); // drawn with replacement, nothing is ahead
   const mayFlip = typeof flip === 'function' ? flip : () => flip;
   const root = new Rng(seed);
   const orderRng = root.fork();
   const drawRng = root.fork();
-  let epoch = 0;
-  let position = 0;
-  let epochStart = orderRng.state;
-  let order = orderRng.permutation(set.count);
-
-  const shuffled = () => {
-    if (position === set.count) {
-      epoch++;
-      position = 0;
-      epochStart = orderRng.state;
-      order = orderRng.permutation(set.count);
-    }
-    return order[position++];
-  };
-  const pick = classBalance === 0 ? shuffled : balancedDraw(set, classBalance, drawRng);
+  const stream = isStream(set) ? set : undefined;
+  const newOrder = () => new EpochOrder(set.count, new Rng(orderRng.state), stream?.shuffleBuffer);
+  const order = newOrder();
+  const pick = classBalance === 0 ? () => order.next() : balancedDraw(set, classBalance, drawRng);
+  const decode = (planned: EpochOrder) =>
+    stream && decodedAhead(stream, () => Array.from({ length: batchSize }, () => planned.next()));
+  let decoded = decode(newOrder());
 
   return {
     next() {
       const indices = Array.from({ length: batchSize }, pick);
+      const images = decoded ? decoded() : (set as ImageSet).images;
       const pixels = new Uint8Array(batchSize * 3 * crop * crop);
       const views = indices.map((index, i) => {
         const view = { index, mirrored: mayFlip(set.labels[index]) && drawRng.uniform() < 0.5 };
         const [left, top] = [drawRng.int(set.size - crop + 1), drawRng.int(set.size - crop + 1)];
-        copyWindow(set, view, { left, top, side: crop }, pixels, i * 3 * crop * crop);
+        const from = { images, size: set.size, at: decoded ? i : index };
+        copyWindow(from, view.mirrored, { left, top, side: crop }, pixels, i * 3 * crop * crop);
         return view;
       });
       return toBatch(set, views, pixels, crop);
     },
     get state() {
-      return { count: set.count, epoch, position, order: epochStart, draws: drawRng.state };
+      return { ...order.state, draws: drawRng.state };
     },
     set state(saved: BatchState) {
-      if (saved?.count !== set.count) {
-        throw new DataError(
-          `batches: expected the position in a set of ${set.count} images, got one of ${saved?.count}. ` +
-            'Has the dataset changed since the checkpoint?',
-        );
-      }
-      const isCount = (n: unknown, most: number) =>
-        Number.isSafeInteger(n) && (n as number) >= 0 && (n as number) <= most;
-      if (!isCount(saved.epoch, Infinity) || !isCount(saved.position, set.count)) {
-        throw new DataError(
-          `batches: expected an epoch ≥ 0 and a position from 0 to ${set.count}, got ${saved.epoch} and ${saved.position}.`,
-        );
-      }
-      ({ epoch, position } = saved);
-      epochStart = saved.order;
-      orderRng.state = saved.order;
-      order = orderRng.permutation(set.count);
+      order.state = saved;
       drawRng.state = saved.draws;
+      const planned = newOrder();
+      planned.state = saved;
+      decoded = decode(planned);
     },
   };
 }
 
+const mostAhead = 4; // requests: two are decoded while one is used and one lies ready
+
+/** Gives the pixels of a stream's images in the order of a plan, and has the next ones decoded meanwhile. */
+function decodedAhead(stream: ImageStream, plan: () => readonly number[] | undefined): () => Uint8Array {
+  const reader = stream.reader();
+  return () => {
+    while (reader.waiting < mostAhead) {
+      const next = plan();
+      if (!next) break;
+      reader.request(next);
+    }
+    return reader.take();
+  };
+}
+
 /** Every image once, in the set's order. The last batch may be smaller. `limit` ends after that many images. */
-export function* inOrder(set: ImageSet, batchSize: number, limit = set.count): Generator<Batch> {
+export function* inOrder(set: ImageSet | ImageStream, batchSize: number, limit = set.count): Generator<Batch> {
   expectWhole('inOrder, batchSize', batchSize, 1, 2 ** 31);
+  const views = Array.from({ length: Math.min(limit, set.count) }, (_, index) => ({ index, mirrored: false }));
+  yield* viewBatches(set, views, batchSize);
+}
+
+/** Batches of given views of a set, at full size. The last one may be smaller. */
+export function* viewBatches(
+  set: ImageSet | ImageStream,
+  views: readonly View[],
+  batchSize: number,
+): Generator<Batch, void> {
+  let start = 0;
+  const indices = views.map(({ index }) => index);
+  for (const images of pixelBatches(set, indices, batchSize)) {
+    const part = views.slice(start, start + batchSize);
+    start += batchSize;
+    const rows = 3 * set.size; // of each image
+    for (const [i, { mirrored }] of part.entries())
+      for (let row = i * rows; mirrored && row < (i + 1) * rows; row++)
+        images.subarray(row * set.size, (row + 1) * set.size).reverse();
+    yield toBatch(set, part, images, set.size);
+  }
+}
+
+/** The pixels of given images, [batch, 3, size, size], 0..255. The last batch may be smaller. */
+export function* pixelBatches(
+  set: ImageSet | ImageStream,
+  indices: readonly number[],
+  batchSize: number,
+): Generator<Uint8Array, void> {
+  const parts = Array.from({ length: Math.ceil(indices.length / batchSize) }, (_, i) =>
+    indices.slice(i * batchSize, (i + 1) * batchSize),
+  );
+  if (isStream(set)) {
+    const plan = parts.values();
+    const decoded = decodedAhead(set, () => plan.next().value);
+    for (const _ of parts) yield decoded();
+    return;
+  }
   const each = 3 * set.size * set.size;
-  const count = Math.min(limit, set.count);
-  for (let start = 0; start < count; start += batchSize) {
-    const length = Math.min(batchSize, count - start);
-    const views = Array.from({ length }, (_, i) => ({ index: start + i, mirrored: false }));
-    yield toBatch(set, views, set.images.subarray(start * each, (start + length) * each), set.size);
+  for (const part of parts) {
+    const pixels = new Uint8Array(part.length * each);
+    for (const [i, index] of part.entries())
+      pixels.set(set.images.subarray(index * each, (index + 1) * each), i * each);
+    yield pixels;
   }
 }
 
@@ -152,19 +183,20 @@ export function batchOf(set: ImageSet, views: readonly View[]): Batch {
   const { size } = set;
   const pixels = new Uint8Array(views.length * 3 * size * size);
   views.forEach((view, i) => {
-    copyWindow(set, view, { left: 0, top: 0, side: size }, pixels, i * 3 * size * size);
+    const from = { images: set.images, size, at: view.index };
+    copyWindow(from, view.mirrored, { left: 0, top: 0, side: size }, pixels, i * 3 * size * size);
   });
   return toBatch(set, views, pixels, size);
 }
 
-function toBatch(set: ImageSet, views: readonly View[], pixels: Uint8Array, side: number): Batch {
+function toBatch(set: ImageList, views: readonly View[], pixels: Uint8Array, side: number): Batch {
   const labels = Int32Array.from(views, ({ index }) => set.labels[index]);
   const images = tensor(toUnit(pixels), [views.length, 3, side, side]);
   return { images, labels: tensor(labels, [views.length]), views };
 }
 
 /** Draws a class, then one of its images, with replacement. */
-function balancedDraw(set: ImageSet, balance: number, rng: Rng): () => number {
+function balancedDraw(set: ImageList, balance: number, rng: Rng): () => number {
   const members: number[][] = [];
   set.labels.forEach((label, index) => {
     members[label] ??= [];
@@ -189,13 +221,18 @@ interface Window {
   readonly side: number;
 }
 
-function copyWindow(set: ImageSet, { index, mirrored }: View, window: Window, out: Uint8Array, at: number): void {
-  const { left, top, side } = window;
+function copyWindow(
+  { images, size, at }: { readonly images: Uint8Array; readonly size: number; readonly at: number },
+  mirrored: boolean,
+  { left, top, side }: Window,
+  out: Uint8Array,
+  to: number,
+): void {
   for (let c = 0; c < 3; c++) {
     for (let y = 0; y < side; y++) {
-      const from = ((index * 3 + c) * set.size + top + y) * set.size + left;
-      const row = out.subarray(at + (c * side + y) * side, at + (c * side + y + 1) * side);
-      row.set(set.images.subarray(from, from + side));
+      const from = ((at * 3 + c) * size + top + y) * size + left;
+      const row = out.subarray(to + (c * side + y) * side, to + (c * side + y + 1) * side);
+      row.set(images.subarray(from, from + side));
       if (mirrored) row.reverse();
     }
   }

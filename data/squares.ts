@@ -2,11 +2,14 @@
 import { DataError } from '../core/index.ts';
 import { decodeMiddle, imageError, openImage } from './decoding.ts';
 import { Undecodable } from './errors.ts';
+import { type FilePart, readPart } from './file-part.ts';
 import type { RgbImage } from './pixels.ts';
 import { resizeToSquare } from './resize.ts';
 
-/** A picture file's path, or a function that reads a picture's pixels, or the bytes of its file, out of a larger file. */
-export type PictureSource = string | (() => RgbImage | Uint8Array | Promise<RgbImage | Uint8Array>);
+/** A picture file: its path, or where it lies in a larger file. */
+export type FileSource = string | FilePart;
+/** A picture file, or a function that finds a picture's pixels, or the bytes of its file, in what has been read. */
+export type PictureSource = FileSource | (() => RgbImage | Uint8Array | Promise<RgbImage | Uint8Array>);
 
 const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits
 /** Pixels of pictures that are decoded at the same time, unless one alone has more: 200 MB. */
@@ -43,7 +46,7 @@ export async function decodeEach<T>(
   let next = 0;
   let done = 0;
   const decodeOne = async (source: PictureSource): Promise<RgbImage> => {
-    const given = typeof source === 'string' ? source : await source();
+    const given = await readSource(source);
     if (typeof given === 'object' && 'width' in given) return squareOf(given, size);
     const image = await openImage(given);
     const pixels = image.width * image.height;
@@ -69,6 +72,10 @@ export async function decodeEach<T>(
   await Promise.all(Array.from({ length: atOnce }, work));
   return results;
 }
+
+/** The path, bytes or pixels of a picture. @throws Undecodable when a part of a file cannot be read */
+export const readSource = (source: PictureSource): ReturnType<Exclude<PictureSource, FileSource>> | string =>
+  typeof source === 'string' ? source : typeof source === 'function' ? source() : readPart(source);
 
 /** Pixels that are a square of that size already stay as they are. */
 const squareOf = (image: RgbImage, size: number): RgbImage =>

@@ -8,12 +8,13 @@
  *
  * @see https://github.com/webdataset/webdataset
  */
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DataError } from '../core/index.ts';
 import { reason, Undecodable } from './errors.ts';
+import { type FilePart, readPart } from './file-part.ts';
 import type { LeftOutCounter } from './left-out.ts';
 import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
 
@@ -23,11 +24,8 @@ type LabelType = (typeof labelTypes)[number];
 const mostLabelBytes = 2 ** 20;
 
 /** A file in an archive. */
-interface Part {
+interface Part extends FilePart {
   readonly name: string;
-  readonly position: number;
-  /** bytes */
-  readonly size: number;
 }
 
 /** The files of one key. */
@@ -48,10 +46,11 @@ export async function readShards(paths: readonly string[], root: string, leftOut
     const name = nameBelow(root, path);
     for (const [key, { picture, label }] of await groupsOf(path, name, leftOut)) {
       if (!picture) continue;
+      const { position, size } = picture;
       const folder = key.split('/').at(-2);
       listed.push({
-        sample: { source: () => bytesOf(path, picture), name: `${name}/${picture.name}`, split },
-        ...(label && { label: { type: label.type, text: classIn(path, label) } }),
+        sample: { source: { path, position, size }, name: `${name}/${picture.name}`, split },
+        ...(label && { label: { type: label.type, text: classIn(label) } }),
         ...(folder !== undefined && { folder }),
       });
     }
@@ -126,7 +125,7 @@ async function partsOf(path: string, name: string, leftOut: LeftOutCounter): Pro
       return;
     }
     if (header.type === 'file' || header.type === 'contiguous-file')
-      parts.push({ name: own, position, size: header.size });
+      parts.push({ name: own, path, position, size: header.size });
     else if (header.type !== 'directory') leftOut.add('links and devices', `${name}/${own}`);
     content.on('end', () => next());
     content.resume();
@@ -145,31 +144,14 @@ async function partsOf(path: string, name: string, leftOut: LeftOutCounter): Pro
   return parts;
 }
 
-/** @throws Undecodable when the file has become shorter */
-function bytesOf(path: string, { position, size }: Part): Uint8Array {
-  const file = openSync(path, 'r');
-  try {
-    if (position + size > fstatSync(file).size) throw new Undecodable('a part that is cut short');
-    const bytes = new Uint8Array(size);
-    for (let done = 0; done < size; ) {
-      const got = readSync(file, bytes, done, size - done, position + done);
-      if (got === 0) throw new Undecodable('a part that is cut short');
-      done += got;
-    }
-    return bytes;
-  } finally {
-    closeSync(file);
-  }
-}
-
 /** The class that a label file names. */
-function classIn(path: string, part: Part & { readonly type: LabelType }): string {
-  const where = `${path}, ${part.name}`;
+function classIn(part: Part & { readonly type: LabelType }): string {
+  const where = `${part.path}, ${part.name}`;
   if (part.size > mostLabelBytes)
     throw new DataError(`${where}: expected a label of at most 1 MB, got ${part.size} bytes.`);
   let bytes: Uint8Array;
   try {
-    bytes = bytesOf(path, part);
+    bytes = readPart(part);
   } catch (error) {
     throw error instanceof Undecodable ? new DataError(`${where}: expected a label, ${error.message}`) : error;
   }

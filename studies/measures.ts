@@ -1,13 +1,12 @@
 /** What is measured of a trained row. */
 import { mean, noGrad, Rng, type Tensor, tidy } from '../core/index.ts';
-import { batchOf, type ImageSet } from '../data/index.ts';
+import { type ImageSet, type ImageStream, viewBatches } from '../data/index.ts';
 import { LinearProbe } from '../eval/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import {
   FeatureClassifier,
   finetune,
   imagesAtOnce,
-  inParts,
   measureRunSamples,
   type Run,
   type Sampler,
@@ -49,13 +48,14 @@ export const latentProbe: Measure = async (run) => {
 };
 
 /** [indices, width]: the encoder's latent tokens before their projection to codes, averaged. */
-async function pooledLatents(model: TiTok, set: ImageSet, indices: readonly number[]): Promise<Float32Array> {
+async function pooledLatents(
+  model: TiTok,
+  set: ImageSet | ImageStream,
+  indices: readonly number[],
+): Promise<Float32Array> {
   const rows: number[] = [];
-  for (const part of inParts(indices, Math.min(32, imagesAtOnce(set.size)))) {
-    const { images, labels } = batchOf(
-      set,
-      part.map((index) => ({ index, mirrored: false })),
-    );
+  const views = indices.map((index) => ({ index, mirrored: false }));
+  for (const { images, labels } of viewBatches(set, views, Math.min(32, imagesAtOnce(set.size)))) {
     const pooled = noGrad(() => tidy(() => pool(model, images)));
     rows.push(...(await pooled.data()));
     for (const t of [pooled, images, labels]) t.dispose();
@@ -99,7 +99,7 @@ async function speedOf(sampler: Sampler): Promise<number> {
 }
 
 /** By the training images, which all rows of a study share. */
-const classifiers = new WeakMap<ImageSet, FeatureClassifier>();
+const classifiers = new WeakMap<ImageSet | ImageStream, FeatureClassifier>();
 
 /** The classifier of the inception score; undefined for pictures without classes. */
 async function classifierOf(run: Run): Promise<FeatureClassifier | undefined> {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OptionError, outermostScope } from '../core/index.ts';
-import type { ImageDataset } from '../data/index.ts';
+import type { Dataset } from '../data/index.ts';
 import { loadDataset } from '../train/index.ts';
 import { type Budget, type BudgetName, budgets } from './budgets.ts';
 import { judge } from './claims.ts';
@@ -80,7 +80,7 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
 
 function openWorkshop({ data, runs, notify, train }: StudyOptions, { classes, heldOut }: Budget): Workshop {
   const options = data === 'emoji' ? { classes } : {};
-  const loaded = new Map<number, Promise<ImageDataset>>();
+  const loaded = new Map<number, Promise<Dataset>>();
   const dataset = (size: number) => {
     const found = loaded.get(size) ?? loadDataset(data, size, options);
     loaded.set(size, found);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, linkSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { type ImageDataset, LockedError } from '../data/index.ts';
+import { type Dataset, LockedError } from '../data/index.ts';
 import {
   type ChangesOf,
   type DataSource,
@@ -20,7 +20,7 @@ import type { Trainings } from './row.ts';
 export interface Workshop {
   /** The folder of all trainings. */
   readonly folder: string;
-  readonly dataset: (imageSize: number) => Promise<ImageDataset>;
+  readonly dataset: (imageSize: number) => Promise<Dataset>;
   readonly source: DataSource;
   /** Measures with at most so many held-out images. */
   readonly heldOut: number;

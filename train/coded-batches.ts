@@ -1,6 +1,6 @@
 /** Image batches with the teacher's codes, computed once before the training where images are drawn often. */
 import { type Tensor, tensor } from '../core/index.ts';
-import type { Batches, ImageDataset, View } from '../data/browser.ts';
+import { type Batches, type Dataset, isStream, type View } from '../data/browser.ts';
 import type { Teacher } from '../titok/index.ts';
 import type { ImageSource } from './training.ts';
 import { encodeViews, viewsOf } from './views.ts';
@@ -12,7 +12,7 @@ export interface CodedSource extends ImageSource {
 
 export interface CodedBatches extends CodedSource {
   /**
-   * Computes the codes of all views, unless fewer than two draws of each are planned.
+   * Computes the codes of all views, unless fewer than two draws of each are planned or images are streamed.
    *
    * @param draws  images of the whole training, so that a resumed one takes the same path
    */
@@ -24,10 +24,11 @@ export interface CodedBatches extends CodedSource {
  *
  * @param batches  whole images of the dataset's training part, mirrored where its classes allow it
  */
-export function codedBatches(batches: Batches, dataset: ImageDataset, teacher: Teacher): CodedBatches {
+export function codedBatches(batches: Batches, dataset: Dataset, teacher: Teacher): CodedBatches {
   const rows: Int32Array[] = []; // codes by view, see rowOf
   return {
     async prepare(draws, notify) {
+      if (isStream(dataset.train)) return; // codes of all could be larger than memory
       const views = viewsOf(dataset);
       if (draws < 2 * views.length) return;
       const codes = await encodeViews(dataset, views, (images) => teacher.encode(images).indices, notify);

@@ -1,27 +1,27 @@
 /** Datasets by name, and how they are used. */
 import { DataError, OptionError } from '../core/index.ts';
 import {
+  type Dataset,
   type EmojiClasses,
-  type FolderOptions,
-  type ImageDataset,
+  type ImageFolderOptions,
   imageSet,
   loadEmoji,
-  loadImageFolder,
+  openImageFolder,
 } from '../data/index.ts';
 
-/** Options of `loadImageFolder`, and the classes of the emoji. */
-export interface DatasetOptions extends FolderOptions {
+/** Options of `openImageFolder`, and the classes of the emoji. */
+export interface DatasetOptions extends ImageFolderOptions {
   readonly classes?: EmojiClasses;
 }
 
 /**
  * The dataset that --data names: 'emoji', a folder of pictures or of data files, or a data file; images come at `size` × `size`
- * pixels.
+ * pixels. What is too large for memory is streamed.
  *
  * @throws DataError when there is too little to train on or to measure with; OptionError for a held-out fraction of the
  *   emoji, whose held-out concepts are fixed, or for `classes` of a folder
  */
-export async function loadDataset(data: string, size: number, options: DatasetOptions = {}): Promise<ImageDataset> {
+export async function loadDataset(data: string, size: number, options: DatasetOptions = {}): Promise<Dataset> {
   const { classes, ...folder } = options;
   if (data !== 'emoji') {
     if (classes !== undefined) {
@@ -29,17 +29,20 @@ export async function loadDataset(data: string, size: number, options: DatasetOp
         `--classes: expected emoji (--data emoji), got ${data}. The classes of a folder are its subfolders.`,
       );
     }
-    return checkedSplit(data, await loadImageFolder(data, size, folder));
+    return checkedSplit(data, await openImageFolder(data, size, folder));
   }
   if (options.heldOutFraction !== undefined) {
     throw new OptionError(
       `--held-out: expected a folder of images (--data), got emoji. Which emoji are held out is fixed, by concept.`,
     );
   }
+  if (options.stream || options.shuffleBuffer !== undefined) {
+    throw new OptionError('--stream: expected a folder of images (--data), got emoji, which fit into memory.');
+  }
   return loadEmoji(size, undefined, classes);
 }
 
-function checkedSplit(data: string, dataset: ImageDataset): ImageDataset {
+function checkedSplit(data: string, dataset: Dataset): Dataset {
   const { train, validation } = dataset;
   if (train.count >= 1 && validation.count >= 2) return dataset;
   throw new DataError(
@@ -49,7 +52,7 @@ function checkedSplit(data: string, dataset: ImageDataset): ImageDataset {
 }
 
 /** The dataset with at most `count` held-out images, spread evenly over them; the others are counted as left out. */
-export function withHeldOut(dataset: ImageDataset, count = Infinity): ImageDataset {
+export function withHeldOut(dataset: Dataset, count = Infinity): Dataset {
   const { validation, size, leftOut = [] } = dataset;
   if (validation.count <= count) return dataset;
   const each = 3 * size * size;

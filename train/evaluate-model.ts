@@ -1,6 +1,6 @@
 /** A model on a dataset: its reconstructions, its samples and its latents. */
 import { DataError, OptionError, type Tensor } from '../core/index.ts';
-import type { ImageDataset } from '../data/index.ts';
+import type { Dataset } from '../data/index.ts';
 import { balancedAccuracy } from '../eval/index.ts';
 import { throughTokens } from '../titok/index.ts';
 import { FeatureClassifier } from './classifier.ts';
@@ -68,7 +68,7 @@ export const evaluateSettings = group({
  */
 export async function evaluateModel(
   model: Model,
-  dataset: ImageDataset,
+  dataset: Dataset,
   { onProgress, onImages, ...options }: EvaluateOptions = {},
 ): Promise<ModelFigures> {
   const { tokenizer, generator, metadata } = model;
@@ -145,7 +145,7 @@ export async function evaluateModel(
 }
 
 /** The held-out labels as classes of the generator. @throws OptionError for a class that it does not know */
-function labelsOf({ classes, metadata }: Model, { validation, classes: names, name }: ImageDataset): Int32Array {
+function labelsOf({ classes, metadata }: Model, { validation, classes: names, name }: Dataset): Int32Array {
   return validation.labels.map((label) => {
     const at = classes.indexOf(names[label]);
     if (at >= 0) return at;
@@ -155,5 +155,5 @@ function labelsOf({ classes, metadata }: Model, { validation, classes: names, na
   });
 }
 
-const inDataset = (labels: Int32Array, { classes }: Model, dataset: ImageDataset): Int32Array =>
+const inDataset = (labels: Int32Array, { classes }: Model, dataset: Dataset): Int32Array =>
   labels.map((label) => dataset.classes.indexOf(classes[label]));

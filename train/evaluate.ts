@@ -1,6 +1,6 @@
 /** Figures on held-out images: PSNR, SSIM, codes in use, and distances on MobileNetV2 features. */
 import { DataError, firstNonFiniteIndex, noGrad, resizeBilinear, type Tensor, tidy } from '../core/index.ts';
-import { type ImageSet, inOrder } from '../data/browser.ts';
+import { type ImageSet, type ImageStream, inOrder } from '../data/browser.ts';
 import {
   CodebookUsage,
   FrechetStatistics,
@@ -14,7 +14,7 @@ import { NonFiniteError } from '../nn/index.ts';
 import type { MobileNetTrunk } from '../titok/index.ts';
 import { imagesAtOnce } from './image-batches.ts';
 
-const batchSize = (set: ImageSet): number => Math.min(32, imagesAtOnce(set.size));
+const batchSize = (set: ImageSet | ImageStream): number => Math.min(32, imagesAtOnce(set.size));
 const featureSide = 96; // pixels at which the features are taken; part of the figure's definition
 /** Numbers in the pooled block_10. */
 export const featureCount = 96;
@@ -55,7 +55,7 @@ export class FeatureStatistics {
 /** Feature statistics of a whole set. @param onImages  called with the number of images of each batch */
 export async function statisticsOf(
   trunk: MobileNetTrunk,
-  set: ImageSet,
+  set: ImageSet | ImageStream,
   onImages?: (count: number) => void,
 ): Promise<FeatureStatistics> {
   const statistics = new FeatureStatistics(trunk);

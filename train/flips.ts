@@ -1,12 +1,12 @@
 /** Which classes are mirrored in training. */
 import { OptionError, suggestion } from '../core/index.ts';
-import type { ImageDataset } from '../data/browser.ts';
+import type { Dataset } from '../data/browser.ts';
 
 /** Mirrors half of the images: of all classes, of none, or of all but some. */
 export type Flip = boolean | { readonly except: readonly string[] };
 
 /** Whether images with a label are mirrored. */
-export function flippable({ classes, mirrored = [] }: Pick<ImageDataset, 'classes' | 'mirrored'>) {
+export function flippable({ classes, mirrored = [] }: Pick<Dataset, 'classes' | 'mirrored'>) {
   const may = classes.map((name) => mirrored.includes(name));
   return (label: number): boolean => may[label];
 }

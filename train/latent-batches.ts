@@ -1,6 +1,6 @@
 /** The dataset as latents: every image encoded once, and once mirrored, before the diffusion model trains. */
 import { type Tensor, tensor } from '../core/index.ts';
-import type { ImageDataset } from '../data/browser.ts';
+import type { Dataset } from '../data/browser.ts';
 import { ShuffledRows } from './shuffled-rows.ts';
 import { someViews, valuesOfViews } from './views.ts';
 
@@ -33,7 +33,7 @@ export class LatentBatches implements LatentSource {
   static async encode(
     encode: (images: Tensor) => Tensor,
     channels: number,
-    dataset: ImageDataset,
+    dataset: Dataset,
     batchSize: number,
     seed: number,
     limit = Infinity,

@@ -1,6 +1,6 @@
 /** Linear probe of a tokenizer's latents: what its encoder knows about classes that it has never seen. */
 import { noGrad, tidy } from '../core/index.ts';
-import { type ImageDataset, type ImageSet, inOrder } from '../data/browser.ts';
+import { type Dataset, type ImageSet, type ImageStream, inOrder } from '../data/browser.ts';
 import { balancedAccuracy, LinearProbe } from '../eval/index.ts';
 import type { TiTok } from '../titok/index.ts';
 import { imagesAtOnce } from './image-batches.ts';
@@ -25,7 +25,7 @@ export interface LatentProbe {
  */
 export async function probeLatents(
   tokenizer: TiTok,
-  { train, validation, classes }: ImageDataset,
+  { train, validation, classes }: Dataset,
   onImages?: (count: number) => void,
 ): Promise<LatentProbe> {
   const { latents, values } = await latentsOf(tokenizer, train, onImages);
@@ -43,7 +43,7 @@ export async function probeLatents(
   };
 }
 
-async function latentsOf(tokenizer: TiTok, set: ImageSet, onImages?: (count: number) => void) {
+async function latentsOf(tokenizer: TiTok, set: ImageSet | ImageStream, onImages?: (count: number) => void) {
   const rows: Float32Array[] = [];
   for (const { images, labels } of inOrder(set, Math.min(32, imagesAtOnce(set.size)))) {
     const z = noGrad(() => tidy(() => tokenizer.encodeLatents(images)));

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { CheckpointError, OptionError } from '../core/index.ts';
-import type { ImageDataset, ImageSet } from '../data/index.ts';
+import { type Dataset, type ImageSet, type ImageStream, isStream } from '../data/index.ts';
 
-const set = z.strictObject({ count: z.int().min(0), fingerprint: z.string() });
+const set = z.strictObject({ count: z.int().min(0), fingerprint: z.string(), streamed: z.literal(true).optional() });
 
 /** Schema of `Origin`. */
 export const originSchema = z.strictObject({
@@ -15,6 +15,8 @@ export const originSchema = z.strictObject({
         path: z.string(),
         heldOut: z.number().gt(0).lt(1).optional(),
         classes: z.enum(['groups', 'subgroups']).optional(),
+        stream: z.boolean().optional(),
+        shuffleBuffer: z.int().min(1).optional(),
       })
       .optional(),
     /** It learned from a file of tokens, whose rows `train` counts. */
@@ -29,13 +31,13 @@ export const originSchema = z.strictObject({
 
 /** Seed and images, or token rows, of a training. */
 export type Origin = z.output<typeof originSchema>;
-/** Where images come from: 'emoji' and the kind of their classes, or a folder and the fraction to hold out. */
+/** Where images come from: 'emoji' and the kind of their classes, or a folder, the fraction to hold out, and whether to stream. */
 export type DataSource = NonNullable<Origin['data']['source']>;
 
 /** @param mirrored  the classes that are mirrored in training */
 export function originOf(
   seed: number,
-  { classes, size, train, validation }: ImageDataset,
+  { classes, size, train, validation }: Dataset,
   mirrored: readonly string[],
   source?: DataSource,
 ): Origin {
@@ -52,8 +54,11 @@ export function originOf(
   };
 }
 
-/** 16 hex digits from names, labels and pixels, in their order. */
-function recordOf({ count, names, labels, images }: ImageSet) {
+/** 16 hex digits from names, labels and pixels, in their order; of a stream from places in files in place of pixels. */
+function recordOf(set: ImageSet | ImageStream): Origin['data']['train'] {
+  const { count, names, labels } = set;
+  if (isStream(set)) return { count, fingerprint: set.fingerprint, streamed: true };
+  const { images } = set;
   const hash = createHash('sha256').update(JSON.stringify([names, Array.from(labels)]));
   for (let at = 0; at < images.length; at += 2 ** 30) hash.update(images.subarray(at, at + 2 ** 30)); // its limit is 2 GiB
   return { count, fingerprint: hash.digest('hex').slice(0, 16) };
@@ -110,6 +115,13 @@ export function expectImages(stored: Origin, now: Origin, source: string): void 
   ] as const) {
     if (before[part].count !== data[part].count) {
       fail(`${before[part].count} ${name}`, String(data[part].count));
+    }
+    if (before[part].streamed !== data[part].streamed) {
+      const told = (streamed?: boolean) => (streamed ? 'streamed images' : 'images in memory');
+      throw new CheckpointError(
+        `${source}: expected ${told(before[part].streamed)}, got ${told(data[part].streamed)}${from}, which cannot be compared. ` +
+          `${before[part].streamed ? 'Give' : 'Leave out'} --stream, or start a new run (--name).`,
+      );
     }
     if (before[part].fingerprint !== data[part].fingerprint) {
       const others = before.tokens ? 'as many others' : 'as many with other names, labels or pixels';

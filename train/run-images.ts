@@ -1,6 +1,6 @@
 /** A run's images: loaded once, with the classes that are mirrored, and a record of what they are. */
 import { DataError, OptionError } from '../core/index.ts';
-import { filesAt, type ImageDataset } from '../data/index.ts';
+import { type Dataset, filesAt } from '../data/index.ts';
 import { loadDataset, withHeldOut } from './datasets.ts';
 import { type Flip, mirroredClasses } from './flips.ts';
 import { type DataSource, type Origin, originOf } from './origin.ts';
@@ -12,7 +12,7 @@ export interface ImageOptions {
    * Images to train on and to hold out; a function is called with the image size when a stage first needs them. Default: from
    * where the run's checkpoints say.
    */
-  readonly dataset?: ImageDataset | ((imageSize: number) => Promise<ImageDataset>);
+  readonly dataset?: Dataset | ((imageSize: number) => Promise<Dataset>);
   /** Where `dataset` comes from, so that the run's later stages find it. */
   readonly source?: DataSource;
   /** Mirrors half of the training images, of all classes or of all but some. Default: those that the dataset says. */
@@ -26,7 +26,7 @@ export class RunImages {
   readonly #options: ImageOptions;
   readonly #seed: number;
   readonly #notify: (message: string) => void;
-  #loaded: { readonly dataset: ImageDataset; readonly origin: Origin } | undefined;
+  #loaded: { readonly dataset: Dataset; readonly origin: Origin } | undefined;
 
   constructor(folder: RunFolder, options: ImageOptions, seed: number, notify: (message: string) => void) {
     this.#folder = folder;
@@ -52,7 +52,7 @@ export class RunImages {
   }
 
   /** The images, and what is kept of them in checkpoints. @throws OptionError when the run has images of another size */
-  async at(imageSize = this.size ?? 32): Promise<{ readonly dataset: ImageDataset; readonly origin: Origin }> {
+  async at(imageSize = this.size ?? 32): Promise<{ readonly dataset: Dataset; readonly origin: Origin }> {
     this.#loaded ??= await this.#load(imageSize);
     const { size } = this.#loaded.dataset;
     if (size === imageSize) return this.#loaded;
@@ -75,7 +75,7 @@ export class RunImages {
         `${source.path}: expected the images of the run ${this.#folder.folder}, got no such folder. Say where they are now with --data (dataset, in a program).`,
       );
     }
-    const { dataset = source && ((size: number) => loadSource(source, size)) } = this.#options;
+    const { dataset = source && ((size: number) => loadSource(source, size, this.#notify)) } = this.#options;
     if (!dataset) {
       throw new OptionError(`openRun('${this.#folder.folder}'): expected a dataset, got none. Pass { dataset }.`);
     }
@@ -99,7 +99,7 @@ export class RunImages {
   }
 
   /** The classes that are mirrored: as the options say, else as the run did so far, else as the dataset says. */
-  #mirrored({ classes, mirrored }: ImageDataset, before: SavedMeta | undefined): readonly string[] {
+  #mirrored({ classes, mirrored }: Dataset, before: SavedMeta | undefined): readonly string[] {
     const { flip } = this.#options;
     if (flip !== undefined) return mirroredClasses(flip, classes);
     if (before) return before.origin?.data.mirrored ?? classes.filter((name) => name !== 'Symbols'); // as earlier versions did
@@ -111,8 +111,15 @@ export class RunImages {
   }
 }
 
-const loadSource = ({ path, heldOut, classes }: DataSource, size: number): Promise<ImageDataset> =>
+const loadSource = (
+  { path, heldOut, classes, stream, shuffleBuffer }: DataSource,
+  size: number,
+  notify: (message: string) => void,
+): Promise<Dataset> =>
   loadDataset(path, size, {
+    stream,
+    shuffleBuffer,
+    notify,
     ...(heldOut !== undefined && { heldOutFraction: heldOut }),
     ...(classes !== undefined && { classes }),
   });

@@ -4,7 +4,7 @@ import type * as z from 'zod';
 import { CheckpointError, outsideScopes, Rng, type Tensor } from '../core/index.ts';
 import {
   batches,
-  type ImageDataset,
+  type Dataset,
   loadCheckpoint,
   type RgbImage,
   readTokensFile,
@@ -102,7 +102,7 @@ export class RunParts extends RunFolder implements RunContext {
   }
 
   /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
-  async dataset(imageSize?: number): Promise<ImageDataset> {
+  async dataset(imageSize?: number): Promise<Dataset> {
     return (await this.images.at(imageSize)).dataset;
   }
 

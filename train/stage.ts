@@ -1,7 +1,7 @@
 /** What a stage of training is: settings, how it starts, and how its result is loaded, measured and shown. */
 import type * as z from 'zod';
 import type { Rng, Tensor } from '../core/index.ts';
-import type { Batches, ImageDataset, RgbImage } from '../data/browser.ts';
+import type { Batches, Dataset, RgbImage } from '../data/browser.ts';
 import type { StateValue } from '../nn/index.ts';
 import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
 import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.ts';
@@ -70,7 +70,7 @@ export interface RunContext {
   /** A stage's own stream of random numbers. */
   rng(stage: number): Rng;
   /** The run's images, loaded once; by default at the size that they have, or that earlier stages used. */
-  dataset(imageSize?: number): Promise<ImageDataset>;
+  dataset(imageSize?: number): Promise<Dataset>;
   /** Whether images were given, for trainings that can do without them. */
   readonly hasImages: boolean;
   /**

@@ -1,7 +1,7 @@
 /** What the stages have in common whose result is a TiTok. */
 import * as z from 'zod';
 import { OptionError, Rng, type Tensor } from '../core/index.ts';
-import type { ImageSet } from '../data/browser.ts';
+import { type ImageSet, type ImageStream, isStream, pixelBatches } from '../data/browser.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';
 import {
   checkConfig,
@@ -17,6 +17,7 @@ import { titokSettings } from './model-settings.ts';
 import { savedPart } from './saved.ts';
 import type { RunContext, SavedModel } from './stage.ts';
 import { teacherSettings } from './teacher.ts';
+import { spreadViews } from './views.ts';
 
 /** The configuration of a TiTok in a checkpoint's settings. */
 export const titokModel = z.looseObject({
@@ -56,16 +57,22 @@ export function copyOf(model: TiTok): TiTok {
   return copy;
 }
 
-/** Mean and standard deviation of a set's pixels, which a model with starting values 'fan-in' subtracts and divides by. */
-export function pixelsOf({ init, pixels }: TiTokConfig, { images }: ImageSet): TiTokConfig['pixels'] {
+const streamedForPixels = 4096; // images: all would take as long as an epoch
+
+/** Mean and standard deviation of a set's pixels (of a stream those of 4,096 images, spread over it), which a model with starting values 'fan-in' subtracts and divides by. */
+export function pixelsOf({ init, pixels }: TiTokConfig, set: ImageSet | ImageStream): TiTokConfig['pixels'] {
   if (init !== 'fan-in' || pixels) return pixels;
-  let [sum, squares] = [0, 0];
-  for (const x of images) {
-    sum += x;
-    squares += x * x;
+  const some = spreadViews(set, streamedForPixels).map(({ index }) => index);
+  let [sum, squares, count] = [0, 0, 0];
+  for (const images of isStream(set) ? pixelBatches(set, some, 64) : [set.images]) {
+    for (const x of images) {
+      sum += x;
+      squares += x * x;
+    }
+    count += images.length;
   }
-  const mean = sum / images.length;
-  const std = Math.sqrt(squares / images.length - mean ** 2);
+  const mean = sum / count;
+  const std = Math.sqrt(squares / count - mean ** 2);
   return { mean: mean / 255, std: Math.max(std, 1) / 255 }; // a set of one color has no deviation
 }
 

@@ -1,6 +1,6 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
 import type { Tensor } from '../core/index.ts';
-import type { ImageDataset } from '../data/browser.ts';
+import type { Dataset } from '../data/browser.ts';
 import { ShuffledRows } from './shuffled-rows.ts';
 import { encodeViews, someRows, someViews } from './views.ts';
 
@@ -40,7 +40,7 @@ export class TokenBatches implements TokenSource {
    */
   static async encode(
     encode: (images: Tensor) => Tensor,
-    dataset: ImageDataset,
+    dataset: Dataset,
     batchSize: number,
     seed: number,
     limit = Infinity,

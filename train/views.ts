@@ -1,13 +1,13 @@
 /** The views of images that a loader can draw, and the values that a frozen network gives them: found once, not at every draw. */
 import { noGrad, Rng, type Tensor, tidy } from '../core/index.ts';
-import { batchOf, type ImageDataset, type ImageSet, type View } from '../data/browser.ts';
+import { type Dataset, type ImageList, type View, viewBatches } from '../data/browser.ts';
 import { flippable } from './flips.ts';
 import { imagesAtOnce } from './image-batches.ts';
 
 const notifyMs = 5000;
 
 /** Every training image, and its mirror image where the class allows it. */
-export function viewsOf({ train, ...dataset }: ImageDataset): View[] {
+export function viewsOf({ train, ...dataset }: Dataset): View[] {
   const mayFlip = flippable(dataset);
   return Array.from(train.labels, (label, index) =>
     [false, true].filter((mirrored) => !mirrored || mayFlip(label)).map((mirrored) => ({ index, mirrored })),
@@ -19,14 +19,14 @@ export const someRows = (count: number, limit: number, seed: number): Int32Array
   new Rng(seed).permutation(count).subarray(0, limit).sort();
 
 /** A random part of all views with at most `limit` of them, in their order, and their classes. */
-export function someViews(dataset: ImageDataset, limit: number, seed: number): { views: View[]; labels: Int32Array } {
+export function someViews(dataset: Dataset, limit: number, seed: number): { views: View[]; labels: Int32Array } {
   const all = viewsOf(dataset);
   const views = Array.from(someRows(all.length, limit, seed), (i) => all[i]);
   return { views, labels: Int32Array.from(views, ({ index }) => dataset.train.labels[index]) };
 }
 
 /** At most `most` images of a set, spread over it: the same every time. */
-export function spreadViews(set: ImageSet, most: number): View[] {
+export function spreadViews(set: ImageList, most: number): View[] {
   const shown = Math.min(most, set.count);
   const step = Math.floor(set.count / shown);
   return Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false }));
@@ -38,7 +38,7 @@ export function spreadViews(set: ImageSet, most: number): View[] {
  * @param notify  receives a message every few seconds
  */
 export const encodeViews = (
-  dataset: ImageDataset,
+  dataset: Dataset,
   views: readonly View[],
   encode: (images: Tensor) => Tensor,
   notify?: (message: string) => void,
@@ -46,7 +46,7 @@ export const encodeViews = (
 
 /** As `encodeViews`, for values of any kind. @param create  an array of that many */
 export async function valuesOfViews<Values extends Int32Array | Float32Array>(
-  { train }: ImageDataset,
+  { train }: Dataset,
   views: readonly View[],
   encode: (images: Tensor) => Tensor,
   create: (count: number) => Values,
@@ -55,16 +55,17 @@ export async function valuesOfViews<Values extends Int32Array | Float32Array>(
   const batchSize = Math.min(32, imagesAtOnce(train.size));
   let values = create(0);
   let notified = performance.now();
-  for (let start = 0; start < views.length; start += batchSize) {
-    const batch = batchOf(train, views.slice(start, start + batchSize));
+  let start = 0;
+  for (const batch of viewBatches(train, views, batchSize)) {
     const found = noGrad(() => tidy(() => encode(batch.images)));
     const width = found.size / batch.views.length;
     if (start === 0) values = create(views.length * width);
     values.set(await found.data(), start * width);
     for (const t of [found, batch.images, batch.labels]) t.dispose();
+    start += batch.views.length;
     if (performance.now() - notified < notifyMs) continue;
     notified = performance.now();
-    notify(`encoding images: ${start + batch.views.length} of ${views.length}`);
+    notify(`encoding images: ${start} of ${views.length}`);
   }
   return values;
 }

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
 import {
+  type Dataset,
   fromPlanes,
-  type ImageDataset,
   type ImageSet,
   loadPictureSet,
   type RgbImage,
@@ -155,7 +155,7 @@ async function openMeasured(name: string | undefined, given: EvaluateGiven) {
 }
 
 /** The images that --data names, else the emoji if the model learned from them. */
-function loadGiven({ tokenizer, metadata }: Model, given: EvaluateGiven): Promise<ImageDataset> {
+function loadGiven({ tokenizer, metadata }: Model, given: EvaluateGiven): Promise<Dataset> {
   const { name, classes } = metadata.data;
   const data = given.data ?? (name === 'emoji' ? name : undefined);
   if (data === undefined) {
@@ -173,7 +173,7 @@ function loadGiven({ tokenizer, metadata }: Model, given: EvaluateGiven): Promis
 
 const print = (value: object): void => console.log(JSON.stringify(value, null, 2));
 
-const describe = ({ name, size, classes, train, validation }: ImageDataset) => ({
+const describe = ({ name, size, classes, train, validation }: Dataset) => ({
   name,
   size,
   classes: classes.length,
@@ -207,10 +207,7 @@ function figureTable(rows: readonly Row[]): string[][] {
   ];
 }
 
-function describeFigures(
-  { heldOut, reconstructions, samples, latents }: ModelFigures,
-  dataset: ImageDataset,
-): string[] {
+function describeFigures({ heldOut, reconstructions, samples, latents }: ModelFigures, dataset: Dataset): string[] {
   const cells = figureTable([
     { name: 'held-out', ...heldOut },
     { name: 'reconstructions', pictures: heldOut.pictures, ...reconstructions },

@@ -1,7 +1,14 @@
 /** `titok tokenize IMAGE…`: the token ids of images, or the latents of a VAE, a line of JSON each; with --data, of a dataset. */
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
-import { fromPlanes, type ImageDataset, type TokensMadeBy, tokenLine, writeFileAtomic } from '../../data/index.ts';
+import {
+  type Dataset,
+  pixelBatches,
+  type TokensMadeBy,
+  toImages,
+  tokenLine,
+  writeFileAtomic,
+} from '../../data/index.ts';
 import { TiTok } from '../../titok/index.ts';
 import { fingerprint, type ImageTokenizer, latentsOf, loadDataset, SizedTeacher, tokenize } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
@@ -61,22 +68,20 @@ function expectSource(
 const imagesAtOnce = 32;
 
 /** A line for each training image: its class and its tokens. Fewer when the command is asked to end. */
-async function tokenLines(model: ImageTokenizer, { train, classes }: ImageDataset): Promise<string[]> {
-  const { count, size, images, labels } = train;
+async function tokenLines(model: ImageTokenizer, { train, classes }: Dataset): Promise<string[]> {
+  const { count, size, labels } = train;
   const madeBy: TokensMadeBy = {
     tokenizer: await fingerprint(model instanceof SizedTeacher ? model.teacher : model),
     codebookSize: model.config.codebookSize,
     classes,
   };
-  const each = 3 * size * size;
   const lines: string[] = [];
-  for (let start = 0; start < count && !stopRequest(); start += imagesAtOnce) {
-    const pictures = Array.from({ length: Math.min(imagesAtOnce, count - start) }, (_, i) =>
-      fromPlanes(images.subarray((start + i) * each, (start + i + 1) * each), size, size),
-    );
+  for (const images of pixelBatches(train, [...Array(count).keys()], imagesAtOnce)) {
+    const pictures = toImages(images, [images.length / (3 * size * size), 3, size, size]);
     for (const tokens of await tokenize(model, pictures)) {
       lines.push(tokenLine(labels[lines.length], tokens, lines.length === 0 ? madeBy : undefined));
     }
+    if (stopRequest()) break;
   }
   return lines;
 }

@@ -1,6 +1,6 @@
 /** Whether samples show the class that they were asked for, by a probe that has learned the classes from real pictures. */
 import { openDevice, setDefaultDevice } from '../../core/index.ts';
-import { type ImageSet, imageSet, toPlanes } from '../../data/index.ts';
+import { type ImageSet, type ImageStream, imageSet, toPlanes } from '../../data/index.ts';
 import { balancedAccuracy, LinearProbe } from '../../eval/index.ts';
 import { type GenerateOptions, generate, generator, openRun, type Run, statisticsOf } from '../../train/index.ts';
 
@@ -33,4 +33,4 @@ export async function probeRun(
   return { probe: await share(imageSet(items, size)), probeReal: await share(validation) };
 }
 
-const features = async ({ trunk }: Run, set: ImageSet) => (await statisticsOf(trunk, set)).features;
+const features = async ({ trunk }: Run, set: ImageSet | ImageStream) => (await statisticsOf(trunk, set)).features;

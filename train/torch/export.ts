@@ -1,8 +1,8 @@
 /** `titok export --to torch`: a training for PyTorch to go on with, on the processes of one machine or several. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expectOption } from '../../core/index.ts';
-import { type ImageDataset, type WritableTensor, writeSafetensors } from '../../data/index.ts';
+import { expectOption, OptionError } from '../../core/index.ts';
+import { type Dataset, isStream, type WritableTensor, writeSafetensors } from '../../data/index.ts';
 import { decaysWeight, stateDict } from '../../nn/index.ts';
 import { type Teacher, type TiTok, withPixelsFolded } from '../../titok/index.ts';
 import { flippable } from '../flips.ts';
@@ -114,8 +114,14 @@ function expectRepeatable(
 }
 
 /** Training images, and the teacher's codes of them and of their mirror images where their class allows these. */
-async function dataOf(dataset: ImageDataset, teacher: Teacher | undefined): Promise<Record<string, WritableTensor>> {
-  const { count, size, images, labels } = dataset.train;
+async function dataOf(dataset: Dataset, teacher: Teacher | undefined): Promise<Record<string, WritableTensor>> {
+  const { train } = dataset;
+  if (isStream(train)) {
+    throw new OptionError(
+      'export --to torch: expected a run with images in memory, got one that streams them. Train without --stream.',
+    );
+  }
+  const { count, size, images, labels } = train;
   const mayFlip = flippable(dataset);
   const plain = {
     images: { shape: [count, 3, size, size], data: images },

@@ -1,0 +1,30 @@
+/** The thread that decodes a stream's pictures: requests are answered one after the other, the pictures of one at once. */
+import { workerData } from 'node:worker_threads';
+import type { DecodingReply, DecodingRequest, DecodingSetup } from './decoding-thread.ts';
+import { reason, Undecodable } from './errors.ts';
+import { toPlanes } from './pixels.ts';
+import { decodeEach } from './squares.ts';
+
+const { port, answered } = workerData as DecodingSetup;
+let last: Promise<void> = Promise.resolve();
+port.on('message', (request: DecodingRequest) => {
+  last = last.then(async () => {
+    port.postMessage(await answer(request));
+    Atomics.add(answered, 0, 1);
+    Atomics.notify(answered, 0);
+  });
+});
+
+/** Writes the pixels where the request says. */
+async function answer({ id, sources, size, pixels }: DecodingRequest): Promise<DecodingReply> {
+  try {
+    const results = await decodeEach(sources, size, (square, i) => pixels.set(toPlanes(square), i * 3 * size * size));
+    const broken = results.flatMap((error, at) => {
+      if (!(error instanceof Undecodable)) return [];
+      return { at, found: error.found, isUnknown: error.kind?.picture === 'unknown' };
+    });
+    return { id, broken };
+  } catch (error) {
+    return { id, broken: [], failure: reason(error) };
+  }
+}
