@@ -12,6 +12,7 @@ import { addToReport, docs } from './report.ts';
 import { benchSample } from './sample.ts';
 import { benchScaling } from './scaling.ts';
 import { benchStep } from './step.ts';
+import { benchStreaming } from './streaming.ts';
 
 const benches: Readonly<Record<string, Bench>> = {
   gemm: benchGemm,
@@ -22,8 +23,8 @@ const benches: Readonly<Record<string, Bench>> = {
   peers: benchPeers,
   scaling: benchScaling,
 };
-/** Says what a machine can do, and is no comparison: it has no place in the report, and runs when it is asked for. */
-const single: Readonly<Record<string, Bench>> = { devices: benchDevices };
+/** Says what a machine can do, or that something holds: it has no place in the report, and runs when it is asked for. */
+const single: Readonly<Record<string, Bench>> = { devices: benchDevices, streaming: benchStreaming };
 const compared = Object.keys(benches);
 const known = [...compared, ...Object.keys(single)];
 
@@ -60,13 +61,17 @@ async function run(names: readonly string[], { json, quick = false, threads }: O
 
 const program = new Command('bench')
   .description('Measures speed and memory, beside PyTorch and other libraries where they are installed.')
-  .argument('[names...]', `which benchmarks: ${known.join(', ')}; none: all but devices`)
+  .argument('[names...]', `which benchmarks: ${known.join(', ')}; none: all but devices and streaming`)
   .option('--threads <n>', 'number of threads; default: what each benchmark compares', (text) =>
     Number(fromText(threadsSetting, '--threads', text)),
   )
   .option('--json', 'print a line of JSON for each row')
   .option('--quick', 'one short call per row, to see that a benchmark works; its times mean nothing')
   .addHelpText('after', "\n'bench devices' tries every device of this machine: adapter, golden values, speed.")
+  .addHelpText(
+    'after',
+    "\n'bench streaming' trains on 50,000 pictures as a stream: speed, memory, and 20 kills. Half an hour.",
+  )
   .addHelpText('after', "\n'bench report NAMES…' also writes the figures to docs/performance.md.")
   .configureOutput({
     outputError: (text, write) => write(text.replace(/^error: /, 'bench: ').replace(/\n\((Did you mean .*)\)/, '. $1')),
