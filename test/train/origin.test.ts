@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { type ImageDataset, loadCheckpoint, saveCheckpoint } from '../../data/index.ts';
+import { type Dataset, type ImageStream, loadCheckpoint, saveCheckpoint } from '../../data/index.ts';
 import {
   finetune,
   openRun,
@@ -20,7 +20,7 @@ import { discs, useOneThread } from './recipes.ts';
 
 before(useOneThread);
 
-const dataset = (changes: Partial<ImageDataset> = {}): ImageDataset => ({
+const dataset = (changes: Partial<Dataset> = {}): Dataset => ({
   name: 'discs',
   size: 8,
   classes: ['round', '7'],
@@ -72,7 +72,9 @@ const swapped = (set = discs(12)) => {
   return { ...set, images };
 };
 const labels = discs(12).labels.toReversed();
-const others: [what: string, changes: Partial<ImageDataset>, message: RegExp][] = [
+const { images: _, ...listed } = discs(12);
+const streamed: ImageStream = { ...listed, fingerprint: '0123', reader: () => assert.fail('it is read') };
+const others: [what: string, changes: Partial<Dataset>, message: RegExp][] = [
   ['renamed classes', { classes: ['round', 'seven'] }, /expected the classes round, 7, got round, seven from there\./],
   ['more images', { train: discs(13) }, /expected 12 training images, got 13 from there\./],
   [
@@ -83,6 +85,11 @@ const others: [what: string, changes: Partial<ImageDataset>, message: RegExp][] 
   ['another name', { train: { ...discs(12), names: discs(12).names.toReversed() } }, /expected the 12 training images/],
   ['another label', { train: { ...discs(12), labels } }, /expected the 12 training images/],
   ['held-out pixels', { validation: swapped(discs(4)) }, /expected the 4 held-out images of its training/],
+  [
+    'a stream',
+    { train: streamed },
+    /expected images in memory, got streamed images from there, .*\. Leave out --stream/,
+  ],
 ];
 
 test('other images are refused, by the next stage, when resuming and in an evaluation', async (t) => {
