@@ -53,15 +53,17 @@ export async function answerRequests(
   send({ ...library, check: someOf(check), parameters });
   for await (const line of createInterface({ input: process.stdin })) {
     const request = JSON.parse(line) as Request;
-    if ('sliceMs' in request) send({ ms: await timed(run, request.sliceMs) });
+    if ('sliceMs' in request) send(await timed(run, request.sliceMs));
     else if ('profile' in request) send({ ops: await profile(run) });
     else send({ peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024) });
   }
   process.exit(); // ends worker threads too
 }
 
-/** Milliseconds of each call, for about sliceMs. The first call counts only when calls are long. Same rule in serve.py. */
-async function timed(run: () => unknown, sliceMs: number): Promise<number[]> {
+/** Milliseconds of each call, and of all threads in the slice, for about sliceMs. The first call counts only when calls are long. Same rule in serve.py. */
+async function timed(run: () => unknown, sliceMs: number): Promise<{ ms: number[]; cpuMs: number }> {
+  const cpu = process.cpuUsage();
+  let calls = 1;
   const start = performance.now();
   await run();
   const first = performance.now() - start;
@@ -70,8 +72,10 @@ async function timed(run: () => unknown, sliceMs: number): Promise<number[]> {
     const before = performance.now();
     await run();
     samples.push(performance.now() - before);
+    calls++;
   }
-  return samples;
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms: samples, cpuMs: (user + system) / 1000 / calls };
 }
 
 /** The 16 slowest ops of one call. */

@@ -19,7 +19,7 @@ export type Request = { readonly sliceMs: number } | { readonly profile: true } 
 /** Its answer: one line of JSON on stdout. The child sends `Hello` first, without a request. */
 export type Answer =
   | Hello
-  | { readonly ms: readonly number[] }
+  | { readonly ms: readonly number[] /** Of all threads, per call. Ours only. */; readonly cpuMs?: number }
   | { readonly ops: readonly OpTime[] }
   | { readonly peakRssMiB: number };
 
@@ -41,6 +41,8 @@ const REST_MS = 60;
 
 export class Side {
   readonly hello: Hello;
+  /** Of all threads of our process per call, in the latest slice. */
+  cpuMs = Number.NaN;
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<Answer>;
 
@@ -70,7 +72,9 @@ export class Side {
   /** Milliseconds of each call in a slice of time; at least one call. */
   async slice(sliceMs: number): Promise<readonly number[]> {
     await sleep(REST_MS);
-    return ((await this.#ask({ sliceMs })) as { ms: number[] }).ms;
+    const { ms, cpuMs = Number.NaN } = (await this.#ask({ sliceMs })) as { ms: number[]; cpuMs?: number };
+    this.cpuMs = cpuMs;
+    return ms;
   }
   /** The slowest ops of one call. */
   async profile(): Promise<readonly OpTime[]> {

@@ -40,23 +40,32 @@ async function compareRates(data: string, { threads = 2, quick, print }: BenchOp
     difference(stream, memory, 0);
     const times: number[][] = [[], []];
     const peaks: number[] = [];
-    for (let turn = 0; turn < (quick ? 1 : 18); turn++) {
-      const found = await takeTurns([memory, stream], { rounds: 1, sliceMs: quick ? 1 : 10_000 });
+    const cpu: number[] = [];
+    const turns = quick ? 1 : 60;
+    for (let turn = 0; turn < turns; turn++) {
+      const found = await takeTurns([memory, stream], { rounds: 1, sliceMs: quick ? 1 : 3000 });
       for (const [i, side] of found.entries()) times[i].push(...side);
+      cpu.push(memory.cpuMs / stream.cpuMs);
       peaks.push(await stream.peakRssMiB());
     }
     const [kept, streamed] = times.map(figureOf);
-    const rate = ratioOf(times[0], times[1]);
-    const peak = { minute: peaks[Math.min(5, peaks.length - 1)], end: peaks.at(-1)! };
+    const [rate, work] = [ratioOf(times[0], times[1]), figureOf(cpu)];
+    const peak = { minute: peaks[Math.floor(turns / 3)], end: peaks.at(-1)! };
     const memoryPeak = await memory.peakRssMiB();
     print(
       {
         ...{ bench: 'streaming', case: 'rate', threads, ...timing(streamed), memoryMs: round(kept.median) },
-        ...{ rate: round(rate.median), rateSpread: round(rate.spread), floor: 0.95, memoryPeakRssMiB: memoryPeak },
+        ...{
+          rate: round(rate.median),
+          rateSpread: round(rate.spread),
+          floor: 0.95,
+          cpu: round(work.median),
+          memoryPeakRssMiB: memoryPeak,
+        },
         ...{ peakRssMiBAfterMinute: peak.minute, peakRssMiB: peak.end, growth: round(peak.end / peak.minute) },
       },
       `${title('warm-up, streamed', threads)}${milliseconds(streamed)}  in memory${milliseconds(kept)}  ` +
-        `rate × ${rate.median.toFixed(3)} ${percent(rate.spread)}; resident ${peak.minute} MiB after a minute, ` +
+        `rate × ${rate.median.toFixed(3)} ${percent(rate.spread)}, by processor time × ${work.median.toFixed(3)}; resident ${peak.minute} MiB after a minute, ` +
         `${peak.end} at the end, ${memoryPeak} in memory`,
     );
   } finally {

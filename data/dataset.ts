@@ -28,6 +28,7 @@ export interface ImageStream extends ImageList {
 export interface ImageReader {
   /** Requests that were not taken yet. */
   readonly waiting: number;
+  /** Asks for images; `take` gives them in the order of the requests. */
   request(indices: readonly number[]): void;
   /** Waits for the earliest request: [its indices, 3, size, size]. @throws DataError for a picture that cannot be read */
   take(): Uint8Array;

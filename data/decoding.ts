@@ -46,6 +46,7 @@ export function decodeWhole({ upright, kind }: OpenedImage): Promise<RgbImage> {
  * @throws Undecodable
  */
 export async function decodeMiddle(image: OpenedImage, size: number): Promise<RgbImage> {
+  if (image.width === size && image.height === size) return decodeWhole(image); // half the time for small pictures
   const { source, resize } = planSquare(image, size);
   return resize(await decoding(image.kind, () => pixelsOf(image.upright.extract(source))));
 }

@@ -4,6 +4,7 @@ import { decodeMiddle, imageError, openImage } from './decoding.ts';
 import { Undecodable } from './errors.ts';
 import { type FilePart, readPart } from './file-part.ts';
 import type { RgbImage } from './pixels.ts';
+import { decodePlainPng } from './plain-png.ts';
 import { resizeToSquare } from './resize.ts';
 
 /** A picture file: its path, or where it lies in a larger file. */
@@ -48,6 +49,8 @@ export async function decodeEach<T>(
   const decodeOne = async (source: PictureSource): Promise<RgbImage> => {
     const given = await readSource(source);
     if (typeof given === 'object' && 'width' in given) return squareOf(given, size);
+    const plain = typeof given === 'object' && decodePlainPng(given);
+    if (plain) return squareOf(plain, size);
     const image = await openImage(given);
     const pixels = image.width * image.height;
     await budget.take(pixels);
