@@ -63,9 +63,7 @@ const streamSettings = group({
   shuffleBuffer: count(
     10_000,
     'of streamed images: so many wait for their turn, which keeps reads of a slow disk close',
-    {
-      most: 2 ** 31 - 1,
-    },
+    { most: 2 ** 31 - 1 },
   ),
 });
 

@@ -16,7 +16,7 @@ export interface ImageSet extends ImageList {
 
 /** Images of one size with their labels, each decoded when it is needed. `openImageFolder` makes them. */
 export interface ImageStream extends ImageList {
-  /** From names, labels and places in files: other pictures have another, unless they differ in nothing but bytes. */
+  /** 16 hex digits from names, labels, and positions and sizes in files; pixels do not count. */
   readonly fingerprint: string;
   /** Images that wait for their turn in the shuffled order; undefined: all, as in memory. */
   readonly shuffleBuffer?: number | undefined;

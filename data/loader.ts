@@ -113,7 +113,7 @@ export function batches(set: ImageSet | ImageStream, options: BatchOptions): Bat
   };
 }
 
-const mostAhead = 4; // requests: two are decoded while one is used and one lies ready
+const mostAhead = 4; // batches, so that one with large pictures keeps nobody waiting
 
 /** Gives the pixels of a stream's images in the order of a plan, and has the next ones decoded meanwhile. */
 function decodedAhead(stream: ImageStream, plan: () => readonly number[] | undefined): () => Uint8Array {
