@@ -55,7 +55,11 @@ export async function answerRequests(
     const request = JSON.parse(line) as Request;
     if ('sliceMs' in request) send(await timed(run, request.sliceMs));
     else if ('profile' in request) send({ ops: await profile(run) });
-    else send({ peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024) });
+    else
+      send({
+        peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+        rssMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      });
   }
   process.exit(); // ends worker threads too
 }

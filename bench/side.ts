@@ -21,7 +21,7 @@ export type Answer =
   | Hello
   | { readonly ms: readonly number[] /** Of all threads, per call. Ours only. */; readonly cpuMs?: number }
   | { readonly ops: readonly OpTime[] }
-  | { readonly peakRssMiB: number };
+  | { readonly peakRssMiB: number /** At this moment. Ours only. */; readonly rssMiB?: number };
 
 export interface Hello {
   readonly name: string;
@@ -82,6 +82,10 @@ export class Side {
   }
   async peakRssMiB(): Promise<number> {
     return ((await this.#ask({ memory: true })) as { peakRssMiB: number }).peakRssMiB;
+  }
+  /** Resident memory at this moment, of our own processes. */
+  async rssMiB(): Promise<number> {
+    return ((await this.#ask({ memory: true })) as { rssMiB: number }).rssMiB;
   }
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

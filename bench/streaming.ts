@@ -39,34 +39,28 @@ async function compareRates(data: string, { threads = 2, quick, print }: BenchOp
   try {
     difference(stream, memory, 0);
     const times: number[][] = [[], []];
-    const peaks: number[] = [];
+    const resident: number[] = [];
     const cpu: number[] = [];
     const turns = quick ? 1 : 60;
     for (let turn = 0; turn < turns; turn++) {
       const found = await takeTurns([memory, stream], { rounds: 1, sliceMs: quick ? 1 : 3000 });
       for (const [i, side] of found.entries()) times[i].push(...side);
       cpu.push(memory.cpuMs / stream.cpuMs);
-      peaks.push(await stream.peakRssMiB());
+      resident.push(await stream.rssMiB());
     }
-    const [kept, streamed] = times.map(figureOf);
+    const [inMemory, streamed] = times.map(figureOf);
     const [rate, work] = [ratioOf(times[0], times[1]), figureOf(cpu)];
-    const peak = { minute: peaks[Math.floor(turns / 3)], end: peaks.at(-1)! };
-    const memoryPeak = await memory.peakRssMiB();
+    const later = resident.slice(Math.floor(turns / 3)); // after a minute of training
+    const [least, most, beside] = [Math.min(...later), Math.max(...later), await memory.rssMiB()];
     print(
       {
-        ...{ bench: 'streaming', case: 'rate', threads, ...timing(streamed), memoryMs: round(kept.median) },
-        ...{
-          rate: round(rate.median),
-          rateSpread: round(rate.spread),
-          floor: 0.95,
-          cpu: round(work.median),
-          memoryPeakRssMiB: memoryPeak,
-        },
-        ...{ peakRssMiBAfterMinute: peak.minute, peakRssMiB: peak.end, growth: round(peak.end / peak.minute) },
+        ...{ bench: 'streaming', case: 'rate', threads, ...timing(streamed), memoryMs: round(inMemory.median) },
+        ...{ rate: round(rate.median), rateSpread: round(rate.spread), floor: 0.95, cpu: round(work.median) },
+        ...{ rssMiB: later, growth: round(most / least), memoryRssMiB: beside },
       },
-      `${title('warm-up, streamed', threads)}${milliseconds(streamed)}  in memory${milliseconds(kept)}  ` +
-        `rate × ${rate.median.toFixed(3)} ${percent(rate.spread)}, by processor time × ${work.median.toFixed(3)}; resident ${peak.minute} MiB after a minute, ` +
-        `${peak.end} at the end, ${memoryPeak} in memory`,
+      `${title('warm-up, streamed', threads)}${milliseconds(streamed)}  in memory${milliseconds(inMemory)}  ` +
+        `rate × ${rate.median.toFixed(3)} ${percent(rate.spread)}, by processor time × ${work.median.toFixed(3)}; ` +
+        `resident ${least} to ${most} MiB after a minute, in memory ${beside}`,
     );
   } finally {
     for (const side of [memory, stream]) await side.close();
