@@ -5,6 +5,7 @@
  */
 export { Adam, type AdamOptions, AdamW } from './adam.ts';
 export { MultiheadAttention, type MultiheadAttentionOptions, type TokenRange } from './attention.ts';
+export { block, recomputeBlocks } from './block.ts';
 export { clipCoefficient, clipGradNorm, globalNorm } from './clip.ts';
 export { Conv2d, type Conv2dOptions, ConvTranspose2d } from './conv.ts';
 export { dropout } from './dropout.ts';

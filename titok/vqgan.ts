@@ -4,7 +4,7 @@
  * @see Chang et al. 2022, arXiv:2202.04200
  */
 import { avgPool2d, expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
-import { Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
+import { block, Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
 
 /** Sizes of a MaskGIT-VQGAN. */
 export interface VqganConfig {
@@ -146,8 +146,10 @@ class ResidualBlock {
   }
 
   forward(x: Tensor): Tensor {
-    const h = this.conv2.forward(silu(this.norm2.forward(this.conv1.forward(silu(this.norm1.forward(x))))));
-    return h.add(this.nin_shortcut ? this.nin_shortcut.forward(h) : x);
+    return block(() => {
+      const h = this.conv2.forward(silu(this.norm2.forward(this.conv1.forward(silu(this.norm1.forward(x))))));
+      return h.add(this.nin_shortcut ? this.nin_shortcut.forward(h) : x);
+    });
   }
 }
 
