@@ -184,11 +184,14 @@ export class CpuMemory {
   }
 }
 
-/** Eight sizes per power of two (at most an eighth is wasted), in multiples of 64 bytes. */
+/**
+ * Eight sizes per power of two (at most an eighth is wasted), in multiples of 64 bytes, and 64 bytes behind them: 2 ** k values,
+ * as weights often have, waste no more than that.
+ */
 function blockBytes(floats: number): number {
-  const bytes = 4 * floats + 16;
+  const bytes = 4 * floats;
   const step = Math.max(64, 2 ** (28 - Math.clz32(bytes)));
-  return Math.ceil(bytes / step) * step;
+  return Math.ceil(bytes / step) * step + 64;
 }
 
 const mebibytes = (bytes: number): string => `${(bytes / MiB).toFixed(bytes < 10 * MiB ? 2 : 0)} MiB`;
