@@ -1,4 +1,4 @@
-/** Whole models beside PyTorch: TiTok-S-128 at full size, and training steps of the convolutional teachers. */
+/** Whole models beside PyTorch: published tokenizers and generators at full size, and training steps of the convolutional teachers. */
 import { compare } from './compare.ts';
 import type { BenchOptions } from './options.ts';
 
@@ -17,6 +17,11 @@ export async function benchModels(options: BenchOptions): Promise<void> {
     },
     options,
   );
+  for (const [name, label] of full)
+    await compare(
+      { ...shared, name, label, targets: { 2: { floor: 1.6, reach: 1.2 } }, rounds: 3, heavy: true },
+      options,
+    );
   await compare(
     {
       ...shared,
@@ -40,3 +45,12 @@ export async function benchModels(options: BenchOptions): Promise<void> {
     options,
   );
 }
+
+/** Models whose memory counts more than their time. */
+const full = [
+  ['b64', 'B-64 encode + decode, one 256² image'],
+  ['l32', 'L-32 encode + decode, one 256² image'],
+  ['ll32vae', 'LL-32-VAE encode + decode, one 256² image'],
+  ['generator-b64', 'B-64 sampling, 8 steps, one 256² image'],
+  ['generator-s128', 'S-128 sampling, 8 steps, one 256² image'],
+] as const;

@@ -109,35 +109,61 @@ function backward(loss: Tensor, wrt: readonly Tensor[], options: GradOptions, re
   }
   const walk = () => {
     const order = dependents(loss, wrt);
-    const wanted = new Set(wrt);
     const grads = new Map<Tensor, Tensor>();
     if (order.size > 0) grads.set(loss, seed ? seed.view() : full(loss.shape, 1, { device: loss.device }));
-    for (const y of [...order].reverse()) {
-      const g = grads.get(y);
-      if (g && y.node) {
-        const scope = createGraph ? undefined : tensorScope();
-        propagate(y, g, order, grads, scope);
-        scope?.[Symbol.dispose]();
-      }
-      if (!createGraph && g && !wanted.has(y)) {
-        grads.delete(y);
-        g.dispose();
-      }
-      if (y.node && !wanted.has(y)) release?.(y);
-    }
+    walkBack({ order, grads, wanted: new Set(wrt), createGraph, release });
     return wrt.map((t) => grads.get(t) ?? full(t.shape, 0, { device: t.device }));
   };
   return createGraph ? walk() : noGrad(walk);
 }
 
-/** Tensors on a path from `wrt` to `loss`, in order of creation: arguments before results. */
-function dependents(loss: Tensor, wrt: readonly Tensor[]): Set<Tensor> {
+/** A walk from a loss back to the tensors that it is differentiated by. */
+interface Walk {
+  /** From `dependents`. */
+  readonly order: ReadonlySet<Tensor>;
+  /** The gradients so far. */
+  readonly grads: Map<Tensor, Tensor>;
+  /** Tensors whose gradients stay. */
+  readonly wanted: ReadonlySet<Tensor>;
+  /** Where the walk ends before it reaches a tensor without a node. */
+  readonly ends?: ReadonlySet<Tensor>;
+  readonly createGraph: boolean;
+  /** Called with each tensor that the walk no longer needs. */
+  readonly release?: ((t: Tensor) => void) | undefined;
+}
+
+function walkBack(walk: Walk): void {
+  const { order, grads, wanted, ends, createGraph, release } = walk;
+  for (const y of [...order].reverse()) {
+    if (ends?.has(y)) continue;
+    const g = grads.get(y);
+    if (g && y.node) {
+      const scope = createGraph ? undefined : tensorScope();
+      if (y.node.again) walkAgain(y, g, walk, scope);
+      else propagate(y, g, order, grads, scope);
+      scope?.[Symbol.dispose]();
+    }
+    if (!createGraph && g && !wanted.has(y)) {
+      grads.delete(y);
+      g.dispose();
+    }
+    if (y.node && !wanted.has(y)) release?.(y);
+  }
+}
+
+/**
+ * Tensors on a path from `wrt` to `loss`, in order of creation: arguments before results.
+ *
+ * @param ends  does not look behind these
+ */
+function dependents(loss: Tensor, wrt: readonly Tensor[], ends?: ReadonlySet<Tensor>): Set<Tensor> {
   const oldest = wrt.reduce((id, t) => Math.min(id, t.id), Infinity);
   const seen = new Set<Tensor>();
   const stack = [loss];
   for (let t = stack.pop(); t; t = stack.pop()) {
     if (seen.has(t) || t.id < oldest) continue;
     seen.add(t);
+    if (ends?.has(t)) continue;
     for (const a of t.node?.args ?? []) if (a instanceof Tensor) stack.push(a);
   }
   const found = new Set(wrt);
@@ -147,6 +173,28 @@ function dependents(loss: Tensor, wrt: readonly Tensor[]): Set<Tensor> {
     order.add(t);
   }
   return order;
+}
+
+/**
+ * Computes y again and walks through its ops. Gradients are added in the order of a walk through ops that were recorded at
+ * first, so they are the same to the bit.
+ */
+function walkAgain(y: Tensor, g: Tensor, { order, grads, createGraph }: Walk, scope: Scope | undefined): void {
+  const { args, again } = y.node!;
+  const ends = new Set(args as Tensor[]);
+  const wanted = new Set([...ends].filter((x) => order.has(x)));
+  const computed = withRecording(true, again!);
+  if (!sameShape(computed.shape, y.shape))
+    throw new ShapeError(
+      `recompute: expected a function that gives ${show(y.shape)} again, got ${show(computed.shape)}. It may depend on its arguments only.`,
+    );
+  grads.set(computed, createGraph ? g : g.view());
+  const release = (t: Tensor) => void (scope?.owns(t) && t.dispose());
+  walkBack({ order: dependents(computed, [...wanted], ends), grads, wanted, ends, createGraph, release });
+  for (const x of wanted) {
+    const gx = grads.get(x);
+    if (gx) scope?.keep(gx);
+  }
 }
 
 /** Takes the gradient g of y back to the arguments of its op, and adds it to the gradients they have so far. */

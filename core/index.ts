@@ -186,6 +186,7 @@ export { pack } from './packing.ts';
 export { runPasses } from './passes.ts';
 export { expectRng, Rng, type RngState, ZeroRng } from './random.ts';
 export { expectNumber, expectWhole } from './ranges.ts';
+export { recompute } from './recompute.ts';
 export { broadcastShapes, divides, normalizeAxis, numel, type Shape, sameShape, show, strides } from './shape.ts';
 export {
   type Arg,

@@ -38,6 +38,8 @@ export interface Node {
     vjp(context: VjpContext, ...args: Arg[]): readonly Gradient[] | null;
   };
   readonly args: readonly Arg[];
+  /** Of `recompute`: computes the result once more and records its ops, which the walk then goes through. */
+  readonly again?: () => Tensor;
 }
 
 const live = { tensors: 0, bytes: 0 };
@@ -49,6 +51,8 @@ const bytesOf = ({ device, length }: Storage): number => (device.shapesOnly ? 0 
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 let created = 0;
+/** The id of the tensor that is made next. */
+export const nextId = (): number => created;
 
 /**
  * An n-dimensional array of numbers on a device. Make one with `tensor`, `zeros`, `randn` …; compute with ops, as

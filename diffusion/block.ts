@@ -13,7 +13,7 @@ import {
   type Tensor,
   zeros,
 } from '../core/index.ts';
-import { Linear, parameter } from '../nn/index.ts';
+import { block, Linear, parameter } from '../nn/index.ts';
 
 const EPS = 1e-6;
 
@@ -73,11 +73,13 @@ export class DiTBlock {
    * @returns  the shape of x
    */
   forward(x: Tensor, c: Tensor): Tensor {
-    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(c, this.adaLN_modulation, 6);
-    const { attn, mlp } = this;
-    const qkv = attn.qkv.forward(modulate(this.#norm.forward(x), shift1, scale1));
-    const a = add(x, mul(gate1, attn.proj.forward(selfAttention(qkv, this.#heads))));
-    const hidden = gelu(mlp.fc1.forward(modulate(this.#norm.forward(a), shift2, scale2)));
-    return add(a, mul(gate2, mlp.fc2.forward(hidden)));
+    return block(() => {
+      const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(c, this.adaLN_modulation, 6);
+      const { attn, mlp } = this;
+      const qkv = attn.qkv.forward(modulate(this.#norm.forward(x), shift1, scale1));
+      const a = add(x, mul(gate1, attn.proj.forward(selfAttention(qkv, this.#heads))));
+      const hidden = gelu(mlp.fc1.forward(modulate(this.#norm.forward(a), shift2, scale2)));
+      return add(a, mul(gate2, mlp.fc2.forward(hidden)));
+    });
   }
 }

@@ -17,7 +17,7 @@ import {
   split,
   type Tensor,
 } from '../core/index.ts';
-import { dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
+import { block, dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
 import { type ForwardOptions, type Generator, type TokenKinds, tokensAt } from './generator.ts';
 import { initializeGenerator } from './init.ts';
@@ -118,7 +118,11 @@ class BertLayer {
   }
 
   /** Attention reads every token; the result is for those at `positions`. */
-  forward(x: Tensor, { rng, positions, kinds }: ForwardOptions): Tensor {
+  forward(x: Tensor, options: ForwardOptions): Tensor {
+    return block(() => this.#forward(x, options), options.rng);
+  }
+
+  #forward(x: Tensor, { rng, positions, kinds }: ForwardOptions): Tensor {
     const { dropout: p } = this.#config;
     const { dense, LayerNorm: norm } = this.attention.output;
     const mixed = tokensAt(this.#attend(x, rng, kinds), positions);

@@ -12,7 +12,7 @@ export { createGenerator } from './create.ts';
 export { keepLikeliest } from './filter.ts';
 export { dropLabels, type ForwardOptions, type Generator, inputSequence, type TokenKinds } from './generator.ts';
 export { type Guidance, guidanceAt } from './guidance.ts';
-export { type MaskedLossOptions, maskedAccuracy, maskedTokenLoss } from './loss.ts';
+export { type MaskedLossOptions, maskedAccuracy, maskedTokenLoss, totalWeight } from './loss.ts';
 export {
   type MaskDraws,
   type MaskedTokens,

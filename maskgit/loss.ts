@@ -32,13 +32,20 @@ export function maskedTokenLoss(
   const { labelSmoothing = 0.1, unmaskedWeight = 0.1 } = options;
   const { device } = logits;
   const shape = logits.shape.slice(0, -1); // [batch, K]
-  const weights = Float32Array.from(masks, (masked) => (masked ? 1 : unmaskedWeight));
-  const total = weights.reduce((s, w) => s + w, 0);
+  const weights = weightsOf(masks, unmaskedWeight);
+  const total = totalWeight(masks, options);
   const counted = Int32Array.from(targets, (id, i) => (weights[i] === 0 ? IGNORED : id)); // 0 · ∞ would be NaN
   const target = tensor(counted, shape, { dtype: 'int32', device });
   const losses = crossEntropy(logits, target, { smoothing: labelSmoothing, ignoreIndex: IGNORED }); // [batch, K]
   return div(sum(mul(losses, tensor(weights, shape, { device }))), total + 1e-8);
 }
+
+const weightsOf = (masks: ArrayLike<number>, unmaskedWeight: number) =>
+  Float32Array.from(masks, (masked) => (masked ? 1 : unmaskedWeight));
+
+/** Σ w of `maskedTokenLoss`, which a part of a batch has its share of. */
+export const totalWeight = (masks: ArrayLike<number>, { unmaskedWeight = 0.1 }: MaskedLossOptions = {}): number =>
+  weightsOf(masks, unmaskedWeight).reduce((sum, w) => sum + w, 0);
 
 /** The share of masked tokens whose likeliest id is right, averaged over rows; parameters as `maskedTokenLoss`. */
 export async function maskedAccuracy(

@@ -14,7 +14,7 @@ import {
   type Tensor,
   zeros,
 } from '../core/index.ts';
-import { Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
+import { block, Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
 import { type GeneratorConfig, vocabularySize } from './config.ts';
 import { type ForwardOptions, type Generator, tokensAt } from './generator.ts';
 import { initializeGenerator } from './init.ts';
@@ -106,9 +106,11 @@ class UViTBlock {
 
   /** Attention reads every token; the result is for those at `positions`. */
   forward(input: Tensor, skip?: Tensor, positions?: Tensor): Tensor {
-    const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
-    const mixed = selfAttention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
-    const a = add(tokensAt(x, positions), this.attn.proj.forward(tokensAt(mixed, positions)));
-    return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
+    return block(() => {
+      const x = this.skip_linear && skip ? this.skip_linear.forward(concat([input, skip], -1)) : input;
+      const mixed = selfAttention(this.attn.qkv.forward(this.norm1.forward(x)), this.#heads);
+      const a = add(tokensAt(x, positions), this.attn.proj.forward(tokensAt(mixed, positions)));
+      return add(a, this.mlp.fc2.forward(gelu(this.mlp.fc1.forward(this.norm2.forward(a)))));
+    });
   }
 }

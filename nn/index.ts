@@ -5,6 +5,7 @@
  */
 export { Adam, type AdamOptions, AdamW } from './adam.ts';
 export { MultiheadAttention, type MultiheadAttentionOptions, type TokenRange } from './attention.ts';
+export { block, recomputeBlocks } from './block.ts';
 export { clipCoefficient, clipGradNorm, globalNorm } from './clip.ts';
 export { Conv2d, type Conv2dOptions, ConvTranspose2d } from './conv.ts';
 export { dropout } from './dropout.ts';
@@ -44,8 +45,8 @@ export { rotated } from './quantizers/rotation.ts';
 export { SimVQ } from './quantizers/simvq.ts';
 export { VectorQuantizer, type VectorQuantizerOptions } from './quantizers/vq.ts';
 export { type CosineOptions, constantSchedule, cosineSchedule, type LearningRateSchedule } from './schedule.ts';
-export { type Layer, Sequential } from './sequential.ts';
+export { Sequential } from './sequential.ts';
 export { SGD, type SGDOptions } from './sgd.ts';
-export { runBlocks, runInTurn, type Tap, tapUnder } from './tap.ts';
+export { type Layer, runBlocks, runInTurn, type Tap, tapUnder } from './tap.ts';
 export { TransformerBlock } from './transformer.ts';
 export { moveTowards } from './updates.ts';

@@ -1,14 +1,6 @@
 /** Layers in a row. */
 import type { Tensor } from '../core/index.ts';
-import { runInTurn, type Tap } from './tap.ts';
-
-/** A layer with parameters, or a function such as `relu`. */
-export type Layer =
-  | {
-      /** Tensor to tensor. */
-      forward(x: Tensor): Tensor;
-    }
-  | ((x: Tensor) => Tensor);
+import { type Layer, runInTurn, type Tap } from './tap.ts';
 
 /**
  * Runs layers one after another. Checkpoint keys start with the layer's position, as in PyTorch: '0.weight'.
@@ -28,7 +20,6 @@ export class Sequential {
   /** @param tap  sees the output of each layer under its position */
   /** Applies the layers in order. @param tap  sees each layer's result */
   forward(x: Tensor, tap?: Tap): Tensor {
-    const modules = this.#layers.map((layer) => (typeof layer === 'function' ? { forward: layer } : layer));
-    return runInTurn(modules, x, tap);
+    return runInTurn(this.#layers, x, tap);
   }
 }

@@ -1,7 +1,15 @@
-/** Running modules one after another: activations are reported to a tap, or freed as soon as the next module has read them. */
+/** Running layers one after another: activations are reported to a tap, or freed as soon as the next layer has read them. */
 import { isRecording, type Tensor, tidy } from '../core/index.ts';
 import { type TokenRange, tokens } from './attention.ts';
 import type { TransformerBlock } from './transformer.ts';
+
+/** A layer with parameters, or a function such as `relu`. */
+export type Layer =
+  | {
+      /** Tensor to tensor. */
+      forward(x: Tensor): Tensor;
+    }
+  | ((x: Tensor) => Tensor);
 
 /** Receives named activations in the order in which they are computed: `model.encode(images, (name, x) => …)`. */
 export type Tap = (name: string, value: Tensor) => void;
@@ -11,22 +19,23 @@ export const tapUnder = (prefix: string, tap: Tap | undefined): Tap | undefined 
   tap && ((name, value) => tap(prefix + name, value));
 
 /**
- * Runs modules one after another. In evaluation (under `noGrad`, without a tap) it frees each module's intermediates and
- * each activation that the next module has read, so that peak memory is that of one module.
+ * Runs layers one after another. In evaluation (under `noGrad`, without a tap) it frees each layer's intermediates and
+ * each activation that the next layer has read, so that peak memory is that of one layer.
  *
- * @param name  name under which the tap sees the output of module i
+ * @param name  name under which the tap sees the output of layer i
  */
 export function runInTurn(
-  modules: readonly { forward(x: Tensor): Tensor }[],
+  layers: readonly Layer[],
   x: Tensor,
   tap?: Tap,
   name: (index: number) => string = String,
 ): Tensor {
   const free = !isRecording() && !tap;
   let current = x;
-  for (const [i, module] of modules.entries()) {
+  for (const [i, layer] of layers.entries()) {
     const input = current;
-    current = free ? tidy(() => module.forward(input)) : module.forward(input);
+    const run = () => (typeof layer === 'function' ? layer(input) : layer.forward(input));
+    current = free ? tidy(run) : run();
     if (free && input !== x && input !== current) input.dispose();
     tap?.(name(i), current);
   }

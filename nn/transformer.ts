@@ -1,6 +1,7 @@
 /** The transformer block of TiTok's encoder and decoder. */
 import { expectRng, gelu, type Rng, type Tensor } from '../core/index.ts';
 import { MultiheadAttention, type MultiheadAttentionOptions, tokens } from './attention.ts';
+import { block } from './block.ts';
 import { Linear } from './linear.ts';
 import { LayerNorm } from './norm.ts';
 
@@ -32,9 +33,10 @@ export class TransformerBlock {
    * @returns  [batch, tokens, dim], or [batch, rows.count, dim]
    */
   forward(x: Tensor, { mask, rows }: Pick<MultiheadAttentionOptions, 'mask' | 'rows'> = {}): Tensor {
-    const attended = this.attn.forward(this.ln_1.forward(x), { mask, rows });
-    x = tokens(x, rows).add(attended);
-    const { c_fc, c_proj } = this.mlp;
-    return x.add(c_proj.forward(gelu(c_fc.forward(this.ln_2.forward(x)))));
+    return block(() => {
+      const a = tokens(x, rows).add(this.attn.forward(this.ln_1.forward(x), { mask, rows }));
+      const { c_fc, c_proj } = this.mlp;
+      return a.add(c_proj.forward(gelu(c_fc.forward(this.ln_2.forward(a)))));
+    });
   }
 }

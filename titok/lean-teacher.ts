@@ -8,7 +8,7 @@
  * Its codebook is best updated by moving averages, with the commitment loss alone.
  */
 import { expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
-import { Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
+import { block, Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
 import { patchesToImage } from './patches.ts';
 
 /** Sizes of a lean teacher. */
@@ -105,7 +105,9 @@ class IdentityBlock {
   }
 
   forward(x: Tensor): Tensor {
-    return x.add(this.conv2.forward(silu(this.norm2.forward(this.conv1.forward(silu(this.norm1.forward(x)))))));
+    return block(() =>
+      x.add(this.conv2.forward(silu(this.norm2.forward(this.conv1.forward(silu(this.norm1.forward(x))))))),
+    );
   }
 }
 

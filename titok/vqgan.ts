@@ -4,7 +4,7 @@
  * @see Chang et al. 2022, arXiv:2202.04200
  */
 import { avgPool2d, expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
-import { Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
+import { block, Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
 
 /** Sizes of a MaskGIT-VQGAN. */
 export interface VqganConfig {
@@ -55,7 +55,7 @@ export class VqganEncoder {
     tap?.('conv_in', x);
     x = runInTurn(this.down, x, tap, (i) => `down.${i}`);
     x = runInTurn(this.mid, x, tap, (i) => `mid.${i}`);
-    return this.conv_out.forward(silu(this.norm_out.forward(x)));
+    return runInTurn([this.norm_out, silu, this.conv_out], x);
   }
 }
 
@@ -88,7 +88,7 @@ export class VqganDecoder {
     x = runInTurn(this.mid, x, tap, (i) => `mid.${i}`);
     const top = this.up.length - 1;
     x = runInTurn(this.up.toReversed(), x, tap, (i) => `up.${top - i}`); // stored finest first, run coarsest first
-    return this.conv_out.forward(silu(this.norm_out.forward(x)));
+    return runInTurn([this.norm_out, silu, this.conv_out], x);
   }
 }
 
@@ -103,8 +103,7 @@ class DownLevel {
   }
 
   forward(x: Tensor): Tensor {
-    const y = runInTurn(this.block, x);
-    return this.pool ? avgPool2d(y, 2) : y;
+    return runInTurn([...this.block, ...(this.pool ? [(x: Tensor) => avgPool2d(x, 2)] : [])], x);
   }
 }
 
@@ -119,8 +118,10 @@ class UpLevel {
   }
 
   forward(x: Tensor): Tensor {
-    const y = runInTurn(this.block, x);
-    return this.upsample_conv ? this.upsample_conv.forward(upsampleNearest(y, 2)) : y;
+    return runInTurn(
+      [...this.block, ...(this.upsample_conv ? [(x: Tensor) => upsampleNearest(x, 2), this.upsample_conv] : [])],
+      x,
+    );
   }
 }
 
@@ -146,8 +147,10 @@ class ResidualBlock {
   }
 
   forward(x: Tensor): Tensor {
-    const h = this.conv2.forward(silu(this.norm2.forward(this.conv1.forward(silu(this.norm1.forward(x))))));
-    return h.add(this.nin_shortcut ? this.nin_shortcut.forward(h) : x);
+    return block(() => {
+      const h = runInTurn([this.norm1, silu, this.conv1, this.norm2, silu, this.conv2], x);
+      return h.add(this.nin_shortcut ? this.nin_shortcut.forward(h) : x);
+    });
   }
 }
 

@@ -31,6 +31,7 @@ export { loadModel } from './load-model-browser.ts';
 export { type Progress, type Spent, trainingLoop } from './loop.ts';
 export type { Model, ModelMetadata } from './model.ts';
 export { parseModel, serializeModel } from './model-file.ts';
+export type { PartsSettings } from './parts.ts';
 export { type Preset, type PresetName, presets } from './presets.ts';
 export type { OnProgress, Sampler } from './sampler.ts';
 export type { SampleFigures } from './samples.ts';

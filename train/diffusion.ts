@@ -14,12 +14,13 @@ import {
   sampleLatents,
   targetOf,
 } from '../diffusion/index.ts';
-import { clipCoefficient, Ema, finiteGradients, loadStateDict, mse, stateDict } from '../nn/index.ts';
+import { clipCoefficient, Ema, loadStateDict, mse, stateDict } from '../nn/index.ts';
 import { latentDim, patchSizeOf, type Teacher } from '../titok/index.ts';
 import { teacherImageSize } from './generator2d.ts';
 import { imagesAtOnce, inParts } from './image-batches.ts';
 import { LatentBatches, type LatentSource } from './latent-batches.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
+import { gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { modelThatFits } from './room.ts';
 import type { Sampler } from './sampler.ts';
 import { drawSamples, evaluateSamples } from './samples.ts';
@@ -73,6 +74,7 @@ export const diffusionSettings = group({
   times: count(1000, 'of the noise schedule', { least: 21 }),
   steps: updates(1000, 'updates'),
   batchSize: count(32, 'images per update'),
+  ...partsSettings,
   learningRate: positive(1e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0, 'of the learning rate, at the end'),
@@ -124,9 +126,12 @@ export function trainDiffusion(
   });
 
   // loss
-  function loss(x: Tensor, labels: ArrayLike<number>, rng: Rng): Tensor {
-    const times = rng.uniforms(labels.length).map((u) => Math.floor(u * schedule.times));
-    const noise = tensor(rng.normals(x.size), x.shape);
+  const drawsOf = (x: Tensor, rng: Rng) => ({
+    times: rng.uniforms(x.shape[0]).map((u) => Math.floor(u * schedule.times)),
+    noise: tensor(rng.normals(x.size), x.shape),
+  });
+
+  function loss({ x, labels, times, noise }: ReturnType<typeof drawsOf> & { x: Tensor; labels: ArrayLike<number> }) {
     const output = model.forward(addNoise(x, noise, times, schedule), times, labels);
     return mse(output, targetOf(config.prediction, x, noise, times, schedule));
   }
@@ -136,11 +141,13 @@ export function trainDiffusion(
     const { latents, labels } = data.next();
     const drops = rng.uniforms(labels.length);
     const shown = labels.map((label, i) => (drops[i] < settings.labelDrop ? config.classes : label));
-    const { grads, norm, report } = await finiteGradients(
+    const batch = { x: latents, labels: shown, ...drawsOf(latents, rng) };
+    const { grads, norm, report } = await gradientsInParts(
+      settings,
       params,
-      () => ({ loss: loss(latents, shown, rng) }),
+      partsOf(batch, settings.accumulate),
+      (part) => ({ loss: loss(part) }),
       (terms) => terms,
-      rng,
     );
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
@@ -150,7 +157,7 @@ export function trainDiffusion(
   }
 
   async function measureLatents(x: Tensor, labels: ArrayLike<number>) {
-    const value = noGrad(() => tidy(() => loss(x, labels, new Rng(0))));
+    const value = noGrad(() => tidy(() => loss({ x, labels, ...drawsOf(x, new Rng(0)) })));
     const result = { loss: await value.item() };
     value.dispose();
     return result;

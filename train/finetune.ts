@@ -1,12 +1,13 @@
 /** Stage 2, "fine-tuning": the decoder learns pixels; encoder and codes stay as stage 1 left them. */
 import type * as z from 'zod';
-import { noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { AdamW, clipCoefficient, finiteGradients, pick, stateDict } from '../nn/index.ts';
+import { type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { AdamW, clipCoefficient, pick, stateDict } from '../nn/index.ts';
 import { isTrainedInStage2, keepFirst, laptopFinetune, type TiTok, withPixelDecoder } from '../titok/index.ts';
 import { readTerms } from './held-out.ts';
 import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { averageOf, averageSetting } from './optimizers.ts';
+import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { betas, count, fraction, group, positive, text, updates, weight } from './settings.ts';
 import { defineStage, type RunContext } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
@@ -19,6 +20,7 @@ export const finetuneSettings = group({
   from: text("a model whose decoder goes on, without the run's teacher and warmup; in the box, a file, or runs/NAME"),
   steps: updates(300, 'updates'),
   batchSize: count(16, 'images per update'),
+  ...partsSettings,
   learningRate: positive(7e-4, 'at the top of the cosine'),
   warmupSteps: updates(20, 'updates in which the rate rises'),
   endRate: fraction(0, 'of the learning rate, at the end'),
@@ -46,7 +48,7 @@ export function trainFinetune(
   rng: Rng,
   judges: Judges = {},
 ): Training<TiTok> {
-  const { steps, batchSize, maxNorm } = settings;
+  const { steps, batchSize, accumulate, maxNorm } = settings;
   const imageLoss = new ImageLoss('finetune', settings, judges, model.lastLayer);
 
   // optimizer
@@ -79,13 +81,15 @@ export function trainFinetune(
     using _ = tensorScope();
     const { images } = data.next();
     const kept = tailsOf(model.config, images, rng);
-    const zQuantized = noGrad(() =>
-      tidy(() => {
-        const { zQuantized } = model.encode(images);
-        return kept ? keepFirst(zQuantized, kept) : zQuantized;
-      }),
+    const encoded = encodeInParts(images, accumulate, (x) => model.encode(x).zQuantized);
+    const zQuantized = kept ? keepFirst(encoded, kept) : encoded;
+    const { value, grads, norm, report } = await gradientsInParts(
+      settings,
+      params,
+      partsOf({ images, zQuantized }, accumulate),
+      (part) => loss(part.images, part.zQuantized),
+      reported,
     );
-    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, zQuantized), reported);
     const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizer.step(grads, { lr, scale: clipCoefficient(norm, maxNorm) }); // after both passes turned out finite

@@ -14,11 +14,13 @@ import {
   maskId,
   maskTokens,
   startFrom,
+  totalWeight,
 } from '../maskgit/index.ts';
-import { clipCoefficient, Ema, finiteGradients, loadStateDict, stateDict } from '../nn/index.ts';
+import { clipCoefficient, Ema, loadStateDict, stateDict } from '../nn/index.ts';
 import { readCodes, type TiTok } from '../titok/index.ts';
 import { type Model, withGenerator } from './model.ts';
 import { optimizerSettings, stageOptimizers } from './optimizers.ts';
+import { gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { modelThatFits } from './room.ts';
 import { drawSamples, evaluateSamples } from './samples.ts';
 import { savedPart } from './saved.ts';
@@ -64,6 +66,7 @@ const shape = {
   ),
   steps: updates(1000, 'updates'),
   batchSize: count(32, 'token rows per update'),
+  ...partsSettings,
   learningRate: positive(1.5e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0, 'of the learning rate, at the end'),
@@ -131,11 +134,15 @@ export function trainGenerator(
     const masked = maskTokens(tokens, draws, maskId(config), settings.schedule);
     const shown = dropLabels(config, labels, rng.uniforms(labels.length), settings.labelDrop);
     const sequence = inputSequence(config, masked.tokens, shown);
-    const { value, grads, norm, report } = await finiteGradients(
+    const total = totalWeight(masked.masks, settings);
+    const parts = partsOf({ sequence, tokens, masks: masked.masks }, settings.accumulate);
+    const { value, grads, norm, report } = await gradientsInParts(
+      settings,
       params,
-      () => {
+      parts.map((part) => ({ ...part, share: totalWeight(part.masks, settings) / total })),
+      ({ sequence, tokens, masks }) => {
         const logits = generator.forward(sequence, { rng }); // dropout on
-        return { loss: maskedTokenLoss(logits, tokens, masked.masks, settings), logits };
+        return { loss: maskedTokenLoss(logits, tokens, masks, settings), logits };
       },
       ({ loss }) => ({ loss }),
       rng,

@@ -1,6 +1,6 @@
 /** The networks that judge reconstructions: a frozen one, and a discriminator that learns beside the model. */
 import { expectOption, full, isRecording, mean, type Rng, type Tensor } from '../core/index.ts';
-import { AdamW, clipCoefficient, finiteGradients, type Optimizer } from '../nn/index.ts';
+import { AdamW, clipCoefficient, type Optimizer } from '../nn/index.ts';
 import {
   adaptiveWeight,
   type Discriminator,
@@ -14,6 +14,7 @@ import {
   reconstructionLoss,
   SmallDiscriminator,
 } from '../titok/index.ts';
+import { gradientsInParts, type PartsSettings, partsOf } from './parts.ts';
 import { flag, fraction, positive } from './settings.ts';
 import type { RunContext } from './stage.ts';
 
@@ -30,7 +31,7 @@ export const discriminatorSettings = {
   ),
 };
 
-export interface JudgesSettings {
+export interface JudgesSettings extends PartsSettings {
   readonly steps: number;
   readonly weights: ReconstructionWeights;
   readonly discriminatorLearningRate: number;
@@ -149,29 +150,29 @@ class Critic {
   readonly optimizer: AdamW;
   readonly lecam = new LeCam();
   readonly #params;
-  readonly #maxNorm: number;
+  readonly #settings: JudgesSettings;
 
-  constructor(
-    discriminator: Discriminator,
-    { discriminatorLearningRate, betas, weightDecay, maxNorm }: JudgesSettings,
-  ) {
+  constructor(discriminator: Discriminator, settings: JudgesSettings) {
+    const { discriminatorLearningRate, betas, weightDecay } = settings;
     this.discriminator = discriminator;
+    this.#settings = settings;
     this.#params = discriminatorParameters(discriminator);
     this.optimizer = new AdamW({ params: this.#params, lr: discriminatorLearningRate, betas, weightDecay });
-    this.#maxNorm = maxNorm;
   }
 
   pass(images: Tensor, reconstruction: Tensor) {
     const { discriminator, lecam } = this;
-    return finiteGradients(
+    return gradientsInParts(
+      this.#settings,
       this.#params,
-      () => discriminatorLoss({ discriminator, lecam, images, reconstruction }),
+      partsOf({ images, reconstruction }, this.#settings.accumulate),
+      (part) => discriminatorLoss({ discriminator, lecam, ...part }),
       ({ loss, realLogits, fakeLogits }) => ({ discriminator: loss, margin: mean(realLogits).sub(mean(fakeLogits)) }),
     );
   }
 
   update({ value, grads, norm, report }: Verdict): { discriminator: number; margin: number } {
-    this.optimizer.step(grads, { scale: clipCoefficient(norm, this.#maxNorm) });
+    this.optimizer.step(grads, { scale: clipCoefficient(norm, this.#settings.maxNorm) });
     this.lecam.update(value.realLogits, value.fakeLogits);
     return { discriminator: report.discriminator, margin: report.margin };
   }

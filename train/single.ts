@@ -1,7 +1,7 @@
 /** One stage instead of two: TiTok from pixels, without a teacher. For checking the paper's claim that two are better. */
 import type * as z from 'zod';
 import { expectOption, type Rng, randn, type Tensor, tensorScope } from '../core/index.ts';
-import { clipCoefficient, finiteGradients, stateDict } from '../nn/index.ts';
+import { clipCoefficient, stateDict } from '../nn/index.ts';
 import { keepFirst, laptopSingleStage, presets, TiTok, type TiTokConfig, withTokenSize } from '../titok/index.ts';
 import { CodebookTraining, noteTokenSize, noteUnusedCodes } from './codebook.ts';
 import { latentFigures } from './diagnostics.ts';
@@ -9,6 +9,7 @@ import { readTerms } from './held-out.ts';
 import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { averageOf, averageSetting, optimizerSettings, stageOptimizers } from './optimizers.ts';
+import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, text, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
@@ -33,6 +34,7 @@ export const singleSettings = group({
   steps: updates(2000, 'updates'),
   scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
+  ...partsSettings,
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0, 'of the learning rate, at the end'),
@@ -79,6 +81,7 @@ export function trainSingle(
   from?: TiTok,
 ): Training<TiTok> {
   // model
+  const { accumulate } = settings;
   const { head, pixelDecoder, tokenSize, latentTokens } = settings.model;
   const givesPixels = head === 'pixels' || pixelDecoder !== null;
   expectOption(givesPixels, 'single, model.head', "'pixels'", head, 'The stage `warmup` learns from a teacher.');
@@ -129,12 +132,20 @@ export function trainSingle(
   });
 
   async function step() {
-    await codebook?.start(state.done, () => model.encodeLatents(data.next().images));
+    const encode = (images: Tensor) => model.encodeLatents(images);
+    await codebook?.start(state.done, () => encodeInParts(data.next().images, accumulate, encode));
     using _ = tensorScope();
     const { images } = data.next();
     const kept = tailsOf(settings.model, images, rng);
     const noise = codebook ? undefined : randn([images.shape[0], tokenSize, 1, latentTokens], rng);
-    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, { kept, noise }), reported);
+    const parts = partsOf({ images, kept, noise }, accumulate);
+    const { value, grads, norm, report } = await gradientsInParts(
+      settings,
+      params,
+      parts,
+      (part) => loss(part.images, part),
+      reported,
+    );
     const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });

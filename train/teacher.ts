@@ -1,7 +1,7 @@
 /** Stage 0: a 2-D tokenizer of images, whose codes stage 1 learns to predict. */
 import * as z from 'zod';
 import { concat, Rng, reshape, type Tensor, tensorScope } from '../core/index.ts';
-import { AdamW, clipCoefficient, finiteGradients, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
+import { AdamW, clipCoefficient, loadStateDict, type StateValue, stateDict } from '../nn/index.ts';
 import {
   leanTeacher,
   leanTeacherWeights,
@@ -16,6 +16,7 @@ import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { readTerms } from './held-out.ts';
 import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
 import { reconstructionWeights } from './model-settings.ts';
+import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { modelThatFits } from './room.ts';
 import { savedPart } from './saved.ts';
 import {
@@ -110,6 +111,7 @@ export const teacherSettings = group({
     .superRefine(fitting(widthsFitNorm)),
   steps: updates(750, 'updates'),
   batchSize: count(16, 'images per update; 8 and 32 were worse at equal time'),
+  ...partsSettings,
   learningRate: positive(1e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0, 'of the learning rate, at the end'),
@@ -149,6 +151,7 @@ export async function trainTeacher(
   judges: Judges = {},
 ): Promise<Training<Teacher>> {
   // model
+  const { accumulate } = settings;
   const teacher = modelThatFits('teacher', (rng) => new Teacher(settings.teacher, rng), rng);
   if (weights) loadStateDict(teacher, weights, { source: 'teacher weights' });
   const codebook = new CodebookTraining(teacher.quantize, settings, rng);
@@ -188,10 +191,17 @@ export async function trainTeacher(
   });
 
   async function step() {
-    await codebook.start(state.done, () => inARow(teacher.encoder.forward(data.next().images)));
+    const encode = (images: Tensor) => inARow(teacher.encoder.forward(images));
+    await codebook.start(state.done, () => encodeInParts(data.next().images, accumulate, encode));
     using _ = tensorScope();
     const { images } = data.next();
-    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images), reported);
+    const { value, grads, norm, report } = await gradientsInParts(
+      settings,
+      params,
+      partsOf({ images }, accumulate),
+      (part) => loss(part.images),
+      reported,
+    );
     const verdict = await imageLoss.judge(images, value.reconstruction, state.done);
     const lr = learningRate(state.done);
     optimizer.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });

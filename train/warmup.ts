@@ -1,7 +1,7 @@
 /** Stage 1, "warm-up": TiTok learns to predict the teacher's codes (proxy codes) from its own few tokens. */
 import type * as z from 'zod';
-import { expectOption, noGrad, type Rng, type Tensor, tensorScope, tidy } from '../core/index.ts';
-import { clipCoefficient, finiteGradients, mse, stateDict } from '../nn/index.ts';
+import { expectOption, type Rng, type Tensor, tensorScope } from '../core/index.ts';
+import { clipCoefficient, mse, stateDict } from '../nn/index.ts';
 import {
   decodeArgmax,
   decodeSoft,
@@ -21,6 +21,7 @@ import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
 import { titokSettings } from './model-settings.ts';
 import { averageOf, averageSetting, optimizerSettings, stageOptimizers } from './optimizers.ts';
+import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
@@ -35,6 +36,7 @@ export const warmupSettings = group({
   steps: updates(2000, 'updates'),
   scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),
   batchSize: count(16, 'images per update'),
+  ...partsSettings,
   learningRate: positive(2e-3, 'at the top of the cosine'),
   warmupSteps: updates(50, 'updates in which the rate rises'),
   endRate: fraction(0, 'of the learning rate, at the end'),
@@ -68,6 +70,7 @@ export type WarmupSettings = z.output<typeof warmupSettings>;
  */
 export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: CodedSource, rng: Rng): Training<TiTok> {
   // model
+  const { accumulate } = settings;
   const { head, quantizeMode, proxyCodebookSize } = settings.model;
   const codes = teacher.codebook.shape[0];
   expectOption(head === 'proxy', 'warmup, model.head', "'proxy'", head, 'The stage `single` learns from pixels.');
@@ -114,11 +117,19 @@ export function trainWarmup(settings: WarmupSettings, teacher: Teacher, data: Co
   });
 
   async function step() {
-    await codebook.start(state.done, () => model.encodeLatents(data.next().images));
+    const encode = (images: Tensor) => model.encodeLatents(images);
+    await codebook.start(state.done, () => encodeInParts(data.next().images, accumulate, encode));
     using _ = tensorScope();
-    const { images, codes = noGrad(() => tidy(() => teacher.encode(images).indices)) } = data.next(); // [batch, …], [batch, G²]
+    const { images, codes = encodeInParts(images, accumulate, (x) => teacher.encode(x).indices) } = data.next(); // [batch, …], [batch, G²]
     const kept = tailsOf(settings.model, images, rng);
-    const { value, grads, norm, report } = await finiteGradients(params, () => loss(images, codes, kept), reported);
+    const parts = partsOf({ images, codes, kept }, accumulate);
+    const { value, grads, norm, report } = await gradientsInParts(
+      settings,
+      params,
+      parts,
+      (part) => loss(part.images, part.codes, part.kept),
+      reported,
+    );
     const lr = learningRate(state.done);
     optimizers.step(grads, { lr, scale: clipCoefficient(norm, settings.maxNorm) });
     ema?.update();

@@ -1,4 +1,4 @@
-"""The post-norm generator of maskgit/bert.ts and its sampling loop in PyTorch; parameters have the published names."""
+"""The generators of maskgit/bert.ts and maskgit/uvit.ts and their sampling loop in PyTorch; parameters have the published names."""
 import math
 
 import torch
@@ -51,6 +51,46 @@ class ImageBert(nn.Module):
         for layer in self.model["encoder"]["layer"]:
             x = layer(x)
         return self.model["lm_head"](x[:, 1:])
+
+
+class UViTBlock(nn.Module):
+    def __init__(self, width, heads, skip):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = nn.ModuleDict({"qkv": nn.Linear(width, 3 * width, bias=False), "proj": nn.Linear(width, width)})
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)})
+        if skip:
+            self.skip_linear = nn.Linear(2 * width, width)
+
+    def forward(self, x, skip=None):
+        if skip is not None:
+            x = self.skip_linear(torch.cat([x, skip], -1))
+        x = x + self.attn["proj"](attend(self.attn["qkv"](self.norm1(x)), self.heads))
+        return x + self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x))))
+
+
+class UViT(nn.Module):
+    def __init__(self, codes, tokens, classes, width, layers, heads):
+        super().__init__()
+        self.codes, self.tokens, self.classes = codes, tokens, classes
+        self.pos_embed = nn.Parameter(torch.empty(1, tokens + 1, width))
+        self.embeddings = nn.Embedding(codes + 2 + classes, width)
+        self.in_blocks = nn.ModuleList(UViTBlock(width, heads, False) for _ in range(layers // 2))
+        self.mid_block = UViTBlock(width, heads, False)
+        self.out_blocks = nn.ModuleList(UViTBlock(width, heads, True) for _ in range(layers // 2))
+        self.norm, self.lm_head = nn.LayerNorm(width), nn.Linear(width, codes)
+
+    def forward(self, sequence):
+        x = self.embeddings(sequence) + self.pos_embed
+        skips = []
+        for block in self.in_blocks:
+            x = block(x)
+            skips.append(x)
+        x = self.mid_block(x)
+        for block in self.out_blocks:
+            x = block(x, skips.pop())
+        return self.lm_head(self.norm(x)[:, 1:])
 
 
 def gumbel(shape):

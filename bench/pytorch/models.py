@@ -1,21 +1,44 @@
-"""The same as bench/workloads/models.ts: s128 encodes and decodes one 256 x 256 image; lean and vqgan are training steps of teachers."""
+"""The same as bench/workloads/models.ts: tokenizers encode and decode one 256 x 256 image, generators draw one; lean and vqgan are training steps of teachers."""
 from serve import count, filled, images, serve, torch
 import torch.nn.functional as F
 import titok
+from maskgit import ImageBert, UViT, sample
 from training import stepper
 
 
-def s128():
-    small = (512, 8, 8, 16)
-    model = filled(titok.TiTok(256, 128, 4096, 12, small, small, 1024, True, titok.VqganDecoder())).eval()
-    picture = images(1, 256)
+def reconstruction(name):
+    def build():
+        model = filled(titok.published(name)).eval()
+        picture = images(1, 256)
 
-    @torch.no_grad()
-    def run():
-        _, ids, *_ = model.encode(picture)
-        return model.decode_tokens(ids)
+        @torch.no_grad()
+        def run():
+            if name == "ll32vae":
+                return model.decode(model.encoder(picture, model.latent_tokens).chunk(2, 1)[0])
+            _, ids, *_ = model.encode(picture)
+            return model.decode_tokens(ids)
 
-    return {"run": run, "check": run(), "parameters": count(model)}
+        return {"run": run, "check": run(), "parameters": count(model)}
+
+    return build
+
+
+def sampling(name):
+    def build():
+        model = ImageBert(4096, 64, 1000, 768, 24, 16) if name == "b64" else UViT(4096, 128, 1000, 1024, 20, 16)
+        generator, tokenizer = filled(model, "generator.").eval(), filled(titok.published(name)).eval()
+        label = torch.tensor([7])
+        some = torch.tensor([31 * i if i % 2 == 0 else 4096 for i in range(model.tokens)])
+
+        @torch.no_grad()
+        def run():
+            return tokenizer.decode_tokens(sample(generator, label))
+
+        with torch.no_grad():
+            check = generator(torch.cat([4097 + label, some])[None])
+        return {"run": run, "check": check, "parameters": count(generator, tokenizer)}
+
+    return build
 
 
 def teacher(model, batch, size, quantizer_loss, average=None):
@@ -43,4 +66,6 @@ def vqgan():
     return teacher(filled(titok.vqgan()), 1, 64, lambda commitment, codebook: commitment + 0.25 * codebook)
 
 
-serve({"s128": s128, "lean": lean, "vqgan": vqgan})
+cases = {name: reconstruction(name) for name in ("s128", "b64", "l32", "ll32vae")}
+generators = {"generator-" + name: sampling(name) for name in ("b64", "s128")}
+serve({**cases, **generators, "lean": lean, "vqgan": vqgan})

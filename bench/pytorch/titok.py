@@ -151,12 +151,13 @@ class EmaCodebook:
 
 class TiTok(nn.Module):
     def __init__(self, size, latents, codes, code, encoder, decoder, proxy_codes=None, legacy=False, pixel_decoder=None):
-        """encoder, decoder: (width, layers, heads, patch)"""
+        """encoder, decoder: (width, layers, heads, patch); without codes it is a VAE"""
         super().__init__()
         self.latent_tokens = token(latents, encoder[0])
-        self.encoder = Encoder(size, latents, code, *encoder, legacy)
+        self.encoder = Encoder(size, latents, code if codes else 2 * code, *encoder, legacy)
         self.decoder = Decoder(size, latents, code, *decoder, proxy_codes)
-        self.quantize = Quantizer(codes, code, True, 0.25)
+        if codes is not None:
+            self.quantize = Quantizer(codes, code, True, 0.25)
         if pixel_decoder is not None:
             self.pixel_quantize = nn.ModuleDict({"embedding": nn.Embedding(proxy_codes, pixel_decoder.dim)})
             self.pixel_decoder = pixel_decoder
@@ -310,6 +311,17 @@ class Teacher(nn.Module):
     def codes(self, images):
         z = self.encoder(images)
         return self.quantize.nearest(z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])).view(len(images), -1)
+
+
+SMALL, BASE, LARGE = (512, 8, 8, 16), (768, 12, 12, 16), (1024, 24, 16, 16)
+
+
+def published(name):
+    """The published tokenizers by their presets' names."""
+    if name == "ll32vae":
+        return TiTok(256, 32, None, 16, LARGE, LARGE)
+    size, latents = {"s128": (SMALL, 128), "b64": (BASE, 64), "l32": (LARGE, 32)}[name]
+    return TiTok(256, latents, 4096, 12, size, size, 1024, True, VqganDecoder())
 
 
 def lean_teacher():

@@ -2,8 +2,8 @@
  * The cpu device's memory: one WebAssembly.Memory, and a pool of blocks in it.
  *
  * A training step allocates the same sizes again and again, so a freed block waits in a list of its size and is reused
- * as it is. Only before memory would grow are waiting blocks merged with their neighbors into regions, from which any
- * size is cut.
+ * as it is. Before unused memory is touched, waiting blocks are merged with their neighbors into regions, from which any
+ * size is cut, if they are a quarter of what was used so far.
  */
 import { DeviceError } from '../errors.ts';
 
@@ -88,7 +88,7 @@ export class CpuMemory {
       this.#waitingBytes -= bytes;
       return at;
     }
-    return this.#cut(bytes) ?? this.#unused(bytes) ?? this.#afterJoining(bytes) ?? this.#afterGrowing(bytes);
+    return this.#cut(bytes) ?? this.#afterJoining(bytes) ?? this.#unused(bytes) ?? this.#afterGrowing(bytes);
   }
 
   /** Frees what `alloc` returned for the same number of floats. */
@@ -117,9 +117,9 @@ export class CpuMemory {
     return at;
   }
   #afterJoining(bytes: number): number | undefined {
-    if (this.#waitingBytes < this.#capacity / 4) return undefined;
+    if (this.#waitingBytes < this.#top / 4) return undefined;
     this.#join();
-    return this.#cut(bytes) ?? this.#unused(bytes);
+    return this.#cut(bytes);
   }
   #afterGrowing(bytes: number): number {
     const missing = this.#top + bytes - this.#capacity;
@@ -184,11 +184,14 @@ export class CpuMemory {
   }
 }
 
-/** Eight sizes per power of two (at most an eighth is wasted), in multiples of 64 bytes. */
+/**
+ * Eight sizes per power of two (at most an eighth is wasted), in multiples of 64 bytes, and 64 bytes behind them: 2 ** k values,
+ * as weights often have, waste no more than that.
+ */
 function blockBytes(floats: number): number {
-  const bytes = 4 * floats + 16;
+  const bytes = 4 * floats;
   const step = Math.max(64, 2 ** (28 - Math.clz32(bytes)));
-  return Math.ceil(bytes / step) * step;
+  return Math.ceil(bytes / step) * step + 64;
 }
 
 const mebibytes = (bytes: number): string => `${(bytes / MiB).toFixed(bytes < 10 * MiB ? 2 : 0)} MiB`;

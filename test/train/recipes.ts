@@ -9,6 +9,7 @@ import {
   generator,
   type LatentSource,
   merge,
+  type PartsSettings,
   parseSettings,
   single,
   type TokenSource,
@@ -59,7 +60,6 @@ const model = {
 };
 const short = { batchSize: 2, warmupSteps: 2 };
 const tokenizer = { ...short, model, steps: 12, scheduleSteps: 12, continuousSteps: 4 };
-const warmupSettings = parseSettings(warmup.settings, tokenizer, 'warmup');
 
 const loader = () => batches(discs(), { batchSize: 2, seed: 3, flip: true });
 const teacher = () => new Teacher(teacherConfig, new Rng(11));
@@ -104,12 +104,19 @@ const ofTeacher = (changes: object) => parseSettings(teacherStage.settings, { ..
 /** A tokenizer of 64 codes with one of the quantizers, from a teacher's codes or from pixels. */
 const quantizedBy =
   (quantizer: QuantizerName, head: 'proxy' | 'pixels') =>
-  async (seed = 1) => {
-    const changed = { ...tokenizer, model: withTokenSize({ ...model, codebookSize: 64, quantizer, head }) };
+  async (seed = 1, held: Held = {}) => {
+    const changed = { ...tokenizer, ...held, model: withTokenSize({ ...model, codebookSize: 64, quantizer, head }) };
     return head === 'proxy'
       ? trainWarmup(parseSettings(warmup.settings, changed, 'warmup'), teacher(), loader(), new Rng(seed))
       : trainSingle(parseSettings(single.settings, changed, 'single'), loader(), new Rng(seed));
   };
+const warmedUp = async (seed = 1, changes: object = {}) =>
+  trainWarmup(
+    parseSettings(warmup.settings, { ...tokenizer, ...changes }, 'warmup'),
+    teacher(),
+    loader(),
+    new Rng(seed),
+  );
 const adversarial = { weights: { adversarial: 0.1 }, discriminatorStart: 0.5 };
 const smallDiscriminator = (seed: number) => ({ discriminator: new SmallDiscriminator(new Rng(seed)) });
 
@@ -120,50 +127,69 @@ export function judgedSingle(changes: object = {}, seed = 1): Training {
   return trainSingle(parsed, loader(), new Rng(seed), smallDiscriminator(seed));
 }
 
+/** What an update holds in memory at once. */
+type Held = Partial<PartsSettings>;
+
 /** Fresh trainings, each as if a program had just started. */
-export const recipes: Readonly<Record<string, (seed?: number) => Promise<Training>>> = {
-  teacher: async (seed = 1) =>
-    trainTeacher(ofTeacher({ teacher: teacherConfig, steps: 12, continuousSteps: 4 }), loader(), new Rng(seed)),
-  'teacher by gradient': async (seed = 1) => {
+export const recipes: Readonly<Record<string, (seed?: number, held?: Held) => Promise<Training>>> = {
+  teacher: async (seed = 1, held) =>
+    trainTeacher(
+      ofTeacher({ teacher: teacherConfig, steps: 12, continuousSteps: 4, ...held }),
+      loader(),
+      new Rng(seed),
+    ),
+  'teacher by gradient': async (seed = 1, held) => {
     const narrow = { hiddenChannels: 32, channelMult: [1, 1], resBlocks: 1, zChannels: 4, codebookSize: 8 };
-    const byGradient = { steps: 8, continuousSteps: 0, codebook: 'gradient' };
+    const byGradient = { steps: 8, continuousSteps: 0, codebook: 'gradient', ...held };
     return trainTeacher(ofTeacher({ teacher: { kind: 'vqgan', ...narrow }, ...byGradient }), loader(), new Rng(seed));
   },
-  warmup: async (seed = 1) => trainWarmup(warmupSettings, teacher(), loader(), new Rng(seed)),
-  'warmup, with averaged weights': async (seed = 1) =>
-    trainWarmup({ ...warmupSettings, emaDecay: 0.5 }, teacher(), loader(), new Rng(seed)),
+  warmup: (seed, held) => warmedUp(seed, held),
+  'warmup, with averaged weights': (seed, held) => warmedUp(seed, { ...held, emaDecay: 0.5 }),
   'warmup, rotation': quantizedBy('rotation', 'proxy'),
   'warmup, fsq': quantizedBy('fsq', 'proxy'),
   'warmup, lfq': quantizedBy('lfq', 'proxy'),
-  finetune: async (seed = 1) => {
+  finetune: async (seed = 1, held) => {
     const rng = new Rng(seed);
-    const settings = { ...short, steps: 12, discriminatorStart: 0.25, weights: { perceptual: 0 }, emaDecay: 0.5 };
+    const judged = { discriminatorStart: 0.25, weights: { perceptual: 0 }, emaDecay: 0.5 };
+    const settings = { ...short, ...held, steps: 12, ...judged };
     const parsed = parseSettings(finetune.settings, settings, 'finetune');
     return trainFinetune(parsed, tuned(), loader(), rng, { discriminator: new SmallDiscriminator(rng) });
   },
-  single: async (seed = 1) => {
-    const settings = parseSettings(single.settings, { ...tokenizer, model: { ...model, head: 'pixels' } }, 'single');
+  single: async (seed = 1, held) => {
+    const settings = parseSettings(
+      single.settings,
+      { ...tokenizer, ...held, model: { ...model, head: 'pixels' } },
+      'single',
+    );
     return trainSingle(settings, loader(), new Rng(seed));
   },
   'single, simvq': quantizedBy('simvq', 'pixels'),
   'single, ifsq': quantizedBy('ifsq', 'pixels'),
   'single, bsq': quantizedBy('bsq', 'pixels'),
-  'single in 2-D, with a discriminator': async (seed) => judgedSingle({ model: { variant: '2d' } }, seed),
-  'single, with an adaptive weight': async (seed) => judgedSingle({ adaptiveWeight: true }, seed),
-  'single, with continuous tokens': async (seed) =>
-    judgedSingle({ model: { quantizeMode: 'vae' }, weights: { quantizer: 0, kl: 1e-6 } }, seed),
-  'teacher, with an adaptive weight': async (seed = 1) => {
-    const settings = { ...adversarial, adaptiveWeight: true, teacher: teacherConfig, steps: 12, continuousSteps: 4 };
+  'single in 2-D, with a discriminator': async (seed, held) =>
+    judgedSingle({ ...held, model: { variant: '2d' } }, seed),
+  'single, with an adaptive weight': async (seed, held) => judgedSingle({ ...held, adaptiveWeight: true }, seed),
+  'single, with continuous tokens': async (seed, held) =>
+    judgedSingle({ ...held, model: { quantizeMode: 'vae' }, weights: { quantizer: 0, kl: 1e-6 } }, seed),
+  'teacher, with an adaptive weight': async (seed = 1, held) => {
+    const settings = {
+      ...adversarial,
+      ...held,
+      adaptiveWeight: true,
+      teacher: teacherConfig,
+      steps: 12,
+      continuousSteps: 4,
+    };
     return trainTeacher(ofTeacher(settings), loader(), new Rng(seed), undefined, smallDiscriminator(seed));
   },
-  generator: async (seed = 1) => {
+  generator: async (seed = 1, held) => {
     const small = { codebookSize: 8, latentTokens: 4, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
-    const settings = parseSettings(generator.settings, { ...short, generator: small, steps: 12 }, 'generator');
+    const settings = parseSettings(generator.settings, { ...short, ...held, generator: small, steps: 12 }, 'generator');
     return trainGenerator(settings, tokenRows(), new Rng(seed));
   },
-  diffusion: async (seed = 1) => {
+  diffusion: async (seed = 1, held) => {
     const model = { channels: 3, gridSize: 2, classes: 2, width: 16, layers: 1, heads: 2, mlpWidth: 32 };
-    const settings = parseSettings(diffusion.settings, { ...short, model, steps: 12 }, 'diffusion');
+    const settings = parseSettings(diffusion.settings, { ...short, ...held, model, steps: 12 }, 'diffusion');
     return trainDiffusion(settings, latentRows(), new Rng(seed));
   },
 };
