@@ -12,6 +12,7 @@ export const partsSettings = {
   ),
 };
 
+/** How a stage spends less memory. */
 export interface PartsSettings {
   readonly accumulate: number;
   readonly recomputeActivations: boolean;
