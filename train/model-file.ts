@@ -47,10 +47,11 @@ export function parseModel(bytes: Uint8Array, where = 'model'): Model {
   const { meta, groups } = unpackModel(bytes, where);
   const metadata = savedPart(modelMetadata, meta, where);
   const { settings } = metadata;
-  const saved = { settings, groups: { model: groups['tokenizer'] ?? {}, 'ema.model': groups['generator'] ?? {} } };
   return outsideScopes(() => {
-    const tokenizer = finetune.load({ ...saved, source: where });
-    const trained = settings['generator'] ? generator.load({ ...saved, source: where }) : { classes: [], sampling: {} };
+    const tokenizer = finetune.load({ settings, groups: { model: groups['tokenizer'] ?? {} }, source: where });
+    const trained = settings['generator']
+      ? generator.load({ settings, groups: { 'ema.model': groups['generator'] ?? {} }, source: where })
+      : { classes: [], sampling: {} };
     return { tokenizer, ...trained, metadata };
   });
 }
