@@ -56,6 +56,8 @@ export const sampler: Study = {
         ...topK.map((value) => rowOf('top-k', value, { topK: value })),
         rowOf('order', 'confidence', {}, true),
         rowOf('order', 'halton-2d', { order: 'halton-2d' }, true),
+        rowOf('order', 'confidence, 32 steps', { steps: 32 }, true),
+        rowOf('order', 'halton-2d, 32 steps', { order: 'halton-2d', steps: 32 }, true),
       ],
       claims: [
         {
@@ -90,6 +92,11 @@ export const sampler: Study = {
           says: 'On 2-D codes Halton order is better than the surest tokens first',
           paper: 'not shown; claimed by arXiv:2503.17076',
           tests: [less('sampleFd', '2-D, order halton-2d', '2-D, order confidence')],
+        },
+        {
+          says: 'It is with 32 steps',
+          paper: 'not shown; claimed by arXiv:2503.17076',
+          tests: [less('sampleFd', '2-D, order halton-2d, 32 steps', '2-D, order confidence, 32 steps')],
         },
         {
           says: 'On 1-D tokens Halton order is better than the surest tokens first',
