@@ -305,7 +305,11 @@ for (const [device, name] of [
       const session = await page.context().browser()!.newBrowserCDPSession();
       await session.send('Browser.crashGpuProcess');
       // lost while it compiles or trains; a driver that only hangs meets the time limit
-      await problem(page, new RegExp(`^${name} (was lost|does not work here|did not get ready)`), 200_000);
+      await problem(
+        page,
+        new RegExp(`^${name} (was lost|does not work here|did not get ready|has not answered)`),
+        200_000,
+      );
       await select(page, 'Device').selectOption('cpu');
       await press(page, /^Start/);
       await stepped(page, 1);

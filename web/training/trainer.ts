@@ -15,14 +15,16 @@ export interface Hearer {
 }
 
 const patience = 1000; // ms, until a worker that was told to stop is ended
-const startLimit = 120_000; // ms, until the first update
+const silence = 120_000; // ms, until a worker that says nothing is taken for one that hangs, as on a GPU that is lost
 
 /** A training in a worker of its own. */
 export class Trainer {
   readonly #worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   readonly #hearer: Hearer;
   readonly #device: string;
-  readonly #starting: ReturnType<typeof setTimeout>;
+  #silent: ReturnType<typeof setTimeout> | undefined;
+  #isReady = false;
+  #isAtWork = false;
   #stopping: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
@@ -37,16 +39,25 @@ export class Trainer {
         detail: event.message || 'The script of its worker could not be loaded.',
       });
     };
-    this.#starting = setTimeout(() => {
-      this.#end({
-        sentence: `${deviceNames[start.device]} did not get ready within ${startLimit / 60_000} minutes. ${elsewhere(start.device)}`,
-      });
-    }, startLimit);
     this.tell(start);
   }
 
   tell(request: Request): void {
     this.#worker.postMessage(request);
+    if (request.kind !== 'start' && request.kind !== 'play') return;
+    this.#isAtWork = true;
+    this.#listen();
+  }
+
+  /** From now on the worker has to say something now and then. */
+  #listen(): void {
+    clearTimeout(this.#silent);
+    if (this.#isOver || !this.#isAtWork) return;
+    this.#silent = setTimeout(() => {
+      const [device, minutes] = [deviceNames[this.#device], silence / 60_000];
+      const what = this.#isReady ? `has not answered for ${minutes}` : `did not get ready within ${minutes}`;
+      this.#end({ sentence: `${device} ${what} minutes. ${elsewhere(this.#device)}` });
+    }, silence);
   }
 
   /** Lets the present update finish and be saved. A worker that takes more than a second, or compiles, is ended. */
@@ -62,7 +73,9 @@ export class Trainer {
       this.#end(problemOf(report, this.#device));
       return;
     }
-    if (report.kind === 'step' || report.kind === 'paused') clearTimeout(this.#starting);
+    if (report.kind === 'step') this.#isReady = true;
+    if (report.kind === 'paused') this.#isAtWork = false;
+    if (report.kind !== 'preparing' && report.kind !== 'ready') this.#listen();
     this.#hearer.report(report);
     if (report.kind === 'finished') this.#end();
   }
@@ -70,7 +83,7 @@ export class Trainer {
   #end(problem?: Problem): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#starting);
+    clearTimeout(this.#silent);
     clearTimeout(this.#stopping);
     this.#worker.terminate();
     this.#hearer.ended(problem);
