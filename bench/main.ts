@@ -23,7 +23,7 @@ const benches: Readonly<Record<string, Bench>> = {
   peers: benchPeers,
   scaling: benchScaling,
 };
-/** Says what a machine can do, or that something holds: it has no place in the report, and runs when it is asked for. */
+/** Benchmarks of a machine or of a promise. They run only when they are named, and are not in the report. */
 const single: Readonly<Record<string, Bench>> = { devices: benchDevices, streaming: benchStreaming };
 const compared = Object.keys(benches);
 const known = [...compared, ...Object.keys(single)];

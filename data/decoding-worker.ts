@@ -1,4 +1,4 @@
-/** The thread that decodes a stream's pictures: requests are answered one after the other, the pictures of one at once. */
+/** The thread that decodes a stream's pictures: it answers requests in their order, and decodes the pictures of a request at the same time. */
 import { workerData } from 'node:worker_threads';
 import type { DecodingReply, DecodingRequest, DecodingSetup } from './decoding-thread.ts';
 import { reason, Undecodable } from './errors.ts';

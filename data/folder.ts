@@ -147,7 +147,7 @@ async function inMemory(listed: Listed, options: FolderOptions): Promise<ImageDa
 type FilePicture = LabeledPicture & StreamedPicture;
 const isFile = (picture: LabeledPicture): picture is FilePicture => typeof picture.source !== 'function';
 
-/** Held-out images in memory, the others as a stream. @param isTooLarge  for memory, and nobody asked for a stream */
+/** Held-out images in memory, the others as a stream. @param isTooLarge  whether the stream was chosen because memory is too small */
 async function streamed(listed: Listed, options: ImageFolderOptions, isTooLarge: boolean): Promise<Dataset> {
   const { folder, name, size, layout, leftOut } = listed;
   const { heldOutFraction = 0.1, maxBytes = mostBytes, shuffleBuffer } = options;

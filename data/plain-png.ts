@@ -48,7 +48,7 @@ function inflated(parts: readonly Uint8Array[], length: number): Uint8Array | un
   }
 }
 
-/** Undoes the filter of each row: a pixel is told by its difference to those on the left (a), above (b) and between (c). */
+/** Undoes the filter of each row, which keeps differences to the pixels on the left (a), above (b) and above left (c). */
 function unfiltered(rows: Uint8Array, width: number, height: number): Uint8Array | undefined {
   const stride = 3 * width;
   const data = new Uint8Array(height * stride);

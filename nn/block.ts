@@ -24,7 +24,7 @@ export function recomputeBlocks<T>(on: boolean, f: () => T): T {
 }
 
 /**
- * Computes the result of a block: of its own parameters and of tensors that live until the backward pass.
+ * Runs a block. f may read its own parameters, and tensors that live until the backward pass.
  *
  * @param rng  generator that f draws from
  */

@@ -76,7 +76,7 @@ export const recipe: Study = {
   pictures: 'reconstructions',
   findings:
     'Why the number of tokens and of updates matters: at preset `tiny` the encoder sees 16 patches. With as many tokens, and in a few hundred updates, ' +
-    '2-D is ahead, because a patch need not learn where it belongs. 1-D is ahead with a quarter as many tokens, which is the share in the paper, and after ' +
+    '2-D was ahead in a first run with one seed, perhaps because a patch need not learn where it belongs. 1-D was ahead with a quarter as many tokens, which is the share in the paper, and after ' +
     'three times the updates.',
   plan(budget) {
     const inTwo = twoStages(budget, '1d');

@@ -67,7 +67,7 @@ function expectSource(
 
 const imagesAtOnce = 32;
 
-/** A line for each training image: its class and its tokens. Fewer when the command is asked to end. */
+/** A line for each training image: its class and its tokens. Stops early when the command is asked to end. */
 async function tokenLines(model: ImageTokenizer, { train, classes }: Dataset): Promise<string[]> {
   const { count, size, labels } = train;
   const madeBy: TokensMadeBy = {
