@@ -25,6 +25,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
   const from = given.from ?? ((given.resume && run.settingsOf(finetune)?.from) || undefined);
   if (from !== undefined && given.compare)
     throw new OptionError(`--compare: expected to be without --from, got --from ${from}. Choose one.`);
+  if (from !== undefined) await run.fetchFrom(from);
   using _ = run.lock();
   const secondsBefore = given.resume ? run.secondsSpent : 0; // training of earlier sessions
   if (given.overwrite) run.startAgain();

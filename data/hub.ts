@@ -120,6 +120,11 @@ function inCache(folder: string, revision: string, file: string): string | undef
   return path && fs.existsSync(path) ? path : undefined;
 }
 
+/** The folder of a repository's files in the cache, at a revision; undefined when none has been fetched. */
+export function cachedSnapshot(repository: string, revision = 'main', environment = process.env): string | undefined {
+  return inCache(placesOf(repository, environment).folder, revision, '');
+}
+
 /** What the hub says of a file. */
 interface Head {
   readonly commit: string;

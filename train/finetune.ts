@@ -17,7 +17,9 @@ import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState 
 import { warmup } from './warmup.ts';
 
 export const finetuneSettings = group({
-  from: text("a model whose decoder goes on, without the run's teacher and warmup; in the box, a file, or runs/NAME"),
+  from: text(
+    "a model whose decoder goes on, without the run's teacher and warmup; in the box, a file, runs/NAME, or on the hub",
+  ),
   steps: updates(300, 'updates'),
   batchSize: count(16, 'images per update'),
   ...partsSettings,

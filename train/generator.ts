@@ -84,7 +84,9 @@ const shape = {
 /** The settings of a generator of any tokens. */
 export const tokenGeneratorSettings = group(shape);
 export const generatorSettings = group({
-  from: text('a model whose generator learns other classes, in its own sizes; in the box, a file, or runs/NAME'),
+  from: text(
+    'a model whose generator learns other classes, in its own sizes; in the box, a file, runs/NAME, or on the hub',
+  ),
   ...shape,
 });
 /** The full settings of stage 3. */

@@ -1,8 +1,8 @@
 /** Names of published models: 'yucornetto/tokenizer_titok_s128_imagenet' is a repository on the Hugging Face hub. */
 import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DataError } from '../core/index.ts';
-import { fetchFromHub, HubEntryError, type HubOptions, shardsOf, weightFiles } from '../data/index.ts';
+import { dirname, join } from 'node:path';
+import { CheckpointError, DataError } from '../core/index.ts';
+import { cachedSnapshot, fetchFromHub, HubEntryError, type HubOptions, shardsOf, weightFiles } from '../data/index.ts';
 import type { PublishedOptions } from './published.ts';
 
 /** Options of `loadModel` for published models. */
@@ -68,10 +68,24 @@ async function absent(file: Promise<string>): Promise<string | undefined> {
   }
 }
 
-/** The options with names fetched; a generator by its name comes with the tokenizer that has its name. */
-export async function localOptions(from: string, options: LoadPublishedOptions = {}): Promise<PublishedOptions> {
-  const { config, preset, tokenizer } = options;
-  const own = parseHubName(from) && from.includes('generator') ? from.replace('generator', 'tokenizer') : undefined;
-  const wanted = tokenizer ?? own;
-  return { config, preset, tokenizer: wanted && (await localPath(wanted, options)) };
+/** `localPath` of what has been fetched before. @throws CheckpointError when the cache does not have it any more */
+export function fetchedPath(from: string): string {
+  const name = parseHubName(from);
+  if (!name) return from;
+  const folder = cachedSnapshot(name.repository, name.revision);
+  const path = folder && join(folder, name.file ?? '');
+  if (path && existsSync(path)) return path;
+  throw new CheckpointError(
+    `${from}: expected a model from the hub in the cache, got none. Fetch it again: titok info ${from}`,
+  );
 }
+
+/** The options with names fetched. */
+export async function localOptions(from: string, options: LoadPublishedOptions = {}): Promise<PublishedOptions> {
+  const { config, preset, tokenizer = tokenizerOf(from) } = options;
+  return { config, preset, tokenizer: tokenizer && (await localPath(tokenizer, options)) };
+}
+
+/** The tokenizer of a generator on the hub, which has its name. */
+export const tokenizerOf = (from: string): string | undefined =>
+  parseHubName(from) && from.includes('generator') ? from.replace('generator', 'tokenizer') : undefined;

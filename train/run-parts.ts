@@ -26,6 +26,7 @@ import { generator } from './generator.ts';
 import type { Model } from './model.ts';
 import { isRunFolder, openModel } from './open-model.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
+import { fetchedPath, localOptions, localPath, parseHubName, tokenizerOf } from './published-names.ts';
 import { fingerprint, RunFolder } from './run-folder.ts';
 import { type ImageOptions, RunImages } from './run-images.ts';
 import { openRunModel } from './run-model.ts';
@@ -93,12 +94,21 @@ export class RunParts extends RunFolder implements RunContext {
     );
   }
 
-  /** The model that --from names: in the box, a file, or the folder of another run. */
   modelFrom(from: string): Model {
-    const model =
-      this.#modelsFrom.get(from) ?? (isRunFolder(from) ? openRunModel(new RunParts(from)) : openModel(from));
+    const model = this.#modelsFrom.get(from) ?? openFrom(from);
     this.#modelsFrom.set(from, model);
     return model;
+  }
+
+  /** Fetches the model that --from names, if it is on the hub. @throws DataError when the hub does not have it */
+  async fetchFrom(from: string): Promise<void> {
+    let told: string | undefined;
+    const onProgress = (file: string, _: number, bytes: number) => {
+      if (told !== file) this.notify(`Fetching ${file} of ${from}: ${(bytes / 1e6).toPrecision(2)} MB`);
+      told = file;
+    };
+    await localPath(from, { onProgress });
+    await localOptions(from, { onProgress });
   }
 
   /** The run's images at a size, loaded once. @throws OptionError when the run has images of another size */
@@ -170,4 +180,11 @@ export class RunParts extends RunFolder implements RunContext {
     const { validation } = await this.dataset();
     await drawReconstructions(join(this.folder, file), validation, models, { columns, caption: this.caption });
   }
+}
+
+function openFrom(from: string): Model {
+  if (isRunFolder(from)) return openRunModel(new RunParts(from));
+  const tokenizer = tokenizerOf(from);
+  const model = openModel(fetchedPath(from), undefined, tokenizer ? { tokenizer: fetchedPath(tokenizer) } : {});
+  return parseHubName(from) ? { ...model, metadata: { ...model.metadata, name: from } } : model;
 }

@@ -86,6 +86,8 @@ export class Run extends RunParts {
     const preset = this.#options.preset ?? this.before(name)?.preset;
     const earlier = resume && this.has(stage) ? this.meta(stage) : undefined;
     const settings = parseSettings(stage.settings, merge(this.base(stage), changes), `${name} settings`);
+    const { from } = settings as { from?: string };
+    if (from) await this.fetchFrom(from);
     const origin = await expectFits(this, stage, settings as AnySettings, this.images, earlier, this.#options.preset);
 
     const started = (await stage.start(this, settings)) as Started<object>;

@@ -29,7 +29,7 @@ const finallyQuantized = (settings: CodeSettings) =>
 
 /** As stage 1, so that both can be compared at equal time. */
 export const singleSettings = group({
-  from: text('a model that goes on as a whole, in its own sizes; in the box, a file, or runs/NAME'),
+  from: text('a model that goes on as a whole, in its own sizes; in the box, a file, runs/NAME, or on the hub'),
   model: titokSettings(presets.tiny, 'pixels'),
   steps: updates(2000, 'updates'),
   scheduleSteps: updates(0, 'length of the cosine, where a run is cut short on purpose; 0: as many as steps'),

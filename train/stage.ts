@@ -89,7 +89,7 @@ export interface RunContext {
   weightsOf(path: string): Readonly<Record<string, StateValue>>;
   /** The model of a stage. @throws CheckpointError when it has not been trained */
   model<M>(stage: Stage<z.ZodType, M>): M;
-  /** The model that --from names: in the box, a file, or the folder of another run. Not to be changed. @throws CheckpointError */
+  /** The model that --from names: in the box, a file, the folder of another run, or fetched from the hub. Not to be changed. @throws CheckpointError */
   modelFrom(from: string): Model;
   /**
    * The best tokenizer that turns tokens into pixels: the run's own, else that of the model `from`.

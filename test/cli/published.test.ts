@@ -1,7 +1,7 @@
 /** Published models on the command line: by name from a hub, and by path. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -81,6 +81,26 @@ test('a generator by its name: with its tokenizer, official settings, classes by
     wrong.err,
     /--class: expected one of 'tench, Tinca tinca', .*, … \(1000 in all, also by number from 0\), got 'gold fish'/,
   );
+});
+
+test('trainings go on from models by their names; their runs know them later', async (t) => {
+  for (const name of ['0', '1', '2', '3', '4', '5']) {
+    mkdirSync('pictures', { recursive: true });
+    await writePng(`pictures/${name}.png`, { width: 8, height: 8, data: new Uint8Array(192).fill(40 * Number(name)) });
+  }
+  const of = ['--name', 'mine', '--data', 'pictures', '--steps', '1', '--batch-size', '2', '--threads', '1'];
+  const other = join(folder, 'other home');
+  process.env['HF_HOME'] = other;
+  after(() => (process.env['HF_HOME'] = join(folder, 'home')));
+  const trained = await titok(t, 'train', 'single', ...of, '--from', 'o/tokenizer_x', '--weights-perceptual', '0');
+  assert.equal(trained.status, 0, trained.err);
+  assert.match(trained.out, /\nFetching model\.safetensors of o\/tokenizer_x: [\d.]+ MB\n/);
+  const drawing = await titok(t, 'train', 'generator', ...of, '--from', 'o/generator_x');
+  assert.equal(drawing.status, 0, drawing.err);
+  assert.equal((await titok(t, 'reconstruct', 'x.png', '--name', 'mine')).status, 0);
+  const none = await titok(t, 'train', 'single', '--name', 'none', '--data', 'pictures', '--from', 'o/none');
+  assert.match(none.err, /^o\/none: expected a file, a folder or a repository on the hub/);
+  assert.ok(!existsSync('runs/none'));
 });
 
 test('any number of pictures, each in a file of its own; they do not depend on the batch size', async (t) => {

@@ -282,6 +282,10 @@ test('the published recipe: every remedy off, and its teacher', { timeout: 120_0
     codebook.some((m) => m !== 0),
     'the codebook has a gradient',
   );
+  const on = await titok(t, 'train', 'teacher', '--name', 'lean', '--resume', '--steps', '20');
+  assert.equal(on.status, 0, on.err);
+  const resumed = loadCheckpoint('runs/lean/teacher.safetensors').meta['settings'] as { pcaStart: boolean };
+  assert.equal(resumed.pcaStart, false, 'a switch that is left out stays as it was');
 
   const single = await titok(t, 'train', 'single', ...run, ...small.single);
   assert.equal(single.status, 0, single.err);
