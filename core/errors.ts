@@ -10,6 +10,11 @@ export class DeviceError extends Error {
   override name = 'DeviceError';
 }
 
+/** A device has no room for a tensor. What fits at a time is less: a smaller batch, or one in parts. */
+export class OutOfMemoryError extends DeviceError {
+  override name = 'OutOfMemoryError';
+}
+
 /** A setting is unknown, out of range, or contradicts another one. */
 export class OptionError extends Error {
   override name = 'OptionError';

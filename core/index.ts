@@ -61,6 +61,7 @@ export {
   expectOption,
   nearest,
   OptionError,
+  OutOfMemoryError,
   ShapeError,
   suggestion,
 } from './errors.ts';

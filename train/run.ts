@@ -1,7 +1,7 @@
 /** Runs: the trainings of a folder, each saved, watched, and continued where it stopped. */
 import { join } from 'node:path';
 import type * as z from 'zod';
-import { CheckpointError } from '../core/index.ts';
+import { CheckpointError, OutOfMemoryError } from '../core/index.ts';
 import { removeLeftovers, saveCheckpoint } from '../data/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import { expectFits } from './fits.ts';
@@ -163,7 +163,7 @@ export class Run extends RunParts {
       isBetweenUpdates = true;
     } catch (error) {
       hasFailed = true;
-      if (!(error instanceof NonFiniteError)) throw error;
+      if (!(error instanceof NonFiniteError || error instanceof OutOfMemoryError)) throw error;
       watch.error(state.done + 1, error.message);
       throw stopped(error, state.done + 1, name, path, saved);
     } finally {
@@ -246,13 +246,21 @@ export class Run extends RunParts {
   }
 }
 
-function stopped(error: NonFiniteError, step: number, name: string, path: string, saved: number | undefined): Error {
+function stopped(
+  error: NonFiniteError | OutOfMemoryError,
+  step: number,
+  name: string,
+  path: string,
+  saved: number | undefined,
+): Error {
   const kept =
     saved === undefined
       ? 'No checkpoint had been saved yet.'
       : `${path} holds the ${saved} updates before; go on from there with --resume.`;
-  return new NonFiniteError(
-    `${name}, update ${step}: ${error.message} ${kept} A lower --learning-rate is the usual cure.`,
-    { cause: error },
-  );
+  const isFull = error instanceof OutOfMemoryError;
+  const advice = isFull
+    ? 'With --accumulate 4 a quarter of the batch is in memory at a time, with --recompute-activations less of each part; the model learns the same.'
+    : 'A lower --learning-rate is the usual cure.';
+  const message = `${name}, update ${step}: ${error.message} ${kept} ${advice}`;
+  return new (isFull ? OutOfMemoryError : NonFiniteError)(message, { cause: error });
 }

@@ -5,7 +5,7 @@
  * as it is. Before unused memory is touched, waiting blocks are merged with their neighbors into regions, from which any
  * size is cut, if they are a quarter of what was used so far.
  */
-import { DeviceError } from '../errors.ts';
+import { OutOfMemoryError } from '../errors.ts';
 
 const PAGE = 65536;
 const MiB = 2 ** 20;
@@ -77,7 +77,7 @@ export class CpuMemory {
    * Memory for a number of floats, aligned to 64 bytes, with 16 bytes or more after it.
    *
    * @returns byte address
-   * @throws DeviceError when memory is full
+   * @throws OutOfMemoryError
    */
   alloc(floats: number): number {
     const bytes = blockBytes(floats);
@@ -130,7 +130,7 @@ export class CpuMemory {
     const last = this.#cut(bytes);
     if (last !== undefined) return last;
     this.#inUse -= bytes;
-    throw new DeviceError(
+    throw new OutOfMemoryError(
       `cpu: expected room for ${mebibytes(bytes)}, ` +
         `got ${mebibytes(this.#inUse)} in use of at most ${mebibytes(this.maximum)}. ` +
         'Free tensors with tensorScope(), or make the batch smaller.',

@@ -1,6 +1,6 @@
 /** The gpu.js devices. Every op runs as gpu.js kernels, and values stay on the device between ops. */
 import { type Device, isRef, type KernelCall, type Ref } from '../device.ts';
-import { DeviceError } from '../errors.ts';
+import { DeviceError, OutOfMemoryError } from '../errors.ts';
 import { numel, type Shape, show } from '../shape.ts';
 import { type Backend, OutOfMemory, openBackend } from './backend.ts';
 import { flatten, isResident, type Mode, type Raw, type Rows } from './gpujs.ts';
@@ -264,15 +264,19 @@ export class GpuJsDevice implements Device {
   #error(op: string, shape: Shape, error: unknown): DeviceError {
     if (error instanceof DeviceError) return error;
     const fault = this.#backend.fault(); // after a loss, every later failure has its own message; this is the cause
-    let message =
+    const message =
       fault === undefined
         ? (error as Error).message
         : `${fault}. Its tensors are gone; open the device again and load the last checkpoint`;
+    const where = `${this.name}: ${op} ${show(shape)}`;
     if (error instanceof OutOfMemory) {
       const used = (this.#bytes / 2 ** 20).toFixed(1);
-      message = `out of memory with ${used} MiB in its arrays (${message}). Free tensors with tensorScope(), or make the batch smaller`;
+      return new OutOfMemoryError(
+        `${where}: out of memory with ${used} MiB in its arrays (${message}). Free tensors with tensorScope(), or make the batch smaller.`,
+        { cause: error },
+      );
     }
-    return new DeviceError(`${this.name}: ${op} ${show(shape)}: ${message}.`, { cause: error });
+    return new DeviceError(`${where}: ${message}.`, { cause: error });
   }
 }
 

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { OutOfMemoryError } from '../../core/index.ts';
 import { type ImageDataset, loadCheckpoint, loadImageFolder } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { openRun, type Run, readLog, single, teacher, warmup } from '../../train/index.ts';
@@ -50,6 +51,32 @@ test('a run reports every update; left early, it saves and continues where it st
     whole,
   );
   assert.ok(existsSync(join(parts, 'teacher.png')));
+});
+
+test('a device that is full: what was saved stays, and the error names what needs less', async (t) => {
+  const folder = temporaryFolder(t);
+  const data = await dataset(folder);
+  const run = await openRun(join(folder, 'run'), { dataset: data, saveEvery: 3 });
+  const full: typeof teacher = {
+    ...teacher,
+    async start(...given) {
+      const started = await teacher.start(...given);
+      const { training } = started;
+      const step = () => {
+        if (training.state.done < 4) return training.step();
+        throw new OutOfMemoryError('cpu: expected room for 9 GiB.');
+      };
+      return { ...started, training: { ...training, step } };
+    },
+  };
+  await assert.rejects(run.fit(full, settings), {
+    name: 'OutOfMemoryError',
+    message:
+      /^teacher, update 5: cpu: expected room for 9 GiB\. \S+ holds the 3 updates before; go on from there with --resume\. With --accumulate 4 .* with --recompute-activations/,
+  });
+  const parts = { ...settings, accumulate: 2, recomputeActivations: true };
+  const again = await openRun(join(folder, 'run'), { dataset: data });
+  assert.equal((await again.fit(teacher, parts)).steps, 8, 'goes on with both options');
 });
 
 test('an error in the reader saves too', async (t) => {
