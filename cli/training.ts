@@ -40,6 +40,7 @@ export interface TrainingGiven extends Given, ImagesGiven {
   readonly tokensFile?: string;
   readonly stream?: boolean;
   readonly shuffleBuffer?: number;
+  readonly randomCrop?: boolean;
   readonly flip?: boolean;
   /** true without --no-flip-classes, as commander has it. */
   readonly flipClasses: string | true;
@@ -87,6 +88,10 @@ export const addTrainingOptions = (command: Command): Command =>
       'decode training images when they are needed, for data larger than memory (default: if they take more than 2 GB)',
     )
     .option('--no-stream', 'keep all images in memory')
+    .option(
+      '--random-crop',
+      'train on squares from random places along the longer edges, as the paper does; streams (default: from the middle)',
+    )
     .option('--flip', 'mirror half of the training images (default: of emoji all but Symbols, of your own none)')
     .option('--no-flip', 'mirror none')
     .option('--no-flip-classes <names>', 'mirror all but these classes, such as those with text: A,B')
@@ -129,12 +134,14 @@ export async function openGivenRun(
   const isKept = given.data === undefined || given.data === stored?.path;
   const stream = given.stream ?? (isKept ? stored?.stream : undefined);
   const shuffleBuffer = given.shuffleBuffer ?? (isKept ? stored?.shuffleBuffer : undefined);
+  const randomCrop = given.randomCrop ?? (isKept ? stored?.randomCrop : undefined);
   const source = {
     path,
     ...(heldOut !== undefined && { heldOut }),
     ...(classes !== undefined && { classes }),
     ...(stream !== undefined && { stream }),
     ...(shuffleBuffer !== undefined && { shuffleBuffer }),
+    ...(randomCrop !== undefined && { randomCrop }),
   };
   const flip = flipOf(given);
   sayWhatIsKept(given, before, needsImages);
@@ -161,6 +168,7 @@ export async function openGivenRun(
       ...images,
       stream,
       shuffleBuffer,
+      randomCrop,
       notify,
       ...(heldOut !== undefined && { heldOutFraction: heldOut }),
       ...(classes !== undefined && { classes }),

@@ -20,6 +20,8 @@ export interface ImageStream extends ImageList {
   readonly fingerprint: string;
   /** Images that wait for their turn in the shuffled order; undefined: all, as in memory. */
   readonly shuffleBuffer?: number | undefined;
+  /** Whether `batches` draws where each square is cut along the longer edge of its picture; else from the middle. */
+  readonly randomCrop?: boolean;
   /** Decodes ahead of need. */
   reader(): ImageReader;
 }
@@ -28,8 +30,12 @@ export interface ImageStream extends ImageList {
 export interface ImageReader {
   /** Requests that were not taken yet. */
   readonly waiting: number;
-  /** Asks for images; `take` gives them in the order of the requests. */
-  request(indices: readonly number[]): void;
+  /**
+   * Asks for images; `take` gives them in the order of the requests.
+   *
+   * @param places  of the squares along the longer edges, each from 0 up to but not including 1; default: the middle
+   */
+  request(indices: readonly number[], places?: readonly number[]): void;
   /** Waits for the earliest request: [its indices, 3, size, size]. @throws DataError for a picture that cannot be read */
   take(): Uint8Array;
 }

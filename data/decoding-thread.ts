@@ -15,6 +15,8 @@ export interface DecodingRequest {
   readonly id: number;
   readonly sources: readonly FileSource[];
   readonly size: number; // pixels
+  /** Of the squares along the longer edges, as of `planSquare`; left out: the middle. */
+  readonly places?: readonly number[] | undefined;
   /** [sources, 3, size, size], shared memory. */
   readonly pixels: Uint8Array;
 }
@@ -47,10 +49,10 @@ export class DecodingThread {
   #requests = 0;
 
   /** Returns the request's id for `wait`. */
-  request(sources: readonly FileSource[], size: number, pixels: Uint8Array): number {
+  request(request: Omit<DecodingRequest, 'id'>): number {
     this.#port ??= start(this.#answered);
     const id = this.#requests++;
-    this.#port.postMessage({ id, sources, size, pixels } satisfies DecodingRequest);
+    this.#port.postMessage({ id, ...request } satisfies DecodingRequest);
     return id;
   }
 

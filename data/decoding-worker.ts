@@ -2,7 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import type { DecodingReply, DecodingRequest, DecodingSetup } from './decoding-thread.ts';
 import { reason, Undecodable } from './errors.ts';
-import { toPlanes } from './pixels.ts';
+import { type RgbImage, toPlanes } from './pixels.ts';
 import { decodeEach } from './squares.ts';
 
 const { port, answered } = workerData as DecodingSetup;
@@ -16,9 +16,10 @@ port.on('message', (request: DecodingRequest) => {
 });
 
 /** Writes the pixels where the request says. */
-async function answer({ id, sources, size, pixels }: DecodingRequest): Promise<DecodingReply> {
+async function answer({ id, sources, size, places, pixels }: DecodingRequest): Promise<DecodingReply> {
   try {
-    const results = await decodeEach(sources, size, (square, i) => pixels.set(toPlanes(square), i * 3 * size * size));
+    const write = (square: RgbImage, i: number) => pixels.set(toPlanes(square), i * 3 * size * size);
+    const results = await decodeEach(sources, size, write, undefined, places);
     const broken = results.flatMap((error, at) => {
       if (!(error instanceof Undecodable)) return [];
       return { at, found: error.found, isUnknown: error.kind?.picture === 'unknown' };

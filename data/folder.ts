@@ -39,6 +39,11 @@ export interface ImageFolderOptions extends FolderOptions {
   readonly stream?: boolean | undefined;
   /** Of a stream: images that the shuffled order is drawn from; fewer keep reads close together. Default: all. */
   readonly shuffleBuffer?: number | undefined;
+  /**
+   * Of a stream: `batches` cuts the squares at random places along the longer edges, as the paper's stage 1 does. Default: from the
+   * middle.
+   */
+  readonly randomCrop?: boolean | undefined;
   /** Receives messages while a stream is read: which pictures are skipped. */
   readonly notify?: (message: string) => void;
 }
@@ -72,22 +77,18 @@ export async function openImageFolder(
   size: number,
   options: ImageFolderOptions = {},
 ): Promise<Dataset> {
-  const { stream, shuffleBuffer, maxBytes = mostBytes } = options;
-  if (shuffleBuffer !== undefined) {
-    expectWhole('openImageFolder, shuffleBuffer', shuffleBuffer, 1, 2 ** 31 - 1);
-    expectOption(
-      stream !== false,
-      '--stream (stream)',
-      'a stream with --shuffle-buffer',
-      'none',
-      'Leave one of them out.',
-    );
+  const { stream, shuffleBuffer, randomCrop = false, maxBytes = mostBytes } = options;
+  if (shuffleBuffer !== undefined) expectWhole('openImageFolder, shuffleBuffer', shuffleBuffer, 1, 2 ** 31 - 1);
+  const needsStream = [shuffleBuffer !== undefined && '--shuffle-buffer', randomCrop && '--random-crop'].find(Boolean);
+  if (needsStream) {
+    const expected = `a stream with ${needsStream}`;
+    expectOption(stream !== false, '--stream (stream)', expected, 'none', 'Leave one of them out.');
   }
   const listed = await listFolder(folder, size, options);
   const isTooLarge = bytesOf(listed) > maxBytes;
   const pictures = picturesOf(listed).filter(isFile);
   const isPossible = pictures.length === picturesOf(listed).length;
-  const isWanted = stream ?? (shuffleBuffer !== undefined || undefined);
+  const isWanted = stream ?? (needsStream ? true : undefined);
   if (isWanted && !isPossible) {
     throw new DataError(
       `${folder}: expected picture files, a table or WebDataset shards to stream, got ${listed.format}, whose files are read whole. ` +
@@ -150,7 +151,7 @@ const isFile = (picture: LabeledPicture): picture is FilePicture => typeof pictu
 /** Held-out images in memory, the others as a stream. @param isTooLarge  whether the stream was chosen because memory is too small */
 async function streamed(listed: Listed, options: ImageFolderOptions, isTooLarge: boolean): Promise<Dataset> {
   const { folder, name, size, layout, leftOut } = listed;
-  const { heldOutFraction = 0.1, maxBytes = mostBytes, shuffleBuffer } = options;
+  const { heldOutFraction = 0.1, maxBytes = mostBytes, shuffleBuffer, randomCrop } = options;
   const { classes } = layout;
   const pictures = layout.pictures.filter(isFile);
   const chosen = layout.heldOut ? [] : chooseHeldOut(pictures, classes, heldOutFraction);
@@ -180,6 +181,7 @@ async function streamed(listed: Listed, options: ImageFolderOptions, isTooLarge:
     leftOut: leftOut.list,
     notes: [
       `streamed: ${train.count.toLocaleString('en')} training images are decoded when they are needed${order}${why}`,
+      ...(randomCrop ? ['training squares are cut at random places along the longer edges'] : []),
       ...notesOn(listed, options, train),
     ],
   };

@@ -1,5 +1,5 @@
 /** Image files in Node: decoding to 8-bit RGB. */
-import { decodeMiddle, decodeWhole, imageError, openImage } from './decoding.ts';
+import { decodeSquareOf, decodeWhole, imageError, openImage } from './decoding.ts';
 import { Undecodable } from './errors.ts';
 import type { RgbImage } from './pixels.ts';
 
@@ -21,7 +21,7 @@ export function decodeImage(source: string | Uint8Array): Promise<RgbImage> {
  * @throws DataError as `decodeImage`
  */
 export function decodeSquare(source: string | Uint8Array, size: number): Promise<RgbImage> {
-  return named(source, async () => decodeMiddle(await openImage(source), size));
+  return named(source, async () => decodeSquareOf(await openImage(source), size));
 }
 
 /** Errors with the name of what was decoded. */

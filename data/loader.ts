@@ -37,6 +37,8 @@ export interface BatchOptions {
 /** A position in the endless sequence of batches; plain JSON. */
 export interface BatchState extends OrderState {
   readonly draws: RngState; // flips, crops and balanced draws
+  /** Of a stream with random crops. */
+  readonly places?: RngState;
 }
 
 /** An endless sequence of batches. */
@@ -82,13 +84,24 @@ export function batches(set: ImageSet | ImageStream, options: BatchOptions): Bat
   const newOrder = () => new EpochOrder(set.count, new Rng(orderRng.state), stream?.shuffleBuffer);
   const order = newOrder();
   const pick = classBalance === 0 ? () => order.next() : balancedDraw(set, classBalance, drawRng);
-  const decode = (planned: EpochOrder) =>
-    stream && decodedAhead(stream, () => Array.from({ length: batchSize }, () => planned.next()));
+  const placeRng = stream?.randomCrop ? root.fork() : undefined;
+  const each = <T>(draw: () => T) => Array.from({ length: batchSize }, draw);
+  const decode = (planned: EpochOrder) => {
+    const places = placeRng && new Rng(placeRng.state);
+    return (
+      stream &&
+      decodedAhead(stream, () => ({
+        indices: each(() => planned.next()),
+        ...(places && { places: each(() => places.uniform()) }),
+      }))
+    );
+  };
   let decoded = decode(newOrder());
 
   return {
     next() {
-      const indices = Array.from({ length: batchSize }, pick);
+      const indices = each(pick);
+      if (placeRng) each(() => placeRng.uniform()); // as it was planned
       const images = decoded ? decoded() : (set as ImageSet).images;
       const pixels = new Uint8Array(batchSize * 3 * crop * crop);
       const views = indices.map((index, i) => {
@@ -101,11 +114,18 @@ export function batches(set: ImageSet | ImageStream, options: BatchOptions): Bat
       return toBatch(set, views, pixels, crop);
     },
     get state() {
-      return { ...order.state, draws: drawRng.state };
+      return { ...order.state, draws: drawRng.state, ...(placeRng && { places: placeRng.state }) };
     },
     set state(saved: BatchState) {
+      if ((saved.places === undefined) !== (placeRng === undefined)) {
+        const [before, now] = saved.places ? ['random crops', 'none'] : ['no random crops', 'some'];
+        throw new DataError(
+          `batches: expected ${before}, as at the saved position, got ${now}. ${saved.places ? 'Give' : 'Leave out'} --random-crop.`,
+        );
+      }
       order.state = saved;
       drawRng.state = saved.draws;
+      if (placeRng && saved.places) placeRng.state = saved.places;
       const planned = newOrder();
       planned.state = saved;
       decoded = decode(planned);
@@ -115,14 +135,19 @@ export function batches(set: ImageSet | ImageStream, options: BatchOptions): Bat
 
 const mostAhead = 4; // batches, so that one with large pictures keeps nobody waiting
 
+interface Planned {
+  readonly indices: readonly number[];
+  readonly places?: readonly number[];
+}
+
 /** Gives the pixels of a stream's images in the order of a plan, and has the next ones decoded meanwhile. */
-function decodedAhead(stream: ImageStream, plan: () => readonly number[] | undefined): () => Uint8Array {
+function decodedAhead(stream: ImageStream, plan: () => Planned | undefined): () => Uint8Array {
   const reader = stream.reader();
   return () => {
     while (reader.waiting < mostAhead) {
       const next = plan();
       if (!next) break;
-      reader.request(next);
+      reader.request(next.indices, next.places);
     }
     return reader.take();
   };
@@ -164,7 +189,7 @@ export function* pixelBatches(
     indices.slice(i * batchSize, (i + 1) * batchSize),
   );
   if (isStream(set)) {
-    const plan = parts.values();
+    const plan = parts.map((indices) => ({ indices })).values();
     const decoded = decodedAhead(set, () => plan.next().value);
     for (const _ of parts) yield decoded();
     return;

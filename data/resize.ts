@@ -30,10 +30,11 @@ export function resizeShorterEdge(image: RgbImage, size: number): RgbImage {
 /**
  * The image with its shorter edge resized to `size`, and of that the middle square. Equal to
  * `centerCrop(resizeShorterEdge(image, size), size)`, but computes the square alone: also for 1 × 60,000 pixels.
+ * @param place  of another square along the longer edge, from 0 up to but not including 1; default: the middle
  * @throws DataError for a size that is not a whole number ≥ 1
  */
-export function resizeToSquare(image: RgbImage, size: number): RgbImage {
-  return planSquare(image, size).resize(image);
+export function resizeToSquare(image: RgbImage, size: number, place?: number): RgbImage {
+  return planSquare(image, size, place).resize(image);
 }
 
 /** How an image of some size becomes a square. */
@@ -44,18 +45,23 @@ export interface SquarePlan {
   resize(image: RgbImage): RgbImage;
 }
 
-/** `resizeToSquare` for an image of which only the size is known yet. */
-export function planSquare({ width, height }: { width: number; height: number }, size: number): SquarePlan {
+/**
+ * `resizeToSquare` for an image of which only the size is known yet.
+ *
+ * @param place  of the square along the longer edge, from 0 up to but not including 1; default: the middle
+ */
+export function planSquare(
+  { width, height }: { width: number; height: number },
+  size: number,
+  place?: number,
+): SquarePlan {
   checkSize('resizeToSquare', size, size);
   const [outWidth, outHeight] = scaled({ width, height }, size);
-  const middle = (input: number, output: number): Axis => ({
-    input,
-    output,
-    first: middleOf(output, size),
-    count: size,
-  });
-  const x = windowsOf(middle(width, outWidth));
-  const y = windowsOf(middle(height, outHeight));
+  const firstOf = (output: number) =>
+    place === undefined ? middleOf(output, size) : Math.floor(place * (output - size + 1));
+  const axis = (input: number, output: number): Axis => ({ input, output, first: firstOf(output), count: size });
+  const x = windowsOf(axis(width, outWidth));
+  const y = windowsOf(axis(height, outHeight));
   return {
     source: { left: x.begin, top: y.begin, width: x.end - x.begin, height: y.end - y.begin },
     resize: (image) => {

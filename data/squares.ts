@@ -1,6 +1,6 @@
 /** Many picture files as squares: several at once within a bound of memory, and all that fail are told together. */
 import { DataError } from '../core/index.ts';
-import { decodeMiddle, imageError, openImage } from './decoding.ts';
+import { decodeSquareOf, imageError, openImage } from './decoding.ts';
 import { Undecodable } from './errors.ts';
 import { type FilePart, readPart } from './file-part.ts';
 import type { RgbImage } from './pixels.ts';
@@ -35,27 +35,32 @@ export async function decodeSquares(
   return results as RgbImage[];
 }
 
-/** What `use` makes of the square of each picture, or why it cannot be decoded, in the order of the sources. */
+/**
+ * What `use` makes of the square of each picture, or why it cannot be decoded, in the order of the sources.
+ *
+ * @param places  of the squares, as of `planSquare`; default: the middle
+ */
 export async function decodeEach<T>(
   sources: readonly PictureSource[],
   size: number,
   use: (square: RgbImage, index: number) => T,
   onProgress?: (done: number, total: number) => void,
+  places?: readonly number[],
 ): Promise<(T | Undecodable)[]> {
   const results = new Array<T | Undecodable>(sources.length);
   const budget = new Budget(mostPixelsAtOnce);
   let next = 0;
   let done = 0;
-  const decodeOne = async (source: PictureSource): Promise<RgbImage> => {
+  const decodeOne = async (source: PictureSource, place?: number): Promise<RgbImage> => {
     const given = await readSource(source);
-    if (typeof given === 'object' && 'width' in given) return squareOf(given, size);
+    if (typeof given === 'object' && 'width' in given) return squareOf(given, size, place);
     const plain = typeof given === 'object' && decodePlainPng(given);
-    if (plain) return squareOf(plain, size);
+    if (plain) return squareOf(plain, size, place);
     const image = await openImage(given);
     const pixels = image.width * image.height;
     await budget.take(pixels);
     try {
-      return await decodeMiddle(image, size);
+      return await decodeSquareOf(image, size, place);
     } finally {
       budget.give(pixels);
     }
@@ -64,7 +69,7 @@ export async function decodeEach<T>(
     while (next < sources.length) {
       const i = next++;
       try {
-        results[i] = use(await decodeOne(sources[i]), i);
+        results[i] = use(await decodeOne(sources[i], places?.[i]), i);
       } catch (error) {
         if (!(error instanceof Undecodable)) throw error;
         results[i] = error;
@@ -81,8 +86,8 @@ export const readSource = (source: PictureSource): ReturnType<Exclude<PictureSou
   typeof source === 'string' ? source : typeof source === 'function' ? source() : readPart(source);
 
 /** Pixels that are a square of that size already stay as they are. */
-const squareOf = (image: RgbImage, size: number): RgbImage =>
-  image.width === size && image.height === size ? image : resizeToSquare(image, size);
+const squareOf = (image: RgbImage, size: number, place?: number): RgbImage =>
+  image.width === size && image.height === size ? image : resizeToSquare(image, size, place);
 
 /** '3 of 500 pictures cannot be read: a.png (an HTML page), b.jpg (…), ….' */
 export function describeBroken(broken: readonly { name: string; error: Undecodable }[], total: number): string {

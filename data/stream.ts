@@ -18,6 +18,8 @@ export interface StreamedPicture {
 export interface StreamOptions {
   /** Images that the shuffled order is drawn from (`bufferedOrder`); default: all. */
   readonly shuffleBuffer?: number | undefined;
+  /** Cuts the squares at random places along the longer edges. Default: false, from the middle. */
+  readonly randomCrop?: boolean | undefined;
   /** Puts another picture of the class in the place of one that cannot be read. Default: false, an error. */
   readonly skipBroken?: boolean;
   /** Receives a message for each of the first ten pictures that are skipped. */
@@ -26,12 +28,19 @@ export interface StreamOptions {
 
 const told = 10;
 
+interface Asked {
+  readonly id: number;
+  readonly indices: readonly number[];
+  readonly places: readonly number[] | undefined;
+  readonly pixels: Uint8Array;
+}
+
 /** @param path  of the dataset, for errors    @throws DataError for files that are missing */
 export function streamOf(
   path: string,
   pictures: readonly StreamedPicture[],
   size: number,
-  { shuffleBuffer, skipBroken = false, notify }: StreamOptions = {},
+  { shuffleBuffer, randomCrop = false, skipBroken = false, notify }: StreamOptions = {},
 ): ImageStream {
   const labels = Int32Array.from(pictures, ({ label }) => label);
   const each = 3 * size * size;
@@ -64,31 +73,31 @@ export function streamOf(
   }
 
   function reader(): ImageReader {
-    const requests: { id: number; indices: number[]; pixels: Uint8Array }[] = [];
-    const ask = (wanted: readonly number[], pixels: Uint8Array) => {
+    const requests: Asked[] = [];
+    const ask = (wanted: readonly number[], pixels: Uint8Array, places?: readonly number[]): Asked => {
       const indices = wanted.map((index) => (broken.has(index) ? substitute(index) : index));
       const sources = indices.map((index) => pictures[index].source);
-      return { id: thread.request(sources, size, pixels), indices, pixels };
+      return { id: thread.request({ sources, size, places, pixels }), indices, places, pixels };
     };
     const free: Uint8Array[] = [];
     return {
       get waiting() {
         return requests.length;
       },
-      request(indices) {
+      request(indices, places) {
         const at = free.findIndex(({ length }) => length === indices.length * each);
         const pixels = at < 0 ? new Uint8Array(new SharedArrayBuffer(indices.length * each)) : free.splice(at, 1)[0];
-        requests.push(ask(indices, pixels));
+        requests.push(ask(indices, pixels, places));
       },
       take() {
-        const { id, indices, pixels } = requests.shift()!;
+        const { id, indices, places, pixels } = requests.shift()!;
         for (const error of thread.wait(id)) {
           const place = pixels.subarray(error.at * each, (error.at + 1) * each);
           let index = indices[error.at];
           for (let again: Broken | undefined = error; again; ) {
             skip(index, again);
             index = substitute(index);
-            [again] = thread.wait(ask([index], place).id);
+            [again] = thread.wait(ask([index], place, places && [places[error.at]]).id);
           }
         }
         free.push(pixels);
@@ -104,6 +113,7 @@ export function streamOf(
     names: pictures.map(({ name }) => name),
     fingerprint: fingerprintOf(pictures),
     ...(shuffleBuffer !== undefined && { shuffleBuffer }),
+    randomCrop,
     reader,
   };
 }

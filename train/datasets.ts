@@ -39,6 +39,9 @@ export async function loadDataset(data: string, size: number, options: DatasetOp
   if (options.stream || options.shuffleBuffer !== undefined) {
     throw new OptionError('--stream: expected a folder of images (--data), got emoji, which fit into memory.');
   }
+  if (options.randomCrop) {
+    throw new OptionError('--random-crop: expected a folder of images (--data), got emoji, which are square.');
+  }
   return loadEmoji(size, undefined, classes);
 }
 

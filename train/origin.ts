@@ -17,6 +17,7 @@ export const originSchema = z.strictObject({
         classes: z.enum(['groups', 'subgroups']).optional(),
         stream: z.boolean().optional(),
         shuffleBuffer: z.int().min(1).optional(),
+        randomCrop: z.boolean().optional(),
       })
       .optional(),
     /** It learned from a file of tokens, whose rows `train` counts. */

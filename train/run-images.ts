@@ -112,13 +112,14 @@ export class RunImages {
 }
 
 const loadSource = (
-  { path, heldOut, classes, stream, shuffleBuffer }: DataSource,
+  { path, heldOut, classes, stream, shuffleBuffer, randomCrop }: DataSource,
   size: number,
   notify: (message: string) => void,
 ): Promise<Dataset> =>
   loadDataset(path, size, {
     stream,
     shuffleBuffer,
+    randomCrop,
     notify,
     ...(heldOut !== undefined && { heldOutFraction: heldOut }),
     ...(classes !== undefined && { classes }),

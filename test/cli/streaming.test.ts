@@ -15,7 +15,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const train = (name: string, ...more: string[]) => [
   ...['train', 'teacher', ...quick(name, 'shards'), ...small.teacher, '--steps', '60', '--save-every', '6', ...more],
 ];
-const buffered = ['--stream', '--shuffle-buffer', '100'];
+const buffered = ['--stream', '--shuffle-buffer', '100', '--random-crop'];
 
 /** Tensors and state of a checkpoint, without its times. */
 function resultOf(name: string) {
@@ -27,7 +27,7 @@ test('killed twice and resumed: the checkpoint is that of a training without a p
   timeout: 120_000,
 }, async (t) => {
   mkdirSync('shards');
-  await writeShards('shards', { pictures: 200, shards: 3, size: 16 });
+  await writeShards('shards', { pictures: 200, shards: 3, size: 16, width: 24 });
   const whole = await titok(t, ...train('whole', ...buffered));
   assert.equal(whole.status, 0, whole.err);
   assert.match(whole.out, /\nstreamed: 180 training images are decoded .*, shuffled by a buffer of 100\n/);

@@ -8,7 +8,7 @@ import { Rng } from '../../core/index.ts';
 /** Writes 'train-000000.tar' …: pictures of two colors in four classes, with .cls files. */
 export async function writeShards(
   folder: string,
-  { pictures, shards, size }: { readonly pictures: number; readonly shards: number; readonly size: number },
+  { pictures, shards, size, width = size }: { pictures: number; shards: number; size: number; width?: number },
 ): Promise<void> {
   const rng = new Rng(11);
   for (let shard = 0; shard < shards; shard++) {
@@ -16,12 +16,12 @@ export async function writeShards(
     for (let i = shard; i < pictures; i += shards) {
       const [ground, front] = [rng.uniforms(3, 0, 255), rng.uniforms(3, 0, 255)];
       const label = rng.int(4);
-      const data = Uint8Array.from({ length: 3 * size * size }, (_, at) => {
-        const [x, y] = [Math.floor(at / 3) % size, Math.floor(at / 3 / size)];
-        return ((label & 1 ? x : y) < size / 2 === label < 2 ? ground : front)[at % 3];
+      const data = Uint8Array.from({ length: 3 * width * size }, (_, at) => {
+        const [x, y] = [Math.floor(at / 3) % width, Math.floor(at / 3 / width)];
+        return ((label & 1 ? x < width / 2 : y < size / 2) === label < 2 ? ground : front)[at % 3];
       });
       const name = String(i).padStart(6, '0');
-      const png = await sharp(data, { raw: { width: size, height: size, channels: 3 } }).png().toBuffer(); // biome-ignore format: one thought
+      const png = await sharp(data, { raw: { width, height: size, channels: 3 } }).png().toBuffer(); // biome-ignore format: one thought
       archive.entry({ name: `${name}.png` }, png);
       archive.entry({ name: `${name}.cls` }, String(label));
     }

@@ -9,12 +9,16 @@ import { bufferedOrder } from '../../data/epoch-order.ts';
 import {
   type Batches,
   batches,
+  crop,
   type Dataset,
   isStream,
   loadImageFolder,
   openImageFolder,
+  resizeShorterEdge,
   viewBatches,
+  writePng,
 } from '../../data/index.ts';
+import { toPlanes, toUnit } from '../../data/pixels.ts';
 import { writeShards } from './shards.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -99,6 +103,62 @@ test('a shuffle buffer: every image once, near its neighbors, and resumed to the
   assert.throws(() => {
     batches({ ...train, shuffleBuffer: undefined }, options).state = state;
   }, /expected the position in a shuffle buffer of all images, got one of 20 images\. Give --shuffle-buffer as it was/);
+});
+
+test('random crops: squares of the picture whose shorter edge is resized, other ones in each epoch, resumed to the bit', async (t) => {
+  const folder = temporaryFolder(t);
+  const wide = new Map<string, Uint8Array[]>();
+  for (let i = 0; i < 12; i++) {
+    const [width, height] = i % 2 === 0 ? [30, 12] : [8, 17];
+    const noise = Uint8Array.from(new Rng(i).uniforms(width * height * 3, 0, 256));
+    const image = { width, height, data: noise };
+    await writePng(join(folder, `${i}.png`), image);
+    const whole = resizeShorterEdge(image, SIZE);
+    const places = Math.max(whole.width, whole.height) - SIZE + 1;
+    const squareAt = (k: number) => crop(whole, i % 2 === 0 ? k : 0, i % 2 === 0 ? 0 : k, SIZE, SIZE);
+    wide.set(
+      `${i}.png`,
+      Array.from({ length: places }, (_, k) => toPlanes(squareAt(k))),
+    );
+  }
+  const train = streamIn(await openImageFolder(folder, SIZE, { randomCrop: true }));
+  const first = batches(train, { batchSize: 5, seed: 2 });
+  const seen = new Map<string, Set<number>>();
+  const check = async (count: number) => {
+    for (const { pixels, views } of await drawn(first, count)) {
+      for (const [i, { index }] of (views as { index: number }[]).entries()) {
+        const each = 3 * SIZE * SIZE;
+        const bytes = pixels.slice(i * each, (i + 1) * each).map((x) => Math.round(x * 255));
+        const name = train.names[index];
+        const at = wide.get(name)!.findIndex((square) => square.every((x, k) => x === bytes[k]));
+        assert.ok(at >= 0, `${name}: a square of it`);
+        seen.set(name, (seen.get(name) ?? new Set()).add(at));
+      }
+    }
+  };
+  await check(30);
+  const { state } = first;
+  const spots = [...seen].map(([name, found]) => found.size / wide.get(name)!.length);
+  assert.ok(Math.min(...spots) > 0.5, `${spots}`);
+  const rest = await drawn(first, 12);
+  const second = batches(train, { batchSize: 5, seed: 9 });
+  await drawn(second, 1);
+  second.state = JSON.parse(JSON.stringify(state));
+  assert.deepEqual(await drawn(second, 12), rest);
+  assert.throws(() => {
+    batches({ ...train, randomCrop: false }, { batchSize: 5, seed: 9 }).state = state;
+  }, /expected random crops, as at the saved position, got none\. Give --random-crop\./);
+  const [{ images }] = [...viewBatches(train, [{ index: 0, mirrored: false }], 1)];
+  const middle = await loadImageFolder(folder, SIZE);
+  assert.deepEqual(
+    await images.data(),
+    toUnit(middle.train.images.subarray(0, 3 * SIZE * SIZE)),
+    'views are cut from the middle',
+  );
+  await assert.rejects(
+    openImageFolder(folder, SIZE, { randomCrop: true, stream: false }),
+    /a stream with --random-crop/,
+  );
 });
 
 test('a picture that cannot be read ends the stream, or another of its class takes its place', async (t) => {
