@@ -200,7 +200,7 @@ export const withTokenSize = <C extends TiTokConfig>(config: C): C => ({
 /** Whether all codes have length 1, so that only their directions differ. */
 export const hasUnitCodes = ({ quantizer = 'vq', l2Norm, quantizeMode }: TiTokConfig): boolean =>
   quantizeMode === 'vq' &&
-  (quantizer === 'bsq' || (l2Norm && (quantizer === 'vq' || quantizer === 'rotation' || quantizer === 'simvq')));
+  (quantizer === 'bsq' || (l2Norm && ['vq', 'rotation', 'clustering', 'simvq'].includes(quantizer)));
 
 /** G: patches per side, of the encoder's input or the decoder's output. */
 export const gridOf = (config: TiTokConfig, half: 'encoder' | 'decoder'): number =>

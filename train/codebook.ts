@@ -17,8 +17,8 @@ import { viewsOf } from './views.ts';
 
 export interface CodebookSettings {
   /**
-   * 'average': each code follows the mean of its latents. 'gradient': trained by the quantizer loss, as published. Only
-   * `VectorQuantizer` has a choice: `SimVQ` is trained by the gradient, and other codes are fixed.
+   * 'average': each code follows the mean of its latents. 'gradient': trained by the quantizer loss, as published. Only the
+   * quantizers 'vq' and 'rotation' have a choice: 'clustering' and 'simvq' are trained by the gradient, and other codes are fixed.
    */
   readonly codebook: 'average' | 'gradient';
   /** Updates without quantization, after which codes that may move freely start from k-means. */
@@ -56,16 +56,18 @@ export class CodebookTraining {
   /** Codes that may move freely, and their running means. */
   readonly #free: { readonly quantizer: VectorQuantizer; readonly averages: EmaCodebook } | undefined;
   readonly #averaged: boolean;
+  readonly #clustered: boolean;
   readonly #continuousSteps: number;
-  readonly #fixed: string | undefined;
+  readonly #fixed: readonly string[];
   readonly #rng: Rng;
 
   constructor(quantizer: Quantizer, { codebook, continuousSteps }: CodebookSettings, rng: Rng) {
     if (quantizer instanceof VectorQuantizer && !(quantizer instanceof SimVQ))
       this.#free = { quantizer, averages: new EmaCodebook(quantizer) };
-    this.#averaged = this.#free !== undefined && codebook === 'average';
+    this.#clustered = this.#free?.quantizer.embed_prob !== undefined;
+    this.#averaged = this.#free !== undefined && codebook === 'average' && !this.#clustered;
     this.#continuousSteps = continuousSteps;
-    this.#fixed = quantizer instanceof SimVQ ? 'quantize.embedding.weight' : undefined;
+    this.#fixed = [...(quantizer instanceof SimVQ ? ['quantize.embedding.weight'] : []), 'quantize.embed_prob'];
     this.#rng = rng;
   }
 
@@ -74,9 +76,12 @@ export class CodebookTraining {
     return this.#free ? { codebook: this.#free.averages } : {};
   }
 
-  /** The parameters that the optimizer trains: without the codes if these follow averages, and without SimVQ's random vectors. */
+  /**
+   * The parameters that the optimizer trains: without the codes if these follow averages, without SimVQ's random vectors, and
+   * without how often clustering's codes are used.
+   */
   optimized(params: StateDict): StateDict {
-    return pick(params, (name) => !(this.#averaged && name.startsWith('quantize.')) && name !== this.#fixed);
+    return pick(params, (name) => !(this.#averaged && name.startsWith('quantize.')) && !this.#fixed.includes(name));
   }
 
   /** Whether the update after `done` others quantizes. */
@@ -114,12 +119,13 @@ export class CodebookTraining {
   }
 
   /**
-   * After an update, moves averaged codes towards the latents that chose them.
+   * After an update, moves averaged codes towards the latents that chose them, and rare ones of clustering towards any.
    *
    * @param z        [batch, dim, 1, tokens]
    * @param indices  [batch, 1, tokens]; undefined for a continuous update
    */
   update(z: Tensor, indices: Tensor | undefined): void {
     if (this.#averaged && indices) this.#free!.averages.update(z, indices, this.#rng);
+    if (this.#clustered && indices) this.#free!.quantizer.reseed(z, indices);
   }
 }

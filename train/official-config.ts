@@ -52,6 +52,7 @@ const schema = z.looseObject({
       vit_dec_patch_size: whole(4096),
       num_latent_tokens: whole(65_536),
       finetune_decoder: z.boolean().optional(),
+      clustering_vq: z.boolean().optional(),
       quantize_mode: z.enum(['vq', 'vae']).optional(),
       is_legacy: z.boolean().optional(),
       proxy_codebook_size: whole(10_000_000).optional(),
@@ -153,7 +154,7 @@ function otherModel(root: Tree): string | undefined {
   if ('maskgen' in model) return 'MaskGen, which generates from text';
   if ('generator' in model && !('vit_enc_model_size' in vq)) return 'RAR, which generates codes of a 2-D tokenizer';
   const namesIt = Object.values(experiment).some((value) => /ta-?ti-?tok/i.test(`${value}`));
-  const readsText = ['text_context_length', 'text_embed_dim', 'clustering_vq'].some((name) => name in vq);
+  const readsText = ['text_context_length', 'text_embed_dim'].some((name) => name in vq);
   if (namesIt || readsText || params['dataset_with_text_label'] === true) return 'TA-TiTok, which decodes with a text';
   return undefined;
 }

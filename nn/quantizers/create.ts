@@ -7,7 +7,7 @@ import { SimVQ } from './simvq.ts';
 import { VectorQuantizer } from './vq.ts';
 
 /** The names of all quantizers: `createQuantizer` says what they are. */
-export const quantizerNames = ['vq', 'rotation', 'simvq', 'fsq', 'ifsq', 'lfq', 'bsq'] as const;
+export const quantizerNames = ['vq', 'rotation', 'clustering', 'simvq', 'fsq', 'ifsq', 'lfq', 'bsq'] as const;
 
 /** The name of a quantizer. */
 export type QuantizerName = (typeof quantizerNames)[number];
@@ -19,7 +19,7 @@ export interface QuantizerConfig {
   readonly codebookSize: number;
   /** Numbers per code; quantizers whose codes are fixed have their own, `codeDim`. */
   readonly dim: number;
-  /** Latents and codes of 'vq', 'rotation' and 'simvq' have length 1. */
+  /** Latents and codes of 'vq', 'rotation', 'clustering' and 'simvq' have length 1. */
   readonly l2Norm: boolean;
   /** β of the commitment term; 'fsq' and 'ifsq' have none. */
   readonly commitmentCost: number;
@@ -48,6 +48,7 @@ export function sizesNear({ quantizer, codebookSize }: Pick<QuantizerConfig, 'qu
  *
  *   'vq'        `VectorQuantizer`
  *   'rotation'  the same with the gradient of the rotation trick
+ *   'clustering' the same with rarely used codes pulled to latents
  *   'simvq'     `SimVQ`
  *   'fsq'       `FiniteScalarQuantizer` with the levels `fsqLevels(V)`; 'ifsq' with its other bound
  *   'lfq'       `BinaryQuantizer` of log₂ V bits; 'bsq' on the sphere
@@ -67,6 +68,8 @@ export function createQuantizer(config: QuantizerConfig, rng: Rng): Quantizer {
       return new VectorQuantizer(codebookSize, dim, rng, options);
     case 'rotation':
       return new VectorQuantizer(codebookSize, dim, rng, { ...options, gradient: 'rotation' });
+    case 'clustering':
+      return new VectorQuantizer(codebookSize, dim, rng, { ...options, clusteringVQ: true });
     case 'simvq':
       return new SimVQ(codebookSize, dim, rng, options);
     case 'fsq':

@@ -3,8 +3,8 @@ import {
   defineUpdate,
   embedding,
   expectKnown,
+  expectOption,
   expectRng,
-  isRecording,
   l2Normalize,
   nearestCode,
   noGrad,
@@ -28,7 +28,7 @@ export interface VectorQuantizerOptions {
   readonly l2Norm?: boolean;
   /** β, the weight of the commitment term. Default 0.25. */
   readonly commitmentCost?: number;
-  /** Pulls rarely used codes to latents while training, and adds the buffer `embed_prob`. Default false. */
+  /** Counts in the buffer `embed_prob` how often codes are used, so that `reseed` can pull the rare ones to latents. Default false. */
   readonly clusteringVQ?: boolean;
   /** How the decoder's gradient reaches a latent: as it is, or turned as its code is (`rotated`). Default: as it is. */
   readonly gradient?: 'straight-through' | 'rotation';
@@ -77,19 +77,16 @@ export class VectorQuantizer implements Quantizer {
   }
 
   /**
-   * @param z       [batch, dim, 1, tokens]
-   * @param reseed  moves rarely used codes (clusteringVQ only). Default: while gradients are recorded
+   * @param z  [batch, dim, 1, tokens]
    * @throws ShapeError when dim differs from the codebook's
    */
-  encode(z: Tensor, { reseed = isRecording() }: { reseed?: boolean } = {}): Quantized {
-    const raw = rowsOf('VectorQuantizer', z, this.dim); // [batch·tokens, dim]
-    const rows = this.normalize(raw); // z̃
+  encode(z: Tensor): Quantized {
+    const rows = this.normalize(rowsOf('VectorQuantizer', z, this.dim)); // z̃, [batch·tokens, dim]
     const ids = this.nearest(rows);
     const q = this.lookup(ids);
     const commitmentLoss = mse(stopGradient(q), rows).mul(this.commitmentCost);
     const codebookLoss = mse(q, stopGradient(rows));
     const passed = this.gradient === 'rotation' ? rotated(rows, q) : rows.add(stopGradient(q.sub(rows)));
-    if (reseed && this.embed_prob) this.#reseed(raw, rows, ids, this.embed_prob);
     return {
       ...likeLatents(z, { rows: passed, ids }),
       loss: commitmentLoss.add(codebookLoss),
@@ -129,21 +126,30 @@ export class VectorQuantizer implements Quantizer {
   }
 
   /**
-   * Moves each code towards the latent nearest to it; the rarer the code, the further.
+   * After a training step, moves each code towards the latent nearest to it; the rarer the code, the further. Only with
+   * clusteringVQ.
    *
    *   p ← γ p + (1 − γ) frequency;   a = exp(−10 V p / (1 − γ) − 1e-3);   e ← (1 − a) e + a z,   γ = 0.99
+   *
+   * @param z        the latents that were quantized, [batch, dim, 1, tokens]
+   * @param indices  their codes, [batch, 1, tokens]
+   * @throws OptionError without clusteringVQ
    */
-  #reseed(raw: Tensor, rows: Tensor, ids: Tensor, probability: Tensor): void {
+  reseed(z: Tensor, indices: Tensor): void {
+    const probability = this.embed_prob;
+    expectOption(probability !== undefined, 'reseed', 'a quantizer with clusteringVQ', 'one without');
     noGrad(() =>
       tidy(() => {
-        moveTowards({ x: probability, seen: oneHot(ids, this.codebookSize).mean(0) }, { rest: 1 - 0.99 });
+        const rows = rowsOf('VectorQuantizer', z, this.dim);
+        const frequency = oneHot(indices.reshape([-1]), this.codebookSize).mean(0);
+        moveTowards({ x: probability, seen: frequency }, { rest: 1 - 0.99 });
         const pull = probability
           .mul((-10 * this.codebookSize) / (1 - 0.99))
           .sub(1e-3)
           .exp(); // a
-        const nearest = nearestCode(this.normalize(this.embedding.weight), rows);
         const { weight } = this.embedding;
-        moveCodes({ e: weight, z: embedding(raw, nearest), a: pull.unsqueeze(1).expand(weight.shape) }, {});
+        const nearest = nearestCode(this.normalize(weight), this.normalize(rows));
+        moveCodes({ e: weight, z: embedding(rows, nearest), a: pull.unsqueeze(1).expand(weight.shape) }, {});
       }),
     );
   }

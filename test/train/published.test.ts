@@ -182,8 +182,10 @@ optimizer:
   );
 
   const titok = `${quantizer}\n${sizes('base', 64)}`;
+  assert.equal(read(yaml(`${titok}\nclustering_vq: True`)).tokenizer.quantizer, 'clustering');
+  assert.equal(read(yaml(`${titok}\nclustering_vq: False`)).tokenizer.quantizer, undefined);
   const refused: [text: string, message: RegExp][] = [
-    [yaml(`${titok}\nclustering_vq: False`), /got that of TA-TiTok, which decodes with a text\./],
+    [yaml(`${titok}\ntext_embed_dim: 768`), /got that of TA-TiTok, which decodes with a text\./],
     [yaml(titok).replace('made_up', 'tatitok_b64'), /TA-TiTok/],
     [yaml(titok).replace('preprocessing:', 'params: {dataset_with_text_label: True}\n    preprocessing:'), /TA-TiTok/],
     [yaml(titok, '    maskgen: {decoder_depth: 16}'), /got that of MaskGen, which generates from text\./],

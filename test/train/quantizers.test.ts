@@ -161,6 +161,7 @@ test('a configuration says which numbers per token its quantizer needs; without 
     keys(withTokenSize({ ...presets.smoke, quantizer: name })).filter((key) => key.startsWith('quantize'));
   assert.deepEqual(keys(presets.smoke), keys({ ...presets.smoke, quantizer: 'vq' }));
   assert.deepEqual(own('rotation'), ['quantize.embedding.weight']);
+  assert.deepEqual(own('clustering'), ['quantize.embedding.weight', 'quantize.embed_prob']);
   assert.deepEqual(own('simvq'), ['quantize.embedding.weight', 'quantize.embedding_proj.weight']);
   for (const name of ['fsq', 'ifsq', 'lfq', 'bsq'] as const) assert.deepEqual(own(name), []);
 });

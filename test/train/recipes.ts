@@ -146,6 +146,7 @@ export const recipes: Readonly<Record<string, (seed?: number, held?: Held) => Pr
   warmup: (seed, held) => warmedUp(seed, held),
   'warmup, with averaged weights': (seed, held) => warmedUp(seed, { ...held, emaDecay: 0.5 }),
   'warmup, rotation': quantizedBy('rotation', 'proxy'),
+  'warmup, clustering': quantizedBy('clustering', 'proxy'),
   'warmup, fsq': quantizedBy('fsq', 'proxy'),
   'warmup, lfq': quantizedBy('lfq', 'proxy'),
   finetune: async (seed = 1, held) => {

@@ -12,6 +12,7 @@ export interface OfficialConfig {
       readonly token_size: number;
       readonly use_l2_norm?: boolean | undefined;
       readonly commitment_cost?: number | undefined;
+      readonly clustering_vq?: boolean | undefined;
       readonly vit_enc_model_size: OfficialSize;
       readonly vit_dec_model_size: OfficialSize;
       readonly vit_enc_patch_size: number;
@@ -74,6 +75,7 @@ export function configFromOfficial(
     encoder: transformer(vq.vit_enc_model_size, vq.vit_enc_patch_size),
     decoder: transformer(vq.vit_dec_model_size, vq.vit_dec_patch_size),
     quantizeMode,
+    ...(vq.clustering_vq && { quantizer: 'clustering' as const }),
     l2Norm: l2Norm ?? unused.l2Norm,
     commitmentCost: commitmentCost ?? unused.commitmentCost,
     legacy,
@@ -109,6 +111,7 @@ export function officialFromConfig(config: TiTokConfig): OfficialConfig {
           codebook_size: config.codebookSize,
           use_l2_norm: config.l2Norm,
           commitment_cost: config.commitmentCost,
+          ...(config.quantizer === 'clustering' && { clustering_vq: true }),
         }),
         token_size: config.tokenSize,
         vit_enc_model_size: sizeOf(encoder),
