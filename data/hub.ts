@@ -121,8 +121,8 @@ function inCache(folder: string, revision: string, file: string): string | undef
 }
 
 /** The folder of a repository's files in the cache, at a revision; undefined when none has been fetched. */
-export function cachedSnapshot(repository: string, revision = 'main', environment = process.env): string | undefined {
-  return inCache(placesOf(repository, environment).folder, revision, '');
+export function cachedSnapshot(repository: string, revision = 'main'): string | undefined {
+  return inCache(placesOf(repository, process.env).folder, revision, '');
 }
 
 /** What the hub says of a file. */

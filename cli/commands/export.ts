@@ -77,11 +77,17 @@ async function exportTraining(name: string, given: ExportGiven): Promise<void> {
     );
   const output = given.output ?? `${name}-torch`;
   await openGivenDevice(given, 'highest');
-  const { stage, done, steps } = await exportTorch(await openTrainedRun(runFolder(name)), output, given.stage);
+  const run = await openTrainedRun(runFolder(name));
+  const { stage, done, steps, notOfficial } = await exportTorch(run, output, given.stage);
   console.log(`${output}  ${stage}, ${done} of ${steps} updates done`);
   console.log(`check there:    titok verify ${output}, then python3 ${join(output, 'verify.py')}`);
   console.log(
     `train there:    torchrun --nproc_per_node 8 ${join(output, 'train.py')} --steps ${Math.max(steps, 2 * done)}`,
+  );
+  console.log(
+    notOfficial === undefined
+      ? `or there:       sh ${join(output, 'official', 'train.sh')} 1d-tokenizer stage1, with the paper's own code`
+      : `no official/:   the paper's own code cannot go on with it: ${notOfficial}`,
   );
   console.log(`bring it back:  titok import ${output} --name ${name}-back`);
 }

@@ -1,6 +1,7 @@
 /** `titok train STAGE`: one training, with every setting as an option. */
 import type { Command } from 'commander';
 import { OptionError } from '../../core/index.ts';
+import { presets as models, type TiTokConfig } from '../../titok/index.ts';
 import {
   diffusion,
   finetune,
@@ -33,6 +34,17 @@ const teacherKind = group({
     'vqgan: MaskGIT-VQGAN, narrow; published: in full size',
   ),
 });
+/** The paper's models that a stage trains, by their names in arXiv:2406.07550 and its code. */
+function publishedModels({ name }: Stage): Readonly<Record<string, TiTokConfig>> {
+  const head = name === 'warmup' ? 'proxy' : name === 'single' ? 'pixels' : undefined;
+  const isOwn = (config: TiTokConfig) => config.head === head && config.init === 'published';
+  return Object.fromEntries(Object.entries<TiTokConfig>(models).filter(([, config]) => isOwn(config)));
+}
+
+/** A starting point for the settings under `model`. */
+const modelKind = ([first, ...rest]: readonly string[]) =>
+  group({ model: oneOf([first, ...rest], first, "sizes and starting weights of one of the paper's models") });
+
 const stages: readonly Stage[] = [teacher, warmup, finetune, single, generator, generator2d, diffusion];
 
 export function addTrain(program: Command): void {
@@ -40,6 +52,8 @@ export function addTrain(program: Command): void {
   for (const stage of stages) {
     const command = addTrainingOptions(train.command(stage.name).description(stage.about));
     if (stage.name === 'teacher') addSettings(command, teacherKind, byDefault);
+    const names = Object.keys(publishedModels(stage));
+    if (names.length > 0) addSettings(command, modelKind(names), () => 'default as the options below say');
     addSettings(command, stage.settings, tinyValue(stage));
     command.action((given: TrainingGiven) => runStage(stage, given));
   }
@@ -63,7 +77,7 @@ async function runStage(stage: Stage, given: TrainingGiven): Promise<void> {
     console.log(describeDataset(dataset));
   });
   const base = merge<object>(given.resume && run.has(stage) ? {} : (preset[stage.name] as object), run.base(stage));
-  const settings = readSettings(stage.settings, withTeacherKind(stage, base, given), given);
+  const settings = readSettings(stage.settings, withNamedSizes(stage, base, given), given);
   expectFromDecides(stage, settings as { from?: string }, given);
   await openGivenDevice(given, 'high');
   if (given.resume && !run.has(stage)) {
@@ -89,8 +103,13 @@ function expectFromDecides({ name, settings }: Stage, { from }: { from?: string 
   }
 }
 
-/** --teacher names the configuration that the other --teacher-… options change. */
-function withTeacherKind(stage: Stage, settings: object, given: TrainingGiven): object {
-  if (stage.name !== 'teacher' || given['teacher'] === undefined) return settings;
-  return { ...settings, teacher: teacherConfigs[readSettings(teacherKind, {}, given).teacher] };
+/** --teacher and --model name configurations that the other --teacher-… and --model-… options change. */
+function withNamedSizes(stage: Stage, settings: object, given: TrainingGiven): object {
+  if (stage.name === 'teacher' && given['teacher'] !== undefined)
+    return { ...settings, teacher: teacherConfigs[readSettings(teacherKind, {}, given).teacher] };
+  const named = typeof given['model'] === 'string' ? publishedModels(stage)[given['model']] : undefined;
+  if (!named) return settings;
+  const { head, proxyCodebookSize, pixelDecoder, decoder, ...model } = named; // the stage decides these
+  const { patchSize, ...sizes } = decoder;
+  return merge(settings, { model: { ...model, decoder: head === 'proxy' ? sizes : decoder } });
 }

@@ -21,19 +21,25 @@ import {
   torchStages,
   writeTraining,
 } from './folder.ts';
+import { whyNotOfficial, writeOfficial } from './official.ts';
 
 /**
  * Writes a folder with which PyTorch goes on with a training of stage 1 or of the single stage.
  *
  * @param name  'warmup' or 'single'; default: the one that the run has, 'warmup' if it has both
- * @returns the stage, and its updates so far
+ * @returns the stage, its updates so far, and why the paper's own code cannot go on with it, if it cannot
  * @throws OptionError for a training that the Python files cannot repeat, CheckpointError when there is none
  */
 export async function exportTorch(
   run: Run,
   folder: string,
   name?: TorchStageName,
-): Promise<{ readonly stage: TorchStageName; readonly done: number; readonly steps: number }> {
+): Promise<{
+  readonly stage: TorchStageName;
+  readonly done: number;
+  readonly steps: number;
+  readonly notOfficial?: string;
+}> {
   const stage = torchStageOf(run, name);
   const { saved, meta, loop } = run.open(torchStages[stage]);
   const settings = torchSettings(run, stage);
@@ -48,13 +54,18 @@ export async function exportTorch(
     copyCheckpoint(run, folder, 'teacher');
   }
   copyCheckpoint(run, folder, stage);
-  writeSafetensors(join(folder, 'data.safetensors'), await dataOf(await run.dataset(model.config.imageSize), teacher));
+  const dataset = await run.dataset(model.config.imageSize);
+  writeSafetensors(join(folder, 'data.safetensors'), await dataOf(dataset, teacher));
 
   const weights: Record<string, WritableTensor> = {};
   for (const [key, t] of Object.entries(stateDict(withPixelsFolded(model))))
     weights[key] = { shape: t.shape, data: Float32Array.from(await t.data()) };
   writeSafetensors(join(folder, 'model.safetensors'), weights, { format: 'pt' });
   writeFileSync(join(folder, 'config.yaml'), officialText(model.config));
+  const notOfficial = teacher
+    ? whyNotOfficial({ config: model.config, teacher: teacher.config, teacherSteps: run.meta(teacherStage).state.done })
+    : 'it has no single stage';
+  if (notOfficial === undefined) await writeOfficial(join(folder, 'official'), model.config, dataset);
 
   const { model: _, ...numbers } = settings;
   const trained = Object.fromEntries(
@@ -73,7 +84,7 @@ export async function exportTorch(
     decayed,
     recent,
   });
-  return { stage, done, steps: settings.steps };
+  return { stage, done, steps: settings.steps, ...(notOfficial !== undefined && { notOfficial }) };
 }
 
 /** The parameters that an optimizer's tensors belong to: 'exp_avg.encoder.ln_pre.weight' → 'encoder.ln_pre.weight'. */

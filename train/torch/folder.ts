@@ -6,6 +6,7 @@
  *   data.safetensors      training images; for stage 1 also the teacher's codes of them
  *   run/                  checkpoints of the run: the stage's, and its teacher's
  *   model.safetensors, config.yaml      weights and sizes as the paper's code has them
+ *   official/             its configurations, a script and shards, for a model that it knows: official.ts
  *   trained.safetensors   written by train.py
  *   verify.safetensors    written by `verifyTorch`
  */
