@@ -64,7 +64,10 @@ const mistakes: [command: string, message: string][] = [
   ['train warmup --batch-size 0', "--batch-size: expected a whole number from 1 to 65536, got '0'."],
   ['train warmup --learning-rate -1', "--learning-rate: expected a number > 0 and ≤ 1e38, got '-1'."],
   ['train warmup --learning-rate=', "--learning-rate: expected a number > 0 and ≤ 1e38, got ''."],
-  ['train warmup --model bl64', "--model: expected one of s128, b64, l32, l64, b128, got 'bl64' (did you mean 'b64'?)."],
+  [
+    'train warmup --model bl64',
+    "--model: expected one of s128, b64, l32, l64, b128, got 'bl64' (did you mean 'b64'?).",
+  ],
   ['train warmup --betas 0.9,x', "--betas: expected 2 numbers ≥ 0 and < 1 with commas, got '0.9,x'."],
   ['train warmup --betas 0.9', "--betas: expected 2 numbers ≥ 0 and < 1 with commas, got '0.9'."],
   ['train warmup --codebook big', "--codebook: expected one of average, gradient, got 'big'."],
