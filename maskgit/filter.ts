@@ -17,14 +17,19 @@
 export function keepLikeliest(logits: ArrayLike<number>, topK: number, topP: number): ArrayLike<number> {
   const most = topK === 0 ? logits.length : topK;
   if (most >= logits.length && topP >= 1) return logits;
-  const order = Int32Array.from({ length: logits.length }, (_, v) => v).sort((a, b) => logits[b] - logits[a] || a - b);
-  const weights = Float64Array.from(order, (v) => Math.exp(logits[v] - logits[order[0]]));
-  const enough = topP * weights.reduce((sum, w) => sum + w, 0);
-  const kept = new Float32Array(logits.length).fill(-Infinity);
-  let sum = 0;
-  for (let n = 0; n < most && (n === 0 || topP >= 1 || sum < enough); n++) {
-    kept[order[n]] = logits[order[n]];
-    sum += weights[n];
-  }
-  return kept;
+  const ascending = Float64Array.from(logits).sort();
+  const count = topP < 1 ? Math.min(most, nucleusOf(ascending, topP)) : most;
+  const least = ascending[ascending.length - count];
+  let equal = count - (ascending.length - 1 - ascending.lastIndexOf(least)); // that many of the least ones are kept
+  return Float32Array.from(logits, (x) => (x > least || (x === least && equal-- > 0) ? x : -Infinity));
+}
+
+/** How many of the largest logits have probabilities that sum to at least `topP`; at least 1. */
+function nucleusOf(ascending: Float64Array, topP: number): number {
+  const largest = ascending[ascending.length - 1];
+  const enough = topP * ascending.reduceRight((sum, x) => sum + Math.exp(x - largest), 0);
+  let count = 0;
+  for (let sum = 0; count < ascending.length && (count === 0 || sum < enough); count++)
+    sum += Math.exp(ascending[ascending.length - 1 - count] - largest);
+  return count;
 }
