@@ -92,7 +92,7 @@ export async function openImageFolder(
   if (isWanted && !isPossible) {
     throw new DataError(
       `${folder}: expected picture files, a table or WebDataset shards to stream, got ${listed.format}, whose files are read whole. ` +
-        'Leave --stream (stream: true) out.',
+        `Write shards of it once, with 'titok data convert ${folder} SHARDS' (convertImages), or leave --stream (stream: true) out.`,
     );
   }
   if (!isPossible || !(isWanted ?? isTooLarge)) return inMemory(listed, options);

@@ -2,7 +2,7 @@
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
  * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares (plain-png), image-file, apng, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out, stream, decoding-thread), npz, data-files (samples, idx, cifar,
- * npz-pictures, tables, webdataset, parquet, parquet-pages), shard-writer, inspect, picture-set, loader (epoch-order), tokens-file.
+ * npz-pictures, tables, webdataset, parquet, parquet-pages), shard-writer, convert, inspect, picture-set, loader (epoch-order), tokens-file.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *
@@ -20,6 +20,7 @@ export {
   type Saveable,
   saveCheckpoint,
 } from './checkpoint.ts';
+export { type ConvertedImages, type ConvertOptions, convertImages } from './convert.ts';
 export { crc32 } from './crc32.ts';
 export { filesAt } from './data-files.ts';
 export {
@@ -97,7 +98,7 @@ export {
   writeSafetensors,
   writeSafetensorsBytes,
 } from './safetensors-file.ts';
-export { writeShards } from './shard-writer.ts';
+export { type ShardPicture, shardPictures, type WrittenShards, writeShards } from './shard-writer.ts';
 export { decodeSquares } from './squares.ts';
 export { openTensorFile, shardsOf, weightFileAt, weightFiles } from './tensor-file.ts';
 export { readTokensFile, type TokensFile, type TokensMadeBy, tokenLine } from './tokens-file.ts';

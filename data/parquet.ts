@@ -17,23 +17,33 @@ import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
 const pictureColumns = ['image', 'img', 'picture', 'jpg', 'png', 'webp'];
 const classColumns = ['label', 'labels', 'fine_label', 'class', 'cls'];
 
+const mostOpen = 2; // files
+
 /**
- * Lists the pictures of Parquet files, which are read as a whole; their pages are unpacked when a picture is asked for.
+ * Lists the pictures of Parquet files. A file is read as a whole, its pages are unpacked when a picture is asked for, and the
+ * last two files stay in memory: pictures are asked for in their order.
  *
  * @throws DataError for files without a column of pictures, damaged ones, or those beyond 2 GB
  */
 export async function readParquet(paths: readonly string[], root: string): Promise<Samples> {
   const samples: Sample[] = [];
   let names: readonly string[] | undefined;
+  const opened = new Map<string, ReturnType<typeof readFile>>();
+  const open = (path: string) => {
+    const file = opened.get(path) ?? attempt(path, () => readFile(path));
+    opened.set(path, file);
+    for (const other of [...opened.keys()].slice(0, -mostOpen)) opened.delete(other);
+    return file;
+  };
   for (const path of paths) {
-    const found = await attempt(path, () => readFile(path));
+    const found = await open(path);
     names ??= found.names;
     const split = splitOf(basename(path));
     const name = nameBelow(root, path);
     for (let row = 0; row < found.rows; row++) {
       const className = found.labels?.[row];
       samples.push({
-        source: () => found.picture(row),
+        source: async () => (await open(path)).picture(row),
         name: `${name}#${row}`,
         split,
         ...(className !== undefined && { className }),

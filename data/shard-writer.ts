@@ -7,78 +7,132 @@ import { DataError } from '../core/index.ts';
 import type { ImageSet, ImageStream } from './dataset.ts';
 import { reason } from './errors.ts';
 import { pixelBatches } from './loader.ts';
-import { fromPlanes } from './pixels.ts';
+import { fromPlanes, type RgbImage } from './pixels.ts';
 import { loadSharp } from './sharp.ts';
 
-const atOnce = 32; // images that are decoded and encoded together
+/** A picture for a shard. */
+export interface ShardPicture {
+  /** Of the file. */
+  readonly bytes: Uint8Array;
+  /** 'png', 'jpg' */
+  readonly type: string;
+  /** What `.cls` says. */
+  readonly label: string;
+}
+
+/** Shards that were written. */
+export interface WrittenShards {
+  /** All names, as WebDataset takes them: 'train-{000000..000012}.tar'. */
+  readonly names: string;
+  readonly pictures: number;
+}
+
 const digits = 6;
+const numbered = (i: number) => String(i).padStart(digits, '0');
 
 /**
- * Writes images as PNG files with their labels into shards `PREFIX-000000.tar`, `PREFIX-000001.tar` and so on.
+ * Writes pictures with their labels into shards `PREFIX-000000.tar`, `PREFIX-000001.tar` and so on.
  *
- *   000000.png  000000.cls  000001.png  000001.cls …        .cls: the number of the class
+ *   000000.png  000000.cls  000001.png  000001.cls …
  *
- * @param perShard  images in each, but for the last. Default: 1000
- * @returns the names of all shards as WebDataset takes them: 'train-{000000..000012}.tar'
- * @throws DataError when a file cannot be written, a picture of a stream cannot be read, or sharp is not installed
+ * @param perShard  pictures in each, but for the last. Default: 1000
+ * @throws DataError when a file cannot be written, and what `pictures` throws
  */
 export async function writeShards(
-  set: ImageSet | ImageStream,
+  pictures: AsyncIterable<ShardPicture>,
   folder: string,
   prefix: string,
   perShard = 1000,
-): Promise<string> {
-  const shards = Math.ceil(set.count / perShard);
-  const numbered = (i: number) => String(i).padStart(digits, '0');
+): Promise<WrittenShards> {
+  let archive: Archive | undefined;
+  let count = 0;
   try {
-    mkdirSync(folder, { recursive: true });
-    for (let shard = 0; shard < shards; shard++) {
-      const path = join(folder, `${prefix}-${numbered(shard)}.tar`);
-      const archive = pack();
-      const written = pipeline(archive, createWriteStream(`${path}.part`));
-      const filled = fill(archive, set, shard * perShard, Math.min(set.count, (shard + 1) * perShard), numbered);
-      await Promise.all([written, filled.catch((error) => archive.destroy(error))]);
-      renameSync(`${path}.part`, path);
+    for await (const { bytes, type, label } of pictures) {
+      if (count % perShard === 0) {
+        await archive?.close();
+        archive = new Archive(folder, `${prefix}-${numbered(count / perShard)}.tar`);
+      }
+      await archive!.add(`${numbered(count)}.${type}`, bytes);
+      await archive!.add(`${numbered(count)}.cls`, Buffer.from(label));
+      count++;
     }
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw new DataError(`${folder}: expected to write shards, got ${reason(error)}.`, { cause: error });
+    await archive?.close();
+  } finally {
+    archive?.abandon();
   }
-  return `${prefix}-{${numbered(0)}..${numbered(shards - 1)}}.tar`;
+  const last = Math.max(0, Math.ceil(count / perShard) - 1);
+  return { names: `${prefix}-{${numbered(0)}..${numbered(last)}}.tar`, pictures: count };
 }
 
-/** Puts the images begin … end − 1 into an archive. */
-async function fill(
-  archive: ReturnType<typeof pack>,
-  set: ImageSet | ImageStream,
-  begin: number,
-  end: number,
-  numbered: (i: number) => string,
-): Promise<void> {
-  const sharp = await loadSharp();
-  const { size } = set;
-  const each = 3 * size * size;
-  const indices = Array.from({ length: end - begin }, (_, i) => begin + i);
-  let next = begin;
-  for (const batch of pixelBatches(set, indices, atOnce)) {
-    const pictures = Array.from({ length: batch.length / each }, (_, i) => {
-      const { data } = fromPlanes(batch.subarray(i * each, (i + 1) * each), size, size);
-      return sharp(data, { raw: { width: size, height: size, channels: 3 } })
-        .png()
-        .toBuffer();
+/** A tar file, which has its name once it is whole. */
+class Archive {
+  readonly #path: string;
+  readonly #pack = pack();
+  readonly #written: Promise<void>;
+  #failure: unknown;
+
+  constructor(folder: string, name: string) {
+    this.#path = join(folder, name);
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (error) {
+      throw this.#error(error);
+    }
+    this.#written = pipeline(this.#pack, createWriteStream(`${this.#path}.part`)).catch((error) => {
+      this.#failure = error;
     });
-    for (const png of await Promise.all(pictures)) {
-      const label = Buffer.from(String(set.labels[next]));
-      await entry(archive, `${numbered(next)}.png`, png);
-      await entry(archive, `${numbered(next)}.cls`, label);
-      next++;
-    }
   }
-  archive.finalize();
+
+  /** Waits until the file has taken the bytes, so that they do not pile up in memory. */
+  async add(name: string, bytes: Uint8Array): Promise<void> {
+    const taken = new Promise<void>((resolve) => {
+      this.#pack.entry({ name, mtime: new Date(0) }, Buffer.from(bytes), () => resolve());
+    });
+    await Promise.race([taken, this.#written]);
+    if (this.#failure) throw this.#error(this.#failure);
+  }
+
+  async close(): Promise<void> {
+    this.#pack.finalize();
+    await this.#written;
+    if (this.#failure) throw this.#error(this.#failure);
+    renameSync(`${this.#path}.part`, this.#path);
+  }
+
+  /** Ends the file without its name, unless it is closed. */
+  abandon(): void {
+    this.#pack.destroy();
+  }
+
+  #error(error: unknown): DataError {
+    return new DataError(`${this.#path}: expected to write a shard, got ${reason(error)}.`, { cause: error });
+  }
 }
 
-/** Waits until the archive has taken the bytes, so that they do not pile up in memory. */
-const entry = (archive: ReturnType<typeof pack>, name: string, bytes: Buffer): Promise<void> =>
-  new Promise((resolve, reject) => {
-    archive.entry({ name, mtime: new Date(0) }, bytes, (error) => (error ? reject(error) : resolve()));
-  });
+const atOnce = 32; // images that are decoded and encoded together
+
+/**
+ * The images of a set as PNG files, labeled by the numbers of their classes.
+ *
+ * @throws DataError when a picture of a stream cannot be read, or sharp is not installed
+ */
+export async function* shardPictures(set: ImageSet | ImageStream): AsyncGenerator<ShardPicture, void> {
+  const { size, count, labels } = set;
+  const each = 3 * size * size;
+  const indices = Array.from({ length: count }, (_, i) => i);
+  let next = 0;
+  for (const batch of pixelBatches(set, indices, atOnce)) {
+    const files = Array.from({ length: batch.length / each }, (_, i) =>
+      pngOf(fromPlanes(batch.subarray(i * each, (i + 1) * each), size, size)),
+    );
+    for (const bytes of await Promise.all(files)) yield { bytes, type: 'png', label: String(labels[next++]) };
+  }
+}
+
+/** A picture as a PNG file. */
+export async function pngOf({ width, height, data }: RgbImage): Promise<Uint8Array> {
+  const sharp = await loadSharp();
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}

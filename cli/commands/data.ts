@@ -1,12 +1,15 @@
 /** `titok data inspect PATH`: what a path holds as a dataset. */
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { describeLeftOut, type ImagesReport, inspectImages } from '../../data/index.ts';
+import { convertImages, describeLeftOut, type ImagesReport, inspectImages } from '../../data/index.ts';
 import { count, group } from '../../train/index.ts';
 import { addSettings, byDefault, type Given, readSettings } from '../options.ts';
+import { showShare } from '../progress.ts';
 
 const inspectSettings = group({
   size: count(32, 'pixels that memory is estimated for', { most: 4096 }),
 });
+const convertSettings = group({ perShard: count(1000, 'pictures in each shard') });
 const shownClasses = 20;
 
 export function addData(program: Command): void {
@@ -24,6 +27,26 @@ export function addData(program: Command): void {
       console.log(given.json ? JSON.stringify({ path, ...report }) : describe(path, report));
     });
   addSettings(inspect, inspectSettings, byDefault);
+  const convert = data
+    .command('convert')
+    .description(
+      'Writes pictures of any format into WebDataset shards, which can be streamed. Files of pictures are copied as they are.',
+    )
+    .argument('<path>', 'what --data takes: a folder of pictures or of data files, or a data file')
+    .argument('<folder>', 'for train-….tar, and val-….tar if the data says what is held out')
+    .option('--skip-broken', 'goes on without pictures that cannot be read, and lists them', false)
+    .action(async (path: string, folder: string, given: Given & { readonly skipBroken: boolean }) => {
+      const { perShard } = readSettings(convertSettings, {}, given);
+      const { skipBroken } = given;
+      const progress = showShare('pictures');
+      const options = { perShard, skipBroken, onProgress: progress.update };
+      const converted = await convertImages(path, folder, options).finally(progress.leave);
+      for (const shards of [converted.train, converted.heldOut])
+        if (shards) console.log(`${join(folder, shards.names)}  ${shards.pictures.toLocaleString('en')} pictures`);
+      const left = describeLeftOut(converted.leftOut);
+      if (left !== undefined) console.log(left);
+    });
+  addSettings(convert, convertSettings, byDefault);
 }
 
 function describe(path: string, report: ImagesReport): string {

@@ -1,4 +1,4 @@
-/** `titok data inspect`: counts, classes, sizes, what is left out and what cannot be read. */
+/** `titok data inspect`: counts, classes, sizes, what is left out and what cannot be read; `titok data convert`. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,4 +40,14 @@ test('a data file; an error for what is none', async (t) => {
   assert.match(out, /sizes 7×5 to 7×5 pixels/);
   const { status, err } = await titok(t, 'data', 'inspect', 'nowhere');
   assert.deepEqual([status, err.slice(0, 48)], [1, 'nowhere: expected a folder of images, got ENOENT']);
+});
+
+test('data convert writes shards of a data file, and says what it left out', async (t) => {
+  const { status, out } = await titok(t, 'data', 'convert', 'x.npz', 'shards', '--per-shard', '15');
+  assert.deepEqual([status, out], [0, 'shards/train-{000000..000001}.tar  20 pictures']);
+  assert.match((await titok(t, 'data', 'inspect', 'shards')).out, /^shards: WebDataset, 18 training and 2 held-out/);
+  const broken = await titok(t, 'data', 'convert', 'pets', 'others');
+  assert.match(broken.err, /train\/cats\/0\.png cannot be read: a text file\. .*--skip-broken/);
+  const skipped = await titok(t, 'data', 'convert', 'pets', 'rest', '--skip-broken');
+  assert.match(skipped.out, /^rest\/train-.* 11 pictures\nrest\/val-.* 4 pictures\n.*cannot be read: 1 /);
 });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
-import { loadImageFolder } from '../../data/index.ts';
+import { convertImages, isStream, loadImageFolder, openImageFolder } from '../../data/index.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const all = { heldOutFraction: 0 };
@@ -63,6 +63,27 @@ test('Parquet files as on the hub: several row groups, names of classes, a split
   assert.deepEqual(dataset.notes, ['without pictures: 1 classes (cow)']);
   writeFileSync(join(folder, 'x.parquet'), await parquet([1], [3]));
   await assert.rejects(loadImageFolder(join(folder, 'x.parquet'), 4, all), /x\.parquet, label: expected 0\.\.2, got 3/);
+});
+
+test('many files, one after the other, as shards: the same pictures, which can then be streamed', async (t) => {
+  const [folder, shards] = [join(temporaryFolder(t), 'hub'), join(temporaryFolder(t), 'shards')];
+  mkdirSync(folder);
+  for (let file = 0; file < 4; file++) {
+    const reds = [0, 1, 2, 3, 4].map((i) => 10 * (5 * file + i));
+    writeFileSync(join(folder, `${file < 3 ? 'train' : 'validation'}-0000${file}.parquet`), await parquet(reds, [1, 0, 0, 1, 1])); // biome-ignore format: one thought
+  }
+  await assert.rejects(openImageFolder(folder, 4, { stream: true }), /titok data convert \S+ SHARDS/);
+  const seen: number[] = [];
+  const onProgress = (done: number) => seen.push(done);
+  const { format, train, heldOut } = await convertImages(folder, shards, { perShard: 7, onProgress });
+  assert.deepEqual(
+    [format, train, heldOut, seen.at(-1)],
+    ['Parquet', { names: 'train-{000000..000002}.tar', pictures: 15 }, { names: 'val-{000000..000000}.tar', pictures: 5 }, 20], // biome-ignore format: one thought
+  );
+  const [memory, again] = [await loadImageFolder(folder, 4), await loadImageFolder(shards, 4)];
+  assert.deepEqual(pairs(again), pairs(memory));
+  assert.deepEqual(again.validation.images, memory.validation.images);
+  assert.ok(isStream((await openImageFolder(shards, 4, { stream: true })).train));
 });
 
 test('damaged Parquet files give errors of ours', async (t) => {

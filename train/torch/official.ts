@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
-import { type Dataset, writeShards } from '../../data/index.ts';
+import { type Dataset, shardPictures, writeShards } from '../../data/index.ts';
 import { officialFromConfig, publishedVqgan, type TeacherConfig, type TiTokConfig } from '../../titok/index.ts';
 
 /** What the official code would have to know of a training. */
@@ -37,10 +37,10 @@ export function whyNotOfficial({ config, teacher, teacherSteps }: OfficialTraini
  */
 export async function writeOfficial(folder: string, config: TiTokConfig, dataset: Dataset): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  const shards = {
-    train: await writeShards(dataset.train, join(folder, 'shards'), 'train'),
-    eval: await writeShards(dataset.validation, join(folder, 'shards'), 'val'),
-  };
+  const at = join(folder, 'shards');
+  const { names: train } = await writeShards(shardPictures(dataset.train), at, 'train');
+  const { names: heldOut } = await writeShards(shardPictures(dataset.validation), at, 'val');
+  const shards = { train, eval: heldOut };
   for (const stage of [1, 2] as const)
     writeFileSync(join(folder, `stage${stage}.yaml`), officialTraining(stage, config, dataset, shards));
   for (const name of ['train.sh', 'weights.py'])
