@@ -17,8 +17,8 @@ export interface Test {
 /** A statement about rows that holds when all its tests do. */
 export interface Claim {
   readonly says: string;
-  /** What the paper has to show for it. */
-  readonly paper: string;
+  /** What the paper has to show for it; left out: nothing, and README.md does without the claim. */
+  readonly paper?: string;
   readonly tests: readonly Test[];
 }
 

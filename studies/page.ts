@@ -58,7 +58,7 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
     '| claim | in the paper | here | verdict |',
     '| --- | --- | --- | --- |',
     ...claims.map((claim, i) =>
-      line([claim.says, claim.paper, evidenceOf(claim, rows, runs), `**${judged[i].verdict}**`]),
+      line([claim.says, claim.paper ?? 'not shown', evidenceOf(claim, rows, runs), `**${judged[i].verdict}**`]),
     ),
     '',
     ...(findings ? [findings, ''] : []),
@@ -107,7 +107,7 @@ function evidenceOf({ tests }: Claim, rows: readonly Row[], runs: Results['runs'
 }
 
 /**
- * Verdicts of several studies in one table, for README.md.
+ * Verdicts on the paper's claims, of several studies in one table, for README.md.
  *
  * @param folder  of their pages, as seen from the table
  */
@@ -115,7 +115,8 @@ export function overviewOf(all: readonly (readonly [Study, Results])[], folder: 
   if (all.length === 0) return '';
   const lines = all.flatMap(([study, { preset, runs, command }]) => {
     const { rows, claims } = study.plan(budgets[preset as keyof typeof budgets]);
-    return claims.map((claim) => {
+    return claims.flatMap((claim) => {
+      if (claim.paper === undefined) return [];
       const page = `[${judge(claim, runs).verdict}](${folder}/${study.name}.md)`;
       return line([claim.says, claim.paper, evidenceOf(claim, rows, runs), page, `\`${command}\``]);
     });

@@ -47,27 +47,22 @@ export const quantizer: Study = {
       claims: [
         {
           says: 'Codes that follow averages are more in use than those that follow the gradient',
-          paper: 'not compared; by the gradient',
           tests: [more('perplexity', 'vq, averages', 'vq, gradient')],
         },
         {
           says: 'Codes that follow averages reconstruct better than those that follow the gradient',
-          paper: 'not compared; by the gradient',
           tests: [less('fd', 'vq, averages', 'vq, gradient')],
         },
         {
           says: 'The gradient of the rotation trick reconstructs better than the straight-through one',
-          paper: 'not compared; straight-through',
           tests: [less('fd', 'rotation', 'vq, averages')],
         },
         {
           says: 'Learned codes reconstruct better than the best fixed grid',
-          paper: 'not shown',
           tests: ['fsq', 'ifsq', 'lfq', 'bsq'].map((fixed) => less('fd', 'vq, averages', fixed)),
         },
         {
           says: 'No quantizer is better by more than 10 % in FD than vq with averages',
-          paper: 'not shown',
           tests: others('vq, averages').map((other) => less('fd', 'vq, averages', other, 1 / 0.9)),
         },
       ],

@@ -134,12 +134,10 @@ export const recipe: Study = {
         },
         {
           says: 'So do as many 1-D tokens as patches',
-          paper: 'not shown',
           tests: [less('fd', rowNames.single1d, rowNames.single2d)],
         },
         {
           says: 'They do after three times the updates',
-          paper: 'not shown; its trainings are long',
           tests: [less('fd', rowNames.long1d, rowNames.long2d)],
         },
         {
@@ -154,7 +152,6 @@ export const recipe: Study = {
         },
         {
           says: 'In two stages, too, 1-D tokens reconstruct better than patches',
-          paper: 'not shown',
           tests: [less('fd', rowNames.two1d, rowNames.two2d)],
         },
       ],

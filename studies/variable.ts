@@ -48,7 +48,6 @@ export const variable: Study = {
       claims: [
         {
           says: 'With every further token of one model the picture gets better',
-          paper: 'not shown',
           tests: rising(
             'psnr',
             lengths.map((tokens) => nameOf(any, tokens)),
@@ -56,7 +55,6 @@ export const variable: Study = {
         },
         {
           says: 'At every length one model for all is at most 10 % worse in FD than one for each',
-          paper: 'not shown',
           tests: lengths.map((tokens) => less('fd', nameOf(any, tokens), nameOf(own, tokens), asGood)),
         },
       ],

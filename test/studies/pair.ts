@@ -76,11 +76,15 @@ export const pair: Study = {
     claims: [
       {
         says: 'Longer rows need more parameters',
-        paper: 'not shown',
+        paper: 'a law of arithmetic',
         tests: [more('parameters', '4 tokens', '2 tokens')],
       },
-      { says: 'Shorter rows need more', paper: 'not shown', tests: [more('parameters', '2 tokens', '4 tokens')] },
-      { says: 'A hundred times', paper: 'not shown', tests: [more('psnr', '4 tokens', '2 tokens', 100)] },
+      {
+        says: 'Shorter rows need more',
+        paper: 'nothing of the kind',
+        tests: [more('parameters', '2 tokens', '4 tokens')],
+      },
+      { says: 'A hundred times', tests: [more('psnr', '4 tokens', '2 tokens', 100)] },
     ],
   }),
 };
@@ -100,7 +104,7 @@ export const without: Study = {
       { name: 'MaskGIT', varies: {}, trainings: { teacher, generator2d } },
       { name: 'DiT', varies: {}, trainings: { teacher, diffusion }, sampling: { steps: 2 } },
     ],
-    claims: [{ says: 'DiT is larger', paper: 'not shown', tests: [more('parameters', 'DiT', 'MaskGIT')] }],
+    claims: [{ says: 'DiT is larger', tests: [more('parameters', 'DiT', 'MaskGIT')] }],
   }),
 };
 
