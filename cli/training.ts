@@ -135,6 +135,7 @@ export async function openGivenRun(
   const stream = given.stream ?? (isKept ? stored?.stream : undefined);
   const shuffleBuffer = given.shuffleBuffer ?? (isKept ? stored?.shuffleBuffer : undefined);
   const randomCrop = given.randomCrop ?? (isKept ? stored?.randomCrop : undefined);
+  const skipBroken = given.skipBroken || (isKept && stored?.skipBroken === true);
   const source = {
     path,
     ...(heldOut !== undefined && { heldOut }),
@@ -142,6 +143,7 @@ export async function openGivenRun(
     ...(stream !== undefined && { stream }),
     ...(shuffleBuffer !== undefined && { shuffleBuffer }),
     ...(randomCrop !== undefined && { randomCrop }),
+    ...(skipBroken && { skipBroken }),
   };
   const flip = flipOf(given);
   sayWhatIsKept(given, before, needsImages);
@@ -169,6 +171,7 @@ export async function openGivenRun(
       stream,
       shuffleBuffer,
       randomCrop,
+      skipBroken,
       notify,
       ...(heldOut !== undefined && { heldOutFraction: heldOut }),
       ...(classes !== undefined && { classes }),

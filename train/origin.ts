@@ -18,6 +18,7 @@ export const originSchema = z.strictObject({
         stream: z.boolean().optional(),
         shuffleBuffer: z.int().min(1).optional(),
         randomCrop: z.boolean().optional(),
+        skipBroken: z.boolean().optional(),
       })
       .optional(),
     /** It learned from a file of tokens, whose rows `train` counts. */
@@ -32,7 +33,7 @@ export const originSchema = z.strictObject({
 
 /** Seed and images, or token rows, of a training. */
 export type Origin = z.output<typeof originSchema>;
-/** Where images come from: 'emoji' and the kind of their classes, or a folder, the fraction to hold out, and whether to stream. */
+/** Where images come from: 'emoji' and the kind of their classes, or a folder and how it is read. */
 export type DataSource = NonNullable<Origin['data']['source']>;
 
 /** @param mirrored  the classes that are mirrored in training */

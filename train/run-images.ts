@@ -112,7 +112,7 @@ export class RunImages {
 }
 
 const loadSource = (
-  { path, heldOut, classes, stream, shuffleBuffer, randomCrop }: DataSource,
+  { path, heldOut, classes, stream, shuffleBuffer, randomCrop, skipBroken = false }: DataSource,
   size: number,
   notify: (message: string) => void,
 ): Promise<Dataset> =>
@@ -120,6 +120,7 @@ const loadSource = (
     stream,
     shuffleBuffer,
     randomCrop,
+    skipBroken,
     notify,
     ...(heldOut !== undefined && { heldOutFraction: heldOut }),
     ...(classes !== undefined && { classes }),

@@ -58,6 +58,7 @@ test('what is held out, left out and assumed is said in a line each', async (t) 
     'ignored – system files: 1 (train/a/.DS_Store)',
     'left out – not pictures: 1 (train/a/notes.txt); cannot be read: 1 (train/a/broken.png: an empty file)',
   ]);
+  assert.equal((await (await openRun('runs/run')).dataset()).train.count, 4, 'later stages leave out the same');
   rmSync('runs', { recursive: true });
 });
 
