@@ -19,11 +19,13 @@ const cost = {
 /**
  * Losses of every stage that learns pixels, but for the teacher of two stages, which other studies share. The weight of the
  * discriminator is adaptive, as in Taming-VQGAN: a constant 0.04, the default of stage 2, was too strong for a single stage in 1-D.
- * After 250 updates of that stage at preset smoke's sizes FD is 242 with this discriminator, 256 without.
+ * It is small, and the discriminator learns fast, because the adaptive weight makes up for a weak verdict: at 0.4 and a rate of
+ * 5e-4, in five of eight trainings, the discriminator told nothing apart for hundreds of updates, and pulled all the same.
  */
 const judged = {
-  weights: { l2: 1, l1: 0.3, gradient: 0.15, perceptual: 0.5, adversarial: 0.4 },
+  weights: { l2: 1, l1: 0.3, gradient: 0.15, perceptual: 0.5, adversarial: 0.1 },
   adaptiveWeight: true,
+  discriminatorLearningRate: 2e-3,
 };
 
 const tokens = 16; // in 2-D one for each patch of 8 pixels, of 32
@@ -32,8 +34,6 @@ const rowNames = {
   vqgan: '2-D VQGAN, one stage',
   single2d: 'TiTok in 2-D, one stage',
   single1d: 'TiTok in 1-D, one stage',
-  long2d: 'TiTok in 2-D, one stage, three times as long',
-  long1d: 'TiTok in 1-D, one stage, three times as long',
   few2d: 'TiTok in 2-D, one stage, 4 tokens',
   few1d: 'TiTok in 1-D, one stage, 4 tokens',
   two2d: 'TiTok in 2-D, two stages',
@@ -74,16 +74,12 @@ export const recipe: Study = {
   columns: ['fd', 'psnr', 'ssim', 'codesUsed', 'perplexity', 'seconds'],
   chart: { figures: ['fd', 'psnr'] },
   pictures: 'reconstructions',
-  findings:
-    'Why the number of tokens and of updates matters: at preset `tiny` the encoder sees 16 patches. With as many tokens, and in a few hundred updates, ' +
-    '2-D was ahead in a first run with one seed, perhaps because a patch need not learn where it belongs. 1-D was ahead with a quarter as many tokens, which is the share in the paper, and after ' +
-    'three times the updates.',
   plan(budget) {
     const inTwo = twoStages(budget, '1d');
     const { milliseconds } = inTwo;
     const patches = twoStages(budget, '2d', milliseconds);
-    const singleOf = (variant: '1d' | '2d', latentTokens: number, times = 1) => {
-      const steps = Math.round((times * milliseconds) / cost.single[variant]);
+    const singleOf = (variant: '1d' | '2d', latentTokens: number) => {
+      const steps = Math.round(milliseconds / cost.single[variant]);
       const encoder = variant === '2d' ? { patchSize: 32 / Math.sqrt(latentTokens) } : {};
       const model = { variant, latentTokens, codebookSize: budget.codebookSize, encoder };
       return merge(budget.single, { ...judged, steps, model });
@@ -91,7 +87,6 @@ export const recipe: Study = {
     const vqgan = merge(budget.teacher, { ...judged, steps: Math.round(milliseconds / cost.vqgan) });
     const [single1d, single2d] = [singleOf('1d', tokens), singleOf('2d', tokens)];
     const [few1d, few2d] = [singleOf('1d', few), singleOf('2d', few)];
-    const [long1d, long2d] = [singleOf('1d', tokens, 3), singleOf('2d', tokens, 3)];
     const rowOf = (name: string, count: number, updates: string | number, rest: Omit<Row, 'name' | 'varies'>): Row => ({
       name,
       varies: { row: name, tokens: count, updates },
@@ -110,8 +105,6 @@ export const recipe: Study = {
           trainings: { single: single1d },
           paper: { row: 'TiTok-B-64, one stage', figures: { fd: 5.15 } },
         }),
-        rowOf(rowNames.long2d, tokens, stepsOf(single, long2d), { trainings: { single: long2d } }),
-        rowOf(rowNames.long1d, tokens, stepsOf(single, long1d), { trainings: { single: long1d } }),
         rowOf(rowNames.few2d, few, stepsOf(single, few2d), {
           trainings: { single: few2d },
           paper: { row: 'TiTok-B-64 in 2-D, one stage', figures: { fd: 15.58 } },
@@ -135,10 +128,6 @@ export const recipe: Study = {
         {
           says: 'So do as many 1-D tokens as patches',
           tests: [less('fd', rowNames.single1d, rowNames.single2d)],
-        },
-        {
-          says: 'They do after three times the updates',
-          tests: [less('fd', rowNames.long1d, rowNames.long2d)],
         },
         {
           says: 'Two stages reconstruct better than one',
