@@ -44,6 +44,15 @@ const guards: readonly Guard[] = [
       `the discriminator tells every reconstruction from a picture (margin ${mean.toFixed(1)}; below 1 both learn), so it teaches nothing. ` +
       'Train with a lower --discriminator-learning-rate or --weights-adversarial.',
   },
+  {
+    stages: ['teacher', 'finetune', 'single'],
+    figure: 'ganFactor',
+    after: window,
+    isBad: (mean) => mean > 10,
+    message: (mean) =>
+      `the discriminator tells nothing apart, and its adaptive weight makes up for that (${mean.toFixed(0)}; 0.01 to 1 is usual), so that noise pulls at the model. ` +
+      'Train with a higher --discriminator-learning-rate, such as 2e-3, or a lower --weights-adversarial, such as 0.1.',
+  },
 ];
 
 /** The guards of one training. */

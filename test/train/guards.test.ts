@@ -40,6 +40,11 @@ test('each collapse is said once, with an option that helps', () => {
   const few = said('warmup', (update) => ({ spread: 0.4, ...(update > 300 && { codeUse: 0.02 }) }));
   assert.equal(few.length, 1);
   assert.match(few[0], /^350: .*the same few codes \(2\.0 %.*--continuous-steps/);
+  const blind = said('single', (update) => ({ margin: 0.01, ganFactor: update < 60 ? 0.5 : 40 }));
+  assert.match(
+    blind[0],
+    /tells nothing apart, .* \(1\d; .*--discriminator-learning-rate, such as 2e-3, or a lower --weights-adversarial/,
+  );
   const won = said('finetune', (update) => ({ margin: update / 100 }));
   assert.equal(won.length, 1);
   assert.match(won[0], /margin 1\.5.*--discriminator-learning-rate/);
