@@ -17,8 +17,7 @@ export class Sequential {
     Object.assign(this, layers);
   }
 
-  /** @param tap  sees the output of each layer under its position */
-  /** Applies the layers in order. @param tap  sees each layer's result */
+  /** Applies the layers in order. @param tap  sees the output of each layer under its position */
   forward(x: Tensor, tap?: Tap): Tensor {
     return runInTurn(this.#layers, x, tap);
   }

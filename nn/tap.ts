@@ -8,6 +8,8 @@ export type Layer =
   | {
       /** Tensor to tensor. */
       forward(x: Tensor): Tensor;
+      /** The layers that `forward` runs one after another, if that is all that it does: its input is then freed after the first. */
+      readonly inTurn?: readonly Layer[] | undefined;
     }
   | ((x: Tensor) => Tensor);
 
@@ -32,7 +34,7 @@ export function runInTurn(
 ): Tensor {
   const free = !isRecording() && !tap;
   let current = x;
-  for (const [i, layer] of layers.entries()) {
+  for (const [i, layer] of (free ? layers.flatMap(partsOf) : layers).entries()) {
     const input = current;
     const run = () => (typeof layer === 'function' ? layer(input) : layer.forward(input));
     current = free ? tidy(run) : run();
@@ -41,6 +43,9 @@ export function runInTurn(
   }
   return current;
 }
+
+const partsOf = (layer: Layer): readonly Layer[] =>
+  (typeof layer === 'object' && layer.inTurn?.flatMap(partsOf)) || [layer];
 
 /**
  * Runs transformer blocks whose result is needed for some tokens only: the last block computes no others. With a tap,

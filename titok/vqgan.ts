@@ -4,7 +4,7 @@
  * @see Chang et al. 2022, arXiv:2202.04200
  */
 import { avgPool2d, expectOption, type Rng, silu, type Tensor, upsampleNearest } from '../core/index.ts';
-import { block, Conv2d, GroupNorm, runInTurn, type Tap } from '../nn/index.ts';
+import { block, Conv2d, GroupNorm, type Layer, runInTurn, type Tap } from '../nn/index.ts';
 
 /** Sizes of a MaskGIT-VQGAN. */
 export interface VqganConfig {
@@ -102,8 +102,12 @@ class DownLevel {
     this.pool = pool;
   }
 
+  get inTurn(): readonly Layer[] {
+    return [...this.block, ...(this.pool ? [(x: Tensor) => avgPool2d(x, 2)] : [])];
+  }
+
   forward(x: Tensor): Tensor {
-    return runInTurn([...this.block, ...(this.pool ? [(x: Tensor) => avgPool2d(x, 2)] : [])], x);
+    return runInTurn(this.inTurn, x);
   }
 }
 
@@ -117,11 +121,12 @@ class UpLevel {
     if (upsample) this.upsample_conv = new Conv2d(outChannels, outChannels, 3, rng, { padding: 1 });
   }
 
+  get inTurn(): readonly Layer[] {
+    return [...this.block, ...(this.upsample_conv ? [(x: Tensor) => upsampleNearest(x, 2), this.upsample_conv] : [])];
+  }
+
   forward(x: Tensor): Tensor {
-    return runInTurn(
-      [...this.block, ...(this.upsample_conv ? [(x: Tensor) => upsampleNearest(x, 2), this.upsample_conv] : [])],
-      x,
-    );
+    return runInTurn(this.inTurn, x);
   }
 }
 
@@ -146,11 +151,18 @@ class ResidualBlock {
     if (inChannels !== outChannels) this.nin_shortcut = new Conv2d(outChannels, outChannels, 1, rng, { bias: false });
   }
 
+  /** Without an identity path, the input is needed no longer after the first layer. */
+  get inTurn(): readonly Layer[] | undefined {
+    const shortcut = this.nin_shortcut;
+    return shortcut && [...this.#branch, (h: Tensor) => h.add(shortcut.forward(h))];
+  }
+
+  get #branch(): readonly Layer[] {
+    return [this.norm1, silu, this.conv1, this.norm2, silu, this.conv2];
+  }
+
   forward(x: Tensor): Tensor {
-    return block(() => {
-      const h = runInTurn([this.norm1, silu, this.conv1, this.norm2, silu, this.conv2], x);
-      return h.add(this.nin_shortcut ? this.nin_shortcut.forward(h) : x);
-    });
+    return block(() => (this.inTurn ? runInTurn(this.inTurn, x) : x.add(runInTurn(this.#branch, x))));
   }
 }
 

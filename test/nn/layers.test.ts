@@ -128,6 +128,30 @@ test('Sequential: keys of PyTorch, functions between layers, a tap by position',
   assert.deepEqual(seen, ['0 5,3', '1 5,3', '2 5,1']);
 });
 
+test('a layer that runs others in turn has its input freed after the first of them, in evaluation', async () => {
+  using _ = tensorScope();
+  const seen: Tensor[] = [];
+  const look = (x: Tensor) => {
+    seen.push(x);
+    return x.mul(2);
+  };
+  let freed = false;
+  const second = (x: Tensor) => {
+    freed = seen[1].disposed; // what `look` within the layer read
+    return x.add(1);
+  };
+  const inTurn = [look, second];
+  const layer = { inTurn, forward: (x: Tensor) => second(look(x)) };
+  const x = tensor([3], [1]);
+  const run = async (f: () => Tensor) => {
+    seen.length = 0;
+    return [...(await f().data()), freed, x.disposed];
+  };
+  const net = new Sequential(look, layer);
+  assert.deepEqual(await run(() => noGrad(() => net.forward(x))), [13, true, false]);
+  assert.deepEqual(await run(() => net.forward(x)), [13, false, false]);
+});
+
 test('Sequential frees activations in evaluation, and layers that return their input are safe', async () => {
   using _ = tensorScope();
   const rng = new Rng(1);

@@ -9,7 +9,10 @@ import { discs, useOneThread } from './recipes.ts';
 
 before(useOneThread);
 
-const said = (stage: 'warmup' | 'finetune' | 'generator', figures: (update: number) => Omit<StepReport, 'loss'>) => {
+const said = (
+  stage: 'warmup' | 'finetune' | 'generator' | 'single',
+  figures: (update: number) => Omit<StepReport, 'loss'>,
+) => {
   const guards = new Guards(stage);
   const messages: string[] = [];
   for (let update = 1; update <= 600; update++) {
