@@ -76,7 +76,7 @@ export function fetchedPath(from: string): string {
   const path = folder && join(folder, name.file ?? '');
   if (path && existsSync(path)) return path;
   throw new CheckpointError(
-    `${from}: expected a model from the hub in the cache, got none. Fetch it again: titok info ${from}`,
+    `${from}: expected a file, a folder, or a model that was fetched from the hub, got none. If it is on the hub, fetch it: titok info ${from}`,
   );
 }
 
