@@ -20,7 +20,7 @@ const cost = {
  * Losses of every stage that learns pixels, but for the teacher of two stages, which other studies share. The weight of the
  * discriminator is adaptive, as in Taming-VQGAN: a constant 0.04, the default of stage 2, was too strong for a single stage in 1-D.
  * It is small, and the discriminator learns fast, because the adaptive weight makes up for a weak verdict: at 0.4 and a rate of
- * 5e-4, in five of eight trainings, the discriminator told nothing apart for hundreds of updates, and pulled all the same.
+ * 5e-4, in seven of twelve trainings, the discriminator told nothing apart for hundreds of updates, and pulled all the same.
  */
 const judged = {
   weights: { l2: 1, l1: 0.3, gradient: 0.15, perceptual: 0.5, adversarial: 0.1 },
