@@ -57,7 +57,7 @@ export const budgets = {
     classes: 'groups',
     heldOut: all,
     latentTokens: 16,
-    tokens: [4, 8, 16, 32, 64],
+    tokens: [4, 16, 64],
     codebookSize: 512,
     lengths: [1, 2, 4, 8, 16, 32],
     sizes: { S: { width: 64, layers: 2 }, B: { width: 128, layers: 3 }, L: { width: 192, layers: 4 } },
