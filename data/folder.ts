@@ -67,7 +67,7 @@ export async function loadImageFolder(
 
 /**
  * As `loadImageFolder`, but for data larger than memory: training images may be a stream, with the same batches. It is possible for
- * picture files, tables and WebDataset shards. At most 10,000 held-out images are loaded.
+ * picture files, tables, WebDataset shards and Parquet. At most 10,000 held-out images are loaded.
  *
  * @throws DataError as `loadImageFolder`, or for a format that cannot be streamed; of a stream, training pictures that cannot be
  *   read are found when they are needed
@@ -91,7 +91,7 @@ export async function openImageFolder(
   const isWanted = stream ?? (needsStream ? true : undefined);
   if (isWanted && !isPossible) {
     throw new DataError(
-      `${folder}: expected picture files, a table or WebDataset shards to stream, got ${listed.format}, whose files are read whole. ` +
+      `${folder}: expected picture files, a table, WebDataset shards or Parquet to stream, got ${listed.format}, whose files are read whole. ` +
         `Write shards of it once, with 'titok data convert ${folder} SHARDS' (convertImages), or leave --stream (stream: true) out.`,
     );
   }

@@ -2,7 +2,7 @@
  * Images, datasets and checkpoints. Reading order: errors, file-kind, safetensors (values, half, json-keys,
  * safetensors-file, atomic-write), tensor-file (byte-source, zip, pickle, torch-file), checkpoint, weights, crc32, pixels, resize (windows, bicubic, limits), images, squares (plain-png), image-file, apng, grid (grid-size),
  * dataset, emoji, folder (left-out, folder-tree, folder-layout, hold-out, stream, decoding-thread), npz, data-files (samples, idx, cifar,
- * npz-pictures, tables, webdataset, parquet, parquet-pages), shard-writer, convert, inspect, picture-set, loader (epoch-order), tokens-file.
+ * npz-pictures, tables, webdataset, parquet, parquet-file, parquet-pages), shard-writer, convert, inspect, picture-set, loader (epoch-order), tokens-file.
  *
  * Browsers get `browser.ts` in place of this file. sharp, a native module, loads with the first image file.
  *

@@ -52,13 +52,16 @@ function expectStruct(reader: Reader, depth = 0): void {
   }
 }
 
-/** Walks over the metadata at a file's end. @throws Error for lists that cannot be in it */
-export function expectMetadata(buffer: ArrayBuffer): void {
-  const view = new DataView(buffer);
-  const end = view.byteLength - 8;
-  const length = end < 0 ? 0 : view.getUint32(end, true);
-  if (end < 0 || length > end) throw new Error(`metadata of ${length} bytes in a file of ${view.byteLength}`);
-  expectStruct({ view: new DataView(buffer, end - length, length), offset: 0 });
+/** Reads bytes of a file. */
+export type Read = (position: number, size: number) => Uint8Array;
+
+/** The metadata at a file's end, with its length and the magic number. @throws Error for lists that cannot be in it */
+export function footerOf(read: Read, size: number): Uint8Array {
+  const length = size < 12 ? 0 : readerOf(read(size - 8, 8)).view.getUint32(0, true);
+  if (length === 0 || length > size - 8) throw new Error(`metadata of ${length} bytes in a file of ${size}`);
+  const footer = read(size - 8 - length, length + 8);
+  expectStruct(readerOf(footer.subarray(0, length)));
+  return footer;
 }
 
 const mostColumns = 10_000; // the reader walks over all of them for each
@@ -70,7 +73,9 @@ export function expectSchema({ schema }: FileMetaData): void {
   if (odd) throw new Error(`a column '${odd.name}' of ${odd.num_children} others`);
 }
 
-type Column = NonNullable<FileMetaData['row_groups'][number]['columns'][number]['meta_data']>;
+type RowGroup = FileMetaData['row_groups'][number];
+/** The metadata of a column in a row group. */
+export type Column = NonNullable<RowGroup['columns'][number]['meta_data']>;
 
 /** The first byte of a column's pages, and the one behind the last. */
 function extentOf({ dictionary_page_offset: dictionary, data_page_offset: data, total_compressed_size: size }: Column) {
@@ -78,15 +83,15 @@ function extentOf({ dictionary_page_offset: dictionary, data_page_offset: data, 
   return { start, end: start + Number(size) };
 }
 
-/** The columns of a row group that are read. */
-export const columnsOf = ({ columns }: FileMetaData['row_groups'][number], names: readonly string[]): Column[] =>
-  columns.flatMap(({ meta_data }) => {
-    if (!meta_data) throw new Error('a column without metadata');
-    return names.includes(meta_data.path_in_schema[0]) ? [meta_data] : [];
-  });
+/** A column of a row group. @throws Error when there is none */
+export function columnOf({ columns }: RowGroup, path: readonly string[]): Column {
+  const found = columns.find(({ meta_data }) => String(meta_data?.path_in_schema) === String(path))?.meta_data;
+  if (!found) throw new Error(`row groups without the column ${path.join('.')}`);
+  return found;
+}
 
-/** A page's header. */
-interface Page {
+/** What a page's header says. */
+export interface Page {
   readonly isDictionary: boolean;
   /** Values, nulls among them. */
   readonly values: number;
@@ -96,36 +101,84 @@ interface Page {
   /** Of the second version: bytes of the levels in front of the values, which are never packed. */
   readonly levels?: readonly [repetition: number, definition: number];
   readonly isPacked: boolean;
-  readonly bytes: Uint8Array;
+  /** Of the header in the file. */
+  readonly position: number;
+  /** bytes, with the header */
+  readonly size: number;
+  readonly headerSize: number;
 }
 
-/** The pages of a column. @throws Error for those that do not lie in the file, or have other numbers of values than it says */
-async function* pagesOf(buffer: ArrayBuffer, column: Column, rows: bigint): AsyncGenerator<Page> {
+const leastHeader = 2 ** 12; // bytes that are read at first: headers may hold the least and the greatest value
+
+/** The page at a place of a column. @throws Error when it does not lie in the column, or has more values than rows */
+async function pageAt(read: Read, position: number, end: number, { codec }: Column, rows: number): Promise<Page> {
   const { deserializeTCompactProtocol: parse } = await import('hyparquet/src/thrift.js');
-  const view = new DataView(buffer);
+  const header = (most: number): { readonly fields: ReturnType<typeof parse>; readonly headerSize: number } => {
+    const reader = readerOf(read(position, Math.min(most, end - position)));
+    try {
+      expectStruct({ ...reader });
+    } catch (error) {
+      if (error instanceof RangeError && most < end - position) return header(16 * most);
+      throw error;
+    }
+    const fields = parse(reader);
+    return { fields, headerSize: reader.offset };
+  };
+  const { fields, headerSize } = header(leastHeader);
+  const { field_2: unpacked, field_3: packed, field_5: first, field_7: dictionary, field_8: second } = fields;
+  const page = first ?? dictionary ?? second;
+  const values = Number(page?.field_1);
+  const isWhole = packed >= 0 && position + headerSize + packed <= end && unpacked >= 0;
+  if (!(isWhole && values >= 0 && values <= rows))
+    throw new Error(`a page of ${packed} bytes with ${values} values in a column of ${rows}`);
+  return {
+    isDictionary: dictionary !== undefined,
+    values,
+    unpacked,
+    encoding: second ? second.field_4 : page.field_2,
+    ...(second && { levels: [second.field_6, second.field_5] as const }),
+    isPacked: codec !== 'UNCOMPRESSED' && second?.field_7 !== false,
+    ...{ position, size: headerSize + packed, headerSize },
+  };
+}
+
+/** The dictionary of a column, which is its first page; undefined for a column without one. @throws Error */
+export async function dictionaryOf(read: Read, column: Column): Promise<Page | undefined> {
   const { start, end } = extentOf(column);
-  if (column.num_values !== rows || !(start >= 4 && end >= start && end <= buffer.byteLength))
+  const page = await pageAt(read, start, end, column, Number(column.num_values));
+  return page.isDictionary ? page : undefined;
+}
+
+/** The page at a place that `pagesOf` has found. @throws Error when another one is there now */
+export const foundPage = (
+  read: Read,
+  { position, size }: Pick<Page, 'position' | 'size'>,
+  column: Column,
+): Promise<Page> => pageAt(read, position, position + size, column, Number(column.num_values));
+
+/**
+ * The pages of a column, by their headers.
+ *
+ * @param size  of the file
+ * @throws Error for those that do not lie in the file, have other numbers of values than it says, cannot be read, or unpack to
+ *   more than is plausible
+ */
+export async function pagesOf(read: Read, size: number, column: Column, rows: bigint): Promise<Page[]> {
+  const { start, end } = extentOf(column);
+  if (column.num_values !== rows || !(start >= 4 && end >= start && end <= size))
     throw new Error(`a column of ${column.num_values} values for ${rows} rows in bytes ${start} to ${end}`);
-  const reader = { view, offset: start };
-  while (reader.offset < end) {
-    expectStruct({ view, offset: reader.offset });
-    const { field_2: unpacked, field_3: packed, field_5: first, field_7: dictionary, field_8: second } = parse(reader);
-    const page = first ?? dictionary ?? second;
-    const values = Number(page?.field_1);
-    const isWhole = packed >= 0 && reader.offset + packed <= end && unpacked >= 0;
-    if (!(isWhole && values >= 0 && values <= Number(rows)))
-      throw new Error(`a page of ${packed} bytes with ${values} values in a column of ${rows}`);
-    yield {
-      isDictionary: dictionary !== undefined,
-      values,
-      unpacked,
-      encoding: second ? second.field_4 : page.field_2,
-      ...(second && { levels: [second.field_6, second.field_5] as const }),
-      isPacked: column.codec !== 'UNCOMPRESSED' && second?.field_7 !== false,
-      bytes: new Uint8Array(buffer, reader.offset, packed),
-    };
-    reader.offset += packed;
+  const pages: Page[] = [];
+  let unpacked = 0;
+  for (let position = start; position < end; position += pages[pages.length - 1].size) {
+    const page = await pageAt(read, position, end, column, Number(rows));
+    if (!encodings[page.encoding])
+      throw new Error(`pages of encoding ${page.encoding}, where plain ones or a dictionary are read`);
+    pages.push(page);
+    unpacked += page.unpacked;
   }
+  const most = mostUnpacked(end - start);
+  if (unpacked > most) throw new Error(`pages that unpack to ${unpacked} bytes, of which ${most} are plausible`);
+  return pages;
 }
 
 /** Encodings by number. Those that are left out may say that a value is a copy of another, and grow with every one. */
@@ -138,68 +191,60 @@ const encodings: Readonly<Record<number, 'plain' | 'runs' | 'deltas'>> = {
   8: 'runs',
 };
 
-/** Looks at the headers of a column's pages. @throws Error */
-export async function expectPages(buffer: ArrayBuffer, column: Column, rows: bigint): Promise<void> {
-  let unpacked = 0;
-  for await (const page of pagesOf(buffer, column, rows)) {
-    if (!encodings[page.encoding])
-      throw new Error(`pages of encoding ${page.encoding}, where plain ones or a dictionary are read`);
-    unpacked += page.unpacked;
-  }
-  const most = mostUnpacked(Number(column.total_compressed_size));
-  if (unpacked > most) throw new Error(`pages that unpack to ${unpacked} bytes, of which ${most} are plausible`);
-}
+/** Whether a page's values are places in the column's dictionary. */
+export const isInDictionary = ({ encoding }: Page): boolean => encoding === 2 || encoding === 8;
 
-/** Unpacks a column's pages and looks at the runs in them, which the reader would follow beyond a page. @throws Error */
-export async function expectRuns(
-  buffer: ArrayBuffer,
-  { schema }: FileMetaData,
+/**
+ * Unpacks a page of values and looks at the runs in it, which the reader would follow beyond the page.
+ *
+ * @param bytes  with its header
+ * @throws Error
+ */
+export function expectRuns(
+  { isDictionary, values, encoding, levels, isPacked, unpacked, headerSize }: Page,
+  bytes: Uint8Array,
+  { schema }: Pick<FileMetaData, 'schema'>,
   column: Column,
-  rows: bigint,
   compressors: Compressors,
-): Promise<void> {
+): void {
+  if (isDictionary) return;
   const path = column.path_in_schema.map((name) => schema.find((element) => element.name === name)?.repetition_type);
   const [repeated, optional] = [['REPEATED'], ['REPEATED', 'OPTIONAL']].map(
     (types) => 32 - Math.clz32(path.filter((type) => types.includes(type ?? '')).length),
   );
-  for await (const { isDictionary, values, encoding, levels, isPacked, bytes, unpacked } of pagesOf(
-    buffer,
-    column,
-    rows,
-  )) {
-    if (isDictionary) continue;
-    const unpack = (packed: Uint8Array, length: number) =>
-      isPacked && length > 0 ? (compressors[column.codec]?.(packed, length) ?? packed) : packed;
-    const level = (reader: Reader, width: number, length: number) => {
-      const next = reader.offset + length;
-      if (width > 0) expectShort(reader, width, values);
-      reader.offset = next;
-    };
-    let page: Reader;
-    if (levels) {
-      const own = readerOf(bytes);
-      level(own, repeated, levels[0]);
-      level(own, optional, levels[1]);
-      page = readerOf(unpack(bytes.subarray(own.offset), unpacked - own.offset));
-    } else {
-      page = readerOf(unpack(bytes, unpacked));
-      for (const width of [repeated, optional]) {
-        if (width === 0) continue;
-        const length = page.view.getUint32(page.offset, true);
-        page.offset += 4;
-        level(page, width, length);
-      }
+  const unpack = (packed: Uint8Array, length: number) =>
+    isPacked && length > 0 ? (compressors[column.codec]?.(packed, length) ?? packed) : packed;
+  const level = (reader: Reader, width: number, length: number) => {
+    const next = reader.offset + length;
+    if (width > 0) expectShort(reader, width, values);
+    reader.offset = next;
+  };
+  const body = bytes.subarray(headerSize);
+  let page: Reader;
+  if (levels) {
+    const own = readerOf(body);
+    level(own, repeated, levels[0]);
+    level(own, optional, levels[1]);
+    if (encodings[encoding] === 'plain') return;
+    page = readerOf(unpack(body.subarray(own.offset), unpacked - own.offset));
+  } else {
+    page = readerOf(unpack(body, unpacked));
+    for (const width of [repeated, optional]) {
+      if (width === 0) continue;
+      const length = page.view.getUint32(page.offset, true);
+      page.offset += 4;
+      level(page, width, length);
     }
-    if (values === 0) continue;
-    if (encodings[encoding] === 'runs') {
-      const width = column.type === 'BOOLEAN' ? 1 : page.view.getUint8(page.offset++);
-      if (column.type === 'BOOLEAN' && !levels) page.offset += 4;
-      if (width > 0) expectShort(page, width, values);
-    } else if (encodings[encoding] === 'deltas') {
-      const [block, parts] = [varint(page), varint(page)];
-      if (!(parts >= 1 && parts <= mostParts && block <= mostBlock && block % parts === 0))
-        throw new Error(`blocks of ${block} values in ${parts} parts`);
-    }
+  }
+  if (values === 0) return;
+  if (encodings[encoding] === 'runs') {
+    const width = column.type === 'BOOLEAN' ? 1 : page.view.getUint8(page.offset++);
+    if (column.type === 'BOOLEAN' && !levels) page.offset += 4;
+    if (width > 0) expectShort(page, width, values);
+  } else if (encodings[encoding] === 'deltas') {
+    const [block, parts] = [varint(page), varint(page)];
+    if (!(parts >= 1 && parts <= mostParts && block <= mostBlock && block % parts === 0))
+      throw new Error(`blocks of ${block} values in ${parts} parts`);
   }
 }
 

@@ -3,12 +3,13 @@ import { DataError } from '../core/index.ts';
 import { decodeSquareOf, imageError, openImage } from './decoding.ts';
 import { Undecodable } from './errors.ts';
 import { type FilePart, readPart } from './file-part.ts';
+import { type ParquetCell, readCell } from './parquet-file.ts';
 import type { RgbImage } from './pixels.ts';
 import { decodePlainPng } from './plain-png.ts';
 import { resizeToSquare } from './resize.ts';
 
 /** A picture file: its path, or where it lies in a larger file. */
-export type FileSource = string | FilePart;
+export type FileSource = string | FilePart | ParquetCell;
 /** A picture file, or a function that finds a picture's pixels, or the bytes of its file, in what has been read. */
 export type PictureSource = FileSource | (() => RgbImage | Uint8Array | Promise<RgbImage | Uint8Array>);
 
@@ -82,8 +83,11 @@ export async function decodeEach<T>(
 }
 
 /** The path, bytes or pixels of a picture. @throws Undecodable when a part of a file cannot be read */
-export const readSource = (source: PictureSource): ReturnType<Exclude<PictureSource, FileSource>> | string =>
-  typeof source === 'string' ? source : typeof source === 'function' ? source() : readPart(source);
+export function readSource(source: PictureSource): ReturnType<Exclude<PictureSource, FileSource>> | string {
+  if (typeof source === 'string') return source;
+  if (typeof source === 'function') return source();
+  return 'group' in source ? readCell(source) : readPart(source);
+}
 
 /** Pixels that are a square of that size already stay as they are. */
 const squareOf = (image: RgbImage, size: number, place?: number): RgbImage =>

@@ -1,12 +1,15 @@
 /** Parquet files as on the Hugging Face hub, made with hyparquet-writer. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
-import { convertImages, isStream, loadImageFolder, openImageFolder } from '../../data/index.ts';
+import { openDevice, setDefaultDevice } from '../../core/index.ts';
+import { batches, convertImages, isStream, loadImageFolder, openImageFolder } from '../../data/index.ts';
+import { openParquet, readCell } from '../../data/parquet-file.ts';
+import { Recent } from '../../data/recent.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const all = { heldOutFraction: 0 };
@@ -23,10 +26,12 @@ const hub = JSON.stringify({
   info: { features: { image: { _type: 'Image' }, label: { names: ['cat', 'dog', 'cow'], _type: 'ClassLabel' } } },
 });
 
+type Layout = Pick<Parameters<typeof parquetWriteBuffer>[0], 'codec' | 'rowGroupSize' | 'pageSize'>;
+
 async function parquet(
   reds: readonly number[],
   labels: readonly number[],
-  codec: 'SNAPPY' | 'UNCOMPRESSED' = 'SNAPPY',
+  { codec = 'SNAPPY', rowGroupSize = 2, pageSize }: Layout = {},
 ): Promise<Buffer> {
   const images = await Promise.all(reds.map(async (red, i) => ({ bytes: await png(red), path: `${i}.png` })));
   const buffer = parquetWriteBuffer({
@@ -41,8 +46,7 @@ async function parquet(
       { name: 'image', data: images },
       { name: 'label', data: labels.map(BigInt) },
     ],
-    rowGroupSize: 2,
-    codec,
+    ...{ rowGroupSize, codec, ...(pageSize && { pageSize }) },
     kvMetadata: [{ key: 'huggingface', value: hub }],
   });
   return Buffer.from(buffer);
@@ -55,7 +59,10 @@ test('Parquet files as on the hub: several row groups, names of classes, a split
     join(folder, 'data', 'train-00000-of-00001.parquet'),
     await parquet([10, 20, 30, 40, 50], [1, 0, 0, 1, 1]),
   );
-  writeFileSync(join(folder, 'data', 'validation-00000-of-00001.parquet'), await parquet([60], [0], 'UNCOMPRESSED'));
+  writeFileSync(
+    join(folder, 'data', 'validation-00000-of-00001.parquet'),
+    await parquet([60], [0], { codec: 'UNCOMPRESSED' }),
+  );
   writeFileSync(join(folder, 'README.md'), 'pets');
   const dataset = await loadImageFolder(folder, 4);
   assert.deepEqual([dataset.classes, pairs(dataset)], [['cat', 'dog'], [['dog', 10], ['cat', 20], ['cat', 30], ['dog', 40], ['dog', 50]]]); // biome-ignore format: pairs
@@ -65,14 +72,9 @@ test('Parquet files as on the hub: several row groups, names of classes, a split
   await assert.rejects(loadImageFolder(join(folder, 'x.parquet'), 4, all), /x\.parquet, label: expected 0\.\.2, got 3/);
 });
 
-test('many files, one after the other, as shards: the same pictures, which can then be streamed', async (t) => {
+test('many files as shards: the same pictures', async (t) => {
   const [folder, shards] = [join(temporaryFolder(t), 'hub'), join(temporaryFolder(t), 'shards')];
-  mkdirSync(folder);
-  for (let file = 0; file < 4; file++) {
-    const reds = [0, 1, 2, 3, 4].map((i) => 10 * (5 * file + i));
-    writeFileSync(join(folder, `${file < 3 ? 'train' : 'validation'}-0000${file}.parquet`), await parquet(reds, [1, 0, 0, 1, 1])); // biome-ignore format: one thought
-  }
-  await assert.rejects(openImageFolder(folder, 4, { stream: true }), /titok data convert \S+ SHARDS/);
+  await fourFiles(folder);
   const seen: number[] = [];
   const onProgress = (done: number) => seen.push(done);
   const { format, train, heldOut } = await convertImages(folder, shards, { perShard: 7, onProgress });
@@ -83,7 +85,68 @@ test('many files, one after the other, as shards: the same pictures, which can t
   const [memory, again] = [await loadImageFolder(folder, 4), await loadImageFolder(shards, 4)];
   assert.deepEqual(pairs(again), pairs(memory));
   assert.deepEqual(again.validation.images, memory.validation.images);
-  assert.ok(isStream((await openImageFolder(shards, 4, { stream: true })).train));
+});
+
+/** 15 training pictures of as many reds in three files, and five held-out ones. */
+async function fourFiles(folder: string): Promise<void> {
+  mkdirSync(folder);
+  for (let file = 0; file < 4; file++) {
+    const reds = [0, 1, 2, 3, 4].map((i) => 10 * (5 * file + i));
+    writeFileSync(join(folder, `${file < 3 ? 'train' : 'validation'}-0000${file}.parquet`), await parquet(reds, [1, 0, 0, 1, 1])); // biome-ignore format: one thought
+  }
+}
+
+test('a stream of Parquet files gives the batches of memory', async (t) => {
+  setDefaultDevice(await openDevice('cpu', { threads: 1 }));
+  const folder = join(temporaryFolder(t), 'hub');
+  await fourFiles(folder);
+  const [memory, streamed] = [await loadImageFolder(folder, 4), await openImageFolder(folder, 4, { stream: true })];
+  assert.ok(isStream(streamed.train));
+  assert.deepEqual(streamed.validation, memory.validation);
+  const [kept, read] = [memory, streamed].map(({ train }) => batches(train, { batchSize: 4, seed: 1 }));
+  for (let i = 0; i < 8; i++) {
+    const [own, other] = [kept.next(), read.next()];
+    assert.deepEqual([await other.images.data(), other.views], [await own.images.data(), own.views]);
+  }
+});
+
+test('row groups of several pages, and of pages that refer to a dictionary, in any order', async (t) => {
+  const path = join(temporaryFolder(t), 'x.parquet');
+  const labels = Array(24).fill(0);
+  const different = labels.map((_, i) => 10 * i);
+  const few = labels.map((_, i) => 100 * (i % 2)); // the writer makes a dictionary of them
+  for (const reds of [different, few]) {
+    writeFileSync(path, await parquet(reds, labels, { rowGroupSize: 12, pageSize: 200 }));
+    const cells = await (await openParquet(path)).cells();
+    const pages = new Set(cells.map(({ position }) => position));
+    assert.ok(reds === few ? pages.size === 2 : pages.size > 8, `${pages.size} pages`);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(23), async (i) => {
+        const { data } = await sharp(await readCell(cells[i])).raw().toBuffer({ resolveWithObject: true }); // biome-ignore format: one thought
+        assert.equal(data[0], reds[i]);
+      }),
+      { seed: 6, numRuns: 60 },
+    );
+  }
+  const [cell] = await (await openParquet(path)).cells();
+  truncateSync(path, 100);
+  await assert.rejects(readCell({ ...cell, position: 90 }), /cut short/);
+});
+
+test('what was used last stays, up to a size', () => {
+  const [recent, made] = [new Recent<string>(10), [] as string[]];
+  const get = (key: string, size: number) =>
+    recent.get(key, size, () => {
+      made.push(key);
+      return key.toUpperCase();
+    });
+  assert.deepEqual([get('a', 4), get('b', 4), get('a', 4), get('c', 4), get('a', 4)], ['A', 'B', 'A', 'C', 'A']);
+  assert.deepEqual(made, ['a', 'b', 'c']); // b has gone
+  get('b', 4);
+  get('large', 20); // alone
+  get('a', 4);
+  get('large', 20);
+  assert.deepEqual(made.slice(3), ['b', 'large', 'a', 'large']);
 });
 
 test('damaged Parquet files give errors of ours', async (t) => {
@@ -111,7 +174,7 @@ test('damaged Parquet files give errors of ours', async (t) => {
 
 test('a Parquet file that claims more than it holds is refused before room is made for it', async (t) => {
   const path = join(temporaryFolder(t), 'x.parquet');
-  const whole = await parquet([10, 20], [1, 0], 'UNCOMPRESSED');
+  const whole = await parquet([10, 20], [1, 0], { codec: 'UNCOMPRESSED' });
   const changed = (from: readonly number[], to: readonly number[]) => {
     const at = whole.indexOf(Buffer.from(from));
     assert.ok(at > 0, `${from}`);

@@ -211,7 +211,8 @@ test('what is too large is streamed; a format that is read whole is not', async 
   writeFileSync(idx, Uint8Array.from([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, ...Array(12).fill(9)]));
   await assert.rejects(openImageFolder(idx, 2, { stream: true }), {
     name: 'DataError',
-    message: /expected picture files, a table or WebDataset shards to stream, got IDX, whose files are read whole\./,
+    message:
+      /expected picture files, a table, WebDataset shards or Parquet to stream, got IDX, whose files are read whole\./,
   });
   await assert.rejects(openImageFolder(folder, SIZE, { stream: false, shuffleBuffer: 5 }), { name: 'OptionError' });
 });

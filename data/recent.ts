@@ -1,0 +1,28 @@
+/** What was used last, up to a size. */
+export class Recent<T> {
+  readonly #most: number;
+  readonly #kept = new Map<string, { readonly value: T; readonly size: number }>();
+
+  /** @param most  sizes of what is kept, together; one that is larger is kept alone */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** The value of a key, made when it is not there. */
+  get(key: string, size: number, make: () => T): T {
+    const kept = this.#kept.get(key);
+    return this.set(key, kept?.size ?? size, kept ? kept.value : make());
+  }
+
+  /** Keeps a value, and lets those go that were not used for longest. */
+  set(key: string, size: number, value: T): T {
+    this.#kept.delete(key);
+    this.#kept.set(key, { value, size });
+    let total = 0;
+    for (const [other, { size }] of [...this.#kept].reverse()) {
+      total += size;
+      if (total > this.#most && other !== key) this.#kept.delete(other);
+    }
+    return value;
+  }
+}
