@@ -6,12 +6,17 @@ import { fileURLToPath } from 'node:url';
 import { type Bar, barChart } from './chart.ts';
 import type { Row } from './options.ts';
 
-/** The content of performance.json: the rows of each benchmark, with the day they were measured. */
-interface Figures {
+/** The rows of a benchmark, with where and when they were measured. */
+interface Measured {
+  /** '2 × AMD EPYC, 24 GiB, Linux' */
   readonly machine: string;
   readonly node: string;
-  readonly benches: Readonly<Record<string, { readonly date: string; readonly rows: readonly Row[] }>>;
+  readonly date: string;
+  readonly rows: readonly Row[];
 }
+
+/** The content of performance.json: each benchmark by its name. */
+type Figures = Readonly<Record<string, Measured>>;
 
 export const docs = fileURLToPath(new URL('../docs/', import.meta.url));
 
@@ -25,7 +30,7 @@ export function addToReport(folder: string, rows: Readonly<Record<string, readon
   const write = (file: string, text: string) => writeFileSync(join(folder, file), text);
   write('performance.json', `${JSON.stringify(figures, null, 1)}\n`);
   write('performance.md', page(figures));
-  const all = Object.values(figures.benches).flatMap((bench) => bench.rows);
+  const all = Object.values(figures).flatMap((bench) => bench.rows);
   write(
     'images/performance-torch.svg',
     barChart({
@@ -44,7 +49,7 @@ export function addToReport(folder: string, rows: Readonly<Record<string, readon
   );
 }
 
-function previousFigures(folder: string): Partial<Figures> {
+function previousFigures(folder: string): Figures {
   try {
     return JSON.parse(readFileSync(join(folder, 'performance.json'), 'utf8')) as Figures;
   } catch (error) {
@@ -53,16 +58,16 @@ function previousFigures(folder: string): Partial<Figures> {
   }
 }
 
-function merged(before: Partial<Figures>, rows: Readonly<Record<string, readonly Row[]>>): Figures {
-  const date = new Date().toISOString().slice(0, 10);
+function merged(before: Figures, rows: Readonly<Record<string, readonly Row[]>>): Figures {
   const cores = cpus();
-  return {
+  const now = {
     machine: `${cores.length} × ${cores[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()}`,
     node: process.version,
-    benches: {
-      ...before.benches,
-      ...Object.fromEntries(Object.entries(rows).map(([name, list]) => [name, { date, rows: list }])),
-    },
+    date: new Date().toISOString().slice(0, 10),
+  };
+  return {
+    ...before,
+    ...Object.fromEntries(Object.entries(rows).map(([name, list]) => [name, { ...now, rows: list }])),
   };
 }
 
@@ -79,8 +84,18 @@ const speedupBar = (row: Row): Bar => ({
   spread: number(row, 'speedupSpread'),
 });
 
-function page({ machine, node, benches }: Figures): string {
-  const dates = [...new Set(Object.values(benches).map(({ date }) => date))].sort();
+/** '2 × AMD EPYC, 24 GiB, Linux; Node v20.20.2; 2026-11-25.' for all benchmarks of a place and day, or with their names. */
+function placesOf(benches: Figures): string {
+  const places = new Map<string, string[]>();
+  for (const [name, { machine, node, date }] of Object.entries(benches)) {
+    const place = `${machine}; Node ${node}; ${date}.`;
+    places.set(place, [...(places.get(place) ?? []), name]);
+  }
+  if (places.size <= 1) return [...places.keys()].join('');
+  return [...places].map(([place, names]) => `- ${names.map((name) => `\`${name}\``).join(', ')}: ${place}`).join('\n');
+}
+
+function page(benches: Figures): string {
   const rows = (name: string) => benches[name]?.rows ?? [];
   const versions = new Map(
     Object.values(benches)
@@ -94,7 +109,7 @@ function page({ machine, node, benches }: Figures): string {
 Written by \`npm run bench -- report\`, which measures everything; \`npm run bench -- report step ops\` measures only these
 two and keeps the other figures.
 
-${machine}; Node ${node}${named && `; ${named}`}; ${dates.join(' to ')}.
+${placesOf(benches)}${named && `\n\nPeers: ${named}.`}
 
 ![Our time divided by PyTorch's](images/performance-torch.svg)
 

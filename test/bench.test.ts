@@ -190,14 +190,18 @@ test('the report keeps the figures of other benchmarks', () => {
     };
     const step = { ...shared, bench: 'step', label: 'a step', peer: 'torch', ratio: 1.25, ratioSpread: 0.02 };
     const block = { ...shared, bench: 'peers', label: 'block', peer: 'jax', speedup: 6, speedupSpread: 0.1 };
-    addToReport(folder, { step: [step] });
-    addToReport(folder, { peers: [block] });
     const read = (file: string) => readFileSync(join(folder, file), 'utf8');
+    addToReport(folder, { step: [step] });
+    assert.match(read('performance.md'), /^\d+ × .*; Node v.*; \d{4}-\d\d-\d\d\.$/m);
+    const { step: measured } = JSON.parse(read('performance.json'));
+    writeFileSync(join(folder, 'performance.json'), JSON.stringify({ step: { ...measured, machine: 'an abacus' } }));
+    addToReport(folder, { peers: [block] });
+    assert.match(read('performance.md'), /^- `step`: an abacus; Node .*\n- `peers`: \d+ × /m);
     assert.match(read('performance.md'), /^\| a step \| 2 \| 100 ±10 % \| 80 ±5 % \| \*\*1\.25\*\* ±2 % \|/m);
     assert.match(read('performance.md'), /^\| block \| 2 \| 100 ±10 % \| jax \| 80 ±5 % \| \*\*6\.00\*\* ±10 % \|$/m);
     assert.match(read('performance.md'), /torch 1\.13, jax 1\.13/);
     assert.doesNotMatch(read('performance.md'), /floor|1\.4/);
-    assert.equal(JSON.parse(read('performance.json')).benches.step.rows[0].floor, 1.4);
+    assert.equal(JSON.parse(read('performance.json')).step.rows[0].floor, 1.4);
     assert.match(read('images/performance-torch.svg'), /a step, 2 thr\./);
     assert.match(read('images/performance-peers.svg'), /block, jax/);
   } finally {
