@@ -44,7 +44,7 @@ export const budgets = {
     lengths: [1, 4, 16],
     sizes: { S: { width: 32, layers: 1 }, B: { width: 64, layers: 2 }, L: { width: 96, layers: 2 } },
   },
-  /** Preset tiny, with half the updates of stage 1: a study has dozens of rows. */
+  /** Preset tiny, with half the updates of stage 1, as a study has dozens of rows; its model is the largest of three. */
   tiny: {
     about: 'minutes a row',
     teacher: tiny.teacher,
@@ -59,8 +59,8 @@ export const budgets = {
     latentTokens: 16,
     tokens: [4, 16, 64],
     codebookSize: 512,
-    lengths: [1, 2, 4, 8, 16, 32],
-    sizes: { S: { width: 64, layers: 2 }, B: { width: 128, layers: 3 }, L: { width: 192, layers: 4 } },
+    lengths: [1, 4, 16, 32],
+    sizes: { S: { width: 32, layers: 2 }, B: { width: 64, layers: 3 }, L: { width: 128, layers: 3 } },
   },
   /** Preset small as it is. */
   small: {
