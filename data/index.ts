@@ -59,7 +59,7 @@ export {
   type View,
   viewBatches,
 } from './loader.ts';
-export { LockedError, lockFolder } from './lock.ts';
+export { LockedError, lockFolder, waitToLock } from './lock.ts';
 export { type NpzArray, readNpz, writeNpz } from './npz.ts';
 export { loadPictureSet, type PictureSet, type PictureSetOptions, writePictureNpz } from './picture-set.ts';
 export {

@@ -1,8 +1,9 @@
 /** docs/studies/NAME.json: every run of a study with its figures. */
 import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import * as z from 'zod';
 import { OptionError } from '../core/index.ts';
-import { writeFileAtomic } from '../data/index.ts';
+import { waitToLock, writeFileAtomic } from '../data/index.ts';
 import { type FigureName, figures } from './figures.ts';
 
 const names = Object.keys(figures) as FigureName[];
@@ -50,5 +51,22 @@ export function readStudyResults(path: string): Results | undefined {
   }
 }
 
-export const writeStudyResults = (path: string, results: Results): void =>
-  writeFileAtomic(path, [new TextEncoder().encode(`${JSON.stringify(schema.parse(results), null, 1)}\n`)]);
+/**
+ * Changes the results in a file, of which several processes may keep it.
+ *
+ * @param change  gets what the file has
+ * @returns what it has now
+ */
+export async function changeStudyResults(
+  path: string,
+  change: (found: Results | undefined) => Results,
+): Promise<Results> {
+  const release = await waitToLock(dirname(path));
+  try {
+    const results = schema.parse(change(readStudyResults(path)));
+    writeFileAtomic(path, [new TextEncoder().encode(`${JSON.stringify(results, null, 1)}\n`)]);
+    return results;
+  } finally {
+    release();
+  }
+}

@@ -1,18 +1,19 @@
 /** Runs a study: trains its rows with every seed, measures them, and writes the page. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { OptionError, outermostScope } from '../core/index.ts';
-import type { Dataset } from '../data/index.ts';
+import { type Dataset, LockedError, lockFolder } from '../data/index.ts';
 import { loadDataset } from '../train/index.ts';
 import { type Budget, type BudgetName, budgets } from './budgets.ts';
 import { judge } from './claims.ts';
 import type { Figures } from './figures.ts';
 import { chartOf, pageOf } from './page.ts';
 import { drawPictures } from './pictures.ts';
-import { type Results, type RowRun, readStudyResults, writeStudyResults } from './results.ts';
+import { changeStudyResults, type Results, type RowRun, readStudyResults } from './results.ts';
 import type { Row } from './row.ts';
 import type { Plan, Study } from './study.ts';
-import { hashOf, stepsOf, trained, type Workshop } from './trainings.ts';
+import { hashOf, isTaken, stepsOf, trained, type Workshop } from './trainings.ts';
 
 /** Options of `runStudy`. */
 export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
@@ -36,7 +37,7 @@ export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
 
 /**
  * Trains and measures every row of a study with every seed, and writes its page. Figures are kept after each; a study that
- * was stopped goes on with the trainings and figures that are there.
+ * was stopped goes on with the trainings and figures that are there. Several processes that run the same study share its rows.
  *
  * @returns the results, as they stand in NAME.json
  * @throws OptionError when NAME.json has results and neither `resume` nor `overwrite` is given, or has those of another budget
@@ -50,32 +51,68 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   const planned = Array.from({ length: seeds }, (_, seed) =>
     plan.rows.map((row) => ({ row, run: planOf(row, seed, workshop) })),
   ).flat();
-  const found = earlier(at('json'), options);
-  const runs = (found?.runs ?? []).filter(
-    ({ key, figures }) =>
-      planned.some(({ run }) => run.key === key) && study.columns.every((name) => figures[name] !== undefined),
-  );
   const rows = Object.fromEntries(plan.rows.map(({ name, trainings, sampling, tokens }) => [name, { ...trainings, sampling, tokens }])); // biome-ignore format: one thought
-  let results: Results = {
-    ...{ study: study.name, preset, data, seeds, command, machine: found?.machine ?? machine },
-    ...{ seconds: found?.seconds ?? 0, claims: [], rows, runs },
-  };
-  let began = performance.now();
-  for (const { row, run } of planned) {
-    if (results.runs.some(({ key }) => key === run.key)) continue;
-    notify(`${study.name}: ${row.name}, seed ${run.seed} (${results.runs.length + 1} of ${planned.length})`);
-    const figures = await measured(study, row, run.seed, workshop);
-    const seconds = results.seconds + (performance.now() - began) / 1000;
-    began = performance.now();
-    results = withRun({ ...results, machine, seconds }, plan, { ...run, figures });
-    writeStudyResults(at('json'), results);
+  mkdirSync(out, { recursive: true });
+  if (options.overwrite) rmSync(at('json'), { force: true });
+  let results = await changeStudyResults(at('json'), (found) => {
+    const before = earlier(at('json'), found, options);
+    const runs = (before?.runs ?? []).filter(
+      ({ key, figures }) =>
+        planned.some(({ run }) => run.key === key) && study.columns.every((name) => figures[name] !== undefined),
+    );
+    return {
+      ...{ study: study.name, preset, data, seeds, command, machine: before?.machine ?? machine },
+      ...{ seconds: before?.seconds ?? 0, claims: before?.claims ?? [], rows, runs },
+    };
+  });
+
+  const isMissing = ({ run }: Planned) => !results.runs.some(({ key }) => key === run.key);
+  /** Trains and measures the first row that no other process is at. False when they are at all that are missing. */
+  async function measureNext(): Promise<boolean> {
+    for (const next of planned.filter(isMissing)) {
+      const { row, run } = next;
+      if (await isTaken(workshop, row.trainings, run.seed)) continue;
+      const release = lockIfFree(join(options.runs, `row-${run.key}`));
+      if (!release) continue;
+      try {
+        results = readStudyResults(at('json')) ?? results;
+        if (!isMissing(next)) return true;
+        notify(`${study.name}: ${row.name}, seed ${run.seed} (${results.runs.length + 1} of ${planned.length})`);
+        const began = performance.now();
+        const figures = await measured(study, row, run.seed, workshop);
+        const seconds = (performance.now() - began) / 1000;
+        results = await changeStudyResults(at('json'), (found = results) =>
+          withRun({ ...found, machine, seconds: found.seconds + seconds }, plan, { ...run, figures }),
+        );
+        return true;
+      } finally {
+        release();
+      }
+    }
+    return false;
   }
-  results = { ...results, claims: claimsOf(plan, results) };
-  writeStudyResults(at('json'), results);
+  for (let isTold = false; planned.some(isMissing); ) {
+    if (await measureNext()) continue;
+    if (!isTold) notify(`${study.name}: other processes are at the rows that are missing: waiting for them.`);
+    isTold = true;
+    await setTimeout(2000);
+    results = readStudyResults(at('json')) ?? results;
+  }
+  results = await changeStudyResults(at('json'), (found = results) => ({ ...found, claims: claimsOf(plan, found) }));
   const pictures = await drawPictures(study, plan, workshop, at('png'));
   writeFileSync(at('svg'), chartOf(study, plan, results));
   writeFileSync(at('md'), pageOf(study, results, pictures));
   return results;
+}
+
+/** Undefined when another process holds the lock. */
+function lockIfFree(folder: string): (() => void) | undefined {
+  try {
+    return lockFolder(folder);
+  } catch (error) {
+    if (error instanceof LockedError) return undefined;
+    throw error;
+  }
 }
 
 function openWorkshop({ data, runs, notify, train }: StudyOptions, { classes, heldOut }: Budget): Workshop {
@@ -90,10 +127,12 @@ function openWorkshop({ data, runs, notify, train }: StudyOptions, { classes, he
 }
 
 /** The results to go on from. */
-function earlier(path: string, { resume, overwrite, preset, data }: StudyOptions): Results | undefined {
-  if (overwrite) return undefined;
-  const found = readStudyResults(path);
-  if (!found) return undefined;
+function earlier(
+  path: string,
+  found: Results | undefined,
+  { resume, preset, data }: StudyOptions,
+): Results | undefined {
+  if (!found || found.runs.length === 0) return undefined;
   if (!resume) {
     throw new OptionError(
       `${path}: expected no results yet, got ${found.runs.length} runs of preset ${found.preset}. Go on with --resume, start again with --overwrite, or give another --out.`,
@@ -111,8 +150,13 @@ function earlier(path: string, { resume, overwrite, preset, data }: StudyOptions
   return found;
 }
 
-/** A run before it is measured. */
-function planOf(row: Row, seed: number, { source, heldOut }: Workshop): Omit<RowRun, 'figures'> {
+/** A row with a seed. */
+interface Planned {
+  readonly row: Row;
+  readonly run: Omit<RowRun, 'figures'>;
+}
+
+function planOf(row: Row, seed: number, { source, heldOut }: Workshop): Planned['run'] {
   const steps = stepsOf(row.trainings, seed, source);
   const { folder } = steps[steps.length - 1];
   const { name, sampling, tokens } = row;

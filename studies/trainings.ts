@@ -80,6 +80,22 @@ export async function trained(workshop: Workshop, trainings: Trainings, seed: nu
   throw new Error('studies: expected a row with trainings, got none.');
 }
 
+/** Whether another process is at the next training of a row. */
+export async function isTaken(workshop: Workshop, trainings: Trainings, seed: number): Promise<boolean> {
+  for (const { stage, folder } of stepsOf(trainings, seed, workshop.source)) {
+    const run = await openTrained(workshop, folder, seed);
+    if (isFinished(run, stage)) continue;
+    try {
+      run.lock()[Symbol.dispose]();
+      return false;
+    } catch (error) {
+      if (error instanceof LockedError) return true;
+      throw error;
+    }
+  }
+  return false;
+}
+
 /** The run of a training. */
 export const openTrained = (workshop: Workshop, folder: string, seed: number): Promise<Run> => {
   const { dataset, source, heldOut, notify } = workshop;

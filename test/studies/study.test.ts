@@ -92,6 +92,20 @@ test('rows may draw without a TiTok', { timeout: 60_000 }, async (t) => {
   assert.deepEqual(['teacher', 'generator2d', 'diffusion'].map(trainings), [3, 1, 1], 'the teacher is there already');
 });
 
+test('two processes share the rows of a study', { timeout: 120_000 }, async () => {
+  const register = new URL('./pair.ts', import.meta.url).href;
+  const both = [0, 1].map(() => startTitok(folder, study('both', '--seeds', '4', '--resume'), [register]).ended);
+  const [first, second] = await Promise.all(both);
+  assert.deepEqual([first.status, second.status], [0, 0], first.err + second.err);
+  const rowsOf = ({ out }: typeof first) => [...out.matchAll(/^pair: (\d tokens, seed \d) /gm)].map(([, row]) => row);
+  const rows = [...rowsOf(first), ...rowsOf(second)];
+  assert.deepEqual([rows.length, new Set(rows).size], [8, 8], 'each once');
+  assert.ok(rowsOf(first).length > 0 && rowsOf(second).length > 0);
+  const { runs } = timeless(resultsIn('both'));
+  assert.deepEqual(runs.filter(({ seed }) => seed < 3), timeless(resultsIn('whole')).runs); // biome-ignore format: one thought
+  assert.equal(readFileSync('both/pair.md', 'utf8'), pageOf(pair, resultsIn('both'), true));
+});
+
 test('killed twice and resumed, it ends with the same figures', { timeout: 180_000 }, async (t) => {
   rmSync('runs', { recursive: true });
   const register = new URL('./pair.ts', import.meta.url).href;
