@@ -5,7 +5,7 @@ import { type Claim, criterion, type Judged, judge, type Term } from './claims.t
 import { type FigureName, figures } from './figures.ts';
 import type { Results } from './results.ts';
 import type { Row } from './row.ts';
-import { summaryOf } from './statistics.ts';
+import { durationOf, summaryOf } from './statistics.ts';
 import type { Plan, Study } from './study.ts';
 
 /** The charts of a study. */
@@ -171,10 +171,4 @@ function testsOf({ says, verdict, tests }: Judged): string[] {
     return `- ${says}: in ${sums.filter((sum) => sum > 0).length} of ${sums.length}, by ${Number(mean.toPrecision(3))} in the mean`;
   });
   return [`**${says}** – ${verdict}`, '', ...lines, ''];
-}
-
-function durationOf(seconds: number): string {
-  const minutes = seconds / 60;
-  if (minutes < 1) return `${seconds.toFixed(0)} s`;
-  return minutes < 100 ? `${minutes.toFixed(0)} min` : `${(minutes / 60).toFixed(1)} h`;
 }

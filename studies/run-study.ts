@@ -12,6 +12,7 @@ import { chartOf, pageOf } from './page.ts';
 import { drawPictures } from './pictures.ts';
 import { changeStudyResults, type Results, type RowRun, readStudyResults } from './results.ts';
 import type { Row } from './row.ts';
+import { durationOf } from './statistics.ts';
 import type { Plan, Study } from './study.ts';
 import { hashOf, isTaken, stepsOf, trained, type Workshop } from './trainings.ts';
 
@@ -77,7 +78,7 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
       try {
         results = readStudyResults(at('json')) ?? results;
         if (!isMissing(next)) return true;
-        notify(`${study.name}: ${row.name}, seed ${run.seed} (${results.runs.length + 1} of ${planned.length})`);
+        notify(`${study.name}: ${row.name}, seed ${run.seed} (${progressOf(results, planned.length)})`);
         const began = performance.now();
         const figures = await measured(study, row, run.seed, workshop);
         const seconds = (performance.now() - began) / 1000;
@@ -103,6 +104,13 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   writeFileSync(at('svg'), chartOf(study, plan, results));
   writeFileSync(at('md'), pageOf(study, results, pictures));
   return results;
+}
+
+/** '5 of 24, some 2.5 h of work left', as long as the rows before took in the mean */
+function progressOf({ runs, seconds }: Results, total: number): string {
+  const left =
+    runs.length > 0 ? `, some ${durationOf((seconds / runs.length) * (total - runs.length))} of work left` : '';
+  return `${runs.length + 1} of ${total}${left}`;
 }
 
 /** Undefined when another process holds the lock. */

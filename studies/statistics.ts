@@ -22,3 +22,10 @@ export function summaryOf(measured: Measured, row: string, figure: FigureName): 
   const squares = values.reduce((sum, x) => sum + (x - mean) ** 2, 0);
   return { mean, deviation: values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1)), values };
 }
+
+/** '40 s', '25 min', '2.5 h' */
+export function durationOf(seconds: number): string {
+  const minutes = seconds / 60;
+  if (minutes < 1) return `${seconds.toFixed(0)} s`;
+  return minutes < 100 ? `${minutes.toFixed(0)} min` : `${(minutes / 60).toFixed(1)} h`;
+}
