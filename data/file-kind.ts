@@ -51,8 +51,6 @@ const convert = 'Save it as PNG or JPEG.';
 const python = 'Convert it to safetensors in Python.';
 const torch =
   "Convert it in Python: safetensors.torch.save_file(torch.load(PATH, map_location='cpu'), 'model.safetensors').";
-const resave =
-  "Save it again in Python, with PyTorch 1.6 or later: torch.save(torch.load(PATH, map_location='cpu'), 'model.pt').";
 
 const article = (name: string) => (/^(AVIF|SVG|OpenEXR)/.test(name) ? 'an' : 'a');
 const zip = at(0, 'PK\x03\x04');
@@ -72,6 +70,8 @@ const other = (name: string, test: Test, advice?: string): [Test, FileKind] => [
 
 /** A zip archive that torch.save wrote. */
 export const torchKind: FileKind = { name: 'a PyTorch file', advice: torch };
+/** What torch.save wrote before version 1.6. */
+export const oldTorchKind: FileKind = { name: 'a PyTorch file from before version 1.6', advice: torch };
 /** A zip archive that np.savez wrote. */
 export const npzKind: FileKind = { name: 'a NumPy archive', advice: python };
 export const gzipKind: FileKind = { name: 'a gzip archive', advice: unpack };
@@ -105,11 +105,7 @@ const kinds: readonly [Test, FileKind][] = [
   [both(zip, begins(/^.{30}[^\0]*?\.npy/s)), npzKind],
   [both(zip, begins(/^.{30}[^\0]*?(?:data\.pkl|\.format_version)/s)), torchKind],
   other('a zip archive', oneOf(zip, at(0, 'PK\x05\x06')), unpack),
-  other(
-    'a PyTorch file from before version 1.6',
-    at(0, '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19'),
-    resave,
-  ),
+  [at(0, '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19'), oldTorchKind],
   other('a Python pickle', (head) => head[0] === 0x80 && head[1] >= 2 && head[1] <= 5, torch),
   other('a NumPy array', at(0, '\x93NUMPY'), python),
   other('an HDF5 file', at(0, '\x89HDF\r\n\x1a\n'), python),

@@ -31,13 +31,22 @@ export interface PickleOptions {
 
 const mostOperations = 1_000_000; // a state dict of 1,000 tensors has 40,000; each makes 200 bytes at most
 
+/** What a pickle describes, see `unpickleAt`. */
+export const unpickle = (bytes: Uint8Array, options: PickleOptions): unknown => unpickleAt(bytes, 0, options).value;
+
 /**
- * What a pickle describes: dicts as Map, lists, tuples and sets as arrays, None as null.
+ * What the pickle at a place describes: dicts as Map, lists, tuples and sets as arrays, None as null.
+ *
+ * @returns its value, and the place behind it
  * @throws CheckpointError that names what is not allowed, or when the pickle is damaged
  */
-export function unpickle(bytes: Uint8Array, { globals, persistent, where }: PickleOptions): unknown {
+export function unpickleAt(
+  bytes: Uint8Array,
+  start: number,
+  { globals, persistent, where }: PickleOptions,
+): { readonly value: unknown; readonly end: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
+  let at = start;
   let stack: unknown[] = [];
   const outer: unknown[][] = []; // stacks below each mark
   const memo = new Map<number, unknown>();
@@ -106,7 +115,7 @@ export function unpickle(bytes: Uint8Array, { globals, persistent, where }: Pick
         take(8);
         break;
       case '.': // STOP
-        return pop();
+        return { value: pop(), end: at };
       case '(': // MARK
         outer.push(stack);
         stack = [];

@@ -8,10 +8,10 @@ import { CheckpointError } from '../core/index.ts';
 import { openBytes, readFileBytes } from './byte-source.ts';
 import { megabytes } from './errors.ts';
 import { kindAt } from './file-head.ts';
-import { indexKind, torchKind } from './file-kind.ts';
+import { indexKind, oldTorchKind, torchKind } from './file-kind.ts';
 import type { ListedTensor } from './safetensors.ts';
 import { openSafetensors, type TensorFile } from './safetensors-file.ts';
-import { openTorchFile } from './torch-file.ts';
+import { openTorchFile, pickledTensors, zippedTensors } from './torch-file.ts';
 
 /** What a folder on a model hub calls its weights, the best first. */
 export const weightFiles = [
@@ -45,8 +45,11 @@ export function weightFileAt(path: string): string {
 
 const isIndex = (path: string): boolean =>
   path.endsWith('.index.json') || (existsSync(path) && kindAt(path) === indexKind);
-const openOne = (path: string): TensorFile =>
-  existsSync(path) && kindAt(path) === torchKind ? openTorchFile(path) : openSafetensors(path);
+function openOne(path: string): TensorFile {
+  const kind = existsSync(path) ? kindAt(path) : undefined;
+  if (kind === torchKind) return openTorchFile(path, zippedTensors);
+  return kind === oldTorchKind ? openTorchFile(path, pickledTensors) : openSafetensors(path);
+}
 
 const mostIndexBytes = 100_000_000;
 

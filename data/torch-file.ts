@@ -4,11 +4,14 @@
  *   NAME/data.pkl    a pickle that says how tensors are made of storages
  *   NAME/data/0, …   the storages' values, little endian
  *
- * The pickle is read by a machine that can make tensors and dicts, and nothing else: see pickle.ts.
+ * Before, and still in torchvision's older weights, a file was a row of five pickles – a magic number, a version, what the system was,
+ * the tensors, the keys of their storages – and then of each storage the number of values, and the values.
+ *
+ * The pickles are read by a machine that can make tensors and dicts, and nothing else: see pickle.ts.
  */
 import { CheckpointError } from '../core/index.ts';
-import { openBytes } from './byte-source.ts';
-import { PickleGlobal, unpickle } from './pickle.ts';
+import { type ByteSource, openBytes } from './byte-source.ts';
+import { PickleGlobal, unpickle, unpickleAt } from './pickle.ts';
 import type { ListedTensor, RawTensor } from './safetensors.ts';
 import type { TensorFile } from './safetensors-file.ts';
 import { decodeValues, isFileDType, itemSize, type RawData } from './values.ts';
@@ -45,44 +48,121 @@ class TorchTensor implements ListedTensor {
   }
 }
 
+/** What a PyTorch file holds, before it is known what of it are weights. */
+interface Contents {
+  /** What was saved. */
+  readonly root: unknown;
+  /** Bytes of a storage. @throws CheckpointError when it has fewer */
+  bytesOf(storage: Storage, start: number, length: number): Uint8Array;
+}
+
 /**
  * Opens a PyTorch file and reads only what it lists. A state dict may be the whole file, or one member of a dict, as in
  * { 'model': …, 'step': 5 }; what is no tensor is left out.
+ *
+ * @param contents  `zippedTensors`, or `pickledTensors` for a file from before version 1.6
  * @throws CheckpointError when the file is damaged or compressed, or when its pickle has more than tensors in dicts
  */
-export function openTorchFile(path: string): TensorFile {
+export function openTorchFile(path: string, contents: (file: ByteSource) => Contents): TensorFile {
   const file = openBytes(path);
   const { close } = file;
   try {
-    const archive = zipEntries(file);
-    const pickle = [...archive.keys()].find((name) => /^(?:[^/]+\/)?data\.pkl$/.test(name));
-    if (pickle === undefined)
-      throw new CheckpointError(`${path}: expected a PyTorch file, got a zip archive without data.pkl.`);
-    const folder = pickle.slice(0, -'data.pkl'.length);
-    const bytesOf = (name: string, start = 0, length?: number): Uint8Array => {
-      const entry = archive.get(name);
-      if (!entry || start + (length ?? 0) > entry.size) return damaged(path, `the values of '${name}'`, 'too few');
-      return file.read(entryStart(file, name, entry) + start, length ?? entry.size);
-    };
-    expectLittleEndian(path, archive.has(`${folder}byteorder`) ? bytesOf(`${folder}byteorder`) : undefined);
-    const root = unpickle(bytesOf(pickle), {
-      globals: globalsOf(path),
-      persistent: (id) => storageOf(id, path),
-      where: path,
-    });
+    const { root, bytesOf } = contents(file);
     const entries = stateOf(root, path);
     const read = (name: string): RawTensor => {
       const entry = entries.get(name);
       if (!entry) throw new CheckpointError(`${path}: expected a tensor '${name}', got a file without it.`);
-      return readTensor(entry, `${path}: '${name}'`, (start, length) =>
-        bytesOf(`${folder}data/${entry.storage.key}`, start, length),
-      );
+      return readTensor(entry, `${path}: '${name}'`, (start, length) => bytesOf(entry.storage, start, length));
     };
     return { entries, metadata: {}, read, close, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** The archive that torch.save writes. */
+export function zippedTensors(file: ByteSource): Contents {
+  const path = file.name;
+  const archive = zipEntries(file);
+  const pickle = [...archive.keys()].find((name) => /^(?:[^/]+\/)?data\.pkl$/.test(name));
+  if (pickle === undefined)
+    throw new CheckpointError(`${path}: expected a PyTorch file, got a zip archive without data.pkl.`);
+  const folder = pickle.slice(0, -'data.pkl'.length);
+  const bytesIn = (name: string, start = 0, length?: number): Uint8Array => {
+    const entry = archive.get(name);
+    if (!entry || start + (length ?? 0) > entry.size) return damaged(path, `the values of '${name}'`, 'too few');
+    return file.read(entryStart(file, name, entry) + start, length ?? entry.size);
+  };
+  const order = archive.has(`${folder}byteorder`) ? bytesIn(`${folder}byteorder`) : undefined;
+  if (order) expectLittleEndian(path, new TextDecoder().decode(order.subarray(0, 16)));
+  const root = unpickle(bytesIn(pickle), {
+    globals: globalsOf(path),
+    persistent: (id) => storageOf(id, path),
+    where: path,
+  });
+  return { root, bytesOf: ({ key }, start, length) => bytesIn(`${folder}data/${key}`, start, length) };
+}
+
+const complexBytes: Readonly<Record<string, number>> = { C64: 8, C128: 16 };
+const bytesOfValue = (dtype: string): number => (isFileDType(dtype) ? itemSize[dtype] : (complexBytes[dtype] ?? 1));
+
+const oldVersion = 1001;
+const pickleWindow = 2 ** 20; // bytes that are read at first: those of 1,000 tensors have 200,000
+const mostPickle = 2 ** 27;
+
+/** The row of pickles and values that torch.save wrote before version 1.6. */
+export function pickledTensors(file: ByteSource): Contents {
+  const path = file.name;
+  const read = (most: number) => {
+    const bytes = file.read(0, Math.min(most, file.size));
+    const storages = new Map<string, Storage>();
+    const persistent = (id: unknown) => {
+      const storage = storageOf(id, path);
+      storages.set(storage.key, storage);
+      return storage;
+    };
+    const values: unknown[] = [];
+    let end = 0;
+    while (values.length < 5) {
+      const found = unpickleAt(bytes, end, { globals: globalsOf(path), persistent, where: path });
+      values.push(found.value);
+      end = found.end;
+    }
+    return { values, storages, end };
+  };
+  const tryAll = (most: number): ReturnType<typeof read> => {
+    try {
+      return read(most);
+    } catch (error) {
+      if (most < Math.min(file.size, mostPickle)) return tryAll(8 * most);
+      throw error;
+    }
+  };
+  const { values, storages, end } = tryAll(pickleWindow);
+  const [, version, system, root, keys] = values;
+  if (version !== oldVersion || !(system instanceof Map) || !Array.isArray(keys))
+    return damaged(path, `a PyTorch file of version ${oldVersion}`, 'another');
+  expectLittleEndian(path, system.get('little_endian') === false ? 'big' : 'little');
+  const places = new Map<string, number>();
+  let at = end;
+  for (const key of keys) {
+    const storage = storages.get(key);
+    const size = storage ? storage.count * bytesOfValue(storage.dtype) : 0;
+    if (!storage || at + 8 + size > file.size) return damaged(path, `the values of storage '${key}'`, 'too few');
+    const { buffer } = file.read(at, 8);
+    if (new DataView(buffer).getBigUint64(0, true) !== BigInt(storage.count))
+      return damaged(path, `${storage.count} values of storage '${key}'`, 'another number');
+    places.set(key, at + 8);
+    at += 8 + size;
+  }
+  const bytesOf: Contents['bytesOf'] = ({ key, count, dtype }, start, length) => {
+    const place = places.get(key);
+    if (place === undefined || start + length > count * bytesOfValue(dtype))
+      return damaged(path, `the values of storage '${key}'`, 'too few');
+    return file.read(place + start, length);
+  };
+  return { root, bytesOf };
 }
 
 const storageTypes: Readonly<Record<string, string>> = {
@@ -128,12 +208,12 @@ function globalsOf(path: string): ReadonlyMap<string, PickleGlobal> {
 const lastName = (global: unknown): string =>
   global instanceof PickleGlobal ? global.name.slice(global.name.lastIndexOf('.') + 1) : '';
 
-/** ('storage', torch.FloatStorage, '0', 'cpu', 6) */
+/** ('storage', torch.FloatStorage, '0', 'cpu', 6), and before version 1.6 None: a view of another storage, which nobody saves. */
 function storageOf(id: unknown, path: string): Storage {
-  const [kind, type, key, , count] = Array.isArray(id) ? id : [];
+  const [kind, type, key, , count, view] = Array.isArray(id) ? id : [];
   const name = lastName(type);
   const dtype = name === 'UntypedStorage' ? untyped : storageTypes[name];
-  if (kind !== 'storage' || dtype === undefined || typeof key !== 'string' || !isSize(count))
+  if (kind !== 'storage' || dtype === undefined || typeof key !== 'string' || !isSize(count) || (view ?? null) !== null)
     return damaged(path, 'the place of a storage', 'something else');
   return new Storage(key, dtype, count);
 }
@@ -223,11 +303,10 @@ function inRowMajor(data: RawData, shape: readonly number[], stride: readonly nu
   return values;
 }
 
-function expectLittleEndian(path: string, order: Uint8Array | undefined): void {
-  const name = order && new TextDecoder().decode(order.subarray(0, 16));
-  if (name === undefined || name === 'little') return;
+function expectLittleEndian(path: string, order: string): void {
+  if (order === 'little') return;
   throw new CheckpointError(
-    `${path}: expected little-endian values, got byte order '${name}'. Save it on another machine.`,
+    `${path}: expected little-endian values, got byte order '${order}'. Save it on another machine.`,
   );
 }
 

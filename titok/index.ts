@@ -81,6 +81,8 @@ export {
   type PatchDiscriminatorConfig,
   type PerceptualNetworks,
   PublishedPerceptualLoss,
+  perceptualNames,
+  perceptualSizes,
   perceptualWeights,
   publishedDiscriminator,
   softCodes,

@@ -4,7 +4,7 @@ import { type Rng, type Tensor, tensorScope } from '../core/index.ts';
 import { AdamW, clipCoefficient, pick, stateDict } from '../nn/index.ts';
 import { isTrainedInStage2, keepFirst, laptopFinetune, type TiTok, withPixelDecoder } from '../titok/index.ts';
 import { readTerms } from './held-out.ts';
-import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
+import { fixedJudges, ImageLoss, type Judges, judgedBy, judgesOf, judgesSettings } from './judges.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { averageOf, averageSetting } from './optimizers.ts';
 import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
@@ -12,7 +12,7 @@ import { betas, count, fraction, group, positive, text, updates, weight } from '
 import { defineStage, type RunContext } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
 import { copyOf, drawPixels, evaluatePixels, loadTiTok, tailsOf, titokModel } from './titok-stage.ts';
-import { discriminatorHelps, fitting, someWeight } from './together.ts';
+import { discriminatorHelps, fitting, networkHasFiles, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
 
@@ -32,8 +32,10 @@ export const finetuneSettings = group({
   emaDecay: averageSetting,
   weights: reconstructionWeights(laptopFinetune, ['l2', 'l1', 'gradient', 'perceptual', 'adversarial']),
   sharpness: positive(5, "factor of stage 1's logits at the start: Fréchet distance 51 there, with 1 (published) 120"),
-  ...discriminatorSettings,
-}).superRefine(fitting(someWeight('l2', 'l1', 'gradient', 'perceptual', 'adversarial'), discriminatorHelps));
+  ...judgesSettings,
+}).superRefine(
+  fitting(someWeight('l2', 'l1', 'gradient', 'perceptual', 'adversarial'), discriminatorHelps, networkHasFiles),
+);
 /** The full settings of stage 2. */
 export type FinetuneSettings = z.output<typeof finetuneSettings>;
 
@@ -113,10 +115,10 @@ export const finetune = defineStage({
   about: "stage 2: the decoder on pixels (needs the run's teacher and warmup, or --from)",
   settings: finetuneSettings,
   imageSize: (run, { from }) => (from ? run.modelFrom(from).tokenizer : run.model(warmup)).config.imageSize,
-  fixed: ({ from, weights, emaDecay }) => ({
-    from,
-    'weights.adversarial above 0': weights.adversarial > 0,
-    'emaDecay above 0': emaDecay > 0,
+  fixed: (settings) => ({
+    from: settings.from,
+    ...fixedJudges(settings),
+    'emaDecay above 0': settings.emaDecay > 0,
   }),
   initial: ['sharpness'],
 
@@ -124,8 +126,9 @@ export const finetune = defineStage({
     const { model, madeWith } = settings.from ? goOn(run, settings.from) : await beginning(run, settings.sharpness);
     const rng = run.rng(2);
     const data = await run.batches(model.config.imageSize, settings.batchSize, 3);
-    const training = trainFinetune(settings, model, data, rng, judgesOf(run, settings.weights, rng));
-    return { training, stored: { model: model.config }, madeWith };
+    const judges = judgesOf(run, settings, rng);
+    const training = trainFinetune(settings, model, data, rng, judges);
+    return { training, stored: { model: model.config }, madeWith: { ...madeWith, ...judgedBy(judges) } };
   },
 
   model: titokModel,

@@ -8,18 +8,34 @@ import {
   discriminatorParameters,
   LeCam,
   mobileNetLoss,
+  PatchDiscriminator,
   type PerceptualLoss,
+  type PublishedPerceptualLoss,
+  publishedDiscriminator,
   type ReconstructionParts,
   type ReconstructionWeights,
   reconstructionLoss,
   SmallDiscriminator,
 } from '../titok/index.ts';
 import { gradientsInParts, type PartsSettings, partsOf } from './parts.ts';
-import { flag, fraction, positive } from './settings.ts';
+import { flag, fraction, oneOf, positive, text } from './settings.ts';
 import type { RunContext } from './stage.ts';
 
-/** Settings of stages with a discriminator. */
-export const discriminatorSettings = {
+/** Settings of stages whose pictures are judged. */
+export const judgesSettings = {
+  perceptualNetwork: oneOf(
+    ['mobilenet', 'convnext_s', 'lpips', 'lpips-convnext_s-1.0-0.1'],
+    'mobilenet',
+    "what weights.perceptual compares pictures with: features of the package's MobileNetV2, or a loss of the paper's code",
+  ),
+  perceptualFiles: text(
+    "weights of the published networks, with commas: torchvision's ConvNeXt-S or VGG-16, LPIPS's layers on it",
+  ),
+  discriminator: oneOf(
+    ['small', 'published'],
+    'small',
+    "57 thousand parameters, or the 1.9 million of the paper's code, for 256 pixels",
+  ),
   discriminatorLearningRate: positive(5e-4, "the discriminator's, constant"),
   discriminatorStart: fraction(
     0.05,
@@ -34,6 +50,9 @@ export const discriminatorSettings = {
 export interface JudgesSettings extends PartsSettings {
   readonly steps: number;
   readonly weights: ReconstructionWeights;
+  readonly perceptualNetwork: string;
+  readonly perceptualFiles: string;
+  readonly discriminator: 'small' | 'published';
   readonly discriminatorLearningRate: number;
   readonly discriminatorStart: number;
   readonly adaptiveWeight: boolean;
@@ -46,14 +65,40 @@ export interface JudgesSettings extends PartsSettings {
 export interface Judges {
   /** One number from two batches of images. */
   readonly perceptual?: PerceptualLoss | null | undefined;
+  /** Behind `perceptual`, when it is one of the paper's code. */
+  readonly network?: PublishedPerceptualLoss | null | undefined;
   /** Changed in place. */
   readonly discriminator?: Discriminator | null | undefined;
 }
 
 /** The judges that weights above 0 ask for. @param rng  for the discriminator's weights */
-export const judgesOf = (run: RunContext, { perceptual, adversarial }: ReconstructionWeights, rng: Rng): Judges => ({
-  perceptual: perceptual > 0 ? mobileNetLoss(run.trunk) : null,
-  discriminator: adversarial > 0 ? new SmallDiscriminator(rng) : null,
+export function judgesOf(run: RunContext, settings: JudgesSettings, rng: Rng): Judges {
+  const { weights, perceptualNetwork: name, perceptualFiles, discriminator } = settings;
+  const network =
+    weights.perceptual > 0 && name !== 'mobilenet' ? run.perceptual(name, filesIn(perceptualFiles)) : null;
+  const make = { small: () => new SmallDiscriminator(rng), published: () => new PatchDiscriminator(publishedDiscriminator, rng) }; // biome-ignore format: one thought
+  return {
+    network,
+    perceptual: network
+      ? (images, reconstruction) => network.forward(reconstruction, images)
+      : weights.perceptual > 0
+        ? mobileNetLoss(run.trunk)
+        : null,
+    discriminator: weights.adversarial > 0 ? make[discriminator]() : null,
+  };
+}
+
+const filesIn = (text: string): string[] => text.split(',').map((path) => path.trim()).filter(Boolean); // biome-ignore format: one thought
+
+/** What a checkpoint keeps the fingerprint of. */
+export const judgedBy = ({ network }: Judges): Readonly<Record<string, object>> =>
+  network ? { 'perceptual network': network } : {};
+
+/** What stays as it is when a training is resumed. */
+export const fixedJudges = ({ weights, perceptualNetwork, discriminator }: JudgesSettings) => ({
+  'weights.adversarial above 0': weights.adversarial > 0,
+  ...(weights.adversarial > 0 && { discriminator }),
+  perceptualNetwork,
 });
 
 type ImageTerms = ReturnType<typeof reconstructionLoss>;

@@ -240,20 +240,20 @@ const isBuffer = (name: string): boolean => name.endsWith('position_ids');
 /** Reads one tensor after the other, so that the file is never in memory as a whole. */
 function load<M extends object>(model: M, path: string, file: TensorFile): M {
   const names = [...file.entries.keys()].filter((name) => !isBuffer(name));
-  const values = names.map((name): [string, StateValue] => [
-    name,
-    {
-      shape: file.entries.get(name)!.shape,
-      get data() {
-        const { data, dtype } = file.read(name);
-        if (data instanceof Float32Array) return data;
-        throw new CheckpointError(`checkpoint ${path}: expected numbers with a fraction in '${name}', got ${dtype}.`);
-      },
-    },
-  ]);
-  loadStateDict(model, Object.fromEntries(values), { isNew: true, source: `checkpoint ${path}` });
+  const values = Object.fromEntries(names.map((name) => [name, valueIn(path, file, name)]));
+  loadStateDict(model, values, { isNew: true, source: `checkpoint ${path}` });
   return model;
 }
+
+/** A tensor of a file, which is read when its values are asked for. @throws CheckpointError then, for whole numbers */
+export const valueIn = (path: string, file: TensorFile, name: string): StateValue => ({
+  shape: file.entries.get(name)!.shape,
+  get data() {
+    const { data, dtype } = file.read(name);
+    if (data instanceof Float32Array) return data;
+    throw new CheckpointError(`checkpoint ${path}: expected numbers with a fraction in '${name}', got ${dtype}.`);
+  },
+});
 
 /** generator_titok_s128.bin → tokenizer_titok_s128.bin beside it; of folders the same. */
 function tokenizerBeside(path: string): string {

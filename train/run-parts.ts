@@ -6,13 +6,14 @@ import {
   batches,
   type Dataset,
   loadCheckpoint,
+  openTensorFile,
   type RgbImage,
   readTokensFile,
   type TokensFile,
   writePng,
 } from '../data/index.ts';
 import type { StateValue } from '../nn/index.ts';
-import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
+import type { MobileNetTrunk, PublishedPerceptualLoss, TiTok } from '../titok/index.ts';
 import {
   type FeatureStatistics,
   measureReconstruction,
@@ -25,7 +26,9 @@ import { flippable } from './flips.ts';
 import { generator } from './generator.ts';
 import type { Model } from './model.ts';
 import { isRunFolder, openModel } from './open-model.ts';
+import { openPerceptual } from './perceptual-network.ts';
 import { drawReconstructions, drawSheet } from './pictures.ts';
+import { isPublished } from './published.ts';
 import { fetchedPath, localOptions, localPath, parseHubName, tokenizerOf } from './published-names.ts';
 import { fingerprint, RunFolder } from './run-folder.ts';
 import { type ImageOptions, RunImages } from './run-images.ts';
@@ -150,12 +153,18 @@ export class RunParts extends RunFolder implements RunContext {
   }
 
   weightsOf(path: string): Readonly<Record<string, StateValue>> {
-    return loadCheckpoint(path).groups['model'] ?? {};
+    if (!isPublished(path)) return loadCheckpoint(path).groups['model'] ?? {};
+    using file = openTensorFile(path);
+    return Object.fromEntries([...file.entries.keys()].map((name) => [name, file.read(name)]));
   }
 
   get trunk(): MobileNetTrunk {
     this.#trunk ??= openTrunk();
     return this.#trunk;
+  }
+
+  perceptual(name: string, files: readonly string[]): PublishedPerceptualLoss {
+    return openPerceptual(name, files);
   }
 
   async originals(): Promise<FeatureStatistics> {

@@ -6,7 +6,7 @@ import { keepFirst, laptopSingleStage, presets, TiTok, type TiTokConfig, withTok
 import { CodebookTraining, noteTokenSize, noteUnusedCodes } from './codebook.ts';
 import { latentFigures } from './diagnostics.ts';
 import { readTerms } from './held-out.ts';
-import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
+import { fixedJudges, ImageLoss, type Judges, judgedBy, judgesOf, judgesSettings } from './judges.ts';
 import { reconstructionWeights, titokSettings } from './model-settings.ts';
 import { averageOf, averageSetting, optimizerSettings, stageOptimizers } from './optimizers.ts';
 import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
@@ -14,7 +14,7 @@ import { modelThatFits } from './room.ts';
 import { betas, count, fraction, group, oneOf, positive, text, updates, weight } from './settings.ts';
 import { defineStage } from './stage.ts';
 import { copyOf, drawPixels, evaluatePixels, loadTiTok, pixelsOf, tailsOf, titokModel } from './titok-stage.ts';
-import { discriminatorHelps, fitting, modeHasTerms, someQuantized, someWeight } from './together.ts';
+import { discriminatorHelps, fitting, modeHasTerms, networkHasFiles, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState } from './training.ts';
 
 interface CodeSettings {
@@ -52,11 +52,17 @@ export const singleSettings = group({
     'quantizer',
     'kl',
   ]),
-  ...discriminatorSettings,
+  ...judgesSettings,
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all codes of vq and rotation in use'),
   continuousSteps: updates(150, 'updates without quantization'),
 }).superRefine(
-  fitting(finallyQuantized, modeHasTerms, someWeight('l2', 'l1', 'gradient', 'perceptual'), discriminatorHelps),
+  fitting(
+    finallyQuantized,
+    modeHasTerms,
+    someWeight('l2', 'l1', 'gradient', 'perceptual'),
+    discriminatorHelps,
+    networkHasFiles,
+  ),
 );
 /** The full settings of the single stage. */
 export type SingleSettings = z.output<typeof singleSettings>;
@@ -168,14 +174,15 @@ export const single = defineStage({
   settings: singleSettings,
   sized: (imageSize) => ({ model: { imageSize } }),
   imageSize: (run, { from, model }) => (from ? run.modelFrom(from).tokenizer.config : model).imageSize,
-  fixed({ from, model, codebook, optimizer, weights, emaDecay }) {
+  fixed(settings) {
+    const { from, model, codebook, optimizer, emaDecay } = settings;
     const { init: _, commitmentCost: __, entropyCost: ___, ...fixed } = withTokenSize(model);
     return {
       from,
       ...(from ? {} : { model: fixed }), // --from decides the sizes
       codebook,
       optimizer,
-      'weights.adversarial above 0': weights.adversarial > 0,
+      ...fixedJudges(settings),
       'emaDecay above 0': emaDecay > 0,
     };
   },
@@ -192,10 +199,11 @@ export const single = defineStage({
     noteTokenSize(run, model);
     const data = await run.batches(imageSize, settings.batchSize, 4);
     if (model.quantizeMode === 'vq') await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
-    const judges = judgesOf(run, settings.weights, run.rng(5));
+    const judges = judgesOf(run, settings, run.rng(5));
     const quantized = from ? { continuousSteps: 0 } : {}; // it has its codes
     const training = trainSingle({ ...settings, ...quantized, model }, data, run.rng(3), judges, from && copyOf(from));
-    return { training, stored: { model }, ...(from && { madeWith: { 'model of --from': from } }) };
+    const madeWith = { ...(from && { 'model of --from': from }), ...judgedBy(judges) };
+    return { training, stored: { model }, madeWith };
   },
 
   model: titokModel,

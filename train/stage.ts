@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import type { Rng, Tensor } from '../core/index.ts';
 import type { Batches, Dataset, RgbImage } from '../data/browser.ts';
 import type { StateValue } from '../nn/index.ts';
-import type { MobileNetTrunk, TiTok } from '../titok/index.ts';
+import type { MobileNetTrunk, PublishedPerceptualLoss, TiTok } from '../titok/index.ts';
 import type { FeatureStatistics, Reconstruct, Reconstruction } from './evaluate.ts';
 import type { Model } from './model.ts';
 import type { Sampler } from './sampler.ts';
@@ -67,6 +67,8 @@ export interface RunContext {
   readonly imageSize: number | undefined;
   /** The frozen network behind the perceptual loss and the Fréchet distance. */
   readonly trunk: MobileNetTrunk;
+  /** A perceptual loss of the paper's code. @throws OptionError when no file has the weights of one of its networks */
+  perceptual(name: string, files: readonly string[]): PublishedPerceptualLoss;
   /** A stage's own stream of random numbers. */
   rng(stage: number): Rng;
   /** The run's images, loaded once; by default at the size that they have, or that earlier stages used. */

@@ -14,7 +14,7 @@ import {
 } from '../titok/index.ts';
 import { CodebookTraining, noteUnusedCodes } from './codebook.ts';
 import { readTerms } from './held-out.ts';
-import { discriminatorSettings, ImageLoss, type Judges, judgesOf } from './judges.ts';
+import { fixedJudges, ImageLoss, type Judges, judgedBy, judgesOf, judgesSettings } from './judges.ts';
 import { reconstructionWeights } from './model-settings.ts';
 import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts.ts';
 import { modelThatFits } from './room.ts';
@@ -35,7 +35,7 @@ import {
   weight,
 } from './settings.ts';
 import { defineStage } from './stage.ts';
-import { type Conflict, discriminatorHelps, fitting, someQuantized, someWeight } from './together.ts';
+import { type Conflict, discriminatorHelps, fitting, networkHasFiles, someQuantized, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState } from './training.ts';
 
 /** The published teacher at the width that trains on a laptop: one code for each 4 × 4 pixels. */
@@ -126,13 +126,19 @@ export const teacherSettings = group({
     'adversarial',
     'quantizer',
   ]),
-  ...discriminatorSettings,
+  ...judgesSettings,
   codebook: oneOf(['average', 'gradient'], 'average', 'averages keep all 512 codes in use, the gradient a few dozen'),
   continuousSteps: updates(8, 'updates without quantization: the PCA start is good at once'),
-  weightsFrom: text('safetensors to start from, such as the published teacher'),
+  weightsFrom: text('a file of weights to start from, such as the published teacher'),
   pcaStart: flag(true, 'start the linear path from principal components; without it all turns orange or blue'),
 }).superRefine(
-  fitting(imagesFitGrid, finallyQuantized, someWeight('l2', 'l1', 'gradient', 'perceptual'), discriminatorHelps),
+  fitting(
+    imagesFitGrid,
+    finallyQuantized,
+    someWeight('l2', 'l1', 'gradient', 'perceptual'),
+    discriminatorHelps,
+    networkHasFiles,
+  ),
 );
 /** The full settings of stage 0. */
 export type TeacherSettings = z.output<typeof teacherSettings>;
@@ -228,11 +234,11 @@ export const teacher = defineStage({
   settings: teacherSettings,
   sized: (imageSize) => ({ imageSize }),
   imageSize: (_, { imageSize }) => imageSize,
-  fixed: ({ imageSize, teacher, codebook, weights }) => ({
-    imageSize,
-    teacher,
-    codebook,
-    'weights.adversarial above 0': weights.adversarial > 0,
+  fixed: (settings) => ({
+    imageSize: settings.imageSize,
+    teacher: settings.teacher,
+    codebook: settings.codebook,
+    ...fixedJudges(settings),
   }),
   initial: ['weightsFrom', 'pcaStart'],
 
@@ -241,8 +247,9 @@ export const teacher = defineStage({
     const data = await run.batches(imageSize, settings.batchSize, 1);
     await noteUnusedCodes(run, imageSize, config.codebookSize, (imageSize / patchSizeOf(config)) ** 2);
     const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
-    const judges = judgesOf(run, settings.weights, run.rng(5));
-    return { training: await trainTeacher(settings, data, run.rng(0), weights, judges) };
+    const judges = judgesOf(run, settings, run.rng(5));
+    const training = await trainTeacher(settings, data, run.rng(0), weights, judges);
+    return { training, madeWith: judgedBy(judges) };
   },
 
   model: teacherModel,

@@ -159,6 +159,21 @@ export const discriminatorHelps = (settings: {
   );
 };
 
+/** The published networks are in files; the package has MobileNetV2 alone. */
+export const networkHasFiles = (settings: { perceptualNetwork: string; perceptualFiles: string }): Conflict | false => {
+  const { perceptualNetwork: network, perceptualFiles: files } = settings;
+  return (
+    (network === 'mobilenet') !== (files === '') && {
+      setting: 'perceptualFiles',
+      got: files || 'none',
+      expected: (name) =>
+        network === 'mobilenet'
+          ? `no files, as ${name('perceptualNetwork')} mobilenet is in the package`
+          : `files with the weights of ${name('perceptualNetwork')} ${network}`,
+    }
+  );
+};
+
 /** Settings of any stage, as far as one can make another useless. */
 export interface AnySettings {
   readonly steps: number;
@@ -169,7 +184,9 @@ export interface AnySettings {
   readonly labelDrop?: number;
   readonly codebook?: string;
   readonly tokensFile?: string;
-  readonly weights?: { readonly adversarial?: number; readonly quantizer?: number };
+  readonly perceptualNetwork?: string;
+  readonly discriminator?: string;
+  readonly weights?: { readonly perceptual?: number; readonly adversarial?: number; readonly quantizer?: number };
   readonly sampling?: { readonly steps: number; readonly guidance?: string; readonly guidanceScale: number };
 }
 
@@ -190,6 +207,16 @@ export function uselessSettings(settings: AnySettings): string[] {
     [
       settings.adaptiveWeight === true && weights.adversarial === 0,
       'adaptiveWeight: without weights.adversarial there is nothing to weigh',
+    ],
+    [
+      settings.discriminator === 'published' && weights.adversarial === 0,
+      'discriminator published: without weights.adversarial there is none',
+    ],
+    [
+      settings.perceptualNetwork !== undefined &&
+        settings.perceptualNetwork !== 'mobilenet' &&
+        weights.perceptual === 0,
+      `perceptualNetwork ${settings.perceptualNetwork}: without weights.perceptual nothing is compared with it`,
     ],
     [
       settings.codebook === 'gradient' && weights.quantizer === 0,

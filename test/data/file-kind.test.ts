@@ -30,7 +30,7 @@ const others: Record<string, [content: Uint8Array, name: RegExp]> = {
   'model.pth': [zip('archive/data.pkl'), /a PyTorch file\. Convert it in Python: safetensors\.torch\.save_file/],
   'old.pt': [
     bytes('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'),
-    /a PyTorch file from before version 1\.6\. Save it again in Python/,
+    /a PyTorch file from before version 1\.6\. Convert it in Python/,
   ],
   'list.pkl': [bytes('\x80\x04\x95\x0b\0\0\0'), /a Python pickle\. Convert it in Python/],
   'arrays.npz': [zip('arr_0.npy'), /a NumPy archive\. Convert/],

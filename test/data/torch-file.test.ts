@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
 import { Rng } from '../../core/index.ts';
 import { openTensorFile, type TensorFile, writeSafetensors } from '../../data/index.ts';
+import { oldTorchFile } from '../train/torch-writer.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -43,14 +44,14 @@ test('a file that torch.save wrote: every number type, views, parameters', () =>
 test('files of the PyTorch that is installed here', { skip: noTorch }, (t) => {
   const folder = temporaryFolder(t);
   execFileSync(python, [here('torch-files.py'), folder]);
-  for (const name of ['tiny.pth', 'member.pt', 'prefixes.bin', 'protocol4.pt']) {
+  for (const name of ['tiny.pth', 'member.pt', 'prefixes.bin', 'protocol4.pt', 'old.pt', 'old-member.pt']) {
     using file = openTensorFile(join(folder, name));
     assert.deepEqual(valuesOf(file), expected, name);
   }
   using linear = openTensorFile(join(folder, 'linear.pt'));
   assert.deepEqual([...linear.entries.keys()], ['weight', 'bias']);
   for (const [name, message] of [
-    ['old.pt', /got a PyTorch file from before version 1\.6\. Save it again in Python, with PyTorch 1\.6/],
+    ['old-unsafe.pt', /expected tensors alone, got '(posix|nt)\.system'.*Nothing was run/],
     [
       'unsafe.pt',
       /expected tensors alone, got '(posix|nt)\.system', which a pickle may use to run code\. Nothing was run/,
@@ -60,6 +61,29 @@ test('files of the PyTorch that is installed here', { skip: noTorch }, (t) => {
   ] as const)
     assert.throws(() => openTensorFile(join(folder, name)), { name: 'CheckpointError', message });
   assert.ok(!existsSync(join(folder, 'ran')), 'no code of a pickle runs');
+});
+
+test('a file from before version 1.6, damaged ones', (t) => {
+  const path = join(temporaryFolder(t), 'old.pth');
+  const w = { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
+  const whole = oldTorchFile({ w, b: { shape: [1], data: Float32Array.of(7) } });
+  writeFileSync(path, whole);
+  using file = openTensorFile(path);
+  assert.deepEqual(valuesOf(file), { w: [[2, 3], [1, 2, 3, 4, 5, 6]], b: [[1], [7]] }); // biome-ignore format: one thought
+  const changed = (from: string, to: string) => {
+    const at = whole.indexOf(Buffer.from(from, 'latin1'));
+    return Buffer.concat([whole.subarray(0, at), Buffer.from(to, 'latin1'), whole.subarray(at + from.length)]);
+  };
+  for (const [bytes, message] of [
+    [whole.subarray(0, -1), /expected the values of storage '1', got too few/],
+    [changed('\x06\0\0\0\0\0\0\0', '\x07\0\0\0\0\0\0\0'), /expected 6 values of storage '0', got another number/],
+    [changed('little_endian\x88', 'little_endian\x89'), /expected little-endian values, got byte order 'big'/],
+    [changed('J\xe9\x03\0\0.', 'J\xe8\x03\0\0.'), /expected a PyTorch file of version 1001, got another/],
+    [whole.subarray(0, 100), /expected a pickle of tensors, got one that ends within a value/],
+  ] as const) {
+    writeFileSync(path, bytes);
+    assert.throws(() => openTensorFile(path), { name: 'CheckpointError', message });
+  }
 });
 
 interface Member {

@@ -34,6 +34,8 @@ save({"module._orig_mod." + name: t for name, t in state.items()}, "prefixes.bin
 save(state, "protocol4.pt", pickle_protocol=4)
 save(torch.nn.Linear(2, 3).state_dict(), "linear.pt")
 save(state, "old.pt", _use_new_zipfile_serialization=False)
+save({"model": state, "step": 5}, "old-member.pt", _use_new_zipfile_serialization=False)
+save({"weight": torch.ones(2), "hook": Unsafe()}, "old-unsafe.pt", _use_new_zipfile_serialization=False)
 save({"weight": torch.ones(2), "hook": Unsafe()}, "unsafe.pt")
 save(torch.nn.Linear(2, 3), "module.pt")
 save({"a": {"x": torch.ones(1)}, "b": {"x": torch.ones(1)}}, "two.pt")

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { inspectImages, openTensorFile, serializeSafetensors } from '../../data/index.ts';
 import { zip } from '../data/zip.ts';
-import { torchPickle } from '../train/torch-writer.ts';
+import { oldTorchFile, torchPickle } from '../train/torch-writer.ts';
 import { largestRequest } from './allocations.ts';
 import { pictureIn, readOrRefused } from './files.ts';
 import { defineKind, expect, type Kind, part } from './kind.ts';
@@ -119,6 +119,12 @@ const formats: Readonly<Record<string, Format>> = {
     about: 'damaged pickles without an archive',
     errors: ['CheckpointError'],
     files: async (touch) => ({ 'model.pt': touch(torchPickle(weights)) }),
+    read: readTensors,
+  },
+  'old-pickle': {
+    about: 'damaged PyTorch files from before version 1.6',
+    errors: ['CheckpointError'],
+    files: async (touch) => ({ 'model.pt': touch(oldTorchFile(weights)) }),
     read: readTensors,
   },
   index: {

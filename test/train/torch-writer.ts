@@ -32,6 +32,20 @@ export function writeTorchFile(path: string, tensors: Tensors): void {
   writeFileSync(path, zip([['weights/data.pkl', pickle], ...values, ['weights/version', Buffer.from('3\n')]]));
 }
 
+/** As torch.save wrote them before version 1.6. */
+export function oldTorchFile(tensors: Tensors): Buffer {
+  const list = Object.values(tensors);
+  const magic = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'];
+  const system = [0x80, 2, '}', '(', ...text('protocol_version'), ...int(1001), ...text('little_endian'), 0x88, 'u.'];
+  const keys = [0x80, 2, ']', '(', ...list.flatMap((_, i) => text(`${i}`)), 'e.'];
+  const values = list.map(({ data }) => {
+    const count = Buffer.alloc(8);
+    count.writeUInt32LE(data.length);
+    return Buffer.concat([count, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
+  });
+  return Buffer.concat([concat(magic, [0x80, 2, ...int(1001), '.'], system), torchPickle(tensors), concat(keys), ...values]); // biome-ignore format: one thought
+}
+
 type Bytes = (number | string)[];
 const concat = (...parts: Bytes[]): Buffer =>
   Buffer.concat(

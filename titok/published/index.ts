@@ -11,4 +11,5 @@ export {
   vqganFromOfficial,
 } from './official.ts';
 export { type PerceptualNetworks, PublishedPerceptualLoss, perceptualWeights } from './perceptual.ts';
+export { perceptualNames, perceptualSizes } from './perceptual-files.ts';
 export { softCodes } from './soft-codes.ts';
