@@ -4,12 +4,12 @@ import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { openDevice, setDefaultDevice } from '../../core/index.ts';
 import { batches, convertImages, isStream, loadImageFolder, openImageFolder } from '../../data/index.ts';
 import { openParquet, readCell } from '../../data/parquet-file.ts';
 import { Recent } from '../../data/recent.ts';
+import { hubParquet, type ParquetLayout } from './parquet-writer.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const all = { heldOutFraction: 0 };
@@ -22,34 +22,8 @@ const png = (red: number) =>
 const pairs = ({ train, classes }: Awaited<ReturnType<typeof loadImageFolder>>) =>
   Array.from({ length: train.count }, (_, i) => [classes[train.labels[i]], train.images[i * 3 * train.size ** 2]]);
 
-const hub = JSON.stringify({
-  info: { features: { image: { _type: 'Image' }, label: { names: ['cat', 'dog', 'cow'], _type: 'ClassLabel' } } },
-});
-
-type Layout = Pick<Parameters<typeof parquetWriteBuffer>[0], 'codec' | 'rowGroupSize' | 'pageSize'>;
-
-async function parquet(
-  reds: readonly number[],
-  labels: readonly number[],
-  { codec = 'SNAPPY', rowGroupSize = 2, pageSize }: Layout = {},
-): Promise<Buffer> {
-  const images = await Promise.all(reds.map(async (red, i) => ({ bytes: await png(red), path: `${i}.png` })));
-  const buffer = parquetWriteBuffer({
-    schema: [
-      { name: 'schema', num_children: 2 },
-      { name: 'image', repetition_type: 'OPTIONAL', num_children: 2 },
-      { name: 'bytes', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY' },
-      { name: 'path', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
-      { name: 'label', repetition_type: 'OPTIONAL', type: 'INT64' },
-    ],
-    columnData: [
-      { name: 'image', data: images },
-      { name: 'label', data: labels.map(BigInt) },
-    ],
-    ...{ rowGroupSize, codec, ...(pageSize && { pageSize }) },
-    kvMetadata: [{ key: 'huggingface', value: hub }],
-  });
-  return Buffer.from(buffer);
+async function parquet(reds: readonly number[], labels: readonly number[], layout?: ParquetLayout): Promise<Buffer> {
+  return Buffer.from(hubParquet(await Promise.all(reds.map(png)), labels, ['cat', 'dog', 'cow'], layout));
 }
 
 test('Parquet files as on the hub: several row groups, names of classes, a split by name', async (t) => {

@@ -6,8 +6,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { parquetWriteBuffer } from 'hyparquet-writer';
 import { inspectImages, openTensorFile, serializeSafetensors } from '../../data/index.ts';
+import { hubParquet } from '../data/parquet-writer.ts';
 import { zip } from '../data/zip.ts';
 import { oldTorchFile, torchPickle } from '../train/torch-writer.ts';
 import { largestRequest } from './allocations.ts';
@@ -72,31 +72,10 @@ async function readTensors(path: string): Promise<void> {
   }
 }
 
-async function parquetFile(codec: 'SNAPPY' | 'UNCOMPRESSED'): Promise<Uint8Array> {
-  const bytes = await png();
-  const kvMetadata = [{ key: 'huggingface', value: '{"info":{"features":{"label":{"names":["cat","dog"]}}}}' }];
-  const buffer = parquetWriteBuffer({
-    schema: [
-      { name: 'schema', num_children: 2 },
-      { name: 'image', repetition_type: 'OPTIONAL', num_children: 2 },
-      { name: 'bytes', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY' },
-      { name: 'path', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
-      { name: 'label', repetition_type: 'OPTIONAL', type: 'INT64' },
-    ],
-    columnData: [
-      { name: 'image', data: Array.from({ length: 3 }, (_, i) => ({ bytes, path: `${i}.png` })) },
-      { name: 'label', data: [0n, 1n, 1n] },
-    ],
-    rowGroupSize: 2,
-    codec,
-    kvMetadata,
-  });
-  return new Uint8Array(buffer);
-}
-
 /** The parts of a Parquet file: pages, and the metadata at its end. */
 async function parquet(codec: 'SNAPPY' | 'UNCOMPRESSED', touch: Touch): Promise<Uint8Array> {
-  const file = await parquetFile(codec);
+  const bytes = await png();
+  const file = hubParquet([bytes, bytes, bytes], [0, 1, 1], ['cat', 'dog'], { codec });
   const view = new DataView(file.buffer);
   const at = file.length - 8 - view.getUint32(file.length - 8, true);
   const metadata = touch(file.subarray(at, file.length - 8));
