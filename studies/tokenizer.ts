@@ -19,6 +19,9 @@ export const tokenizer: Study = {
   columns: ['fd', 'psnr', 'ssim', 'codesUsed', 'perplexity', 'seconds'],
   chart: { figures: ['fd', 'psnr', 'perplexity'] },
   pictures: 'reconstructions',
+  findings:
+    'The last claim is about when training ends. The paper trains for 100 epochs more, after which little is left to gain; the 500 updates ' +
+    'more here come early, when each still counts, and gain as much as stage 2.',
   plan(budget) {
     const { codebookSize } = budget;
     const { teacher, warmup, finetune } = usualTokenizer(budget);
