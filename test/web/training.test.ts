@@ -6,61 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { crc32 } from '../../data/index.ts';
-import type { Pixels } from '../../web/engine/model.ts';
-import { kinds } from '../../web/training/kinds.ts';
-import type { Frame, Point, Ready, Report, Start } from '../../web/training/messages.ts';
-import { train } from '../../web/training/session.ts';
 import { drawShapes } from '../../web/training/shapes.ts';
 import { parseTokenRows } from '../../web/training/token-rows.ts';
 import { openPage, options } from './open.ts';
+import { run } from './trained.ts';
 
 // 1. What trains, without a browser.
-
-interface Trained {
-  readonly ready: Ready;
-  readonly log: readonly Point[];
-  readonly frame: Frame;
-  readonly file: Uint8Array<ArrayBuffer>;
-}
-
-/** Trains as the page's worker does, and stops when `until` updates are done. */
-async function run(start: Pick<Start, 'plan'> & Partial<Start>, until = start.plan.steps): Promise<Trained> {
-  const got: Partial<Record<Report['kind'], Report>> = {};
-  const log: Point[] = [];
-  const report = (message: Report) => {
-    got[message.kind] = message;
-    if (message.kind === 'step') log.push(message.point);
-  };
-  const next = async () => (log.at(-1)?.done ?? 0) < until;
-  await train({ kind: 'start', device: 'cpu', pictures: [], tokenizer: '', ...start }, report, {
-    next,
-    className: undefined,
-  });
-  const { ready, frame, saved } = got as {
-    ready: Ready;
-    frame: Report & { kind: 'frame' };
-    saved: Report & { kind: 'saved' };
-  };
-  return { ready, log, frame: frame.frame, file: saved.file };
-}
-
-/** How much pictures differ from each other: the standard deviation of each value over the pictures, averaged, in 0..1. */
-function spread(pictures: readonly Pixels[]): number {
-  const values = [...pictures[0].keys()].filter((i) => i % 4 < 3);
-  const deviations = values.map((i) => {
-    const mean = pictures.reduce((sum, picture) => sum + picture[i], 0) / pictures.length;
-    return Math.sqrt(pictures.reduce((sum, picture) => sum + (picture[i] - mean) ** 2, 0) / pictures.length);
-  });
-  return deviations.reduce((sum, x) => sum + x, 0) / values.length / 255;
-}
-
-test("TiTok's default run separates pictures", async () => {
-  // all of its updates, some 40 s on two cores at rest
-  const { frame, ready } = await run({ plan: { kind: 'titok', steps: kinds.titok.steps, seed: 1 } });
-  assert.ok(frame.ids, 'in tokens');
-  assert.ok(spread(ready.originals) > 0.1, 'the pictures differ');
-  assert.ok(spread(frame.pictures) >= 0.05, `expected a spread ≥ 0.05, got ${spread(frame.pictures)}`);
-});
 
 for (const kind of ['titok', 'teacher'] as const) {
   test(`${kind}: a training that goes on from its file repeats the updates of one that never stopped`, async () => {

@@ -1,6 +1,7 @@
 /** The whole page, as visitors come to it: with a keyboard, a phone, a screen reader, a link, or in a browser where things go wrong. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import sharp from 'sharp';
@@ -119,6 +120,18 @@ async function restored(page: Page) {
   return { ...state, pictures: state.pictures.map((url) => crc32(Buffer.from(url))) }; // so that a failure can be read
 }
 
+/** What the page shows when nothing has changed for three seconds. */
+async function settled(page: Page) {
+  let state = await restored(page);
+  for (let same = 0; same < 3; ) {
+    await page.waitForTimeout(1000);
+    const now = await restored(page);
+    same = isDeepStrictEqual(now, state) ? same + 1 : 0;
+    state = now;
+  }
+  return state;
+}
+
 test('a link restores pictures, exhibit, seed and knobs exactly', options, async () => {
   await openAll(async (page) => {
     const said = (text: RegExp) => page.locator('#status', { hasText: text }).waitFor();
@@ -138,8 +151,7 @@ test('a link restores pictures, exhibit, seed and knobs exactly', options, async
     await said(/seed 2, in 5 steps/);
     await page.locator('#mix').evaluate((section) => section.scrollIntoView({ block: 'center' }));
     await page.waitForFunction(() => /x=mix/.test(location.hash));
-    await page.waitForTimeout(1000); // pictures and address follow
-    const before = await restored(page);
+    const before = await settled(page); // pictures and address follow
     for (const field of [
       't',
       'o',
@@ -157,9 +169,7 @@ test('a link restores pictures, exhibit, seed and knobs exactly', options, async
     await other.goto(page.url());
     await ready(other);
     await other.locator('#film .frame >> nth=4').waitFor();
-    await other.waitForTimeout(1000);
-    const after = await restored(other);
-    assert.deepEqual(after, before);
+    assert.deepEqual(await settled(other), before);
   });
 });
 

@@ -252,6 +252,8 @@ export function mount(section: HTMLElement, app: App): void {
 
   function ended(trouble?: Problem): void {
     trainer = undefined;
+    setPhase('idle');
+    if (!run) preview(); // which has its own status
     const isDone = run !== undefined && run.log.length > 0;
     status.textContent = isDone
       ? `${done() === run!.ready.plan.steps ? 'Finished' : 'Stopped'} after update ${done()} of ${run!.ready.plan.steps}.`
@@ -259,10 +261,8 @@ export function mount(section: HTMLElement, app: App): void {
         ? ''
         : 'Stopped before the first update.';
     if (trouble || keeping) tellProblem(trouble); // or what is there says that nothing could be kept
-    setPhase('idle');
     if (trouble) app.say(trouble.sentence);
     else app.say(status.textContent);
-    if (!run) preview();
   }
 
   const done = (): number => run?.log.at(-1)?.done ?? 0;
