@@ -115,7 +115,7 @@ async function open(path: string): Promise<ParquetFile> {
     return rows.map((row) => row[name]);
   }
 
-  /** The rows of a page. hyparquet reads it as a file of its own: the column's dictionary, if the page refers to it, and the page. */
+  /** The rows of a page. hyparquet gets a small file: the column's dictionary, if the page needs it, then the page. */
   async function unpacked(cell: ParquetCell): Promise<Record<string, unknown>[]> {
     const column = columnOf(metadata.row_groups[cell.group], leaf);
     const page = await foundPage(read, cell, column);

@@ -3,7 +3,7 @@ export class Recent<T> {
   readonly #most: number;
   readonly #kept = new Map<string, { readonly value: T; readonly size: number }>();
 
-  /** @param most  sizes of what is kept, together; one that is larger is kept alone */
+  /** @param most  the total size to keep; a value that is larger is kept alone */
   constructor(most: number) {
     this.#most = most;
   }

@@ -208,7 +208,7 @@ function globalsOf(path: string): ReadonlyMap<string, PickleGlobal> {
 const lastName = (global: unknown): string =>
   global instanceof PickleGlobal ? global.name.slice(global.name.lastIndexOf('.') + 1) : '';
 
-/** ('storage', torch.FloatStorage, '0', 'cpu', 6), and before version 1.6 None: a view of another storage, which nobody saves. */
+/** ('storage', torch.FloatStorage, '0', 'cpu', 6). Before version 1.6 a view of another storage could follow; only None is read. */
 function storageOf(id: unknown, path: string): Storage {
   const [kind, type, key, , count, view] = Array.isArray(id) ? id : [];
   const name = lastName(type);

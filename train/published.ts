@@ -245,7 +245,7 @@ function load<M extends object>(model: M, path: string, file: TensorFile): M {
   return model;
 }
 
-/** A tensor of a file, which is read when its values are asked for. @throws CheckpointError then, for whole numbers */
+/** A tensor of a file. Its values are read on access. @throws CheckpointError on access, for whole numbers */
 export const valueIn = (path: string, file: TensorFile, name: string): StateValue => ({
   shape: file.entries.get(name)!.shape,
   get data() {

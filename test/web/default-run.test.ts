@@ -1,4 +1,4 @@
-/** Exhibit 8: what a visitor gets who changes nothing. In a file of its own, as it takes a minute or more. */
+/** Exhibit 8 with its defaults. It has its own file because it takes a minute or more, and files run side by side. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Pixels } from '../../web/engine/model.ts';
