@@ -31,8 +31,8 @@ try {
     writeSite(site, await buildSite()); // once for all files
     env[siteFolder] = site;
   }
-  // Two files at a time, because most of them start worker threads. A file that hangs fails, and is named.
-  const options = ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=300000'];
+  // Three files at a time: most of them start worker threads, or wait for a browser. A file that hangs fails, and is named.
+  const options = ['--import', 'tsx', '--test', '--test-concurrency=3', '--test-timeout=300000'];
   const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit', env });
   process.exitCode = status ?? 1;
 } finally {

@@ -36,7 +36,7 @@ export interface DeviceRun {
   /** Kernel launches per step, and what they cost the host (on webasm and gpujs-cpu: the work itself); gpu.js only. */
   launches: number;
   hostMs: number;
-  /** Tensors, and handles, bytes and kernels of the device, after every 20th step and the last. */
+  /** Tensors, and handles, bytes and kernels of the device, after every 10th step and the last. */
   live: { step: number; tensors: number; device?: DeviceStats }[];
 }
 
@@ -71,7 +71,7 @@ export async function trainOn(name: string, steps: number, changes: Changes = {}
         gpu?.resetProfile();
       }
       run.losses.push((await training.step())['loss']);
-      if (i % 20 !== 19 && i !== steps - 1) continue;
+      if (i % 10 !== 9 && i !== steps - 1) continue;
       await device.sync();
       const now = gpu?.stats();
       run.live.push({ step: i + 1, tensors: memory().tensors, ...(now && { device: now }) });

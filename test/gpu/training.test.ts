@@ -19,9 +19,9 @@ for (const name of ['webasm', 'webgpu']) {
 
 // webgpu in software takes several times as long as the others for a launch
 for (const [name, steps] of [
-  ['gpujs-cpu', 120],
-  ['webasm', 120],
-  ['webgpu', 80],
+  ['gpujs-cpu', 90],
+  ['webasm', 90],
+  ['webgpu', 40],
 ] as const) {
   if (!(await openOrSkip(name))) continue;
   test(`${name}: ${steps} training steps with tensors, handles, bytes and kernels constant`, () =>
