@@ -1,52 +1,23 @@
 /** Exhibit 5: MaskGIT draws a picture step by step, and draws parts of it again. */
-import bakedFilm from 'virtual:baked-film';
 import type { App } from '../app.ts';
 import type { FilmStep } from '../engine/film.ts';
 import type { Pixels } from '../engine/model.ts';
-import { rowToText, textToRow } from '../link.ts';
-import type { State } from '../store.ts';
+import { bakedSteps, isBaked } from '../film/baked.ts';
+import { filmFile } from '../film/file.ts';
+import { type Film, frameMs, Player } from '../film/player.ts';
+import { filmKnobs, limits, type Settings, schedules, settingsOf } from '../film/settings.ts';
+import { rowToText } from '../link.ts';
 import { chips } from '../ui/chips.ts';
 import { classChoice } from '../ui/class-choice.ts';
 import { button, choice, h, slider } from '../ui/dom.ts';
-import { filmFile } from '../ui/film-file.ts';
 import { lasso } from '../ui/lasso.ts';
-import { download, pictureView, squarePixels } from '../ui/picture.ts';
-
-const frameMs = 300;
-const schedules = ['arccos', 'cosine', 'linear', 'root', 'square'] as const;
-const limits = {
-  temperature: { min: 0, max: 10, step: 0.5 },
-  guidance: { min: 0, max: 10, step: 0.5 },
-  steps: { min: 1, max: 24, step: 1 },
-} as const;
-
-/** What a film is drawn from, as the knobs say it. Equal settings give equal films. */
-interface Settings {
-  readonly className: string;
-  readonly seed: number;
-  readonly temperature: number;
-  readonly guidance: number;
-  readonly steps: number;
-  readonly schedule: (typeof schedules)[number];
-  /** Where tokens were locked: the ids to keep, and the number of codes where a token is drawn. */
-  readonly start: readonly number[] | undefined;
-}
-
-/** A film that has arrived so far. */
-interface Film {
-  /** Of its settings. */
-  readonly key: string;
-  readonly steps: FilmStep[];
-  isComplete: boolean;
-}
+import { download, pictureView } from '../ui/picture.ts';
 
 export function mount(section: HTMLElement, app: App): void {
-  const { store, engine, baked } = app;
-  /** Undefined: the picture at hand is shown, which is no film. */
-  let film: Film | undefined;
-  let at = 0;
+  const { store, engine } = app;
+  /** Without a film the picture at hand is shown. */
+  const player = new Player(render);
   let locks: ReadonlySet<number> = new Set();
-  let playing: ReturnType<typeof setTimeout> | undefined;
   let settling: ReturnType<typeof setTimeout> | undefined;
   let isOwnChange = false;
   const reduced = matchMedia('(prefers-reduced-motion: reduce)');
@@ -55,7 +26,10 @@ export function mount(section: HTMLElement, app: App): void {
   const settings = (): Settings => settingsOf(store.state, app);
   const keyOf = (of: Settings) => JSON.stringify([store.state.model, of]);
   /** The finished row that is shown. */
-  const shown = (): readonly number[] => (film?.isComplete ? film.steps[film.steps.length - 1].ids : store.state.row);
+  const shown = (): readonly number[] => {
+    const { film, last } = player;
+    return film?.isComplete ? film.steps[last].ids : store.state.row;
+  };
   const change = (knobs: Readonly<Record<string, string | number | undefined>>, seed = store.state.seed) => {
     const next = { ...store.state.knobs };
     for (const [name, value] of Object.entries(knobs)) {
@@ -70,7 +44,7 @@ export function mount(section: HTMLElement, app: App): void {
   /** Draws the film that the settings say. `play` plays it, `use` makes its row the one at hand. */
   async function draw({ play, use }: { play: boolean; use: boolean }): Promise<void> {
     clearTimeout(settling);
-    stop();
+    player.stop();
     try {
       await app.ready;
       if (app.model.classes.length === 0) return;
@@ -88,18 +62,14 @@ export function mount(section: HTMLElement, app: App): void {
       const count = await engine.run('film', [{ label, seed, sampling, start }], {
         onPart(some) {
           next.steps.push(...some);
-          if (!isPlayed || film === next) return;
-          film = next;
-          at = 0;
-          playOn();
+          if (!isPlayed || player.film === next) return;
+          player.load(next);
+          player.play();
         },
       });
       if (count === undefined) return; // replaced by another one
       next.isComplete = true;
-      if (film !== next) {
-        film = next;
-        at = steps;
-      }
+      if (player.film !== next) player.load(next, steps);
       locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
       if (use) store.edit(shown(), { picture: next.steps[steps].picture });
       if (use) app.say(`Drawn: ${words(className)}, seed ${seed}, in ${steps} steps.`);
@@ -121,33 +91,12 @@ export function mount(section: HTMLElement, app: App): void {
     settling = setTimeout(() => void draw({ play: false, use: true }), 150);
   };
 
-  // Playing.
-  const stop = () => {
-    clearTimeout(playing);
-    playing = undefined;
-  };
-  const playOn = () => {
-    render();
-    clearTimeout(playing);
-    playing = setTimeout(() => {
-      const isLast = film === undefined || (film.isComplete && at >= film.steps.length - 1);
-      if (isLast) stop();
-      else at = Math.min(film!.steps.length - 1, at + 1);
-      if (isLast) render();
-      else playOn();
-    }, frameMs);
-    play.textContent = 'Pause';
-  };
-  const goTo = (step: number) => {
-    stop();
-    at = Math.min((film?.steps.length ?? 1) - 1, Math.max(0, step));
-    render();
-  };
   const toggle = () => {
-    if (playing) return goTo(at);
+    const { film, at, last, isPlaying } = player;
+    if (isPlaying) return player.goTo(at);
     if (!film) return void draw({ play: true, use: true });
-    if (at >= film.steps.length - 1) at = 0;
-    playOn();
+    if (at >= last) player.load(film);
+    player.play();
   };
 
   // What is on the page.
@@ -195,25 +144,25 @@ export function mount(section: HTMLElement, app: App): void {
     },
   });
   const play = button('Play', toggle, { class: 'main' });
-  const back = button('◀', () => goTo(at - 1), { 'aria-label': 'one step back' });
-  const forth = button('▶', () => goTo(at + 1), { 'aria-label': 'one step on' });
-  const scrub = slider('Step', { min: 0, max: first.steps, value: 0 }, goTo);
+  const back = button('◀', () => player.goTo(player.at - 1), { 'aria-label': 'one step back' });
+  const forth = button('▶', () => player.goTo(player.at + 1), { 'aria-label': 'one step on' });
+  const scrub = slider('Step', { min: 0, max: first.steps, value: 0 }, (step) => player.goTo(step));
   const strip = h('div', { class: 'strip' });
   const drawAgain = button('Another', another);
   const invert = button('Swap locks', () => lock(new Set(shown().flatMap((_, i) => (locks.has(i) ? [] : [i])))));
   const unlock = button('Unlock all', () => lock(new Set()));
   const use = button('Use it', () => {
-    store.edit(shown(), { picture: film?.steps[film.steps.length - 1].picture });
+    store.edit(shown(), { picture: player.film?.steps[player.last].picture });
     app.say('The last picture of the film is the picture at hand now.');
   });
   const take = button('Take the picture at hand', () => {
-    stop();
-    film = undefined;
+    player.load(undefined);
     locks = new Set();
     render();
   });
   const save = button('Save film', async () => {
     try {
+      const { film } = player;
       if (!film?.isComplete) return;
       await app.ready;
       const { className, seed } = settings();
@@ -260,7 +209,7 @@ export function mount(section: HTMLElement, app: App): void {
   section.append(noClasses, controls);
 
   function lock(next: ReadonlySet<number>): void {
-    stop();
+    player.stop();
     locks = next;
     render();
     app.say(`${locks.size} of ${app.model.tokens} tokens are locked.`);
@@ -288,7 +237,7 @@ export function mount(section: HTMLElement, app: App): void {
     const { codes, classes } = app.model;
     noClasses.hidden = classes.length > 0;
     controls.hidden = classes.length === 0;
-    const last = film ? film.steps.length - 1 : 0;
+    const { film, at, last, isPlaying } = player;
     const step: FilmStep = film?.steps[at] ?? {
       ids: store.state.row,
       guesses: store.state.row,
@@ -319,7 +268,7 @@ export function mount(section: HTMLElement, app: App): void {
     caption.textContent = film ? `${kept} of ${step.ids.length} tokens kept` : 'the picture at hand';
     scrub.limits(0, last);
     scrub.set(at);
-    play.textContent = playing ? 'Pause' : 'Play';
+    play.textContent = isPlaying ? 'Pause' : 'Play';
     back.disabled = !film || at === 0;
     forth.disabled = !film || at >= last;
     drawAgain.textContent = locks.size > 0 ? 'Draw the rest again' : 'Another';
@@ -337,12 +286,18 @@ export function mount(section: HTMLElement, app: App): void {
   }
   function showStrip(): void {
     strip.replaceChildren(
-      ...(film?.steps.slice(1) ?? []).map(({ picture }, i) => {
+      ...(player.film?.steps.slice(1) ?? []).map(({ picture }, i) => {
         const small = pictureView('', `step ${i + 1}`);
         if (picture) small.show(picture, `step ${i + 1}`);
         return h(
           'button',
-          { type: 'button', class: 'frame', tabindex: -1, 'aria-label': `step ${i + 1}`, click: () => goTo(i + 1) },
+          {
+            type: 'button',
+            class: 'frame',
+            tabindex: -1,
+            'aria-label': `step ${i + 1}`,
+            click: () => player.goTo(i + 1),
+          },
           small.element,
         );
       }),
@@ -352,7 +307,7 @@ export function mount(section: HTMLElement, app: App): void {
   // What happens elsewhere.
   store.on(['row', 'picture', 'knobs', 'seed', 'model'], (state, before) => {
     const of = settings();
-    const hadFilm = film !== undefined;
+    const { film } = player;
     classes.set(app.model.classes, of.className);
     seed.valueAsNumber = of.seed;
     for (const [name, { set }] of Object.entries({ temperature, guidance, steps }))
@@ -360,76 +315,37 @@ export function mount(section: HTMLElement, app: App): void {
     schedule.select.value = of.schedule;
     if (state.model !== before.model || (state.row !== before.row && `${state.row}` !== `${shown()}`)) {
       const old = shown();
-      stop();
-      film = undefined;
+      player.load(undefined);
       locks = new Set([...locks].filter((place) => state.row[place] === old[place]));
     }
     const isOther = state.seed !== before.seed || filmKnobs(state) !== filmKnobs(before);
-    if (isOther && !isOwnChange && film?.key !== keyOf(of))
+    if (isOther && !isOwnChange && player.film?.key !== keyOf(of))
       void draw({ play: false, use: false }); // a link was opened
-    else if (state.model !== before.model && hadFilm) void draw({ play: false, use: false }); // the same by another model
+    else if (state.model !== before.model && film) void draw({ play: false, use: false }); // the same by another model
     render();
   });
 
-  const isBaked =
-    first.className === bakedFilm.className && first.seed === bakedFilm.seed && filmKnobs(store.state) === '[]';
-  if (store.state.model !== baked.model.name || !isBaked) void draw({ play: false, use: false });
-  else void showBaked().catch(app.fail);
+  if (isBaked(app)) void showBaked().catch(app.fail);
+  else void draw({ play: false, use: false });
 
   async function showBaked(): Promise<void> {
-    const { steps, pictures } = bakedFilm;
-    const { size } = baked.model;
     const key = keyOf(settings());
-    const tiles = await tilesOf(pictures, size);
-    if (film || key !== keyOf(settings())) return;
-    let tile = 0;
-    film = {
-      key,
-      steps: steps.map((step) => ({
-        ...step,
-        picture: step.guesses.includes(baked.model.codes) ? undefined : tiles[tile++],
-      })),
-      isComplete: true,
-    };
-    at = steps.length - 1;
+    const steps = await bakedSteps(app);
+    if (player.film || key !== keyOf(settings())) return;
+    player.load({ key, steps, isComplete: true }, steps.length - 1);
     render();
     if (reduced.matches) return;
     const seen = new IntersectionObserver(
       ([{ isIntersecting }]) => {
         if (!isIntersecting) return;
         seen.disconnect();
-        if (film?.key === key && !playing) toggle();
+        if (player.film?.key === key && !player.isPlaying) toggle();
       },
       { threshold: 0.6 },
     );
     seen.observe(controls);
   }
 }
-
-function settingsOf({ knobs, seed }: State, { model }: App): Settings {
-  const { classes, sampling, tokens, codes } = model;
-  const number = (name: keyof typeof limits, usual: number): number => {
-    const { min, max } = limits[name];
-    const value = Number(knobs[`film.${name}`] ?? Number.NaN);
-    return Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : usual;
-  };
-  const className = [knobs['film.class'], bakedFilm.className].find((name) => name && classes.includes(name));
-  const schedule = [knobs['film.schedule'], sampling.schedule].find((name) =>
-    schedules.some((known) => known === name),
-  );
-  return {
-    className: className ?? classes[0] ?? '',
-    seed,
-    temperature: number('temperature', sampling.randomizeTemperature),
-    guidance: number('guidance', sampling.guidanceScale),
-    steps: Math.round(number('steps', sampling.steps)),
-    schedule: (schedule ?? 'arccos') as Settings['schedule'],
-    start: textToRow(knobs['film.start'] ?? '-', tokens, codes + 1),
-  };
-}
-
-const filmKnobs = ({ knobs }: State): string =>
-  JSON.stringify(Object.entries(knobs).filter(([name]) => name.startsWith('film.')));
 
 /** 'face-smiling' → 'face: smiling', 'cat-face' → 'cat face' */
 const words = (name: string): string =>
@@ -438,15 +354,3 @@ const words = (name: string): string =>
 /** The picture of masks: gray. */
 const blank = (size: number): Pixels =>
   new Uint8ClampedArray(4 * size * size).fill(255).map((_, i) => (i % 4 === 3 ? 255 : 222));
-
-/** Square tiles of a picture, from left to right. */
-async function tilesOf(url: string, size: number): Promise<Pixels[]> {
-  const sheet = new Image();
-  sheet.src = url;
-  await sheet.decode();
-  return Promise.all(
-    Array.from({ length: sheet.naturalWidth / size }, async (_, i) =>
-      squarePixels(await createImageBitmap(sheet, i * size, 0, size, size), size, size, size),
-    ),
-  );
-}

@@ -1,90 +1,39 @@
 /** Exhibit 8: a network learns here, from random numbers on. */
 import type { App } from '../app.ts';
-import type { Pixels } from '../engine/model.ts';
 import type { Curve } from '../training/curve.ts';
 import { keep, kept, type Run } from '../training/kept.ts';
 import { kinds } from '../training/kinds.ts';
-import type { Frame, Kind, Plan, Ready, Report } from '../training/messages.ts';
+import type { Ready, Report } from '../training/messages.ts';
+import { trainingPictures } from '../training/pictures.ts';
+import { planForm } from '../training/plan-form.ts';
 import { drawShapes, imageSize } from '../training/shapes.ts';
-import { deviceNames, type Problem, Trainer } from '../training/trainer.ts';
-import { button, choice, h, slider } from '../ui/dom.ts';
-import { readPicture } from '../ui/own-pictures.ts';
-import { download, pictureView } from '../ui/picture.ts';
+import { type Problem, Trainer } from '../training/trainer.ts';
+import { button, choice, h } from '../ui/dom.ts';
+import { download, stillPicture } from '../ui/picture.ts';
 
-const mostSteps = 20_000;
 const firstClass = 'face-smiling';
-const mostOwn = 2000; // pictures
 
 type Phase = 'idle' | 'starting' | 'running' | 'paused' | 'stopping';
 
 export function mount(section: HTMLElement, app: App): void {
   let phase: Phase = 'idle';
-  let kind: Kind = 'generator';
-  let own: readonly Pixels[] = [];
   let run: Run | undefined;
   let trainer: Trainer | undefined;
   const { classes: classNames } = app.baked.model; // of the emoji, which it learns to draw
   let className = classNames.includes(firstClass) ? firstClass : classNames[0];
-  let shownFrame = -1; // -1: the newest
   let curve: Curve | undefined;
   let keeping = true;
   let startedAt = 0;
 
-  // 1. What to train.
-  const what = choice(
-    'Train',
-    Object.entries(kinds).map(([value, { name }]) => [value, name]),
-    kind,
-    (value) => {
-      kind = value as Kind;
-      steps.value = `${kinds[kind].steps}`;
-      preview();
-    },
+  // 1. The controls.
+  const plan = planForm(
+    () => preview(),
+    (files) => void take(files),
   );
-  const files = h('input', {
-    type: 'file',
-    accept: 'image/*',
-    multiple: true,
-    hidden: true,
-    'aria-label': 'Pictures to train on',
-    change: () => void take([...(files.files ?? [])]),
-  });
-  const ownButton = button('Your pictures …', () => files.click());
-  const noOwn = button('Shapes instead', () => {
-    own = [];
-    preview();
-  });
-  const steps = h('input', { type: 'number', min: 1, max: mostSteps, value: kinds[kind].steps, name: 'steps' });
-  const seed = h('input', { type: 'number', min: 0, max: 999_999, value: 1, name: 'seed' });
-  const device = choice(
-    'Device',
-    Object.entries(deviceNames).map(([value, name]) => [value, name]),
-    'cpu',
-    () => {},
-  );
-  const field = (label: string, input: HTMLElement) => h('label', { class: 'choice' }, h('span', {}, label), input);
-  const plan = h(
-    'fieldset',
-    { class: 'plan' },
-    h('div', { class: 'row' }, what.element, field('Updates', steps), files, ownButton, noOwn),
-    h(
-      'details',
-      {},
-      h('summary', {}, 'Advanced'),
-      h('div', { class: 'row' }, device.element, field('Seed', seed)),
-      h(
-        'p',
-        { class: 'small' },
-        'Graphics processors compile their programs first, up to two minutes. Small networks often train as fast without.',
-      ),
-    ),
-  );
-
-  // 2. The controls.
   const main = button('Start', () => press(), { class: 'main' });
   const once = button('One update', () => {
     if (!trainer) start(run?.file);
-    trainer!.tell({ kind: 'play', updates: 1 });
+    trainer?.tell({ kind: 'play', updates: 1 });
   });
   const stop = button('Stop', () => {
     setPhase('stopping');
@@ -103,7 +52,11 @@ export function mount(section: HTMLElement, app: App): void {
     accept: '.safetensors',
     hidden: true,
     'aria-label': 'A training that was downloaded here',
-    change: () => void take([...(openInput.files ?? [])]),
+    change: () => {
+      const chosen = [...(openInput.files ?? [])];
+      openInput.value = ''; // or the same file could not be chosen again
+      void take(chosen);
+    },
   });
   const open = button('Open …', () => openInput.click(), { title: 'a training that was downloaded here' });
   const classes = choice(
@@ -112,31 +65,20 @@ export function mount(section: HTMLElement, app: App): void {
     className,
     (name) => {
       className = name;
-      shownFrame = -1;
+      pictures.newest();
       trainer?.tell({ kind: 'class', name });
     },
   );
 
-  // 3. What is seen.
+  // 2. What is seen.
   const about = h('p', { class: 'small' });
   const status = h('p', { class: 'training-status' });
   const bar = h('progress', { 'aria-label': 'Updates done', max: 1, value: 0 });
   const problem = h('div', { class: 'problem', role: 'alert', hidden: true });
-  const caption = h('h3', {});
-  const pictures = h('div', { class: 'training-pictures' });
-  const time = slider(
-    'Pictures after update',
-    { min: 0, max: 0, value: 0 },
-    (i) => {
-      shownFrame = i === (run?.frames.length ?? 0) - 1 ? -1 : i;
-      showFrame();
-    },
-    (i) => `${run?.frames[i]?.done ?? 0}`,
-  );
+  const pictures = trainingPictures();
   const chart = h('div', { class: 'curve', role: 'img', 'aria-label': 'The curve of the training' });
-  const results = h('div', { class: 'training-results' }, h('div', {}, caption, pictures, time.element), chart);
   section.append(
-    plan,
+    plan.element,
     about,
     h(
       'div',
@@ -155,9 +97,10 @@ export function mount(section: HTMLElement, app: App): void {
     status,
     bar,
     problem,
-    results,
+    h('div', { class: 'training-results' }, pictures.element, chart),
   );
 
+  // 3. A training, from its start to its end.
   /** What the main button does in each phase. */
   function press(): void {
     if (phase === 'idle') {
@@ -170,24 +113,24 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   function start(file?: Uint8Array<ArrayBuffer>): void {
-    if (!steps.reportValidity() || !seed.reportValidity()) return;
+    const planned = plan.read();
+    if (!planned) return;
     if (!file) {
       run = undefined;
       curve?.show([], '');
-      pictures.replaceChildren();
+      pictures.clear();
     }
-    shownFrame = -1;
+    pictures.newest();
     startedAt = performance.now();
     keeping = true;
     tellProblem();
-    const planned: Plan = { kind, steps: steps.valueAsNumber, seed: seed.valueAsNumber };
     const { file: model, crc32 } = app.baked.models.find(({ name }) => name === 'emoji-32')!;
     trainer = new Trainer(
       {
         kind: 'start',
-        device: device.select.value,
+        device: plan.device,
         plan: planned,
-        pictures: kind === 'generator' ? [] : own,
+        pictures: plan.kind === 'generator' ? [] : plan.own,
         file,
         tokenizer: new URL(`models/${model}?${crc32}`, document.baseURI).href,
       },
@@ -208,7 +151,8 @@ export function mount(section: HTMLElement, app: App): void {
         begin(report);
         break;
       case 'frame':
-        addFrame(report.frame);
+        run = { ...run!, frames: [...run!.frames.filter(({ done }) => done !== report.frame.done), report.frame] };
+        pictures.show(run);
         break;
       case 'step':
         if (phase === 'starting') setPhase('running');
@@ -245,7 +189,7 @@ export function mount(section: HTMLElement, app: App): void {
   function begin({ log, ...ready }: Ready): void {
     const frames = run?.ready.plan.kind === ready.plan.kind ? run.frames.filter(({ done }) => done <= ready.done) : [];
     run = { ready, log, frames, file: run?.file, savedDone: run?.savedDone ?? 0 };
-    showPlan(ready.plan);
+    plan.show(ready.plan);
     showRun();
     app.say('The training has begun.');
   }
@@ -280,29 +224,13 @@ export function mount(section: HTMLElement, app: App): void {
 
   /** Pictures to train on, or a training to go on with. */
   async function take(chosen: readonly File[]): Promise<void> {
-    files.value = openInput.value = '';
     if (phase !== 'idle' || chosen.length === 0) return;
     const training = chosen.find(({ name }) => name.endsWith('.safetensors'));
     if (training) {
       run = undefined;
       return start(new Uint8Array(await training.arrayBuffer()));
     }
-    const read = await Promise.allSettled(chosen.slice(0, mostOwn).map((file) => readPicture(file, imageSize)));
-    own = read.flatMap((result) => (result.status === 'fulfilled' ? [result.value.pixels] : []));
-    const bad = chosen.filter((_, i) => read[i]?.status === 'rejected').map(({ name }) => name);
-    if (kind === 'generator' && own.length > 0) {
-      what.select.value = 'titok';
-      what.select.dispatchEvent(new Event('change'));
-    }
-    const used = own.length === 0 ? 'Nothing is left to train on.' : `The other ${own.length} are used.`;
-    tellProblem(
-      bad.length > 0
-        ? { sentence: `${list(bad)}: no picture that this browser can read. ${used}` }
-        : chosen.length > mostOwn
-          ? { sentence: `Only the first ${mostOwn} pictures are used.` }
-          : undefined,
-    );
-    preview();
+    tellProblem({ sentence: await plan.takePictures(chosen) });
   }
 
   // 4. Showing.
@@ -314,7 +242,7 @@ export function mount(section: HTMLElement, app: App): void {
   function showControls(): void {
     const isIdle = phase === 'idle';
     const isOver = run !== undefined && run.savedDone >= run.ready.plan.steps;
-    plan.disabled = !isIdle;
+    plan.lock(!isIdle);
     main.textContent = isIdle ? (run?.file ? 'Start anew' : 'Start') : phase === 'paused' ? 'Play' : 'Pause';
     main.disabled = phase === 'starting' || phase === 'stopping';
     once.disabled = isIdle ? isOver : phase !== 'paused';
@@ -323,20 +251,10 @@ export function mount(section: HTMLElement, app: App): void {
     save.disabled = !run?.file;
     goOn.hidden = !isIdle || !run?.file || isOver;
     goOn.textContent = `Go on from update ${run?.savedDone}`;
-    classes.element.hidden = kind !== 'generator';
-    ownButton.hidden = kind === 'generator';
-    noOwn.hidden = kind === 'generator' || own.length === 0;
+    classes.element.hidden = plan.kind !== 'generator';
   }
 
-  /** Makes the fields say what is trained. */
-  function showPlan(plan: Plan): void {
-    kind = plan.kind;
-    what.select.value = kind;
-    steps.value = `${plan.steps}`;
-    seed.value = `${plan.seed}`;
-  }
-
-  function tellProblem({ sentence = '', detail }: Partial<Problem> = {}): void {
+  function tellProblem({ sentence = '', detail }: { sentence?: string | undefined; detail?: string } = {}): void {
     problem.hidden = sentence === '';
     problem.replaceChildren(
       sentence,
@@ -360,76 +278,35 @@ export function mount(section: HTMLElement, app: App): void {
     if (run) curve.show(run.log, kinds[run.ready.plan.kind].figure);
   }
 
-  function addFrame(frame: Frame): void {
-    const frames = run!.frames.filter(({ done }) => done !== frame.done);
-    run = { ...run!, frames: [...frames, frame] };
-    time.limits(0, frames.length);
-    if (shownFrame < 0) time.set(frames.length);
-    showFrame();
-  }
-
-  function showFrame(): void {
-    const frame = run?.frames.at(shownFrame);
-    if (!run || !frame) return;
-    const { originals, heldOut, learned } = run.ready;
-    const quality = frame.psnr === undefined ? '' : `, ${frame.psnr.toFixed(1)} dB`;
-    caption.textContent =
-      kind === 'generator'
-        ? 'New pictures, drawn from tokens'
-        : heldOut > 0
-          ? `Pictures that it never trains on${quality}`
-          : `Pictures that it learns from (${learned} are too few to hold some out)${quality}`;
-    pictures.replaceChildren(
-      ...frame.pictures.map((picture, i) => {
-        const output = pictureView('', '');
-        output.show(picture, originals.length > 0 ? `what the model makes of picture ${i + 1}` : `sample ${i + 1}`);
-        const ids = frame.ids?.[i];
-        const text = ids ? `${ids.slice(0, 4).join(' ')} …` : 'no tokens yet';
-        const label = h('figcaption', { title: ids?.join(' ') }, text);
-        if (!originals[i]) return h('figure', {}, output.element, label);
-        const original = pictureView('', '');
-        original.show(originals[i], `picture ${i + 1}`);
-        return h('figure', {}, original.element, output.element, label);
-      }),
-    );
-  }
-
   /** All of a run that is there: one that begins, or that was kept. */
   function showRun(): void {
     if (!run) return;
     bar.hidden = false;
-    about.textContent = `${kinds[kind].about} ${run.ready.learned.toLocaleString('en')} to learn from, ${run.ready.heldOut || 'none'} held out, ${run.ready.parameters.toLocaleString('en')} weights, ${run.ready.threads === 1 ? 'one thread' : `${run.ready.threads} threads`}.`;
+    about.textContent = `${kinds[run.ready.plan.kind].about} ${run.ready.learned.toLocaleString('en')} to learn from, ${run.ready.heldOut || 'none'} held out, ${run.ready.parameters.toLocaleString('en')} weights, ${run.ready.threads === 1 ? 'one thread' : `${run.ready.threads} threads`}.`;
     bar.value = done() / run.ready.plan.steps;
-    time.element.hidden = false;
-    time.limits(0, Math.max(0, run.frames.length - 1));
-    time.set(run.frames.length - 1);
     chart.hidden = run.log.length === 0;
-    showFrame();
+    pictures.show(run);
     showControls();
     void showCurve();
   }
 
   /** Before the first update: what it learns from. */
   function preview(): void {
-    showControls();
     if (phase !== 'idle') return;
     run = undefined;
-    bar.hidden = true;
+    bar.hidden = chart.hidden = true;
+    const { kind, own } = plan;
+    const isGenerator = kind === 'generator';
     about.textContent = kinds[kind].about;
-    status.textContent = own.length > 0 && kind !== 'generator' ? `${own.length} pictures of yours.` : '';
-    chart.hidden = time.element.hidden = true;
-    caption.textContent =
-      kind === 'generator' ? 'Each picture is a row of tokens, as these are' : 'It learns from pictures such as these';
-    const random = randomOf(7);
-    const some =
-      kind === 'generator'
-        ? app.baked.rows.map(({ picture, name }) => h('img', { src: picture, alt: name }))
-        : (own.length > 0 ? own.slice(0, 8) : drawShapes(8, imageSize, random)).map((pixels, i) => {
-            const view = pictureView('', '');
-            view.show(pixels, `picture ${i + 1}`);
-            return view.element;
-          });
-    pictures.replaceChildren(...some.map((picture) => h('figure', {}, picture)));
+    status.textContent = own.length > 0 && !isGenerator ? `${own.length} pictures of yours.` : '';
+    if (isGenerator) {
+      const rows = app.baked.rows.map(({ picture, name }) => h('img', { src: picture, alt: name }));
+      pictures.preview('Each picture is a row of tokens, as these are', rows);
+    } else {
+      const some = own.length > 0 ? own.slice(0, 8) : drawShapes(8, imageSize, randomOf(7));
+      const shown = some.map((pixels, i) => stillPicture(pixels, `picture ${i + 1}`));
+      pictures.preview('It learns from pictures such as these', shown);
+    }
     showControls();
   }
 
@@ -444,14 +321,11 @@ export function mount(section: HTMLElement, app: App): void {
   kept().then((last) => {
     if (!last || phase !== 'idle') return;
     run = last;
-    showPlan(last.ready.plan);
+    plan.show(last.ready.plan);
     status.textContent = `Kept from your last visit: ${done()} of ${last.ready.plan.steps} updates.`;
     showRun();
   }, app.fail);
 }
-
-const list = (names: readonly string[]): string =>
-  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 
 const duration = (seconds: number): string =>
   seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.round(seconds / 60)} min`;

@@ -22,6 +22,13 @@ export function pictureView(className = 'picture', label = 'picture'): PictureVi
   };
 }
 
+/** A canvas with a picture that stays as it is; its size on the page comes from what is around it. */
+export function stillPicture(pixels: Pixels, label: string): HTMLCanvasElement {
+  const view = pictureView('');
+  view.show(pixels, label);
+  return view.element;
+}
+
 /** A picture of any source, cut to a square and scaled to `size` on white. */
 export function squarePixels(source: CanvasImageSource, width: number, height: number, size: number): Pixels {
   const side = Math.min(width, height);

@@ -1,7 +1,7 @@
 /** Frames of a film as PNG files: the picture, and below it the row of tokens. */
 import type { FilmStep } from '../engine/film.ts';
-import { h } from './dom.ts';
-import { blobOf } from './picture.ts';
+import { h } from '../ui/dom.ts';
+import { blobOf } from '../ui/picture.ts';
 
 const side = 256; // of the picture, pixels
 const cell = 16; // of a token
