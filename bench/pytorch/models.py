@@ -1,14 +1,14 @@
 """The same as bench/workloads/models.ts: tokenizers encode and decode one 256 x 256 image, generators draw one; lean and vqgan are training steps of teachers."""
 from serve import count, filled, images, serve, torch
 import torch.nn.functional as F
-import titok
+import networks
 from maskgit import ImageBert, UViT, sample
 from training import stepper
 
 
 def reconstruction(name):
     def build():
-        model = filled(titok.published(name)).eval()
+        model = filled(networks.published(name)).eval()
         picture = images(1, 256)
 
         @torch.no_grad()
@@ -26,7 +26,7 @@ def reconstruction(name):
 def sampling(name):
     def build():
         model = ImageBert(4096, 64, 1000, 768, 24, 16) if name == "b64" else UViT(4096, 128, 1000, 1024, 20, 16)
-        generator, tokenizer = filled(model, "generator.").eval(), filled(titok.published(name)).eval()
+        generator, tokenizer = filled(model, "generator.").eval(), filled(networks.published(name)).eval()
         label = torch.tensor([7])
         some = torch.tensor([31 * i if i % 2 == 0 else 4096 for i in range(model.tokens)])
 
@@ -58,12 +58,12 @@ def teacher(model, batch, size, quantizer_loss, average=None):
 
 
 def lean():
-    model = filled(titok.lean_teacher())
-    return teacher(model, 16, 32, lambda commitment, _: commitment, titok.EmaCodebook(model.quantize))
+    model = filled(networks.lean_teacher())
+    return teacher(model, 16, 32, lambda commitment, _: commitment, networks.EmaCodebook(model.quantize))
 
 
 def vqgan():
-    return teacher(filled(titok.vqgan()), 1, 64, lambda commitment, codebook: commitment + 0.25 * codebook)
+    return teacher(filled(networks.vqgan()), 1, 64, lambda commitment, codebook: commitment + 0.25 * codebook)
 
 
 cases = {name: reconstruction(name) for name in ("s128", "b64", "l32", "ll32vae")}

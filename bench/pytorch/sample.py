@@ -1,14 +1,14 @@
 """The same as bench/workloads/sample.ts: eight guided MaskGIT steps from class to tokens, then tokens to pixels."""
 from serve import count, filled, serve, torch
-import titok
+import networks
 from maskgit import ImageBert, sample
 
 
 def case(batch):
     def build():
         generator = filled(ImageBert(512, 16, 8, 192, 4, 4), "generator.").eval()
-        teacher = titok.lean_teacher()
-        tokenizer = filled(titok.laptop(pixel_decoder=teacher.decoder)).eval()
+        teacher = networks.lean_teacher()
+        tokenizer = filled(networks.laptop(pixel_decoder=teacher.decoder)).eval()
         labels = torch.arange(batch) % 8
 
         @torch.no_grad()

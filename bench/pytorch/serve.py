@@ -21,6 +21,8 @@ os.environ["OMP_NUM_THREADS"] = str(args.omp_threads)
 import numpy as np
 import torch
 
+sys.path.append(os.path.join(os.path.dirname(__file__), "../../train/torch/python"))  # titok.py
+
 torch.manual_seed(0)
 
 

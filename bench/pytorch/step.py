@@ -1,14 +1,14 @@
 """The same as bench/workloads/step.ts: s1 is trained from pixels at width 192; tiny is preset tiny's warm-up; dit is a diffusion transformer."""
 from serve import filled, images, serve, torch, values
 import torch.nn.functional as F
-import titok
+import networks
 from dit import DiT
 from training import stepper
 
 
 def s1():
     half = (192, 6, 3, 4)
-    model = filled(titok.TiTok(32, 32, 1024, 12, half, half))
+    model = filled(networks.TiTok(32, 32, 1024, 12, half, half))
     pictures = images(32, 32)
 
     def loss():
@@ -22,10 +22,10 @@ NOT_DECAYED = ("ln", "bias", "latent_tokens", "mask_token", "embedding", "norm",
 
 
 def tiny():
-    teacher = filled(titok.lean_teacher(), "teacher.")
-    model = filled(titok.laptop())
+    teacher = filled(networks.lean_teacher(), "teacher.")
+    model = filled(networks.laptop())
     pictures = images(16, 32)
-    average = titok.EmaCodebook(model.quantize)
+    average = networks.EmaCodebook(model.quantize)
     named = [(name, p) for name, p in model.named_parameters() if not name.startswith("quantize.")]
     decays = lambda name, p: p.ndim >= 2 and not any(part in name for part in NOT_DECAYED)
     groups = [
@@ -40,7 +40,7 @@ def tiny():
         seen.update(rows=rows.detach(), ids=ids)
         logits = model.decode(z)
         right = F.embedding(codes, teacher.quantize.embedding.weight).transpose(1, 2)
-        expected = titok.soft_latents(logits, teacher.quantize.embedding.weight.detach()).flatten(2)
+        expected = networks.soft_latents(logits, teacher.quantize.embedding.weight.detach()).flatten(2)
         near = (expected - right.detach()).square().sum(1).mean()
         return F.cross_entropy(logits.flatten(2), codes) + commitment + 2 * near
 

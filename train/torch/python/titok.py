@@ -129,18 +129,25 @@ class Quantizer(nn.Module):
     def normalize(self, x):
         return F.normalize(x, dim=-1) if self.l2_norm else x
 
+    @torch.no_grad()
+    def nearest(self, rows):
+        """rows [n, dim] -> ids [n]"""
+        codes = self.normalize(self.embedding.weight)
+        return (codes.square().sum(1) - 2 * rows @ codes.t()).argmin(1)
+
+    def lookup(self, ids):
+        return self.normalize(self.embedding(ids))
+
     def forward(self, z):
-        """z [batch, dim, 1, K] -> z_q, ids [batch, K], commitment loss, codebook loss, normalized rows [batch K, dim]"""
-        batch, dim, _, count = z.shape
+        """z [batch, dim, h, w] -> z_q, ids [batch, h w], commitment loss, codebook loss, normalized rows [batch h w, dim]"""
+        batch, dim, h, w = z.shape
         rows = self.normalize(z.permute(0, 2, 3, 1).reshape(-1, dim))
-        with torch.no_grad():
-            codes = self.normalize(self.embedding.weight)
-            ids = (codes.square().sum(1) - 2 * rows @ codes.t()).argmin(1)
-        q = self.normalize(self.embedding(ids))
+        ids = self.nearest(rows)
+        q = self.lookup(ids)
         commitment = self.commitment_cost * F.mse_loss(rows, q.detach())
         codebook = F.mse_loss(q, rows.detach())
         passed = rows + (q - rows).detach()
-        return passed.view(batch, 1, count, dim).permute(0, 3, 1, 2), ids.view(batch, count), commitment, codebook, rows
+        return passed.view(batch, h, w, dim).permute(0, 3, 1, 2), ids.view(batch, h * w), commitment, codebook, rows
 
 
 class TiTok(nn.Module):
@@ -154,6 +161,10 @@ class TiTok(nn.Module):
 
     def decode(self, z):
         return self.decoder(z)
+
+    def decode_tokens(self, ids):
+        """ids [batch, K]"""
+        return self.decode(self.quantize.lookup(ids).transpose(1, 2).unsqueeze(2))
 
     def forward(self, images):
         """images [batch, 3, size, size] in 0..1 -> output, and what `encode` returns after z_q"""
