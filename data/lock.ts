@@ -52,15 +52,15 @@ export function lockFolder(folder: string): () => void {
   return () => release(path);
 }
 
-/** As `lockFolder`, but waits for whoever holds the lock. @param onWait  called now and then meanwhile */
-export async function waitToLock(folder: string, onWait: () => void = () => {}): Promise<() => void> {
+/** As `lockFolder`, but waits for whoever holds the lock. @param onWait  called now and then meanwhile, with who that is */
+export async function waitToLock(folder: string, onWait: (why: LockedError) => void = () => {}): Promise<() => void> {
   for (;;) {
     try {
       return lockFolder(folder);
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
+      onWait(error);
     }
-    onWait();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

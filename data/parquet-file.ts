@@ -48,11 +48,17 @@ export interface ParquetFile {
 const pictureColumns = ['image', 'img', 'picture', 'jpg', 'png', 'webp'];
 
 const mostOpen = 64; // files
-const mostBytes = 2 ** 26; // of the pages that are kept unpacked, of all files, by their size in the file
+const mostBytes = 2 ** 26; // of the pages that are kept unpacked, of all files
 const opened = new Recent<Promise<ParquetFile>>(mostOpen);
-const pages = new Recent<Promise<Record<string, unknown>[]>>(mostBytes);
+const pages = new Recent<Promise<Unpacked>>(mostBytes);
 
-/** The bytes of a picture's file. Keeps pages, 64 MB of their files, so that pictures close to each other are cheap. @throws Undecodable */
+/** The rows of a page, and the memory that they are views of. */
+interface Unpacked {
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly bytes: number;
+}
+
+/** The bytes of a picture's file. Keeps 64 MB of unpacked pages, so that pictures close to each other are cheap. @throws Undecodable */
 export async function readCell(cell: ParquetCell): Promise<Uint8Array> {
   const { path } = cell;
   try {
@@ -91,7 +97,9 @@ async function open(path: string): Promise<ParquetFile> {
     const found: ParquetCell[] = [];
     for (const [group, rowGroup] of metadata.row_groups.entries()) {
       const first = found.length;
-      for (const page of await pagesOf(read, size, columnOf(rowGroup, leaf), rowGroup.num_rows)) {
+      const column = columnOf(rowGroup, leaf);
+      expectCodec(path, column, compressors);
+      for (const page of await pagesOf(read, size, column, rowGroup.num_rows)) {
         const { isDictionary, values, position, size } = page;
         for (let row = 0; !isDictionary && row < values; row++) found.push({ path, position, size, group, row });
       }
@@ -104,6 +112,7 @@ async function open(path: string): Promise<ParquetFile> {
   async function values(name: string): Promise<unknown[]> {
     for (const group of metadata.row_groups) {
       const column = columnOf(group, [name]);
+      expectCodec(path, column, compressors);
       for (const page of await pagesOf(read, size, column, group.num_rows))
         expectRuns(page, read(page.position, page.size), metadata, column, compressors);
     }
@@ -116,7 +125,7 @@ async function open(path: string): Promise<ParquetFile> {
   }
 
   /** The rows of a page. hyparquet gets a small file: the column's dictionary, if the page needs it, then the page. */
-  async function unpacked(cell: ParquetCell): Promise<Record<string, unknown>[]> {
+  async function unpacked(cell: ParquetCell): Promise<Unpacked> {
     const column = columnOf(metadata.row_groups[cell.group], leaf);
     const page = await foundPage(read, cell, column);
     const bytes = read(page.position, page.size);
@@ -127,17 +136,21 @@ async function open(path: string): Promise<ParquetFile> {
     whole.set(front, magic);
     whole.set(bytes, magic + front.length);
     const rowGroup = rowGroupOf(column, page.values, front.length, bytes.length);
-    return parquetReadObjects({
+    const rows = await parquetReadObjects({
       file: { byteLength: whole.length, slice: (start, end) => whole.buffer.slice(start, end) },
       metadata: { ...metadata, schema, num_rows: BigInt(page.values), row_groups: [rowGroup] },
       columns: [pictures!],
       compressors,
       utf8: false,
     });
+    return { rows, bytes: page.unpacked + (dictionary?.unpacked ?? 0) };
   }
 
   async function picture(cell: ParquetCell): Promise<Uint8Array> {
-    const rows = await pages.get(`${own} ${cell.position}`, cell.size, () => unpacked(cell));
+    const key = `${own} ${cell.position}`;
+    const page = pages.get(key, cell.size, () => unpacked(cell));
+    const { rows, bytes: size } = await page;
+    pages.set(key, size, page);
     const value = rows[cell.row]?.[pictures!];
     const bytes = value instanceof Uint8Array ? value : (value as { bytes?: unknown } | null | undefined)?.bytes;
     if (bytes instanceof Uint8Array && bytes.length > 0) return bytes;
@@ -194,9 +207,18 @@ function rowGroupOf(column: Column, values: number, front: number, bytes: number
   };
 }
 
+/** @throws DataError that names a compression which is not read */
+function expectCodec(path: string, { codec }: Column, compressors: Compressors): void {
+  if (codec === 'UNCOMPRESSED' || compressors[codec]) return;
+  throw new DataError(
+    `${path}: expected columns compressed with ${Object.keys(compressors).join(', ')}, or not at all, got ${codec}. Write it again, as with pandas' to_parquet(compression='snappy').`,
+  );
+}
+
 /** A page says to what it unpacks, and room for that is made first: it must be possible. */
 async function boundedCompressors(path: string): Promise<Compressors> {
   const { snappyUncompress } = await import('hyparquet');
+  const { decompressLz4, decompressLz4Raw, decompressZstd } = await import('hyparquet-compressors');
   const bounded =
     (unpack: (input: Uint8Array, length: number) => Uint8Array) => (input: Uint8Array, length: number) => {
       if (length >= 0 && length <= mostUnpacked(input.length)) return unpack(input, length);
@@ -212,6 +234,9 @@ async function boundedCompressors(path: string): Promise<Compressors> {
     }),
     GZIP: bounded((input, length) => gunzipSync(input, { maxOutputLength: Math.max(1, length) })),
     BROTLI: bounded((input, length) => brotliDecompressSync(input, { maxOutputLength: Math.max(1, length) })),
+    ZSTD: bounded((input, length) => decompressZstd(input, new Uint8Array(length))),
+    LZ4: bounded(decompressLz4),
+    LZ4_RAW: bounded(decompressLz4Raw),
   };
 }
 

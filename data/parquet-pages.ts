@@ -210,37 +210,40 @@ export function expectRuns(
   if (isDictionary) return;
   const path = column.path_in_schema.map((name) => schema.find((element) => element.name === name)?.repetition_type);
   const [repeated, optional] = [['REPEATED'], ['REPEATED', 'OPTIONAL']].map(
-    (types) => 32 - Math.clz32(path.filter((type) => types.includes(type ?? '')).length),
+    (types) => path.filter((type) => types.includes(type ?? '')).length,
   );
   const unpack = (packed: Uint8Array, length: number) =>
     isPacked && length > 0 ? (compressors[column.codec]?.(packed, length) ?? packed) : packed;
-  const level = (reader: Reader, width: number, length: number) => {
+  /** How many of the values have the highest level. */
+  const level = (reader: Reader, highest: number, length: number): number => {
     const next = reader.offset + length;
-    if (width > 0) expectShort(reader, width, values);
+    const found = highest > 0 ? expectShort(reader, bitsOf(highest), values, highest) : values;
     reader.offset = next;
+    return found;
   };
   const body = bytes.subarray(headerSize);
   let page: Reader;
+  let stored = values; // those that are not null
   if (levels) {
     const own = readerOf(body);
     level(own, repeated, levels[0]);
-    level(own, optional, levels[1]);
+    stored = level(own, optional, levels[1]);
     if (encodings[encoding] === 'plain') return;
     page = readerOf(unpack(body.subarray(own.offset), unpacked - own.offset));
   } else {
     page = readerOf(unpack(body, unpacked));
-    for (const width of [repeated, optional]) {
-      if (width === 0) continue;
+    for (const highest of [repeated, optional]) {
+      if (highest === 0) continue;
       const length = page.view.getUint32(page.offset, true);
       page.offset += 4;
-      level(page, width, length);
+      stored = level(page, highest, length);
     }
   }
-  if (values === 0) return;
+  if (stored === 0) return;
   if (encodings[encoding] === 'runs') {
     const width = column.type === 'BOOLEAN' ? 1 : page.view.getUint8(page.offset++);
     if (column.type === 'BOOLEAN' && !levels) page.offset += 4;
-    if (width > 0) expectShort(page, width, values);
+    if (width > 0) expectShort(page, width, stored);
   } else if (encodings[encoding] === 'deltas') {
     const [block, parts] = [varint(page), varint(page)];
     if (!(parts >= 1 && parts <= mostParts && block <= mostBlock && block % parts === 0))
@@ -256,19 +259,42 @@ const readerOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Reader => ({
   offset: 0,
 });
 
-/** Walks over runs of equal values, and of packed ones. @throws Error for a run beyond the page's values */
-function expectShort(reader: Reader, width: number, values: number): void {
+const bitsOf = (highest: number): number => 32 - Math.clz32(highest);
+
+/**
+ * Walks over runs of equal values, and of packed ones.
+ *
+ * @param wanted  a value of at most 8 bits
+ * @returns how many of the values are the wanted one
+ * @throws Error for a run beyond the page's values
+ */
+function expectShort(reader: Reader, width: number, values: number, wanted?: number): number {
+  let found = 0;
   for (let seen = 0; seen < values; ) {
     const head = varint(reader);
     const run = Math.floor(head / 2);
+    const start = reader.offset;
     if (head % 2 === 1) {
-      seen += 8 * run;
       reader.offset += width * run;
+      if (reader.offset > reader.view.byteLength) throw new Error('a run beyond its page');
+      const packed = Math.min(8 * run, values - seen);
+      for (let i = 0; wanted !== undefined && i < packed; i++)
+        if (packedAt(reader.view, start, i * width, width) === wanted) found++;
+      seen += 8 * run;
     } else {
-      seen += run;
+      if (wanted !== undefined && reader.view.getUint8(start) === wanted) found += run;
       reader.offset += Math.ceil(width / 8);
+      seen += run;
+      if (seen > values) throw new Error(`a run of ${run} values in a page of ${values}`);
     }
-    if (head % 2 === 0 && seen > values) throw new Error(`a run of ${run} values in a page of ${values}`);
     if (reader.offset > reader.view.byteLength) throw new Error('a run beyond its page');
   }
+  return found;
+}
+
+/** The value of at most 8 bits that begins at a bit, the least significant first. */
+function packedAt(view: DataView, start: number, bit: number, width: number): number {
+  const at = start + (bit >> 3);
+  const next = at + 1 < view.byteLength ? view.getUint8(at + 1) : 0;
+  return ((view.getUint8(at) | (next << 8)) >> (bit & 7)) & (2 ** width - 1);
 }

@@ -19,6 +19,9 @@ export class PickleGlobal {
   }
 }
 
+/** A pickle that ends before its last operation. */
+export class EndedWithin extends CheckpointError {}
+
 /** What a pickle may contain besides data. */
 export interface PickleOptions {
   /** Of the functions and classes that it may name. */
@@ -38,7 +41,7 @@ export const unpickle = (bytes: Uint8Array, options: PickleOptions): unknown => 
  * What the pickle at a place describes: dicts as Map, lists, tuples and sets as arrays, None as null.
  *
  * @returns its value, and the place behind it
- * @throws CheckpointError that names what is not allowed, or when the pickle is damaged
+ * @throws EndedWithin; CheckpointError that names what is not allowed, or when the pickle is damaged
  */
 export function unpickleAt(
   bytes: Uint8Array,
@@ -51,11 +54,11 @@ export function unpickleAt(
   const outer: unknown[][] = []; // stacks below each mark
   const memo = new Map<number, unknown>();
 
-  const fail = (got: string): never => {
-    throw new CheckpointError(`${where}: expected a pickle of tensors, got ${got}. Is the file damaged?`);
+  const fail = (got: string, kind = CheckpointError): never => {
+    throw new kind(`${where}: expected a pickle of tensors, got ${got}. Is the file damaged?`);
   };
   const take = (length: number): number => {
-    if (!(length <= bytes.length - at)) fail(`one that ends within a value, at byte ${at}`);
+    if (!(length <= bytes.length - at)) fail(`one that ends within a value, at byte ${at}`, EndedWithin);
     at += length;
     return at - length;
   };

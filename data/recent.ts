@@ -1,7 +1,8 @@
 /** What was used last, up to a size. */
 export class Recent<T> {
   readonly #most: number;
-  readonly #kept = new Map<string, { readonly value: T; readonly size: number }>();
+  readonly #kept = new Map<string, { readonly value: T; readonly size: number }>(); // the latest is the last
+  #total = 0;
 
   /** @param most  the total size to keep; a value that is larger is kept alone */
   constructor(most: number) {
@@ -16,13 +17,18 @@ export class Recent<T> {
 
   /** Keeps a value, and lets those go that were not used for longest. */
   set(key: string, size: number, value: T): T {
-    this.#kept.delete(key);
+    this.#forget(key);
     this.#kept.set(key, { value, size });
-    let total = 0;
-    for (const [other, { size }] of [...this.#kept].reverse()) {
-      total += size;
-      if (total > this.#most && other !== key) this.#kept.delete(other);
+    this.#total += size;
+    for (const [other] of this.#kept) {
+      if (this.#total <= this.#most || other === key) break;
+      this.#forget(other);
     }
     return value;
+  }
+
+  #forget(key: string): void {
+    this.#total -= this.#kept.get(key)?.size ?? 0;
+    this.#kept.delete(key);
   }
 }

@@ -11,7 +11,7 @@
  */
 import { CheckpointError } from '../core/index.ts';
 import { type ByteSource, openBytes } from './byte-source.ts';
-import { PickleGlobal, unpickle, unpickleAt } from './pickle.ts';
+import { EndedWithin, PickleGlobal, unpickle, unpickleAt } from './pickle.ts';
 import type { ListedTensor, RawTensor } from './safetensors.ts';
 import type { TensorFile } from './safetensors-file.ts';
 import { decodeValues, isFileDType, itemSize, type RawData } from './values.ts';
@@ -135,7 +135,8 @@ export function pickledTensors(file: ByteSource): Contents {
     try {
       return read(most);
     } catch (error) {
-      if (most < Math.min(file.size, mostPickle)) return tryAll(8 * most);
+      const isCutOff = error instanceof EndedWithin && most < Math.min(file.size, mostPickle);
+      if (isCutOff) return tryAll(Math.min(8 * most, mostPickle));
       throw error;
     }
   };
@@ -189,11 +190,22 @@ const numberTypes: Readonly<Record<string, string>> = {
 };
 const untyped = 'bytes';
 
+const mostPairs = 1_000_000; // of all dicts of a file
+
 /** All that a pickle of tensors may name. */
 function globalsOf(path: string): ReadonlyMap<string, PickleGlobal> {
   const rebuild = ([storage, ...rest]: readonly unknown[]) => tensorOf(path, storage, rest);
+  let pairsLeft = mostPairs;
+  /** Python 2 gives the pairs of a dict to its making, where Python 3 puts them in afterwards. */
+  const orderedDict = ([pairs = []]: readonly unknown[]) => {
+    const isPair = (pair: unknown) => Array.isArray(pair) && pair.length === 2;
+    if (!Array.isArray(pairs) || pairs.length > pairsLeft || !pairs.every(isPair))
+      return damaged(path, 'the pairs of a dict', 'something else');
+    pairsLeft -= pairs.length;
+    return new Map(pairs as [unknown, unknown][]);
+  };
   const all = [
-    new PickleGlobal('collections.OrderedDict', () => new Map()),
+    new PickleGlobal('collections.OrderedDict', orderedDict),
     new PickleGlobal('torch._utils._rebuild_tensor', rebuild),
     new PickleGlobal('torch._utils._rebuild_tensor_v2', rebuild),
     new PickleGlobal('torch._utils._rebuild_tensor_v3', rebuild),

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { OptionError } from '../core/index.ts';
-import { waitToLock, writeFileAtomic } from '../data/index.ts';
+import { type LockedError, waitToLock, writeFileAtomic } from '../data/index.ts';
 import { type FigureName, figures } from './figures.ts';
 
 const names = Object.keys(figures) as FigureName[];
@@ -54,14 +54,16 @@ export function readStudyResults(path: string): Results | undefined {
 /**
  * Changes the results in a file, of which several processes may keep it.
  *
+ * @param onWait  called now and then while another process has the file
  * @param change  gets what the file has
  * @returns what it has now
  */
 export async function changeStudyResults(
   path: string,
+  onWait: (why: LockedError) => void,
   change: (found: Results | undefined) => Results,
 ): Promise<Results> {
-  const release = await waitToLock(dirname(path));
+  const release = await waitToLock(dirname(path), onWait);
   try {
     const results = schema.parse(change(readStudyResults(path)));
     writeFileAtomic(path, [new TextEncoder().encode(`${JSON.stringify(results, null, 1)}\n`)]);

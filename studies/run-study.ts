@@ -14,7 +14,7 @@ import { changeStudyResults, type Results, type RowRun, readStudyResults } from 
 import type { Row } from './row.ts';
 import { durationOf } from './statistics.ts';
 import type { Plan, Study } from './study.ts';
-import { hashOf, isTaken, stepsOf, trained, type Workshop } from './trainings.ts';
+import { hashOf, stepsOf, takenBy, trained, type Workshop } from './trainings.ts';
 
 /** Options of `runStudy`. */
 export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
@@ -44,7 +44,7 @@ export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
  * @throws OptionError when NAME.json has results and neither `resume` nor `overwrite` is given, or has those of another budget
  */
 export async function runStudy(study: Study, options: StudyOptions): Promise<Results> {
-  const { preset, seeds, data, out, command, machine, notify } = options;
+  const { preset, seeds, data, out, resume, command, machine, notify } = options;
   const budget: Budget = budgets[preset];
   const plan = study.plan(budget);
   const at = (kind: string) => join(out, `${study.name}.${kind}`);
@@ -55,51 +55,68 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   const rows = Object.fromEntries(plan.rows.map(({ name, trainings, sampling, tokens }) => [name, { ...trainings, sampling, tokens }])); // biome-ignore format: one thought
   mkdirSync(out, { recursive: true });
   if (options.overwrite) rmSync(at('json'), { force: true });
-  let results = await changeStudyResults(at('json'), (found) => {
-    const before = earlier(at('json'), found, options);
-    const runs = (before?.runs ?? []).filter(
-      ({ key, figures }) =>
-        planned.some(({ run }) => run.key === key) && study.columns.every((name) => figures[name] !== undefined),
-    );
+  const change = (make: (found: Results | undefined) => Results) =>
+    changeStudyResults(at('json'), waitingFor(notify), (found) => {
+      if (found) expectSame(at('json'), found, options);
+      return make(found);
+    });
+  let results = await change((found) => {
+    if (found && found.runs.length > 0 && !resume) {
+      throw new OptionError(
+        `${at('json')}: expected no results yet, got ${found.runs.length} runs of preset ${found.preset}. Go on with --resume, start again with --overwrite, or give another --out.`,
+      );
+    }
+    const isWanted = ({ row: name, seed, key, figures }: RowRun) => {
+      const row = plan.rows.find((row) => row.name === name);
+      const isAsPlanned = row !== undefined && planOf(row, seed, workshop).key === key;
+      return isAsPlanned && study.columns.every((name) => figures[name] !== undefined);
+    };
+    const isLarger = found !== undefined && found.seeds > seeds; // of another process, or another time
     return {
-      ...{ study: study.name, preset, data, seeds, command, machine: before?.machine ?? machine },
-      ...{ seconds: before?.seconds ?? 0, claims: before?.claims ?? [], rows, runs },
+      ...{ study: study.name, preset, data, seeds: isLarger ? found.seeds : seeds },
+      ...{ command: isLarger ? found.command : command, machine: found?.machine ?? machine },
+      ...{ seconds: found?.seconds ?? 0, claims: found?.claims ?? [], rows },
+      runs: (found?.runs ?? []).filter(isWanted),
     };
   });
 
   const isMissing = ({ run }: Planned) => !results.runs.some(({ key }) => key === run.key);
-  /** Trains and measures the first row that no other process is at. False when they are at all that are missing. */
-  async function measureNext(): Promise<boolean> {
+  /** Trains and measures the first row that no other process is at. @returns what says who has the first one, when all are taken */
+  async function measureNext(): Promise<LockedError | undefined> {
+    let taken: LockedError | undefined;
     for (const next of planned.filter(isMissing)) {
       const { row, run } = next;
-      if (await isTaken(workshop, row.trainings, run.seed)) continue;
-      const release = lockIfFree(join(options.runs, `row-${run.key}`));
-      if (!release) continue;
+      const release = (await takenBy(workshop, row.trainings, run.seed)) ?? lockRow(options.runs, run.key);
+      if (release instanceof LockedError) {
+        taken ??= release;
+        continue;
+      }
       try {
         results = readStudyResults(at('json')) ?? results;
-        if (!isMissing(next)) return true;
+        if (!isMissing(next)) return undefined;
         notify(`${study.name}: ${row.name}, seed ${run.seed} (${progressOf(results, planned.length)})`);
         const began = performance.now();
         const figures = await measured(study, row, run.seed, workshop);
         const seconds = (performance.now() - began) / 1000;
-        results = await changeStudyResults(at('json'), (found = results) =>
+        results = await change((found = results) =>
           withRun({ ...found, machine, seconds: found.seconds + seconds }, plan, { ...run, figures }),
         );
-        return true;
+        return undefined;
       } finally {
         release();
       }
     }
-    return false;
+    return taken;
   }
-  for (let isTold = false; planned.some(isMissing); ) {
-    if (await measureNext()) continue;
-    if (!isTold) notify(`${study.name}: other processes are at the rows that are missing: waiting for them.`);
-    isTold = true;
+  const wait = waitingFor((why) => notify(`${study.name}: other processes are at all rows that are missing. ${why}`));
+  while (planned.some(isMissing)) {
+    const taken = await measureNext();
+    if (!taken) continue;
+    wait(taken);
     await setTimeout(2000);
     results = readStudyResults(at('json')) ?? results;
   }
-  results = await changeStudyResults(at('json'), (found = results) => ({ ...found, claims: claimsOf(plan, found) }));
+  results = await change((found = results) => ({ ...found, claims: claimsOf(plan, found) }));
   const pictures = await drawPictures(study, plan, workshop, at('png'));
   writeFileSync(at('svg'), chartOf(study, plan, results));
   writeFileSync(at('md'), pageOf(study, results, pictures));
@@ -113,14 +130,27 @@ function progressOf({ runs, seconds }: Results, total: number): string {
   return `${runs.length + 1} of ${total}${left}`;
 }
 
-/** Undefined when another process holds the lock. */
-function lockIfFree(folder: string): (() => void) | undefined {
+/** The lock of a row, or what says who has it. */
+function lockRow(runs: string, key: string): (() => void) | LockedError {
   try {
-    return lockFolder(folder);
+    return lockFolder(join(runs, '.rows', key));
   } catch (error) {
-    if (error instanceof LockedError) return undefined;
+    if (error instanceof LockedError) return error;
     throw error;
   }
+}
+
+const patienceMs = 5000;
+
+/** Says who holds a lock that has been waited for, once, and not at once. */
+function waitingFor(notify: (message: string) => void): (why: LockedError) => void {
+  const since = performance.now();
+  let isTold = false;
+  return ({ message }) => {
+    if (isTold || performance.now() - since < patienceMs) return;
+    isTold = true;
+    notify(`Waiting: ${message}`);
+  };
 }
 
 function openWorkshop({ data, runs, notify, train }: StudyOptions, { classes, heldOut }: Budget): Workshop {
@@ -134,18 +164,8 @@ function openWorkshop({ data, runs, notify, train }: StudyOptions, { classes, he
   return { folder: runs, dataset, source: { path: data, ...options }, heldOut, notify, train };
 }
 
-/** The results to go on from. */
-function earlier(
-  path: string,
-  found: Results | undefined,
-  { resume, preset, data }: StudyOptions,
-): Results | undefined {
-  if (!found || found.runs.length === 0) return undefined;
-  if (!resume) {
-    throw new OptionError(
-      `${path}: expected no results yet, got ${found.runs.length} runs of preset ${found.preset}. Go on with --resume, start again with --overwrite, or give another --out.`,
-    );
-  }
+/** @throws OptionError for results of another budget or other pictures, which those of these options would mix with */
+function expectSame(path: string, found: Results, { preset, data }: StudyOptions): void {
   for (const [name, there, now] of [
     ['preset', found.preset, preset],
     ['data', found.data, data],
@@ -155,7 +175,6 @@ function earlier(
       `--${name}: expected ${there}, as in ${path}, got ${now}. Give another --out, or start again with --overwrite.`,
     );
   }
-  return found;
 }
 
 /** A row with a seed. */

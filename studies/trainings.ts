@@ -80,20 +80,24 @@ export async function trained(workshop: Workshop, trainings: Trainings, seed: nu
   throw new Error('studies: expected a row with trainings, got none.');
 }
 
-/** Whether another process is at the next training of a row. */
-export async function isTaken(workshop: Workshop, trainings: Trainings, seed: number): Promise<boolean> {
+/** What says which other process is at the next training of a row, if one is. */
+export async function takenBy(
+  workshop: Workshop,
+  trainings: Trainings,
+  seed: number,
+): Promise<LockedError | undefined> {
   for (const { stage, folder } of stepsOf(trainings, seed, workshop.source)) {
     const run = await openTrained(workshop, folder, seed);
     if (isFinished(run, stage)) continue;
     try {
       run.lock()[Symbol.dispose]();
-      return false;
+      return undefined;
     } catch (error) {
-      if (error instanceof LockedError) return true;
+      if (error instanceof LockedError) return error;
       throw error;
     }
   }
-  return false;
+  return undefined;
 }
 
 /** The run of a training. */
@@ -109,7 +113,7 @@ async function locked(run: Run, { notify }: Workshop): Promise<Disposable> {
       return run.lock();
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
-      if (!told) notify(`Another process trains in ${run.folder}: waiting for it.`);
+      if (!told) notify(`Waiting: ${error.message}`);
       await setTimeout(2000);
     }
   }

@@ -112,7 +112,7 @@ export class Run extends RunParts {
       ...(preset !== undefined && { preset }),
       origin,
       settings: { ...(settings as object), ...started.stored },
-      madeWith,
+      madeWith: { ...earlier?.madeWith, ...madeWith },
     };
     const save = async () => {
       const loop = { ...kept, recent: [...recent] };
@@ -234,7 +234,8 @@ export class Run extends RunParts {
   /** Puts a training back to where its checkpoint was saved. */
   #restore(stage: Stage, { training }: Started<object>, madeWith: Readonly<Record<string, string>>): LoopState {
     const { saved, loop, meta } = this.open(stage);
-    const other = Object.keys(madeWith).find((part) => meta.madeWith[part] !== madeWith[part]);
+    const isOther = (part: string) => meta.madeWith[part] !== undefined && meta.madeWith[part] !== madeWith[part];
+    const other = Object.keys(madeWith).find(isOther);
     if (other !== undefined) {
       throw new CheckpointError(
         `${saved.source}: expected a training with the run's ${other}, got one with another ${other}. ` +

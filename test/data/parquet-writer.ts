@@ -2,7 +2,10 @@
 import { parquetWriteBuffer } from 'hyparquet-writer';
 
 /** How a file is laid out; default: row groups of two, Snappy. */
-export type ParquetLayout = Pick<Parameters<typeof parquetWriteBuffer>[0], 'codec' | 'rowGroupSize' | 'pageSize'>;
+export type ParquetLayout = Pick<
+  Parameters<typeof parquetWriteBuffer>[0],
+  'codec' | 'compressors' | 'rowGroupSize' | 'pageSize'
+>;
 
 /** A file of pictures with their classes. @param names  of the classes */
 export function hubParquet(

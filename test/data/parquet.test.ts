@@ -107,6 +107,34 @@ test('row groups of several pages, and of pages that refer to a dictionary, in a
   await assert.rejects(readCell({ ...cell, position: 90 }), /cut short/);
 });
 
+test('files that Arrow wrote: ZSTD and LZ4, a dictionary of pictures, rows without one', async () => {
+  for (const codec of ['zstd', 'lz4']) {
+    const cells = await (await openParquet(new URL(`arrow-${codec}.parquet`, import.meta.url).pathname)).cells();
+    assert.equal(cells.length, 12);
+    for (const [i, cell] of cells.entries()) {
+      if (i % 5 === 3) await assert.rejects(readCell(cell), /a row without the bytes of a picture/);
+      else
+        assert.equal(
+          (
+            await sharp(await readCell(cell))
+              .raw()
+              .toBuffer()
+          )[0],
+          20 * i,
+        );
+    }
+  }
+});
+
+test('a compression that is not read is named', async (t) => {
+  const path = join(temporaryFolder(t), 'x.parquet');
+  writeFileSync(path, await parquet([10, 20], [0, 1], { codec: 'LZO', compressors: { LZO: (bytes) => bytes } }));
+  await assert.rejects((await openParquet(path)).cells(), {
+    name: 'DataError',
+    message: /x\.parquet: expected columns compressed with SNAPPY, .*ZSTD.*, or not at all, got LZO\. Write it again/,
+  });
+});
+
 test('what was used last stays, up to a size', () => {
   const [recent, made] = [new Recent<string>(10), [] as string[]];
   const get = (key: string, size: number) =>

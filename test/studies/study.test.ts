@@ -1,6 +1,6 @@
 /** `titok study` end to end: killed twice and resumed, it ends as a study that nobody disturbs. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -139,7 +139,35 @@ test('a figure that is missing is measured again, without a training', { timeout
   assert.deepEqual(timeless(resultsIn('parts')), timeless(results));
 });
 
+test('fewer seeds leave the figures of more seeds as they are', async (t) => {
+  const before = resultsIn('whole');
+  const { status, err } = await titok(t, ...study('whole', '--seeds', '1', '--resume'));
+  assert.equal(status, 0, err);
+  assert.deepEqual(resultsIn('whole'), before);
+});
+
+test('who holds a lock is said, and where it lies', { timeout: 60_000 }, async () => {
+  const register = new URL('./pair.ts', import.meta.url).href;
+  const lock = join('whole', 'lock');
+  writeFileSync(lock, JSON.stringify({ pid: 1, host: 'elsewhere' }));
+  const { child, ended } = startTitok(folder, study('whole', '--resume'), [register]);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text: Buffer) => {
+      said += text;
+      if (/Waiting: .*process 1 on elsewhere.*delete .*whole\/lock\./s.test(said)) rmSync(lock, { force: true });
+    });
+  }
+  const { status, err } = await ended;
+  assert.equal(status, 0, err);
+});
+
 test('figures are not replaced or mixed by mistake', async (t) => {
+  mkdirSync('begun');
+  const begun = { ...resultsIn('whole'), runs: [], claims: [] }; // as by another process that is at its first row
+  writeFileSync('begun/pair.json', JSON.stringify(begun));
+  const mixed = await titok(t, ...study('begun', '--preset', 'smoke'));
+  assert.match(mixed.err, /^--preset: expected mite, as in begun\/pair\.json, got smoke\./);
   const messages: [more: string[], message: RegExp][] = [
     [[], /^whole\/pair\.json: expected no results yet, got 6 runs of preset mite\. Go on with --resume/],
     [['--resume', '--overwrite'], /^--overwrite: expected one of --resume and --overwrite, got both/],

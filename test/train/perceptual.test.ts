@@ -43,6 +43,8 @@ async function published() {
   writeFileSync(at('vgg16.pth'), oldTorchFile({ ...vgg, 'classifier.0.weight': classifier }));
   writeFileSync(at('vgg.pth'), oldTorchFile(part(/^lpips\.(?=lin)/, '')));
   writeSafetensors(at('whole.safetensors'), tensors);
+  const twice = part(/^lpips\.lin(\d)\./, 'lins.$1.'); // as the package of LPIPS lists its layers
+  writeFileSync(at('package.pth'), oldTorchFile({ ...part(/^lpips\./, ''), ...twice }));
   return { loss, at };
 }
 
@@ -57,6 +59,7 @@ test('networks in the files of torchvision and LPIPS, or in one file, give the l
   assert.equal(await value(openPerceptual(both, [at('whole.safetensors')])), expected);
   const classes = await value(openPerceptual('convnext_s', files));
   const distance = await value(openPerceptual('lpips', files.slice(0, 3)));
+  assert.equal(await value(openPerceptual('lpips', [at('package.pth')])), distance);
   assert.ok(Math.abs((distance + 0.1 * classes) / 1.1 - expected) < 1e-5 * expected);
 
   assert.throws(() => openPerceptual(both, files.slice(0, 2)), {
@@ -126,10 +129,13 @@ test('a training compares with the published networks; it goes on with the same 
     reports(run.train(single, { ...more, discriminator: 'small' })),
     /discriminator.*published.*small/,
   );
+  const without = { ...more, weights: { ...settings.weights, perceptual: 0 } };
+  assert.equal((await reports(run.train(single, without))).length, 1, 'no network is asked for');
+  const on = { ...settings, steps: 6 };
   writeFileSync(at('vgg.pth'), oldTorchFile(changed(await headsOf())));
-  await assert.rejects(reports(run.train(single, more)), { name: 'CheckpointError', message: /perceptual network/ });
+  await assert.rejects(reports(run.train(single, on)), { name: 'CheckpointError', message: /perceptual network/ });
   await published();
-  assert.equal((await reports(run.train(single, more))).length, 1);
+  assert.equal((await reports(run.train(single, on))).length, 1);
 });
 
 async function headsOf() {

@@ -4,12 +4,12 @@ import { zip } from '../data/zip.ts';
 
 type Tensors = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
 
-/** The pickle that says how tensors are made of storages. */
-export function torchPickle(tensors: Tensors): Buffer {
+/** The pickle that says how tensors are made of storages. @param inPairs  as Python 2 wrote an OrderedDict */
+export function torchPickle(tensors: Tensors, inPairs = false): Buffer {
   return concat(
-    [0x80, 2, '}', '('],
+    inPairs ? [0x80, 2, 'ccollections\nOrderedDict\n]('] : [0x80, 2, '}', '('],
     ...Object.entries(tensors).map(([name, { shape, data }], i) => [
-      ...text(name),
+      ...(inPairs ? ['](', 'U', name.length, name] : text(name)),
       'ctorch._utils\n_rebuild_tensor_v2\n((',
       ...text('storage'),
       'ctorch\nFloatStorage\n',
@@ -21,8 +21,9 @@ export function torchPickle(tensors: Tensors): Buffer {
       't(',
       ...shape.flatMap((_, d) => int(shape.slice(d + 1).reduce((product, n) => product * n, 1))),
       't\x89ccollections\nOrderedDict\n)RtR',
+      ...(inPairs ? ['e'] : []),
     ]),
-    ['u.'],
+    [inPairs ? 'e\x85R.' : 'u.'],
   );
 }
 
@@ -32,8 +33,8 @@ export function writeTorchFile(path: string, tensors: Tensors): void {
   writeFileSync(path, zip([['weights/data.pkl', pickle], ...values, ['weights/version', Buffer.from('3\n')]]));
 }
 
-/** As torch.save wrote them before version 1.6. */
-export function oldTorchFile(tensors: Tensors): Buffer {
+/** As torch.save wrote them before version 1.6. @param inPairs  in Python 2 */
+export function oldTorchFile(tensors: Tensors, inPairs = false): Buffer {
   const list = Object.values(tensors);
   const magic = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'];
   const system = [0x80, 2, '}', '(', ...text('protocol_version'), ...int(1001), ...text('little_endian'), 0x88, 'u.'];
@@ -43,7 +44,7 @@ export function oldTorchFile(tensors: Tensors): Buffer {
     count.writeUInt32LE(data.length);
     return Buffer.concat([count, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
   });
-  return Buffer.concat([concat(magic, [0x80, 2, ...int(1001), '.'], system), torchPickle(tensors), concat(keys), ...values]); // biome-ignore format: one thought
+  return Buffer.concat([concat(magic, [0x80, 2, ...int(1001), '.'], system), torchPickle(tensors, inPairs), concat(keys), ...values]); // biome-ignore format: one thought
 }
 
 type Bytes = (number | string)[];

@@ -19,10 +19,13 @@ export function perceptualNames(path: string, entries: Shapes): Map<string, stri
   const names = [...entries.keys()];
   const rename = (to: (name: string) => string | undefined) =>
     new Map(names.flatMap((name) => [[name, to(name)] as const].filter((pair): pair is [string, string] => !!pair[1])));
-  if (names.some((name) => /^(?:lpips|convnext)\./.test(name))) return rename((name) => name);
+  if (names.some((name) => /^(?:lpips|convnext)\./.test(name)))
+    return rename((name) => (name.startsWith('lpips.lins.') ? undefined : name));
   if (entries.has('features.0.0.weight')) return rename((name) => `convnext.${name}`);
   if (entries.has('features.0.weight')) return rename(vggName);
-  if (entries.has('lin0.model.1.weight')) return rename((name) => `lpips.${name}`);
+  // the package of LPIPS lists its layers twice: as lin0 and as lins.0
+  if (entries.has('lin0.model.1.weight'))
+    return rename((name) => (name.startsWith('lins.') ? undefined : `lpips.${name}`));
   const some = names.slice(0, 3).join(', ');
   throw new CheckpointError(
     `${path}: expected the weights of ConvNeXt-S or VGG-16 as torchvision has them, or of LPIPS, got ${some ? `tensors named ${some}, …` : 'no tensors'}.`,
