@@ -50,9 +50,11 @@ export const criterion =
   `sign that it predicts in every seed, *not reproduced* when a test has the other sign in every seed, and else *not decided*. ` +
   `With fewer than ${leastSeeds} seeds nothing is decided.`;
 
+const times = (factor: number): string => (factor === 1 ? '' : `${Number(factor.toPrecision(3))} × `);
+
 /** `figure` of row a < `factor` × that of row b. */
 export const less = (figure: FigureName, a: string, b: string, factor = 1): Test => ({
-  says: `${figures[figure].title} of ${a} < ${factor === 1 ? '' : `${factor} × `}that of ${b}`,
+  says: `${figures[figure].title} of ${a} < ${times(factor)}that of ${b}`,
   terms: [
     { row: b, figure, times: factor },
     { row: a, figure, times: -1 },
@@ -61,7 +63,7 @@ export const less = (figure: FigureName, a: string, b: string, factor = 1): Test
 
 /** `figure` of row a > `factor` × that of row b. */
 export const more = (figure: FigureName, a: string, b: string, factor = 1): Test => ({
-  says: `${figures[figure].title} of ${a} > ${factor === 1 ? '' : `${factor} × `}that of ${b}`,
+  says: `${figures[figure].title} of ${a} > ${times(factor)}that of ${b}`,
   terms: [
     { row: a, figure, times: 1 },
     { row: b, figure, times: -factor },
