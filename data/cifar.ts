@@ -7,11 +7,12 @@
  * @see Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html
  */
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { dataBytes } from './data-bytes.ts';
 import { fromPlanes } from './pixels.ts';
-import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
+import { nameBelow, type Sample, type Samples } from './samples.ts';
+import { splitOf } from './split.ts';
 
 const side = 32;
 const pictureBytes = 3 * side * side;
@@ -56,8 +57,8 @@ export function readCifar(paths: readonly string[], root: string): Samples {
   const row = form.labels + pictureBytes;
   const samples = paths.flatMap((path) => {
     const bytes = dataBytes(path);
-    const split = splitOf(basename(path));
     const name = nameBelow(root, path);
+    const split = splitOf(name);
     return Array.from({ length: bytes.length / row }, (_, i): Sample => {
       const from = i * row + form.labels;
       const label = bytes[from - 1];

@@ -11,6 +11,7 @@ import { LeftOutCounter } from './left-out.ts';
 import { readNpzSamples } from './npz-pictures.ts';
 import { readParquet } from './parquet.ts';
 import { layoutOfSamples, type Samples } from './samples.ts';
+import { folderSplit } from './split.ts';
 import { isTable, readTables } from './tables.ts';
 import { readShards } from './webdataset.ts';
 
@@ -84,8 +85,8 @@ export async function findImages(path: string, name: string): Promise<FoundImage
       return fromFiles(paths, format, rest);
     }
   }
-  const lists = isOneFolder(tree) ? filesIn(path).filter((file) => formatOf(file) === tables) : [];
-  if (lists.length > 0) return fromFiles(lists, tables);
+  const lists = tablesBeside(tree).map((folder) => filesIn(folder).filter((file) => formatOf(file) === tables));
+  if (lists.length > 0 && lists.every((files) => files.length > 0)) return fromFiles(lists.flat(), tables);
   return { layout: layoutOf(tree, name, leftOut), format: 'picture files', leftOut, ignored };
 
   async function fromFiles(paths: readonly string[], format: Format, leftOut = new LeftOutCounter()) {
@@ -119,6 +120,14 @@ export function filesAt(path: string): string[] {
   throw new DataError(
     `${path}: expected ${count} files, got none at ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ''}.`,
   );
+}
+
+/** The folders in which tables may tell the classes of a tree of pictures: its root, or its splits. */
+function tablesBeside(tree: Folder): readonly string[] {
+  if (isOneFolder(tree)) return [tree.path];
+  const full = tree.folders.filter(holdsPictures);
+  const areSplits = tree.pictures.length === 0 && full.every((one) => folderSplit(one.name) && isOneFolder(one));
+  return areSplits ? full.map(({ path }) => path) : [];
 }
 
 /** Whether all pictures lie in one folder, whose name then tells no class. */

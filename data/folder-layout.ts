@@ -8,6 +8,7 @@
 import { DataError } from '../core/index.ts';
 import { type Folder, holdsPictures, type Picture, picturesIn } from './folder-tree.ts';
 import { describeLeftOut, type LeftOutCounter } from './left-out.ts';
+import { folderSplit } from './split.ts';
 import type { PictureSource } from './squares.ts';
 
 /** A picture with its class. */
@@ -29,10 +30,7 @@ export interface Layout {
   readonly notes: readonly string[];
 }
 
-const trainName = /^train(ing)?$/i;
-const validationName = /^(val|valid|validation|dev)$/i;
-const testName = /^test(ing)?$/i;
-const isSplit = ({ name }: Folder) => [trainName, validationName, testName].some((split) => split.test(name));
+const isSplit = ({ name }: Folder) => folderSplit(name) !== undefined;
 
 /**
  * Finds classes and splits. Pictures that belong to neither are counted as left out.
@@ -48,8 +46,8 @@ export function layoutOf(root: Folder, name: string, leftOut: LeftOutCounter): L
   const { classes, pictures, notes } = classify(train, name, leftOut);
   const others = root.folders.filter((folder) => folder !== train && holdsPictures(folder));
   const usable = (folder: Folder) => hasClassFolders(folder) || !hasClassFolders(train);
-  const chosen = [validationName, testName]
-    .map((split) => others.find((folder) => split.test(folder.name) && usable(folder)))
+  const chosen = ['validation', 'test']
+    .map((split) => others.find((folder) => folderSplit(folder.name) === split && usable(folder)))
     .find((folder) => folder !== undefined);
   for (const other of others) {
     if (other === chosen) continue;
@@ -59,7 +57,7 @@ export function layoutOf(root: Folder, name: string, leftOut: LeftOutCounter): L
   if (!chosen)
     return { classes, pictures, notes: [...notes, `no validation folder: some of ${train.name}/ is held out`] };
   const heldOut = { name: `${chosen.name}/`, pictures: classify(chosen, name, leftOut, classes).pictures };
-  const isTest = testName.test(chosen.name) ? [`no validation folder: ${chosen.name}/ is held out`] : [];
+  const isTest = folderSplit(chosen.name) === 'test' ? [`no validation folder: ${chosen.name}/ is held out`] : [];
   return { classes, pictures, heldOut, notes: [...notes, ...isTest] };
 }
 
@@ -68,7 +66,7 @@ const hasClassFolders = ({ folders }: Folder): boolean => folders.some(holdsPict
 /** The folder of training images, if the root is split. A class may have that name: beside others, without a split. */
 function trainFolder(root: Folder): Folder | undefined {
   const full = root.folders.filter(holdsPictures);
-  const train = full.find(({ name }) => trainName.test(name));
+  const train = full.find(({ name }) => folderSplit(name) === 'train');
   const others = full.filter((folder) => folder !== train);
   if (!train) return undefined;
   const split = others.length > 0 ? others.every(isSplit) : hasClassFolders(train);

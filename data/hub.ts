@@ -34,6 +34,9 @@ export interface HubOptions {
 /** The repository is there, but has no file of that name. */
 export class HubEntryError extends DataError {}
 
+/** The hub was not asked, or did not answer, and the file is not in the cache. */
+export class HubUnreachableError extends DataError {}
+
 /**
  * The path of a file of a repository, which is fetched if it is not in the cache. A fetch that was interrupted goes on where it
  * stopped; what arrives must have the checksum that the hub names. Without a network, what is in the cache is used. Of several
@@ -50,22 +53,26 @@ export async function fetchFromHub(repository: string, file: string, options: Hu
   const cached = inCache(place.folder, revision, file);
   if (cached !== undefined && isCommit(revision)) return cached;
   const fail = (got: string, cause?: unknown): never => {
-    throw new DataError(`${repository}: expected ${file} from ${place.endpoint}, got ${got}`, { cause });
+    throw new HubUnreachableError(`${repository}: expected ${file} from ${place.endpoint}, got ${got}`, { cause });
   };
   if (isSet(environment['HF_HUB_OFFLINE'])) return cached ?? fail('no copy in the cache, and HF_HUB_OFFLINE is set.');
 
   const url = `${place.endpoint}/${repository}/resolve/${encodeURIComponent(revision)}/${file}`;
-  const token = tokenOf(environment, place.home);
+  let token = tokenOf(environment, place.home);
   let head: Head | Response;
   try {
     head = await headOf(url, token);
+    if (head instanceof Response && isBadToken(head) && token !== undefined) {
+      const open = await headOf(url, undefined); // a public repository needs none
+      if (!(open instanceof Response)) [head, token] = [open, undefined];
+    }
   } catch (error) {
     return (
       cached ?? fail(`${reasonOf(error)}. Is there a connection? What was fetched once is used without one.`, error)
     );
   }
   if (head instanceof Response) {
-    if (head.status >= 500 && cached !== undefined) return cached;
+    if ((head.status >= 500 || head.status === 429 || isBadToken(head)) && cached !== undefined) return cached;
     const { message, isEntry } = refusal(head, repository, file, revision, token !== undefined);
     if (isEntry) throw new HubEntryError(message);
     throw new DataError(message);
@@ -73,14 +80,14 @@ export async function fetchFromHub(repository: string, file: string, options: Hu
 
   writeRef(place.folder, revision, head.commit);
   const link = join(place.folder, 'snapshots', head.commit, file);
-  if (fs.existsSync(link)) return link;
+  if (isWhole(link, head.size)) return link;
   const blob = join(place.folder, 'blobs', head.etag);
   const lock = join(dirname(place.folder), '.locks', basename(place.folder), head.etag);
   const release = await waitToLock(lock, () => onProgress?.(file, sizeOf(partOf(blob)), head.size));
   try {
     if (!fs.existsSync(blob))
       await fetchBlob(head, blob, token, place, { repository, file, onProgress: onProgress ?? (() => {}) });
-    if (!fs.existsSync(link)) linkTo(blob, link);
+    if (!isWhole(link, head.size)) linkTo(blob, link, `${repository}, ${file}`);
   } finally {
     release();
   }
@@ -170,7 +177,7 @@ const authorization = (token: string | undefined): Record<string, string> =>
   token === undefined ? {} : { authorization: `Bearer ${token}` };
 
 function refusal(
-  { status, headers }: Response,
+  { status, headers }: Pick<Response, 'status' | 'headers'>,
   repository: string,
   file: string,
   revision: string,
@@ -179,6 +186,8 @@ function refusal(
   const code = headers.get('x-error-code') ?? '';
   const say = (message: string) => ({ message: `${repository}: ${message}`, isEntry: code === 'EntryNotFound' });
   const account = hasToken ? 'Is HF_TOKEN that of an account with access?' : 'Set HF_TOKEN if it is private.';
+  if (isBadToken({ status, headers }))
+    return say(`expected a valid token in HF_TOKEN, or in the file of HF_HOME, got HTTP ${status}: ${headers.get('x-error-message')}. Make a new one, or remove it.`); // biome-ignore format: one thought
   if (code === 'EntryNotFound') return say(`expected a file ${file}, got a repository without it.`);
   if (code === 'RevisionNotFound') return say(`expected a revision '${revision}', got a repository without it.`);
   if (code === 'GatedRepo')
@@ -192,11 +201,19 @@ function refusal(
   return say(`expected ${file}, got HTTP ${status} (${headers.get('x-error-message') ?? code}). Try again later.`);
 }
 
+/** The hub knows no account of the token that was sent. */
+const isBadToken = ({ status, headers }: Pick<Response, 'status' | 'headers'>): boolean =>
+  status === 401 && /invalid (?:credentials|user|token)/i.test(headers.get('x-error-message') ?? '');
+
 function writeRef(folder: string, revision: string, commit: string): void {
-  if (revision === commit) return;
   const ref = join(folder, 'refs', revision);
-  fs.mkdirSync(dirname(ref), { recursive: true });
-  writeFileAtomic(ref, [new TextEncoder().encode(commit)]);
+  if (revision === commit || (fs.existsSync(ref) && fs.readFileSync(ref, 'utf8').trim() === commit)) return;
+  try {
+    fs.mkdirSync(dirname(ref), { recursive: true });
+    writeFileAtomic(ref, [new TextEncoder().encode(commit)]);
+  } catch (error) {
+    if (!noRoom.includes((error as NodeJS.ErrnoException).code ?? '')) throw error; // else what is there may do
+  }
 }
 
 const attempts = 5; // each goes on where the one before stopped
@@ -285,15 +302,29 @@ async function hasChecksum(path: string, { etag, size }: Head): Promise<boolean>
   return hash.digest('hex') === etag;
 }
 
-/** A link, relative as huggingface_hub makes it; a copy where links are not allowed, as on many Windows machines. */
-function linkTo(blob: string, link: string): void {
-  fs.mkdirSync(dirname(link), { recursive: true });
-  fs.rmSync(link, { force: true }); // one that leads nowhere
+/** Whether a link leads to a file, or a copy in its place is one, of that many bytes. */
+const isWhole = (link: string, size: number): boolean => fs.existsSync(link) && sizeOf(link) === size;
+
+const noRoom = ['ENOSPC', 'EROFS', 'EACCES', 'EDQUOT'];
+
+/** A link, relative as huggingface_hub makes it; a copy where links are not to be had, as on many Windows machines. */
+function linkTo(blob: string, link: string, what: string): void {
+  const copy = `${link}.${process.pid}.tmp`;
   try {
-    fs.symlinkSync(relative(dirname(link), blob), link);
+    fs.mkdirSync(dirname(link), { recursive: true });
+    fs.rmSync(link, { force: true }); // one that leads nowhere, or a part of a copy
+    try {
+      fs.symlinkSync(relative(dirname(link), blob), link);
+    } catch (error) {
+      if (noRoom.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      fs.copyFileSync(blob, copy);
+      fs.renameSync(copy, link);
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
-    fs.copyFileSync(blob, link);
+    fs.rmSync(copy, { force: true });
+    throw new DataError(`${what}: expected a cache to write to, got ${reason(error)}. HF_HOME names another place.`, {
+      cause: error,
+    });
   }
 }
 

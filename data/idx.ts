@@ -13,7 +13,8 @@ import { dataBytes, mostFileBytes } from './data-bytes.ts';
 import { reason } from './errors.ts';
 import { mostUnpacked } from './limits.ts';
 import type { RgbImage } from './pixels.ts';
-import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
+import { nameBelow, type Sample, type Samples } from './samples.ts';
+import { splitOf } from './split.ts';
 
 /** Values of an IDX file, row-major. */
 interface IdxArray {
@@ -45,8 +46,8 @@ export function readIdx(paths: readonly string[], root: string): Samples {
     const labels = labelsBeside(path, count);
     if (!labels) notes.push(`${basename(path)}: no labels beside it (${basename(labelPath(path))})`);
     const each = height * width * channels;
-    const split = splitOf(basename(path));
     const name = nameBelow(root, path);
+    const split = splitOf(name);
     return Array.from(
       { length: count },
       (_, i): Sample => ({

@@ -42,7 +42,7 @@ export { emojiLicenses, type License } from './emoji-licenses.ts';
 export { type FolderOptions, type ImageFolderOptions, loadImageFolder, openImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';
-export { cachedSnapshot, fetchFromHub, HubEntryError, type HubOptions } from './hub.ts';
+export { cachedSnapshot, fetchFromHub, HubEntryError, type HubOptions, HubUnreachableError } from './hub.ts';
 export { imageFormat, writeEncoded, writeImage, writePng } from './image-file.ts';
 export { decodeImage, decodeSquare } from './images.ts';
 export { type ImagesReport, inspectImages, type Range } from './inspect.ts';

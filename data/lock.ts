@@ -12,12 +12,21 @@ interface Owner {
   readonly host: string;
   /** Tells the process from a later one with the same id, where the system says it. */
   readonly started?: string | undefined;
+  /** The owner touches the file every few seconds: see `waitToLock`. */
+  readonly beats?: boolean;
 }
 
 /** Somebody else holds the lock. */
 export class LockedError extends CheckpointError {}
 
-const held = new Map<string, { readonly isNew: boolean }>(); // lock files of this process; whether their folder is new
+/** A lock file of this process. */
+interface Held {
+  /** The folder was made for it. */
+  readonly isNew: boolean;
+  readonly beat?: NodeJS.Timeout | undefined;
+}
+
+const held = new Map<string, Held>();
 let releasesAtExit = false;
 
 /**
@@ -29,12 +38,14 @@ let releasesAtExit = false;
  * @throws LockedError when another process, or another part of this one, holds the lock
  * @throws CheckpointError when the folder cannot be written
  */
-export function lockFolder(folder: string): () => void {
+export const lockFolder = (folder: string): (() => void) => lock(folder, false);
+
+function lock(folder: string, beats: boolean): () => void {
   const path = join(resolve(folder), 'lock');
   if (held.has(path)) {
     throw new LockedError(`${folder}: expected one training at a time, got a second one of this program.`);
   }
-  const own: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
+  const own: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid), ...(beats && { beats }) };
   let isNew = false;
   try {
     isNew = fs.mkdirSync(folder, { recursive: true }) !== undefined;
@@ -46,22 +57,49 @@ export function lockFolder(folder: string): () => void {
       { cause: error },
     );
   }
-  held.set(path, { isNew });
+  held.set(path, { isNew, beat: beats ? setInterval(() => touch(path), beatMs).unref() : undefined });
   if (!releasesAtExit) process.on('exit', () => [...held.keys()].forEach(release));
   releasesAtExit = true;
   return () => release(path);
 }
 
-/** As `lockFolder`, but waits for whoever holds the lock. @param onWait  called now and then meanwhile, with who that is */
-export async function waitToLock(folder: string, onWait: (why: LockedError) => void = () => {}): Promise<() => void> {
-  for (;;) {
+const beatMs = 5000;
+const silenceMs = 120_000;
+
+/**
+ * As `lockFolder`, but waits for whoever holds the lock. The lock is touched every few seconds, so that one of another machine
+ * or container, whose processes nobody here can ask for, is taken over once it has been silent for two minutes.
+ *
+ * @param onWait  called now and then meanwhile, with who that is
+ */
+export async function waitToLock(
+  folder: string,
+  onWait: (why: LockedError) => void = () => {},
+  patience = silenceMs,
+): Promise<() => void> {
+  const path = join(resolve(folder), 'lock');
+  for (let [seen, since] = [modified(path), performance.now()]; ; ) {
     try {
-      return lockFolder(folder);
+      return lock(folder, true);
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
       onWait(error);
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = modified(path);
+    if (now !== seen) [seen, since] = [now, performance.now()];
+    const owner = parsed(read(path) ?? '');
+    const isSilent = owner?.beats && owner.host !== hostname() && performance.now() - since > patience;
+    if (isSilent) remove(path);
+  }
+}
+
+function touch(path: string): void {
+  try {
+    const now = new Date();
+    fs.utimesSync(path, now, now);
+  } catch {
+    // the folder may be gone by now
   }
 }
 
@@ -70,6 +108,7 @@ function release(path: string): void {
   const lock = held.get(path);
   if (!lock) return;
   held.delete(path);
+  clearInterval(lock.beat);
   remove(path);
   if (!lock.isNew) return;
   try {
@@ -142,8 +181,9 @@ function lives({ pid, host, started }: Owner): boolean {
 
 function parsed(content: string): Owner | undefined {
   try {
-    const { pid, host, started } = JSON.parse(content) as Owner;
-    if (Number.isSafeInteger(pid) && pid > 0 && typeof host === 'string') return { pid, host, started };
+    const { pid, host, started, beats } = JSON.parse(content) as Owner;
+    if (Number.isSafeInteger(pid) && pid > 0 && typeof host === 'string')
+      return { pid, host, started, ...(beats === true && { beats }) };
   } catch {
     // being written, or damaged
   }

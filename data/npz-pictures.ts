@@ -2,7 +2,8 @@
 import { DataError } from '../core/index.ts';
 import { toRgb } from './idx.ts';
 import { type NpzArray, readNpz } from './npz.ts';
-import { nameBelow, type Sample, type Samples, type Split } from './samples.ts';
+import { nameBelow, type Sample, type Samples } from './samples.ts';
+import type { Split } from './split.ts';
 
 /** Of guided-diffusion's samples, plain ones, Keras's (mnist.npz) and MedMNIST's. */
 const known: readonly [images: string, labels: string, split: Split][] = [

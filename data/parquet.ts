@@ -1,14 +1,8 @@
-/**
- * Parquet files as the Hugging Face hub has them: a column of pictures, { bytes, path }, and one of classes, whose names stand in
- * the file's metadata.
- *
- * @see https://huggingface.co/docs/hub/datasets-image
- */
-import { basename } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { reason } from './errors.ts';
 import { openParquet, type ParquetFile } from './parquet-file.ts';
-import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
+import { nameBelow, type Sample, type Samples } from './samples.ts';
+import { splitOf } from './split.ts';
 
 const classColumns = ['label', 'labels', 'fine_label', 'class', 'cls'];
 
@@ -26,8 +20,8 @@ export async function readParquet(paths: readonly string[], root: string): Promi
     const own = column === undefined ? undefined : classNames(path, file, column);
     names ??= own;
     const labels = column && (await file.values(column)).map((value) => classOf(value, own, `${path}, ${column}`));
-    const split = splitOf(basename(path));
     const name = nameBelow(root, path);
+    const split = splitOf(name);
     for (const [row, source] of (await file.cells()).entries())
       samples.push({ source, name: `${name}#${row}`, split, ...(labels && { className: labels[row] }) });
   }

@@ -3,10 +3,8 @@ import { relative } from 'node:path';
 import { DataError } from '../core/index.ts';
 import type { LabeledPicture, Layout } from './folder-layout.ts';
 import type { LeftOutCounter } from './left-out.ts';
+import type { Split } from './split.ts';
 import type { PictureSource } from './squares.ts';
-
-/** Which part of a dataset a picture belongs to. */
-export type Split = 'train' | 'validation' | 'test';
 
 /** A picture in a data file. */
 export interface Sample {
@@ -25,14 +23,6 @@ export interface Samples {
   readonly classes?: readonly string[];
   readonly notes?: readonly string[];
 }
-
-const names: readonly [Split, RegExp][] = [
-  ['validation', /(?:^|[^a-z])(?:val|valid|validation|dev)(?![a-z])/i],
-  ['test', /(?:^|[^a-z])(?:test|t10k)(?![a-z])/i],
-];
-
-/** The split that a file's name tells: 't10k-images-idx3-ubyte' → 'test'; 'train' when it tells none. */
-export const splitOf = (name: string): Split => names.find(([, pattern]) => pattern.test(name))?.[0] ?? 'train';
 
 /** A path below a folder, with '/' on every system. */
 export const nameBelow = (folder: string, path: string): string => relative(folder, path).replaceAll('\\', '/');

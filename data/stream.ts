@@ -4,8 +4,8 @@ import { statSync } from 'node:fs';
 import { DataError } from '../core/index.ts';
 import type { ImageReader, ImageStream } from './dataset.ts';
 import { type Broken, DecodingThread } from './decoding-thread.ts';
-import { reason } from './errors.ts';
-import type { FileSource } from './squares.ts';
+import { Undecodable } from './errors.ts';
+import { describeBroken, type FileSource } from './squares.ts';
 
 /** A picture of a stream. */
 export interface StreamedPicture {
@@ -111,27 +111,28 @@ export function streamOf(
     size,
     labels,
     names: pictures.map(({ name }) => name),
-    fingerprint: fingerprintOf(pictures),
+    fingerprint: fingerprintOf(path, pictures, skipBroken),
     ...(shuffleBuffer !== undefined && { shuffleBuffer }),
     randomCrop,
     reader,
   };
 }
 
-/** 16 hex digits from names, labels and places, in their order. */
-function fingerprintOf(pictures: readonly StreamedPicture[]): string {
+/** 16 hex digits from names, labels and places, in their order. @throws DataError for missing files, unless they are skipped */
+function fingerprintOf(path: string, pictures: readonly StreamedPicture[], skipBroken: boolean): string {
   const hash = createHash('sha256');
+  const missing: { name: string; error: Undecodable }[] = [];
   for (const { source, name, label } of pictures) {
     const [position, bytes] = typeof source === 'string' ? [0, bytesIn(source)] : [source.position, source.size];
+    if (bytes < 0) missing.push({ name, error: new Undecodable('a file that is not there') });
     hash.update(`${JSON.stringify([name, label, position, bytes])}\n`);
   }
+  if (missing.length > 0 && !skipBroken)
+    throw new DataError(
+      `${path}: ${describeBroken(missing, pictures.length)} Remove them from the table, or go on without them with --skip-broken (skipBroken: true).`,
+    );
   return hash.digest('hex').slice(0, 16);
 }
 
-function bytesIn(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch (error) {
-    throw new DataError(`image ${path}: expected a file, got ${reason(error)}.`, { cause: error });
-  }
-}
+/** −1: there is no such file. */
+const bytesIn = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? -1;

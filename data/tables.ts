@@ -3,13 +3,14 @@
  *
  *   file,label,split        file, file_name, filename, path or image: a path from the table's folder
  *   images/1.jpg,cat,train  label, class, class_name or category; may be left out
- *   images/2.jpg,dog,val    split: train, val, test; default: what the table's name tells
+ *   images/2.jpg,dog,val    split: train, val, test; default: what the names of the table and its folders tell
  */
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { dataBytes } from './data-bytes.ts';
 import { megabytes, reason } from './errors.ts';
-import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
+import { nameBelow, type Sample, type Samples } from './samples.ts';
+import { splitOf } from './split.ts';
 
 const fileColumns = ['file', 'file_name', 'filename', 'path', 'image'];
 const classColumns = ['label', 'class', 'class_name', 'category'];
@@ -33,6 +34,8 @@ export function isTable(path: string, head: Uint8Array): boolean {
  */
 export async function readTables(paths: readonly string[], root: string): Promise<Samples> {
   const samples: Sample[] = [];
+  let hasClasses = false;
+  let unlabeled: string | undefined; // the first row without a class
   for (const path of paths) {
     const rows = /\.jsonl$/i.test(path) ? jsonRows(path) : await csvRows(path);
     for (const { row, line } of rows) {
@@ -41,13 +44,15 @@ export async function readTables(paths: readonly string[], root: string): Promis
         throw new DataError(`${path}:${line}: expected a picture in ${fileColumns.join(', ')}, got none.`);
       }
       const className = textOf(row, classColumns);
-      if (className === undefined && samples.some((other) => other.className !== undefined)) {
+      if (className === undefined) unlabeled ??= `${path}:${line}`;
+      hasClasses ||= className !== undefined;
+      if (unlabeled !== undefined && hasClasses) {
         throw new DataError(
-          `${path}:${line}: expected a class in ${classColumns.join(', ')}, as in other rows, got none.`,
+          `${unlabeled}: expected a class in ${classColumns.join(', ')}, as in other rows, got none.`,
         );
       }
       const source = isAbsolute(file) ? file : join(dirname(path), file);
-      const split = splitOf(textOf(row, splitColumns) ?? basename(path));
+      const split = splitOf(textOf(row, splitColumns) ?? nameBelow(root, path));
       samples.push({ source, name: nameBelow(root, source), split, ...(className !== undefined && { className }) });
     }
   }

@@ -9,14 +9,14 @@
  * @see https://github.com/webdataset/webdataset
  */
 import { createReadStream } from 'node:fs';
-import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DataError } from '../core/index.ts';
 import { reason, Undecodable } from './errors.ts';
 import { type FilePart, readPart } from './file-part.ts';
 import type { LeftOutCounter } from './left-out.ts';
-import { nameBelow, type Sample, type Samples, splitOf } from './samples.ts';
+import { nameBelow, type Sample, type Samples } from './samples.ts';
+import { folderSplit, type Split, toldSplit } from './split.ts';
 
 const pictureType = /^(?:.*\.)?(?:jpe?g|png|webp|gif|tiff?|avif|bmp|p[bgp]m|jxl|heic)$/;
 const labelTypes = ['cls', 'json', 'txt'] as const;
@@ -31,7 +31,7 @@ interface Part extends FilePart {
 /** The files of one key. */
 interface Group {
   readonly picture?: Part;
-  readonly label?: Part & { readonly type: LabelType };
+  readonly labels: Partial<Record<LabelType, Part>>;
 }
 
 /**
@@ -42,44 +42,68 @@ interface Group {
 export async function readShards(paths: readonly string[], root: string, leftOut: LeftOutCounter): Promise<Samples> {
   const listed: Listed[] = [];
   for (const path of paths) {
-    const split = splitOf(basename(path));
     const name = nameBelow(root, path);
-    for (const [key, { picture, label }] of await groupsOf(path, name, leftOut)) {
+    const split = toldSplit(name);
+    for (const [key, { picture, labels }] of await groupsOf(path, name, leftOut)) {
       if (!picture) continue;
       const { position, size } = picture;
-      const folder = key.split('/').at(-2);
+      const folders = key.split('/').slice(0, -1);
+      const label = labelIn(labels);
       listed.push({
-        sample: { source: { path, position, size }, name: `${name}/${picture.name}`, split },
-        ...(label && { label: { type: label.type, text: classIn(label) } }),
-        ...(folder !== undefined && { folder }),
+        sample: { source: { path, position, size }, name: `${name}/${picture.name}` },
+        split,
+        folders,
+        ...(label && { label }),
+        hasJson: labels.json !== undefined,
       });
     }
   }
   return classed(listed);
 }
 
-/** A picture in an archive, with all that may name its class. */
+/** A picture in an archive, with all that may name its split and its class. */
 interface Listed {
-  readonly sample: Sample;
-  readonly label?: { readonly type: LabelType; readonly text: string };
-  readonly folder?: string;
+  readonly sample: Omit<Sample, 'split'>;
+  /** By the names of the archive and its folders. */
+  readonly split: Split | undefined;
+  /** In the archive. */
+  readonly folders: readonly string[];
+  readonly label?: Label;
+  readonly hasJson: boolean;
+}
+
+interface Label {
+  readonly type: LabelType;
+  readonly text: string;
 }
 
 /** Classes from labels, else from folders. Texts that hardly repeat are captions, not classes. */
 function classed(listed: readonly Listed[]): Samples {
-  const texts = listed.filter(({ label }) => label?.type === 'txt').map(({ label }) => label!.text);
+  const texts = listed.flatMap(({ label }) => (label?.type === 'txt' ? [label.text] : []));
   const captions = texts.length > 0 && new Set(texts).size > Math.max(1, texts.length / 2);
-  const notes = captions ? ['.txt files hold a text for each picture, which is no class'] : [];
-  if (!captions && listed.some(({ label }) => label)) {
-    const samples = listed.map(({ sample, label }) => {
-      if (label) return { ...sample, className: label.text };
+  const isClass = (label: Label | undefined) => label !== undefined && !(captions && label.type === 'txt');
+  const labeled = listed.some(({ label }) => isClass(label));
+  const isUnread = !labeled && listed.some(({ hasJson }) => hasJson);
+  const notes = [
+    ...(captions ? ['.txt files hold a text for each picture, which is no class'] : []),
+    ...(isUnread ? [`.json files name no class (${classKeys.join(', ')})`] : []),
+  ];
+  const inSplits = listed.every(({ folders }) => folders.some(folderSplit)); // data/train/cat/1.jpg
+  const placed = listed.map(({ sample, split, folders, label }) => {
+    const own = inSplits ? folders.filter((name) => !folderSplit(name)) : folders;
+    const inside = inSplits ? folders.map(folderSplit).find(Boolean) : undefined;
+    return { sample: { ...sample, split: split ?? inside ?? 'train' }, folder: own.at(-1), label };
+  });
+  if (labeled) {
+    const samples = placed.map(({ sample, label }) => {
+      if (label && isClass(label)) return { ...sample, className: label.text };
       throw new DataError(`${sample.name}: expected a label (.cls, .json or .txt), as others have, got none.`);
     });
-    return { samples };
+    return { samples, notes };
   }
-  const allInFolders = listed.every(({ folder }) => folder !== undefined);
+  const allInFolders = placed.every(({ folder }) => folder !== undefined);
   return {
-    samples: listed.map(({ sample, folder }) => (allInFolders ? { ...sample, className: folder! } : sample)),
+    samples: placed.map(({ sample, folder }) => (allInFolders ? { ...sample, className: folder! } : sample)),
     notes,
   };
 }
@@ -94,13 +118,11 @@ async function groupsOf(path: string, name: string, leftOut: LeftOutCounter): Pr
       continue;
     }
     const [key, type] = [part.name.slice(0, dot), part.name.slice(dot + 1).toLowerCase()];
-    const group = groups.get(key) ?? {};
+    const group = groups.get(key) ?? { labels: {} };
     groups.set(key, group);
     const labelType = labelTypes.find((one) => one === type);
-    if (labelType) {
-      const rank = (type: LabelType) => labelTypes.indexOf(type);
-      if (!group.label || rank(labelType) < rank(group.label.type)) group.label = { ...part, type: labelType };
-    } else if (!pictureType.test(type)) leftOut.add(`.${type} files`, `${name}/${part.name}`);
+    if (labelType) group.labels[labelType] ??= part;
+    else if (!pictureType.test(type)) leftOut.add(`.${type} files`, `${name}/${part.name}`);
     else if (group.picture) leftOut.add('more pictures of one key', `${name}/${part.name}`);
     else group.picture = part;
   }
@@ -144,28 +166,39 @@ async function partsOf(path: string, name: string, leftOut: LeftOutCounter): Pro
   return parts;
 }
 
-/** The class that a label file names. */
-function classIn(part: Part & { readonly type: LabelType }): string {
+const classKeys = ['label', 'class', 'cls', 'class_name', 'class_id'];
+
+/** What the first label file that names a class says. */
+function labelIn(labels: Group['labels']): Label | undefined {
+  for (const type of labelTypes) {
+    const part = labels[type];
+    const text = part && (type === 'json' ? classInJson(part) : textIn(part));
+    if (text !== undefined) return { type, text };
+  }
+  return undefined;
+}
+
+function textIn(part: Part): string {
   const where = `${part.path}, ${part.name}`;
   if (part.size > mostLabelBytes)
     throw new DataError(`${where}: expected a label of at most 1 MB, got ${part.size} bytes.`);
-  let bytes: Uint8Array;
   try {
-    bytes = readPart(part);
+    return new TextDecoder().decode(readPart(part)).trim();
   } catch (error) {
     throw error instanceof Undecodable ? new DataError(`${where}: expected a label, ${error.message}`) : error;
   }
-  const text = new TextDecoder().decode(bytes).trim();
-  if (part.type !== 'json') return text;
-  const keys = ['label', 'class', 'cls', 'class_name', 'class_id'];
+}
+
+/** Undefined where a JSON file is about other things. */
+function classInJson(part: Part): string | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(textIn(part));
   } catch (error) {
-    throw new DataError(`${where}: expected JSON, got ${reason(error)}.`, { cause: error });
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${part.path}, ${part.name}: expected JSON, got ${reason(error)}.`, { cause: error });
   }
   const record = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : { label: value };
-  const label = keys.map((key) => record[key]).find((one) => typeof one === 'string' || Number.isInteger(one));
-  if (label !== undefined) return String(label);
-  throw new DataError(`${where}: expected a class under ${keys.join(', ')}, got '${text.slice(0, 60)}'.`);
+  const label = classKeys.map((key) => record[key]).find((one) => typeof one === 'string' || Number.isInteger(one));
+  return label === undefined ? undefined : String(label);
 }

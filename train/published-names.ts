@@ -2,7 +2,15 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CheckpointError, DataError } from '../core/index.ts';
-import { cachedSnapshot, fetchFromHub, HubEntryError, type HubOptions, shardsOf, weightFiles } from '../data/index.ts';
+import {
+  cachedSnapshot,
+  fetchFromHub,
+  HubEntryError,
+  type HubOptions,
+  HubUnreachableError,
+  shardsOf,
+  weightFiles,
+} from '../data/index.ts';
 import type { PublishedOptions } from './published.ts';
 
 /** Options of `loadModel` for published models. */
@@ -46,9 +54,11 @@ export async function localPath(from: string, { onProgress }: LoadPublishedOptio
       ...(onProgress && { onProgress }),
     });
   if (file !== undefined) return fetch(file);
-  await absent(fetch('config.json')); // beside the weights, where its sizes are looked for
+  const cached = cachedSnapshot(repository, revision);
+  const hasWeights = cached !== undefined && weightFiles.some((name) => existsSync(join(cached, name)));
+  await absent(fetch('config.json'), hasWeights); // beside the weights, where its sizes are looked for
   for (const wanted of weightFiles) {
-    const path = await absent(fetch(wanted));
+    const path = await absent(fetch(wanted), hasWeights);
     if (path === undefined) continue;
     if (wanted.endsWith('.index.json')) for (const shard of new Set(shardsOf(path).values())) await fetch(shard);
     return dirname(path);
@@ -58,12 +68,12 @@ export async function localPath(from: string, { onProgress }: LoadPublishedOptio
   );
 }
 
-/** The file, or undefined where the repository has none of that name. */
-async function absent(file: Promise<string>): Promise<string | undefined> {
+/** The file; undefined where the repository has none of that name, or, of a model in the cache, none that was fetched. */
+async function absent(file: Promise<string>, isCached: boolean): Promise<string | undefined> {
   try {
     return await file;
   } catch (error) {
-    if (error instanceof HubEntryError) return undefined;
+    if (error instanceof HubEntryError || (isCached && error instanceof HubUnreachableError)) return undefined;
     throw error;
   }
 }
@@ -86,6 +96,8 @@ export async function localOptions(from: string, options: LoadPublishedOptions =
   return { config, preset, tokenizer: tokenizer && (await localPath(tokenizer, options)) };
 }
 
-/** The tokenizer of a generator on the hub, which has its name. */
+/** The tokenizer of a generator on the hub, which has its name. A commit is the generator's own; a branch or tag may be of both. */
 export const tokenizerOf = (from: string): string | undefined =>
-  parseHubName(from) && from.includes('generator') ? from.replace('generator', 'tokenizer') : undefined;
+  parseHubName(from) && from.includes('generator')
+    ? from.replace('generator', 'tokenizer').replace(/@[0-9a-f]{40}$/, '')
+    : undefined;

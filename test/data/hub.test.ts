@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -244,4 +253,54 @@ test('an answer that is not that of a hub', async (t) => {
     name: 'DataError',
     message: /an answer that is not that of a hub/,
   });
+});
+
+test('where links are not to be had, a copy takes their place, whole or not at all', async (t) => {
+  const { fetch } = await hub(t);
+  const refused = () => {
+    throw Object.assign(new Error('operation not supported'), { code: 'ENOTSUP' });
+  };
+  t.mock.method(fs, 'symlinkSync', refused);
+  const copy = t.mock.method(fs, 'copyFileSync', (_: string, to: string) => {
+    writeFileSync(to, large.subarray(0, 1000));
+    throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  });
+  await assert.rejects(fetch('model.safetensors'), { name: 'DataError', message: /expected a cache to write to/ });
+  copy.mock.restore();
+  const path = await fetch('model.safetensors');
+  assert.ok(!lstatSync(path).isSymbolicLink());
+  assert.deepEqual(readFileSync(path), large);
+  writeFileSync(path, large.subarray(0, 1000)); // as an earlier version may have left it
+  assert.deepEqual(readFileSync(await fetch('model.safetensors')), large);
+});
+
+test('a token that is no longer valid: public files come without it, others name it; too many requests use the cache', async (t) => {
+  let isPublic = true;
+  let status = 401;
+  const { fetch, environment } = await hub(t, ({ headers, url }, response) => {
+    if (url === '/blob' || (status === 401 && isPublic && !headers.authorization)) return false;
+    response.writeHead(status, { 'x-error-message': 'Invalid credentials in Authorization header' }).end();
+    return true;
+  });
+  environment['HF_TOKEN'] = 'hf_old';
+  const path = await fetch('model.safetensors');
+  assert.deepEqual(readFileSync(path), large);
+  isPublic = false;
+  assert.equal(await fetch('model.safetensors'), path);
+  await assert.rejects(
+    fetch('config.json'),
+    /expected a valid token in HF_TOKEN, .* got HTTP 401: Invalid credentials/,
+  );
+  status = 429;
+  assert.equal(await fetch('model.safetensors'), path);
+});
+
+test('a cache that cannot be written to is used', {
+  skip: process.getuid?.() === 0 && 'root may write anywhere',
+}, async (t) => {
+  const { fetch, folder } = await hub(t);
+  const path = await fetch('model.safetensors');
+  chmodSync(join(folder, 'refs'), 0o555);
+  assert.equal(await fetch('model.safetensors'), path);
+  chmodSync(join(folder, 'refs'), 0o755);
 });

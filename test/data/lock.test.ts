@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { lockFolder, removeLeftovers, writeFileAtomic } from '../../data/index.ts';
+import { lockFolder, removeLeftovers, waitToLock, writeFileAtomic } from '../../data/index.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const index = JSON.stringify(fileURLToPath(new URL('../../data/index.ts', import.meta.url)));
@@ -106,4 +106,23 @@ test('leftovers of killed saves go at once, those of living processes and other 
   assert.deepEqual(fs.readdirSync(folder).sort(), ['a.safetensors', ...stay, ...others].sort());
   removeLeftovers(folder);
   assert.deepEqual(fs.readdirSync(folder).sort(), ['a.safetensors', ...stay].sort());
+});
+
+test('a lock of another machine is waited for as long as its owner touches it', { timeout: 30_000 }, async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'lock');
+  writeLock(folder, { pid: 1, host: 'elsewhere', beats: true });
+  const beat = setInterval(() => fs.utimesSync(path, new Date(), new Date()), 50);
+  let said = '';
+  const waiting = waitToLock(folder, ({ message }) => (said = message), 1000);
+  const first = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 2500, 'waits'))]);
+  assert.equal(first, 'waits');
+  assert.match(said, /process 1 on elsewhere/);
+  clearInterval(beat);
+  (await waiting)();
+  writeLock(folder, { pid: 1, host: 'elsewhere' }); // a training, which does not touch it
+  const other = waitToLock(folder, () => {}, 300);
+  assert.equal(await Promise.race([other, new Promise((resolve) => setTimeout(resolve, 1500, 'waits'))]), 'waits');
+  fs.rmSync(path);
+  (await other)();
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -237,7 +237,12 @@ test('what cannot go out or come back is refused by name', async (t) => {
   );
   await assert.rejects(verifyTorch(root), /expected a folder that 'titok export --to torch' wrote/);
   await exportTorch(run, folder);
+  writeFileSync(join(folder, 'verify.safetensors'), '');
   await exportTorch(run, folder); // again
+  assert.ok(!existsSync(join(folder, 'verify.safetensors')), 'what is of the earlier export goes');
+  writeFileSync(join(folder, 'trained.safetensors'), '');
+  await assert.rejects(exportTorch(run, folder), /in which PyTorch has made trained\.safetensors\. Bring that back/);
+  rmSync(join(folder, 'trained.safetensors'));
   const back = join(root, 'runs/back');
   await assert.rejects(importTorch(join(root, 'nowhere'), back), /got nothing there/);
   await assert.rejects(importTorch(folder, back), /trained\.safetensors: expected what train\.py writes, got no file/);

@@ -10,7 +10,7 @@
  *   trained.safetensors   written by train.py
  *   verify.safetensors    written by `verifyTorch`
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
@@ -38,13 +38,27 @@ export function torchStageOf(run: RunFolder, name?: TorchStageName): TorchStageN
 
 export const pythonFiles = ['titok.py', 'tensors.py', 'train.py', 'verify.py'] as const;
 
-/** Creates the folder with the Python files. @throws OptionError when there is a file of that name, or another folder */
+/** What PyTorch writes into an export: hours of training. */
+const madeThere = ['trained.safetensors', join('official', 'stage1'), join('official', 'stage2')];
+
+/**
+ * Creates the folder with the Python files, or clears that of an earlier export.
+ *
+ * @throws OptionError when there is a file of that name, another folder, or an export that PyTorch has trained
+ */
 export function beginFolder(folder: string): void {
   const there = statSync(folder, { throwIfNoEntry: false });
   if (there && !existsSync(join(folder, 'training.json')))
     throw new OptionError(
       `--output: expected a new folder or one of an earlier export, got ${folder}, which is something else.`,
     );
+  const made = madeThere.find((name) => existsSync(join(folder, name)));
+  if (made !== undefined)
+    throw new OptionError(
+      `--output: expected a new folder, got ${folder}, in which PyTorch has made ${made}. Bring that back with titok import, and delete the folder or give another one.`,
+    );
+  for (const name of ['training.json', 'verify.safetensors', 'log.jsonl', 'official'])
+    rmSync(join(folder, name), { recursive: true, force: true });
   mkdirSync(join(folder, 'run'), { recursive: true });
   for (const name of pythonFiles)
     copyFileSync(fileURLToPath(new URL(`./python/${name}`, import.meta.url)), join(folder, name));

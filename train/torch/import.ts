@@ -1,6 +1,6 @@
 /** `titok import`: what PyTorch has trained, as the checkpoint of a run. */
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { CheckpointError, OptionError, show } from '../../core/index.ts';
 import { type Checkpoint, loadCheckpoint, openTensorFile, type RawTensor, saveCheckpoint } from '../../data/index.ts';
@@ -35,8 +35,8 @@ export interface Imported {
 /**
  * Brings a training back from PyTorch into a new run.
  *
- * @param path       the folder that `exportTorch` wrote, with what train.py wrote into it; or a file of weights below it, which
- *                   has the names of the paper's code: `.safetensors`, or PyTorch's `.bin`, `.pt`, `.pth`
+ * @param path       the folder that `exportTorch` wrote, with what train.py wrote into it; or weights below it, a file or a
+ *                   folder, which have the names of the paper's code: `.safetensors`, or PyTorch's `.bin`, `.pt`, `.pth`
  * @param runFolder  of the run
  * @param overwrite  replaces a run that is there. Default: false
  * @throws CheckpointError when the weights are missing, damaged or of another model; OptionError when the run is there
@@ -47,7 +47,7 @@ export async function importTorch(
   { overwrite = false }: { readonly overwrite?: boolean } = {},
 ): Promise<Imported> {
   const { folder, stage } = exportedFolder(path);
-  const file = statSync(path).isDirectory() ? join(folder, 'trained.safetensors') : path;
+  const file = resolve(path) === resolve(folder) ? join(folder, 'trained.safetensors') : path;
   if (!existsSync(file))
     throw new CheckpointError(`${file}: expected what train.py writes, got no file. Run it first: torchrun train.py.`);
   const run = new RunFolder(runFolder);
