@@ -24,13 +24,17 @@ export class ClassVariance {
     }
   }
 
-  /** Variance around the mean picture of each class, averaged over pixels and pictures; NaN without pictures. */
+  /**
+   * Variance around the mean picture of each class, averaged over pixels and pictures, whatever the number of pictures of a
+   * class; NaN where no class has two.
+   */
   get value(): number {
-    let [total, values] = [0, 0];
+    let [total, free] = [0, 0];
     for (const { count, sum, squares } of this.#classes.values()) {
+      if (count < 2) continue;
       total += squares - sum.reduce((s, x) => s + (x * x) / count, 0);
-      values += count * sum.length;
+      free += (count - 1) * sum.length;
     }
-    return total / values;
+    return total / free;
   }
 }

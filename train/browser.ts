@@ -12,6 +12,8 @@ export {
   generateEach,
   type ImageTokenizer,
   latentsOf,
+  mostGenerated,
+  mostOfClass,
   type Reconstructed,
   reconstruct,
   SizedTeacher,

@@ -68,6 +68,15 @@ const stepsWithinTimes = ({ sampling, times }: { sampling: { steps: number }; ti
     expected: (name) => `at most ${name('times')} ${times}`,
   };
 
+/** The last betas of the cosine are near 1, so that a small error in the noise is a large one in the picture. */
+const cosineNeedsVelocity = ({ model, noise }: { model: { prediction: string }; noise: string }): Conflict | false =>
+  noise === 'cosine' &&
+  model.prediction === 'noise' && {
+    setting: 'model.prediction',
+    got: model.prediction,
+    expected: (name) => `velocity with ${name('noise')} cosine`,
+  };
+
 export const diffusionSettings = group({
   model,
   noise: oneOf(noiseSchedules, 'linear', 'how noise grows with time'),
@@ -85,7 +94,7 @@ export const diffusionSettings = group({
   labelDrop: fraction(0.1, 'of samples trained without their class, which guidance needs; arXiv:2212.09748'),
   emaDecay: share(0.995, 'of the averaged weights; published 0.9999, for millions of steps'),
   sampling: diffusionSampling,
-}).superRefine(fitting(stepsWithinTimes));
+}).superRefine(fitting(stepsWithinTimes, cosineNeedsVelocity));
 /** The full settings of the diffusion stage. */
 export type DiffusionSettings = z.output<typeof diffusionSettings>;
 

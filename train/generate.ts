@@ -57,9 +57,13 @@ const settingsUpTo = (most: number) =>
     seed: seed(0, 'of the samples'),
     batchSize: count(1, 'pictures computed at once').unwrap().optional(), // no default: as many as fit
   });
-const generateSettings = settingsUpTo(10_000);
+/** Pictures of a class that `generate` returns at most. */
+export const mostOfClass = 10_000;
+/** Bytes of all pictures that it returns at most. */
+export const mostGenerated = 2e9;
+
+const generateSettings = settingsUpTo(mostOfClass);
 const eachSettings = settingsUpTo(1_000_000);
-const mostBytes = 2e9;
 
 /**
  * New pictures by the generator of a model or a run, computed in batches that fit into memory.
@@ -84,9 +88,9 @@ export async function generate(
   const labels = found.flatMap((label) => new Array<number>(count).fill(label));
   const bytes = 3 * labels.length * sampler.imageSize ** 2;
   expectOption(
-    bytes <= mostBytes,
+    bytes <= mostGenerated,
     'generate',
-    `pictures of at most ${mostBytes / 1e9} GB`,
+    `pictures of at most ${mostGenerated / 1e9} GB`,
     `${labels.length} of ${(bytes / 1e9).toFixed(1)} GB`,
     'Take generateEach, or several calls with a seed each.',
   );

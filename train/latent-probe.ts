@@ -46,7 +46,10 @@ export async function probeLatents(
 async function latentsOf(tokenizer: TiTok, set: ImageSet | ImageStream, onImages?: (count: number) => void) {
   const rows: Float32Array[] = [];
   for (const { images, labels } of inOrder(set, Math.min(32, imagesAtOnce(set.size)))) {
-    const z = noGrad(() => tidy(() => tokenizer.encodeLatents(images)));
+    const isVae = tokenizer.config.quantizeMode === 'vae'; // whose latents have a mean and a variance
+    const z = noGrad(() =>
+      tidy(() => (isVae ? tokenizer.encodeContinuous(images).z : tokenizer.encodeLatents(images))),
+    );
     rows.push(Float32Array.from(await z.data()));
     onImages?.(images.shape[0]);
     for (const t of [images, labels, z]) t.dispose();

@@ -37,7 +37,7 @@ export interface SampleMeasure {
 
 /** Figures of samples. */
 export interface SampleFigures extends FeatureDistances {
-  /** How much samples of a class differ, as a share of how much the real images do. */
+  /** How much samples of a class differ, as a share of how much the real images do; NaN where no class has two of each. */
   readonly variety: number;
   /** Images drawn in a second, decoding included. */
   readonly samplesPerSecond: number;

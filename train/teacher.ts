@@ -83,9 +83,9 @@ const imagesFitGrid = ({ imageSize, teacher }: { imageSize: number; teacher: Tea
   );
 };
 
-/** Without updates, weights from a file stay as they are. */
+/** Weights from a file have their codes. */
 const finallyQuantized = (settings: { steps: number; continuousSteps: number; weightsFrom: string }) =>
-  !(settings.steps === 0 && settings.weightsFrom !== '') && someQuantized(settings);
+  settings.weightsFrom === '' && someQuantized(settings);
 
 export const teacherSettings = group({
   imageSize: side(32, 'width and height of the images, pixels'),
@@ -248,7 +248,8 @@ export const teacher = defineStage({
     await noteUnusedCodes(run, imageSize, config.codebookSize, (imageSize / patchSizeOf(config)) ** 2);
     const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
     const judges = judgesOf(run, settings, run.rng(5));
-    const training = await trainTeacher(settings, data, run.rng(0), weights, judges);
+    const quantized = weights ? { continuousSteps: 0 } : {}; // it has its codes
+    const training = await trainTeacher({ ...settings, ...quantized }, data, run.rng(0), weights, judges);
     return { training, madeWith: judgedBy(judges) };
   },
 

@@ -148,15 +148,22 @@ async function openMeasured(name: string | undefined, given: EvaluateGiven) {
   const run = await openTrainedRun(shownRun(name));
   const model = await modelOf(run);
   const isOwn = given.data === undefined && given.classes === undefined && given.heldOut === undefined;
+  if (isOwn) return { model, dataset: await run.dataset(model.tokenizer.config.imageSize) };
+  const sources = run.trained.map((stage) => run.meta({ name: stage }).origin?.data.source?.heldOut);
   return {
     model,
-    dataset: isOwn ? await run.dataset(model.tokenizer.config.imageSize) : await loadGiven(model, given),
+    dataset: await loadGiven(
+      model,
+      given,
+      sources.findLast((share) => share !== undefined),
+    ),
   };
 }
 
-/** The images that --data names, else the emoji if the model learned from them. */
-function loadGiven({ tokenizer, metadata }: Model, given: EvaluateGiven): Promise<Dataset> {
-  const { name, classes } = metadata.data;
+/** The images that --data names, else the emoji if the model learned from them. @param share  that its run held out, if known */
+async function loadGiven(model: Model, given: EvaluateGiven, share?: number): Promise<Dataset> {
+  const { tokenizer, metadata } = model;
+  const { name, classes, heldOut } = metadata.data;
   const data = given.data ?? (name === 'emoji' ? name : undefined);
   if (data === undefined) {
     throw new OptionError(
@@ -165,10 +172,18 @@ function loadGiven({ tokenizer, metadata }: Model, given: EvaluateGiven): Promis
   }
   const options = imageOptions(given);
   const isOfSubgroups = data === 'emoji' && name === 'emoji' && classes.length > 8; // the groups are 8
-  return loadDataset(data, tokenizer.config.imageSize, {
+  const dataset = await loadDataset(data, tokenizer.config.imageSize, {
     ...(isOfSubgroups && { classes: 'subgroups' as const }),
+    ...(share !== undefined && data !== 'emoji' && { heldOutFraction: share }),
     ...options,
   });
+  const isOther = data !== 'emoji' && dataset.name === name && dataset.validation.count !== heldOut;
+  if (isOther && given.heldOut === undefined)
+    console.error(
+      `${metadata.name} learned from '${name}' with ${heldOut} pictures held out, here ${dataset.validation.count} are: it may have learned from some of them. ` +
+        'Give the --held-out that it was trained with.',
+    );
+  return dataset;
 }
 
 const print = (value: object): void => console.log(JSON.stringify(value, null, 2));

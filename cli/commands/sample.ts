@@ -1,7 +1,7 @@
 /** `titok sample`: new pictures of a class. */
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { OptionError } from '../../core/index.ts';
+import { expectOption, OptionError } from '../../core/index.ts';
 import { writeImage, writePictureNpz, writePng } from '../../data/index.ts';
 import {
   classIndex,
@@ -14,6 +14,8 @@ import {
   generateEach,
   group,
   type Model,
+  mostGenerated,
+  mostOfClass,
   oneOf,
   planSheet,
   type Run,
@@ -71,8 +73,15 @@ export function addSample(program: Command): void {
       const sampling = readSettings(sampler.settings, sampler.sampling, given) as object;
       const named = given.class === undefined ? classes : [classes[classIndex(given.class, classes, '--class')]];
       if (given.npz !== undefined) {
-        const output = prepareOutput(given.npz, '--npz');
         const total = named.length * settings.count;
+        expectOption(
+          settings.count <= mostOfClass && 3 * total * imageSize ** 2 <= mostGenerated,
+          '--npz',
+          `at most ${mostOfClass.toLocaleString('en')} pictures of a class, of ${mostGenerated / 1e9} GB together`,
+          `${total.toLocaleString('en')} of ${((3 * total * imageSize ** 2) / 1e9).toFixed(1)} GB`,
+          'Write each to a file of its own with --folder, or several .npz files with a --seed each.',
+        );
+        const output = prepareOutput(given.npz, '--npz');
         const progress = showShare(`sampling ${total.toLocaleString('en')} pictures`);
         const options = {
           count: settings.count,

@@ -157,6 +157,19 @@ test('a run: all figures, and .npz files with the pictures that give them', asyn
   assert.match(more.out, /\nLinear probe of the 48 latents: \d+\.\d % of held-out images in their class/);
 });
 
+test('other pictures held out than those that the model was trained with are told', async (t) => {
+  const { err } = await titok(t, 'evaluate', '--model', 'small.safetensors', '--data', 'pictures', ...thread);
+  assert.match(
+    err,
+    /small learned from 'pictures' with 4 pictures held out, here \d+ are: it may have learned from some of them\. Give the --held-out/,
+  );
+});
+
+test('sample --npz: more than a file holds is refused before anything is sampled', async (t) => {
+  const { err } = await titok(t, 'sample', '--name', 'small', '--count', '20000', '--npz', 'out/many.npz', ...thread);
+  assert.match(err, /^--npz: expected at most 10,000 pictures of a class, of 2 GB together, got 40,000 of 0\.0 GB\. Write each .* --folder/); // biome-ignore format: one line
+});
+
 test("a model's file measures like its run", async (t) => {
   const options = ['--data', 'pictures', '--held-out', '0.5', '--json', ...thread];
   const [run, file] = [

@@ -124,7 +124,21 @@ test('variance within classes: pictures that are all alike have none, whatever t
   variance.add([0, 1, 4, 5, 0, 1], [0, 1, 0]);
   assert.equal(variance.value, 0);
   variance.add([2, 5], [0]); // class 0: [0, 1], [0, 1], [2, 5]; class 1: [4, 5]
-  const expected = (8 / 3 + 32 / 3) / 8; // Σ (x − mean of its class)² over 8 values
+  const expected = (8 / 3 + 32 / 3) / 4; // Σ (x − mean of its class)² of class 0, 2 values in 3 − 1 pictures
   assert.ok(Math.abs(variance.value - expected) < 1e-12);
   assert.ok(Number.isNaN(new ClassVariance().value));
+  const alone = new ClassVariance();
+  alone.add([1, 2, 3, 4], [0, 1]);
+  assert.ok(Number.isNaN(alone.value), 'no class has two');
+});
+
+test('variance within classes does not depend on how many pictures a class has', () => {
+  const rng = new Rng(4);
+  const [few, many] = [2, 40].map((each) => {
+    const variance = new ClassVariance();
+    const labels = Int32Array.from({ length: 50 * each }, (_, i) => i % 50);
+    variance.add(rng.normals(16 * labels.length), labels);
+    return variance.value;
+  });
+  assert.ok(Math.abs(few / many - 1) < 0.1, `${few} ${many}`);
 });

@@ -16,6 +16,7 @@ import {
   tokenHeatMap,
   withTokenSize,
 } from '../../titok/index.ts';
+import { latentFigures } from '../../train/diagnostics.ts';
 import {
   exportModel,
   finetune,
@@ -189,6 +190,13 @@ test('the spread of latents compares them with their own length, whatever the qu
       assert.equal(codeUse !== undefined, n >= 4);
     }
   }
+});
+
+test('the latents of a single picture have no spread, rather than none', async () => {
+  const model = new TiTok({ ...presets.smoke, head: 'pixels' }, new Rng(1));
+  const latents = (count: number) => ({ z: randn([count, model.config.tokenSize, 1, model.config.latentTokens], new Rng(2)) }); // biome-ignore format: one thought
+  assert.deepEqual(await latentFigures(model, latents(1)), {});
+  assert.ok((await latentFigures(model, latents(8))).spread! > 0.5);
 });
 
 test('the encoder of a model with each quantizer gets a gradient', async () => {

@@ -114,7 +114,7 @@ test('warnings of guards, and PSNR by the number of tokens', (t) => {
   const run = temporaryFolder(t);
   const line = { stage: 'finetune', step: 60, seconds: 1, loss: 1, warning: 'Codes & <spread>.' };
   writeFileSync(join(run, 'log.jsonl'), `${JSON.stringify(line)}\n`);
-  const row = { name: 'finetune', steps: 60, seconds: 1, imagesPerSecond: 1, loss: 1, psnr: 15, psnr1: 9, psnr10: 14 };
+  const row = { name: 'finetune', steps: 60, seconds: 1, imagesPerSecond: 1, loss: 1, psnr: 15, psnr1: 9, psnr32: 14 };
   const more = { psnr2: 11, codesUsed: null, perplexity: null, fd: null };
   writeFileSync(join(run, 'results.json'), JSON.stringify({ finetune: { row: { ...row, ...more } } }));
   assert.equal(readLog(run).get('finetune')!.updates[0].warning, line.warning);
@@ -125,7 +125,7 @@ test('warnings of guards, and PSNR by the number of tokens', (t) => {
   const titles = page.slice(page.indexOf('<b>PSNR by the number of tokens</b>')).matchAll(/<title>([^<]*)</g);
   assert.deepEqual(
     [...titles].map(([, title]) => title),
-    ['1 tokens: 9', '2 tokens: 11', '10 tokens: 14'],
+    ['1 tokens: 9', '2 tokens: 11', '32 tokens: 14'],
   );
 });
 

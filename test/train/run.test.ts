@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { OutOfMemoryError } from '../../core/index.ts';
-import { type ImageDataset, loadCheckpoint, loadImageFolder } from '../../data/index.ts';
+import { type ImageDataset, loadCheckpoint, loadImageFolder, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import { openRun, type Run, readLog, single, teacher, warmup } from '../../train/index.ts';
 import { writePictures } from '../cli/command-line.ts';
@@ -191,4 +191,20 @@ test('a run on emoji keeps the kind of its classes', async (t) => {
   await assert.rejects(async () => {
     for await (const _ of other.train(teacher, { steps: 5 }));
   }, /expected the classes face-smiling, .* got Smileys & Emotion/);
+});
+
+test('a teacher that starts from weights keeps their codes: it quantizes from its first update on', async (t) => {
+  const folder = temporaryFolder(t);
+  const options = { dataset: await dataset(folder) };
+  const first = await openRun(join(folder, 'first'), options);
+  await losses(first);
+  const weights = join(folder, 'weights.safetensors');
+  const { model } = loadCheckpoint(first.checkpoint(teacher)).groups;
+  writeSafetensors(weights, model);
+  const next = await openRun(join(folder, 'next'), options);
+  for await (const _ of next.train(teacher, { ...settings, steps: 2, weightsFrom: weights }));
+  const codes = [first, next].map((run) => loadCheckpoint(run.checkpoint(teacher)).groups['model']['quantize.embedding.weight'].data as Float32Array); // biome-ignore format: one thought
+  const length = (values: Float32Array) => Math.hypot(...values);
+  const change = length(codes[0].map((x, i) => x - codes[1][i])) / length(codes[0]);
+  assert.ok(change > 0 && change < 0.1, `${change}`);
 });

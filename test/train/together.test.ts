@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  diffusion,
   finetune,
   generator,
   merge,
@@ -98,6 +99,7 @@ const contradictions: [stage: Stage, settings: object, message: string][] = [
   [generator, { generator: { heads: 5 } }, 'generator.heads: expected a divisor of generator.width 192, got 5.'],
   [generator, { emaDecay: 1 }, 'emaDecay: expected a number ≥ 0 and < 1, got 1.'],
   [generator, { generator: { dropout: 1 } }, 'generator.dropout: expected a number ≥ 0 and < 1, got 1.'],
+  [diffusion, { noise: 'cosine', model: { prediction: 'noise' } }, 'model.prediction: expected velocity with noise cosine, got "noise".'], // biome-ignore format: one line each
   [generator, { labelSmoothing: 1 }, 'labelSmoothing: expected a number ≥ 0 and < 1, got 1.'],
 ];
 

@@ -5,6 +5,7 @@ import { before, test } from 'node:test';
 import { loadImageFolder } from '../../data/index.ts';
 import { publishedSingleStage, publishedVae } from '../../titok/index.ts';
 import { exportModel, loadModel, openRun, reconstruct, single, tokenize } from '../../train/index.ts';
+import { probeLatents } from '../../train/latent-probe.ts';
 import { writePictures } from '../cli/command-line.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { useOneThread } from './recipes.ts';
@@ -26,11 +27,14 @@ async function trained(folder: string, changes: object) {
 
 test('continuous tokens', async (t) => {
   const model = { ...sizes, quantizeMode: 'vae' } as const;
-  const { row, tokenizer } = await trained(temporaryFolder(t), { model, weights: publishedVae });
+  const folder = temporaryFolder(t);
+  const { row, tokenizer } = await trained(folder, { model, weights: publishedVae });
   assert.ok(row.psnr! > 0 && row.fd > 0, JSON.stringify(row));
   assert.deepEqual([row.codesUsed, row.perplexity], [null, null]);
   const [{ psnr }] = await reconstruct(tokenizer, [picture]);
   assert.ok(psnr > 0);
+  const { latents } = await probeLatents(tokenizer, await loadImageFolder(join(folder, 'pictures'), 16));
+  assert.equal(latents, 4 * tokenizer.config.tokenSize, 'their means, without the variances');
   await assert.rejects(tokenize(tokenizer, [picture]), /expected quantizeMode 'vq', got 'vae'/);
 });
 

@@ -30,7 +30,7 @@ const mostPoints = 210; // one for each two units of the width
 export function chart(title: string, lines: readonly ChartLine[], over = 'updates'): Html {
   const shown = lines.map((line) => ({ ...line, train: binned(line.train, mostPoints) }));
   const all = shown.flatMap(({ train, heldOut }) => [train, heldOut]);
-  const [low, high] = rangeOf(all);
+  const [low, high] = rangeOf(all, over === 'updates' ? undefined : 0);
   const last = Math.max(1, ...all.map((points) => points.at(-1)?.step ?? 0));
   const x = (step: number) => frame.left + (step / last) * (frame.right - frame.left);
   const y = (value: number) => frame.bottom - ((value - low) / (high - low)) * (frame.bottom - frame.top);

@@ -46,13 +46,14 @@ export function binned(points: readonly Point[], most: number): Point[] {
 }
 
 /**
- * The values that a picture of curves should show. What is far outside in the first twentieth of the updates, where losses
- * fall steeply, may leave the frame.
+ * The values that a picture of curves should show.
+ *
+ * @param early  the share of the updates in which what is far outside may leave the frame, as losses fall steeply there
  */
-export function rangeOf(curves: readonly (readonly Point[])[]): readonly [low: number, high: number] {
+export function rangeOf(curves: readonly (readonly Point[])[], early = 0.05): readonly [low: number, high: number] {
   const last = Math.max(1, ...curves.map((points) => points.at(-1)?.step ?? 0));
   const all = curves.flat();
-  const later = all.filter(({ step }) => step > last / 20);
+  const later = all.filter(({ step }) => step > early * last);
   const values = (later.length > 0 ? later : all).map(({ value }) => value);
   const [low, high] = values.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
   if (!Number.isFinite(low)) return [0, 1];
