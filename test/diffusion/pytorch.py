@@ -5,7 +5,8 @@ import sys
 
 import torch
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../bench/pytorch"))
+for folder in ("bench/pytorch", "train/torch/python"):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../..", folder))
 from dit import Block, DiT
 
 torch.manual_seed(0)

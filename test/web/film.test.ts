@@ -63,6 +63,17 @@ test('the first film is what the model draws; each step keeps more tokens', opti
   });
 });
 
+test('a seed that is being typed stays when a film arrives', options, async () => {
+  await openFilm(async (page) => {
+    const [before] = await Promise.all([page.inputValue('#film [type=number]'), press(page, 'Another')]);
+    await page.fill('#film [type=number]', '7');
+    await drawn(page, new RegExp(`seed ${Number(before) + 1},`));
+    assert.equal(await page.inputValue('#film [type=number]'), '7');
+    await page.press('#film [type=number]', 'Enter');
+    await drawn(page, /seed 7,/);
+  });
+});
+
 test(
   'a class is found by a part of its name; a link restores all settings and replays the same film',
   options,

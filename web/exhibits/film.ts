@@ -105,11 +105,19 @@ export function mount(section: HTMLElement, app: App): void {
     change({ class: className, start: undefined });
     void draw({ play: true, use: true });
   });
+  let isTyping = false; // a film that arrives meanwhile leaves the number as it is
   const seed = h('input', {
     type: 'number',
     value: first.seed,
     step: 1,
+    input: () => {
+      isTyping = true;
+    },
+    blur: () => {
+      isTyping = false;
+    },
     change: () => {
+      isTyping = false;
       if (!Number.isSafeInteger(seed.valueAsNumber)) seed.valueAsNumber = store.state.seed;
       change({}, seed.valueAsNumber);
       void draw({ play: true, use: true });
@@ -309,7 +317,7 @@ export function mount(section: HTMLElement, app: App): void {
     const of = settings();
     const { film } = player;
     classes.set(app.model.classes, of.className);
-    seed.valueAsNumber = of.seed;
+    if (!isTyping) seed.valueAsNumber = of.seed;
     for (const [name, { set }] of Object.entries({ temperature, guidance, steps }))
       set(of[name as keyof typeof limits]);
     schedule.select.value = of.schedule;
