@@ -67,8 +67,8 @@ const beatMs = 5000;
 const silenceMs = 120_000;
 
 /**
- * As `lockFolder`, but waits for whoever holds the lock. The lock is touched every few seconds, so that one of another machine
- * or container, whose processes nobody here can ask for, is taken over once it has been silent for two minutes.
+ * As `lockFolder`, but waits for whoever holds the lock, and touches it every few seconds once it is held. Whether a process on
+ * another machine, or in another container, still runs cannot be asked: its lock is taken over after two minutes without a touch.
  *
  * @param onWait  called now and then meanwhile, with who that is
  */
