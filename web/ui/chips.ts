@@ -45,16 +45,26 @@ export function chips(app: App, { label, pick, point, key }: ChipsOptions): Chip
     Home: () => 0,
     End: () => buttons.length - 1,
   };
+  let pointed: number | undefined;
+  const pointAt = (place: number | undefined): void => {
+    if (place === pointed) return;
+    pointed = place;
+    point?.(place);
+  };
+  const focused = (): number | undefined => {
+    const place = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    return place < 0 ? undefined : place;
+  };
   const chip = (place: number): HTMLButtonElement =>
     h('button', {
       type: 'button',
       class: 'chip',
       tabindex: place === 0 ? 0 : -1,
       click: (event: MouseEvent) => pick?.(place, event),
-      pointerenter: () => point?.(place),
-      pointerleave: () => point?.(undefined),
-      focus: () => point?.(place),
-      blur: () => point?.(undefined),
+      pointermove: () => pointAt(place), // not pointerenter: a page that scrolls below a resting pointer sends it as well
+      pointerleave: () => pointAt(focused()),
+      focus: () => pointAt(place),
+      blur: () => pointAt(undefined),
       keydown: (event: KeyboardEvent) => {
         const handled = key?.(place, event) ?? false;
         if (!handled && moves[event.key]) focus(moves[event.key](place));
@@ -67,6 +77,7 @@ export function chips(app: App, { label, pick, point, key }: ChipsOptions): Chip
     focus,
     show(row, pressed, note) {
       while (buttons.length > row.length) buttons.pop()!.remove();
+      if (pointed !== undefined && pointed >= row.length) pointAt(undefined);
       while (buttons.length < row.length) {
         buttons.push(chip(buttons.length));
         element.append(buttons.at(-1)!);
