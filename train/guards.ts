@@ -8,6 +8,8 @@ interface Guard {
   readonly figure: string;
   /** Updates before which a training may look like this. */
   readonly after: number;
+  /** Training pictures below which it may look like this: one, learned by heart, has one row of codes. */
+  readonly pictures?: number;
   isBad(mean: number): boolean;
   /** One sentence for what is seen, one for what helps. */
   message(mean: number): string;
@@ -21,6 +23,7 @@ const guards: readonly Guard[] = [
     stages: ['warmup', 'single'],
     figure: 'spread',
     after: 120,
+    pictures: 2,
     isBad: (mean) => mean < 0.005,
     message: (mean) =>
       `the latents of all pictures are nearly the same (they differ by ${percent(mean)}), so tokens cannot tell pictures apart. ` +
@@ -30,6 +33,7 @@ const guards: readonly Guard[] = [
     stages: ['warmup', 'single'],
     figure: 'codeUse',
     after: window,
+    pictures: 2,
     isBad: (mean) => mean < 0.05,
     message: (mean) =>
       `nearly all latents of a batch have the same few codes (${percent(mean)} of as many as there could be). ` +
@@ -60,8 +64,9 @@ export class Guards {
   readonly #open: Guard[];
   readonly #seen = new Map<string, number[]>();
 
-  constructor(stage: StageName) {
-    this.#open = guards.filter(({ stages }) => stages.includes(stage));
+  /** @param pictures  that the stage trains on */
+  constructor(stage: StageName, pictures: number) {
+    this.#open = guards.filter(({ stages, pictures: least = 0 }) => stages.includes(stage) && pictures >= least);
   }
 
   /** Looks at an update's figures. @returns what is wrong and what helps, the first time that it is seen */

@@ -12,8 +12,9 @@ before(useOneThread);
 const said = (
   stage: 'warmup' | 'finetune' | 'generator' | 'single',
   figures: (update: number) => Omit<StepReport, 'loss'>,
+  pictures = 1000,
 ) => {
-  const guards = new Guards(stage);
+  const guards = new Guards(stage, pictures);
   const messages: string[] = [];
   for (let update = 1; update <= 600; update++) {
     const message = guards.look(update, { loss: 1, ...figures(update) } as StepReport);
@@ -29,6 +30,13 @@ test('a training that learns is left in peace, also where it begins with equal l
   );
   assert.deepEqual(
     said('finetune', (update) => (update > 20 ? { margin: 0.6 } : {})),
+    [],
+  );
+});
+
+test('one picture that is learned by heart is no collapse', () => {
+  assert.deepEqual(
+    said('warmup', () => ({ spread: 0, codeUse: 0.03 }), 1),
     [],
   );
 });
