@@ -1,7 +1,7 @@
 /** Makes tensors from numbers. */
 import type { Device } from './device.ts';
 import { defaultDevice } from './devices.ts';
-import { DeviceError, expectOption, kindOf, ShapeError } from './errors.ts';
+import { DeviceError, expectKnown, expectOption, kindOf, ShapeError } from './errors.ts';
 import { expectRng, type Rng } from './random.ts';
 import { checkShape, numel, type Shape, show } from './shape.ts';
 import { type DType, Tensor } from './tensor.ts';
@@ -28,10 +28,11 @@ export type NestedNumbers = number | readonly NestedNumbers[];
  * @param values  copied to the device; int32 takes whole numbers within ±2²⁴
  * @param shape   default: the shape of nested arrays, or one axis
  * @throws ShapeError when nested arrays differ in length, or the shape holds another number of values
- * @throws TypeError when a value is no number; OptionError for an unknown dtype
+ * @throws TypeError when a value is no number; OptionError for an unknown dtype or option
  * @throws DeviceError when a value is no int32 id
  */
 export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
+  if (!(options instanceof Tensor)) expectKnown('tensor', options, ['dtype', 'device']);
   const { dtype = values instanceof Int32Array ? 'int32' : 'float32', device = defaultDevice() } = options;
   expectOption(dtype === 'float32' || dtype === 'int32', 'tensor, dtype', "'float32' or 'int32'", dtype);
   if (values instanceof Tensor)
@@ -52,7 +53,8 @@ export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape,
 /** Every value equal to `value`. */
 export function full(shape: Shape, value: number, options?: TensorOptions): Tensor {
   if (typeof value !== 'number') throw new TypeError(`full: expected a number, got ${kindOf(value)}.`);
-  return filled(shape, (count) => new Float32Array(count).fill(value), options);
+  const values = options?.dtype === 'int32' ? Float64Array : Float32Array; // ids are checked before they are rounded
+  return filled(shape, (count) => new values(count).fill(value), options);
 }
 /** Zeros of a shape. */
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);

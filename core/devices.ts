@@ -1,6 +1,6 @@
 /** Devices by name. Each registers itself; it is opened when it is first asked for. */
 import type { Device, MatmulPrecision } from './device.ts';
-import { DeviceError } from './errors.ts';
+import { DeviceError, expectKnown } from './errors.ts';
 
 /** Options of `openDevice`. */
 export interface DeviceOptions {
@@ -34,7 +34,7 @@ export const deviceNames = (): string[] => [...openers.keys()];
  * The device with this name: `cpu`, `webgpu`, `reference` …, or `auto` for the fastest. The same options give the same
  * device, until it is closed or lost.
  *
- * @throws DeviceError when no device has that name, or the machine lacks it
+ * @throws DeviceError when no device has that name, or the machine lacks it; OptionError for an unknown option
  */
 export const openDevice = async (name: string, options: DeviceOptions = {}): Promise<Device> => find(name, options);
 
@@ -69,6 +69,7 @@ export function withDevice<T>(device: Device, f: () => T): T {
 }
 
 function find(name: string, options: DeviceOptions): Device | Promise<Device> {
+  expectKnown('openDevice', options, ['threads', 'matmulPrecision']);
   const { threads = '', matmulPrecision = 'highest' } = options;
   const key = `${name} ${threads} ${matmulPrecision}`;
   const found = opened.get(key);

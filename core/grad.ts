@@ -138,10 +138,10 @@ function walkBack(walk: Walk): void {
     if (ends?.has(y)) continue;
     const g = grads.get(y);
     if (g && y.node) {
-      const scope = createGraph ? undefined : tensorScope();
+      expectUnchanged(y);
+      using scope = createGraph ? undefined : tensorScope();
       if (y.node.again) walkAgain(y, g, walk, scope);
       else propagate(y, g, order, grads, scope);
-      scope?.[Symbol.dispose]();
     }
     if (!createGraph && g && !wanted.has(y)) {
       grads.delete(y);
@@ -149,6 +149,16 @@ function walkBack(walk: Walk): void {
     }
     if (y.node && !wanted.has(y)) release?.(y);
   }
+}
+
+/** A gradient is worked out from the values that y came from. @throws Error when one has been overwritten since */
+function expectUnchanged(y: Tensor): void {
+  const { op, args } = y.node!;
+  const at = args.findIndex((x) => x instanceof Tensor && (x.storage.overwritten ?? 0) > y.id);
+  if (at < 0) return;
+  throw new Error(
+    `grad: expected the values that ${op.name} was computed from, got ${show((args[at] as Tensor).shape)} as argument ${at + 1} that was overwritten since, by assign or an optimizer. Take the gradients before the update, or compute the loss again after it.`,
+  );
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Storage {
   handle: Handle;
   readonly length: number;
   views: number;
+  /** The id of the tensor that was made next when the values were last overwritten. */
+  overwritten?: number;
 }
 
 /** An argument of an op: a tensor, a run-time number, options, or null for an optional tensor that is left out. */
@@ -172,6 +174,11 @@ export class Tensor {
   replaceHandle(handle: Handle): void {
     this.device.free(this.storage.handle, this.size);
     this.storage.handle = handle;
+    this.markOverwritten();
+  }
+  /** Not for users: what was computed from the earlier values has no gradient any more. */
+  markOverwritten(): void {
+    this.storage.overwritten = created;
   }
 
   /**
@@ -249,14 +256,20 @@ export class Scope implements Disposable {
   }
   /** Hands a tensor to the enclosing scope (or to the caller, at the top). */
   keep<T extends Tensor>(t: T): T {
-    if (this.#tensors.delete(t)) this.#parent?.add(t);
+    if (this.#tensors.delete(t)) this.#enclosing()?.add(t);
     return t;
+  }
+  /** The innermost scope around this one that is still open: of two asynchronous functions the outer may end first. */
+  #enclosing(): Scope | undefined {
+    let scope = this.#parent;
+    while (scope && !scope.#open) scope = scope.#parent;
+    return scope;
   }
   /** Frees the scope's tensors; `using` calls it. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
-    if (currentScope === this) currentScope = this.#parent;
+    if (currentScope === this) currentScope = this.#enclosing();
     for (const t of this.#tensors) t.dispose();
     this.#tensors.clear();
   }
@@ -264,7 +277,10 @@ export class Scope implements Disposable {
 
 let currentScope: Scope | undefined;
 
-/** Opens a scope: `using scope = tensorScope();` frees every tensor made until the block ends, except `scope.keep(t)`. */
+/**
+ * Opens a scope: `using scope = tensorScope();` frees every tensor made until the block ends, except `scope.keep(t)`. There is one
+ * stack of scopes: where two asynchronous functions take turns, the tensors of both are made in the scope that was opened last.
+ */
 export function tensorScope(): Scope {
   const scope = new Scope();
   currentScope = scope;

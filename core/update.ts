@@ -68,8 +68,10 @@ export function defineUpdate<T extends string, I extends string, S extends strin
   const run = (list: readonly Tensor[], values: Scalars<S>): void => {
     const { device } = list[0];
     const refs = list.map(refOf);
-    if (device.update) device.update(refs.slice(0, targets.length), names, parsed, refs, values);
-    else {
+    if (device.update) {
+      device.update(refs.slice(0, targets.length), names, parsed, refs, values);
+      for (let i = 0; i < targets.length; i++) list[i].markOverwritten();
+    } else {
       const handles = oneByOne(device, name, names, parsed, refs, values);
       for (const [i, handle] of handles.entries()) list[i].replaceHandle(handle);
     }

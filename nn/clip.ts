@@ -1,9 +1,21 @@
 /** Clipping gradients by their global norm. */
-import { div, expectNumber, full, minimum, mul, noGrad, pack, sumOfSquares, type Tensor, tidy } from '../core/index.ts';
+import {
+  div,
+  expectNumber,
+  full,
+  minimum,
+  mul,
+  noGrad,
+  pack,
+  sumOfSquares,
+  type Tensor,
+  tidy,
+  zeros,
+} from '../core/index.ts';
 
-/** √(Σ g²) over all values of all gradients, as one element on their device. */
+/** √(Σ g²) over all values of all gradients, as one element on their device; 0 without any. */
 export const globalNorm = (grads: readonly Tensor[]): Tensor =>
-  noGrad(() => tidy(() => sumOfSquares(pack(grads)).sqrt()));
+  grads.length === 0 ? zeros([]) : noGrad(() => tidy(() => sumOfSquares(pack(grads)).sqrt()));
 
 /**
  * The factor that brings gradients of this norm down to `maxNorm`; 1 for smaller norms and for maxNorm = Infinity.

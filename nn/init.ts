@@ -40,6 +40,6 @@ export function xavierUniform(shape: Shape, rng: Rng): Tensor {
 
 /** U(−b, b) with b = 1 / √fanIn, which PyTorch uses for linear and convolution layers and their biases. */
 export function fanInUniform(shape: Shape, fanIn: number, rng: Rng): Tensor {
-  const bound = 1 / Math.sqrt(fanIn);
+  const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
   return uniform(shape, -bound, bound, rng);
 }

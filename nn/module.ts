@@ -13,11 +13,13 @@ export type StateValue = Tensor | { readonly shape: Shape; readonly data: ArrayL
  *
  * Optimizers, weight averages, clipping and checkpoints all take this flat record.
  *
- * @throws TypeError when a field leads back to one of its owners
+ * @throws TypeError for a model that is no object, or when a field leads back to one of its owners
  */
 export function stateDict(model: object): StateDict {
   const found: StateDict = {};
   const open = new Set<object>();
+  if (typeof model !== 'object' || model === null)
+    throw new TypeError(`stateDict: expected a model, got ${model === null ? 'null' : typeof model}.`);
   const walk = (node: unknown, path: string): void => {
     if (node instanceof Tensor) {
       found[path] = node;
@@ -66,8 +68,13 @@ export function loadStateDict(
   const unexpected = Object.keys(values).filter((key) => !(key in own));
   const problems = Object.entries(own).flatMap(([key, p]) => {
     const value = values[key];
-    if (!value || show(value.shape) === show(p.shape)) return [];
-    return [`'${key}' is ${show(value.shape)} in the file, ${show(p.shape)} in the model`];
+    if (!value) return [];
+    if (show(value.shape) !== show(p.shape))
+      return [`'${key}' is ${show(value.shape)} in the file, ${show(p.shape)} in the model`];
+    if (!(value instanceof Tensor)) return [];
+    if (value.disposed) return [`'${key}' is a tensor that was freed`];
+    const isReadable = value.device === p.device || value.device.synchronous;
+    return isReadable ? [] : [`'${key}' is on ${value.device.name}, whose values must be awaited: use to(t, device)`];
   });
   if (strict) {
     problems.push(
@@ -92,7 +99,12 @@ export function loadStateDict(
   };
   for (const key of isNew ? [] : Object.keys(own)) {
     const value = values[key];
-    if (value && !(value instanceof Tensor)) finite(key, value.data);
+    if (!value || value instanceof Tensor) continue;
+    const { length } = finite(key, value.data);
+    if (length !== own[key].size)
+      throw new CheckpointError(
+        `${source}: expected ${own[key].size} values for '${key}' ${show(own[key].shape)}, got ${length}.`,
+      );
   }
   for (const [key, p] of Object.entries(own)) {
     const value = values[key];

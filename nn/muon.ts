@@ -2,6 +2,7 @@
 import {
   concat,
   defineUpdate,
+  expectWhole,
   mul,
   narrow,
   type Shape,
@@ -11,7 +12,14 @@ import {
   transpose,
 } from '../core/index.ts';
 import type { StateDict } from './module.ts';
-import { decaysWeight, Optimizer, type OptimizerOptions, type ParameterGroup, zerosFor } from './optimizer.ts';
+import {
+  decaysWeight,
+  expectShare,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  zerosFor,
+} from './optimizer.ts';
 
 /** Options of `Muon`. */
 export interface MuonOptions extends OptimizerOptions {
@@ -39,7 +47,7 @@ const muon = defineUpdate('muon', ['p'], ['o'], ['rate', 'decay'], { p: 'p - (de
  *
  *   const hidden = pick(params, (name) => isHiddenMatrix(name, params[name].shape));
  *
- * @throws ShapeError for a parameter that is no matrix
+ * @throws ShapeError for a parameter that is no matrix; OptionError for an option out of range
  * @see Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Liu et al. 2025, arXiv:2502.16982, for
  *   the factor
  */
@@ -51,7 +59,9 @@ export class Muon extends Optimizer {
   readonly #matrices: (name: string) => number;
 
   constructor({ momentum = 0.95, iterations = 3, matrices = packedMatrices, ...options }: MuonOptions) {
-    super(options);
+    super(options, ['momentum', 'iterations', 'matrices']);
+    expectShare('Muon, momentum', momentum);
+    expectWhole('Muon, iterations', iterations, 1, polynomials.length);
     for (const [name, { shape }] of Object.entries(options.params)) {
       if (shape.length !== 2 || shape[0] % matrices(name) !== 0)
         throw new ShapeError(`Muon, ${name}: expected a matrix, got ${show(shape)}. Train it with AdamW.`);

@@ -1,6 +1,7 @@
 /** What all optimizers share: parameters by name, groups of weight decay, a count of updates, and a state to save. */
 import {
   CheckpointError,
+  DeviceError,
   expectKnown,
   expectOption,
   full,
@@ -119,11 +120,12 @@ export abstract class Optimizer {
     const { lr = this.#lr, scale } = options;
     expectFinite('optimizer.step, lr', lr);
     this.#checkGradients(grads);
+    if (scale?.disposed) throw freed('the scale');
     if (scale !== undefined && !(scale instanceof Tensor && scale.size === 1)) {
       const got = scale instanceof Tensor ? show(scale.shape) : `a ${typeof scale}`;
       throw new ShapeError(`optimizer.step: expected a scale that is a tensor with one element, got ${got}.`);
     }
-    const step = ++this.#step;
+    const step = this.#step + 1;
     noGrad(() =>
       tidy(() => {
         for (const { names, weightDecay } of this.#groups) {
@@ -134,6 +136,7 @@ export abstract class Optimizer {
         }
       }),
     );
+    this.#step = step;
   }
 
   #checkGradients(grads: Readonly<Record<string, Tensor>>): void {
@@ -145,7 +148,13 @@ export abstract class Optimizer {
         const whole = 'grads' in grads ? " Pass the 'grads' of valueAndGrad's result." : '';
         throw new TypeError(`optimizer.step: expected a gradient for '${name}', got none${near}.${whole}`);
       }
-      const { shape } = this.#params[name];
+      const { shape, device } = this.#params[name];
+      if (g.disposed) throw freed(`the gradient of '${name}'`);
+      if (this.#params[name].disposed) throw freed(`the parameter '${name}'`);
+      if (g.device !== device)
+        throw new DeviceError(
+          `optimizer.step: expected a gradient on ${device.name} for '${name}', got one on ${g.device.name}. Move it with to(g, device).`,
+        );
       if (!sameShape(g.shape, shape))
         throw new ShapeError(
           `optimizer.step: expected a gradient of shape ${show(shape)} for '${name}', got ${show(g.shape)}.`,
@@ -176,6 +185,9 @@ export abstract class Optimizer {
   }
 }
 
+const freed = (what: string) =>
+  new DeviceError(`optimizer.step: expected live tensors, got ${what} after it was freed. keep() what leaves a scope.`);
+
 /** @throws OptionError unless x is a finite number ≥ 0 */
 export const expectFinite = (where: string, x: number): void =>
   expectOption(Number.isFinite(x) && x >= 0, where, 'a finite number ≥ 0', x);
@@ -192,6 +204,16 @@ function expectParameters(where: string, params: StateDict): void {
     throw new TypeError(
       `${where}, params: expected tensors, got another value as '${wrong[0]}'. Pass stateDict(model).`,
     );
+  const names = new Map<Tensor, string>();
+  expectOption(Object.keys(params).length > 0, `${where}, params`, 'at least one parameter', 'none');
+  for (const [name, p] of Object.entries(params)) {
+    const other = names.get(p);
+    if (other !== undefined)
+      throw new TypeError(
+        `${where}, params: expected each tensor once, got '${other}' and '${name}' for the same one, which would be updated twice. Leave one out with pick(params, …).`,
+      );
+    names.set(p, name);
+  }
 }
 
 /** @throws CheckpointError unless `step` counts updates */

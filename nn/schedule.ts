@@ -1,4 +1,5 @@
 /** Learning-rate schedules. */
+import { expectNumber, expectWhole } from '../core/index.ts';
 
 /** Learning rate of the next update, by the number of updates already done. */
 export type LearningRateSchedule = (step: number) => number;
@@ -22,9 +23,14 @@ export interface CosineOptions {
  *
  * The published code lets the cosine rise again beyond T.
  *
+ * @throws OptionError for a rate that is no number ≥ 0, or updates that are no whole number ≥ 0
  * @see Loshchilov and Hutter 2017, arXiv:1608.03983
  */
 export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: CosineOptions): LearningRateSchedule {
+  expectRate('cosineSchedule, lr', lr);
+  expectRate('cosineSchedule, endLr', endLr);
+  expectUpdates('cosineSchedule, warmupSteps', warmupSteps);
+  expectUpdates('cosineSchedule, totalSteps', totalSteps);
   return (step) => {
     if (step >= totalSteps) return endLr;
     if (step < warmupSteps) return (lr * step) / warmupSteps;
@@ -33,8 +39,12 @@ export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: C
   };
 }
 
-/** Linear warm-up over `warmupSteps` updates (default 0), then constant. */
-export const constantSchedule =
-  ({ lr, warmupSteps = 0 }: { lr: number; warmupSteps?: number }): LearningRateSchedule =>
-  (step) =>
-    step < warmupSteps ? (lr * step) / warmupSteps : lr;
+/** Linear warm-up over `warmupSteps` updates (default 0), then constant. @throws OptionError as `cosineSchedule` */
+export function constantSchedule({ lr, warmupSteps = 0 }: { lr: number; warmupSteps?: number }): LearningRateSchedule {
+  expectRate('constantSchedule, lr', lr);
+  expectUpdates('constantSchedule, warmupSteps', warmupSteps);
+  return (step) => (step < warmupSteps ? (lr * step) / warmupSteps : lr);
+}
+
+const expectRate = (where: string, rate: number): void => expectNumber(where, rate, 0, Number.MAX_VALUE);
+const expectUpdates = (where: string, count: number): void => expectWhole(where, count, 0, Number.MAX_SAFE_INTEGER);

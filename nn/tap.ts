@@ -1,5 +1,5 @@
 /** Running layers one after another: activations are reported to a tap, or freed as soon as the next layer has read them. */
-import { isRecording, type Tensor, tidy } from '../core/index.ts';
+import { isRecording, type Tensor, tensorScope } from '../core/index.ts';
 import { type TokenRange, tokens } from './attention.ts';
 import type { TransformerBlock } from './transformer.ts';
 
@@ -34,11 +34,16 @@ export function runInTurn(
 ): Tensor {
   const free = !isRecording() && !tap;
   let current = x;
+  let isOurs = false; // not x, nor a parameter that a layer returned
   for (const [i, layer] of (free ? layers.flatMap(partsOf) : layers).entries()) {
     const input = current;
-    const run = () => (typeof layer === 'function' ? layer(input) : layer.forward(input));
-    current = free ? tidy(run) : run();
-    if (free && input !== x && input !== current) input.dispose();
+    using scope = free ? tensorScope() : undefined;
+    current = typeof layer === 'function' ? layer(input) : layer.forward(input);
+    if (scope) {
+      if (isOurs && input !== current) input.dispose();
+      isOurs = scope.owns(current) || (isOurs && input === current);
+      scope.keep(current);
+    }
     tap?.(name(i), current);
   }
   return current;

@@ -4,9 +4,11 @@ import test from 'node:test';
 import {
   concat,
   conv2d,
+  convTranspose2d,
   crossEntropy,
   embedding,
   grad,
+  groupNorm,
   layerNorm,
   maxPool2d,
   nearestCode,
@@ -46,6 +48,21 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
     'ShapeError',
     () => ones([2, 3]).add(ones([2, 4])),
     'add: expected shapes that broadcast, got a [2, 3] and b [2, 4]: axis -1 is 3 in one and 4 in the other.',
+  ],
+  [
+    'ShapeError',
+    () => convTranspose2d(ones([1, 3, 2, 2]), ones([3, 2, 2, 2]), null, { groups: 2 }),
+    'convTranspose2d: expected x [N, C, H, W], weight [C, O/groups, kh, kw] and bias [O], with groups that divide C, got x [1, 3, 2, 2], weight [3, 2, 2, 2], bias none and 2 groups.',
+  ],
+  [
+    'ShapeError',
+    () => conv2d(ones([1, 3, 2, 2]), ones([3, 3, 1, 1]), ones([3, 7])),
+    'conv2d: expected x [N, C, H, W], weight [O, C/groups, kh, kw] and bias [O], got x [1, 3, 2, 2], weight [3, 3, 1, 1], bias [3, 7] and 1 groups.',
+  ],
+  [
+    'ShapeError',
+    () => groupNorm(ones([1, 4, 2]), ones([4, 2]), ones([4]), 2),
+    'groupNorm: expected x [N, C, ...] with C divisible by 2 groups, gain [C] and bias [C], got x [1, 4, 2], gain [4, 2] and bias [4].',
   ],
   ['ShapeError', () => ones([2, 3]).reshape([4, -1]), 'reshape: expected a shape of 6 values for [2, 3], got [4, -1].'],
   [

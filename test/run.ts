@@ -32,7 +32,7 @@ try {
     env[siteFolder] = site;
   }
   // Three files at a time: most of them start worker threads, or wait for a browser. A file that hangs fails, and is named.
-  const options = ['--import', 'tsx', '--test', '--test-concurrency=3', '--test-timeout=300000'];
+  const options = ['--import', 'tsx', '--test', '--test-concurrency=3', '--test-timeout=600000'];
   const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit', env });
   process.exitCode = status ?? 1;
 } finally {

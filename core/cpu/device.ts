@@ -24,7 +24,7 @@ import { kernels, routines } from './kernels/index.ts';
 import { CpuMemory, LAYOUT } from './memory.ts';
 import { buildModule, ConstantTable, supportsRelaxedMadd, type WasmModule } from './module.ts';
 import { availableThreads, canShare, mostThreads, onX86, setEngineFlags } from './platform.ts';
-import type { Cpu, CpuArg } from './routine.ts';
+import type { Cpu, CpuArg, CpuRef, Routine } from './routine.ts';
 import { Threads } from './threads.ts';
 import { waitingFunctions } from './worker.ts';
 
@@ -60,6 +60,8 @@ export class CpuDevice implements Device, Cpu {
   readonly #constants = new ConstantTable(LAYOUT.constants, LAYOUT.constantCapacity);
   readonly #threads: Threads;
   readonly #cache: TensorCache;
+  /** What the routine that runs has allocated and not freed: floats by address. */
+  #scratch: Map<number, number> | undefined;
   #closed = false;
   /** By formula object and kinds of arguments, which is fast; and by the formula's text. */
   readonly #byFormula = new WeakMap<object, Map<string, Compiled>>();
@@ -97,7 +99,7 @@ export class CpuDevice implements Device, Cpu {
     try {
       if (call.formula && this.#runFormula(call.formula, y, length, call.args)) return y;
       const routine = routines[call.op];
-      if (routine) routine(this, { at: y, shape: call.shape }, ...call.args.map(toCpu));
+      if (routine) this.#runRoutine(routine, { at: y, shape: call.shape }, call.args.map(toCpu));
       else runPasses(call, this.#view(y, length), (tensor) => this.#view(tensor.handle, numel(tensor.shape)));
     } catch (error) {
       this.memory.free(y, length);
@@ -130,11 +132,14 @@ export class CpuDevice implements Device, Cpu {
     this.#threads.parallel(kernel, { items: length, work: length * cost, unit: UNIT }, args);
   }
   free(at: Handle, length: number): void {
+    this.#scratch?.delete(at as number);
     this.#cache.drop(at as number);
     this.memory.free(at as number, length);
   }
   alloc(floats: number): number {
-    return this.memory.alloc(floats);
+    const at = this.memory.alloc(floats);
+    this.#scratch?.set(at, floats);
+    return at;
   }
   cached(key: CacheKey, fill: (at: number) => void): number | undefined {
     return this.#cache.get(key, fill);
@@ -159,6 +164,20 @@ export class CpuDevice implements Device, Cpu {
 
   readonly #view = (handle: Handle, length: number): Float32Array<ArrayBufferLike> =>
     this.memory.floats.subarray((handle as number) / 4, (handle as number) / 4 + length);
+
+  /** A routine that runs out of memory halfway leaves none of it in use. */
+  #runRoutine(routine: Routine, y: CpuRef, args: readonly CpuArg[]): void {
+    const scratch = new Map<number, number>();
+    this.#scratch = scratch;
+    try {
+      routine(this, y, ...args);
+    } catch (error) {
+      for (const [at, floats] of scratch) this.memory.free(at, floats);
+      throw error;
+    } finally {
+      this.#scratch = undefined;
+    }
+  }
 
   /** Returns false when a function has no SIMD form. */
   #runFormula(f: Formula, y: number, length: number, args: readonly KernelArg[]): boolean {

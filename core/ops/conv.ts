@@ -5,8 +5,8 @@
 
 import { expectKnown, expectOption, ShapeError } from '../errors.ts';
 import { quotient, remainder, when } from '../kernel-source.ts';
-import { defineOp, type Op } from '../op.ts';
-import { show } from '../shape.ts';
+import { defineOp, expectTensors, type Op } from '../op.ts';
+import { divides, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add } from './elementwise.ts';
 import { reshape } from './movement.ts';
@@ -64,7 +64,7 @@ const convolve: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, options: Con
       w.length !== 4 ||
       x[1] !== w[1] * groups ||
       w[0] % groups !== 0 ||
-      (bias && bias[0] !== w[0])
+      (bias && !sameShape(bias, [w[0]]))
     ) {
       throw new ShapeError(
         `conv2d: expected x [N, C, H, W], weight [O, C/groups, kh, kw] and bias [O], got x ${show(x)}, weight ${show(w)}, bias ${bias ? show(bias) : 'none'} and ${groups} groups.`,
@@ -121,8 +121,8 @@ export const conv2dGradInput: Op<[g: Tensor, weight: Tensor, options: InputSize]
     const [n, ch] = [quotient('this.thread.z', C), remainder('this.thread.z', C)];
     const o = `(${quotient(ch, c)} * ${O / groups} + i)`;
     const [row, column] = [`(this.thread.y + ${top} - ky)`, `(this.thread.x + ${left} - kx)`];
-    const divides = (t: string, s: number) => (s === 1 ? [] : [`${t} - ${quotient(t, s)} * ${s} == 0`]);
-    const used = [...inImage(row, column, OH * sy, OW * sx), ...divides(row, sy), ...divides(column, sx)];
+    const isMultiple = (t: string, s: number) => (s === 1 ? [] : [`${t} - ${quotient(t, s)} * ${s} == 0`]);
+    const used = [...inImage(row, column, OH * sy, OW * sx), ...isMultiple(row, sy), ...isMultiple(column, sx)];
     const gradient = `g[((${n} * ${O} + ${o}) * ${OH} + ${quotient(row, sy)}) * ${OW} + ${quotient(column, sx)}]`;
     const weight = `w[((${o} * ${c} + ${remainder(ch, c)}) * ${kh} + ky) * ${kw} + kx]`;
     const body = `
@@ -193,7 +193,7 @@ export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, op
  * @param weight  [C, O/groups, kh, kw]
  * @param bias    [O] or null
  * @returns       [N, O, (H − 1)·stride − top − bottom + kh, (W − 1)·stride − left − right + kw]
- * @throws ShapeError when x and weight do not fit
+ * @throws ShapeError when x, weight, bias and groups do not fit
  */
 export function convTranspose2d(
   x: Tensor,
@@ -205,9 +205,18 @@ export function convTranspose2d(
   const { stride, padding } = full;
   const length = (n: number, k: number, axis: 0 | 1): number =>
     (n - 1) * stride[axis] - padding[2 * axis] - padding[2 * axis + 1] + k;
-  if (x.rank !== 4 || weight.rank !== 4 || x.shape[1] !== weight.shape[0]) {
+  expectTensors('convTranspose2d', x, weight);
+  const { groups } = full;
+  const outs = weight.shape[1] * groups;
+  if (
+    x.rank !== 4 ||
+    weight.rank !== 4 ||
+    x.shape[1] !== weight.shape[0] ||
+    !divides(groups, x.shape[1]) ||
+    (bias && !sameShape(bias.shape, [outs]))
+  ) {
     throw new ShapeError(
-      `convTranspose2d: expected x [N, C, H, W] and weight [C, O/groups, kh, kw], got x ${show(x.shape)} and weight ${show(weight.shape)}.`,
+      `convTranspose2d: expected x [N, C, H, W], weight [C, O/groups, kh, kw] and bias [O], with groups that divide C, got x ${show(x.shape)}, weight ${show(weight.shape)}, bias ${bias ? show(bias.shape) : 'none'} and ${groups} groups.`,
     );
   }
   const size = [length(x.shape[2], weight.shape[2], 0), length(x.shape[3], weight.shape[3], 1)] as const;

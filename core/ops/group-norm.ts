@@ -2,7 +2,7 @@
 import { ShapeError } from '../errors.ts';
 import { quotient, remainder } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { divides, numel, type Shape, show } from '../shape.ts';
+import { divides, numel, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
 import { reshape } from './movement.ts';
@@ -31,7 +31,8 @@ const inGroups = (x: Tensor, groups: number): Tensor => reshape(x, [x.shape[0], 
 const groupNormRows: Op<[x: Tensor, gain: Tensor, bias: Tensor, options: Groups]> = defineOp({
   name: 'groupNorm',
   shape: (x, gain, bias, { groups }) => {
-    if (x.length < 2 || !divides(groups, x[1]) || gain[0] !== x[1] || bias[0] !== x[1]) {
+    const isPerChannel = (v: Shape) => sameShape(v, [x[1]]);
+    if (x.length < 2 || !divides(groups, x[1]) || !isPerChannel(gain) || !isPerChannel(bias)) {
       throw new ShapeError(
         `groupNorm: expected x [N, C, ...] with C divisible by ${groups} groups, gain [C] and bias [C], got x ${show(x)}, gain ${show(gain)} and bias ${show(bias)}.`,
       );

@@ -56,7 +56,7 @@ export function dotProducts(
 /** Primitive behind `matmul`: y[i] = a[i] b[i] for a [Ba, m, k] and b [Bb, k, n]; a batch of one serves all. */
 const product: Op<[a: Tensor, b: Tensor, options: Transposes]> = defineOp({
   name: 'matmul',
-  shape: (a, b, { transposeA, transposeB }) => [Math.max(a[0], b[0]), a[transposeA ? 2 : 1], b[transposeB ? 1 : 2]],
+  shape: (a, b, { transposeA, transposeB }) => [a[0] === 1 ? b[0] : a[0], a[transposeA ? 2 : 1], b[transposeB ? 1 : 2]],
   // y = a b:   da = g bᵀ,   db = aᵀ g;   with aᵀ or bᵀ in place of a or b, the transpose of that
   vjp: ({ g }, a, b, { transposeA, transposeB }) => [
     () => {

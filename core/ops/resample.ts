@@ -3,7 +3,7 @@ import { tensor } from '../create.ts';
 import { ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
-import { divides, expectWhole, type Shape, show } from '../shape.ts';
+import { divides, expectWhole, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
 import { matmul } from './matmul.ts';
@@ -63,7 +63,7 @@ export const upsampleNearest = (x: Tensor, scale: number): Tensor => enlarge(x, 
  */
 export const avgPool2d = (x: Tensor, size: number): Tensor => averagePool(x, { size });
 
-/** y = R x Cᵀ with a row and a column matrix: any separable linear resampling. */
+/** y = R x Cᵀ with a row and a column matrix: any separable linear resampling. An infinity makes NaN of its row and column. */
 function resample(x: Tensor, rows: Tensor, columns: Tensor): Tensor {
   const [N, C, H, W] = x.shape as [number, number, number, number];
   const wide = matmul(reshape(x, [N * C * H, W]), columns, { transposeB: true });
@@ -84,6 +84,7 @@ function checkSize(op: string, x: Shape, size: readonly number[]): void {
  */
 export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: number]): Tensor {
   checkSize('adaptiveAvgPool2d', x.shape, size);
+  if (sameShape(size, x.shape.slice(2))) return reshape(x, x.shape);
   const matrix = (n: number, m: number) => {
     const values = new Float32Array(m * n);
     for (let k = 0; k < m; k++) {
@@ -104,6 +105,7 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
  */
 export function resizeBilinear(x: Tensor, size: readonly [h: number, w: number], { antialias = false } = {}): Tensor {
   checkSize('resizeBilinear', x.shape, size);
+  if (sameShape(size, x.shape.slice(2))) return reshape(x, x.shape);
   const matrix = (n: number, m: number) => tensor(bilinearWeights(n, m, antialias), [m, n], { device: x.device });
   return resample(x, matrix(x.shape[2], size[0]), matrix(x.shape[3], size[1]));
 }

@@ -5,7 +5,7 @@ import { inKernelGroups } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { numel } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { add, div, mul, sqrt, square, sub } from './elementwise.ts';
+import { add, div, equal, mul, sqrt, square, sub, where } from './elementwise.ts';
 import { concat, narrow, permute, reshape } from './movement.ts';
 import { type Axes, axesOf, sum } from './reduce.ts';
 import { rowSums } from './reduce-passes.ts';
@@ -40,7 +40,7 @@ export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 
 }
 
 /**
- * Standard deviation over axes: √(Σ (x − mean)² / (n − correction)). Its gradient is not finite where it is 0, as in
+ * Standard deviation over axes: √(Σ (x − mean)² / (n − correction)). Its gradient is 0 where it is 0, as in
  * PyTorch.
  *
  * @param axes        one axis, several, or all when left out; negative axes count from the end
@@ -49,7 +49,9 @@ export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 
  * @throws ShapeError when an axis does not exist
  */
 export function std(x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor {
-  return sqrt(variance(x, axes, keepDims, correction));
+  const v = variance(x, axes, keepDims, correction);
+  const isZero = equal(v, 0);
+  return where(isZero, 0, sqrt(where(isZero, 1, v)));
 }
 
 /**

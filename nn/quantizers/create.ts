@@ -1,5 +1,5 @@
 /** Quantizers by name. */
-import { OptionError, type Rng } from '../../core/index.ts';
+import { expectOption, OptionError, type Rng } from '../../core/index.ts';
 import { BinaryQuantizer, binarySizesNear, bitsFor } from './binary.ts';
 import { FiniteScalarQuantizer, fsqLevels, fsqSizesNear } from './fsq.ts';
 import type { Quantizer } from './quantizer.ts';
@@ -53,10 +53,12 @@ export function sizesNear({ quantizer, codebookSize }: Pick<QuantizerConfig, 'qu
  *   'fsq'       `FiniteScalarQuantizer` with the levels `fsqLevels(V)`; 'ifsq' with its other bound
  *   'lfq'       `BinaryQuantizer` of log₂ V bits; 'bsq' on the sphere
  *
- * @throws OptionError when the quantizer cannot have V codes, or its codes have another `dim`
+ * @throws OptionError for an unknown name, or when the quantizer cannot have V codes, or its codes have another `dim`
  */
 export function createQuantizer(config: QuantizerConfig, rng: Rng): Quantizer {
   const { quantizer, codebookSize, dim, l2Norm, commitmentCost, entropyCost } = config;
+  const isKnown = quantizerNames.includes(quantizer);
+  expectOption(isKnown, 'createQuantizer, quantizer', `one of ${quantizerNames.join(', ')}`, quantizer);
   const own = codeDim(config);
   if (own !== dim)
     throw new OptionError(

@@ -6,9 +6,11 @@ import {
   defineUpdate,
   embedding,
   expectKnown,
+  expectNumber,
   expectOption,
   expectRng,
   noGrad,
+  OptionError,
   oneHot,
   type Rng,
   type Tensor,
@@ -52,6 +54,8 @@ export class EmaCodebook {
     expectKnown('EmaCodebook', options, ['decay', 'reviveBelow']);
     const { decay = 0.97, reviveBelow = 0.03 } = options;
     expectOption(decay >= 0 && decay <= 1, 'EmaCodebook, decay', 'a number in 0..1', decay);
+    expectNumber('EmaCodebook, reviveBelow', reviveBelow, 0, 1);
+    expectOwnCodes(quantizer);
     const { codebookSize, dim } = quantizer;
     this.#quantizer = quantizer;
     this.#decay = decay;
@@ -76,6 +80,7 @@ export class EmaCodebook {
       tidy(() => {
         const rows = latentRows(this.#quantizer, z); // [R, dim]
         const count = rows.shape[0];
+        if (count === 0) return;
         const chosen = oneHot(indices.reshape([count]), codebookSize).mul(1 / count); // [R, codebookSize]
         const rest = 1 - this.#decay;
         moveTowards({ x: this.share, seen: chosen.sum(0).unsqueeze(1) }, { rest });
@@ -126,10 +131,19 @@ export class EmaCodebook {
 export const latentRows = (quantizer: VectorQuantizer, z: Tensor): Tensor =>
   quantizer.normalize(rowsOf('latentRows', z, quantizer.dim));
 
+function expectOwnCodes(quantizer: VectorQuantizer): void {
+  const { codes, embedding } = quantizer;
+  if (codes === embedding.weight) return;
+  codes.dispose();
+  throw new OptionError(
+    `EmaCodebook: expected a quantizer whose codes are its embedding.weight, got a ${quantizer.constructor.name}. Train it by gradient.`,
+  );
+}
+
 /** Revives dead codes from random latents, with the share 1/codebookSize. Runs before `revive`, which updates `share`. */
 const setCodes = defineUpdate('setCodes', ['sum', 'e'], ['share', 'fresh'], ['threshold', 'uniform'], {
   sum: 'where(share < threshold, fresh * uniform, sum)',
-  e: 'where(share < threshold, fresh, sum / share)',
+  e: 'where(share < threshold, fresh, where(share < 1e-30, e, sum / share))', // one that is never chosen stays
 });
 const revive = defineUpdate('revive', ['share'], [], ['threshold', 'uniform'], {
   share: 'where(share < threshold, uniform, share)',

@@ -47,6 +47,7 @@ export class FiniteScalarQuantizer implements Quantizer {
   constructor(levels: readonly number[], options: FiniteScalarQuantizerOptions = {}) {
     expectKnown('FiniteScalarQuantizer', options, ['bound']);
     const { bound = 'fsq' } = options;
+    expectOption(bound === 'fsq' || bound === 'ifsq', 'FiniteScalarQuantizer, bound', 'fsq or ifsq', bound);
     expectOption(levels.length > 0, 'FiniteScalarQuantizer levels', 'at least one', 'none');
     for (const L of levels)
       expectOption(Number.isInteger(L) && L >= 3, 'FiniteScalarQuantizer levels', 'whole numbers from 3', L);

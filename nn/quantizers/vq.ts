@@ -3,6 +3,7 @@ import {
   defineUpdate,
   embedding,
   expectKnown,
+  expectNumber,
   expectOption,
   expectRng,
   l2Normalize,
@@ -60,6 +61,9 @@ export class VectorQuantizer implements Quantizer {
     expectRng('VectorQuantizer', rng);
     expectKnown('VectorQuantizer', options, ['l2Norm', 'commitmentCost', 'clusteringVQ', 'gradient']);
     const { l2Norm = false, commitmentCost = 0.25, clusteringVQ = false, gradient = 'straight-through' } = options;
+    const gradients = ['straight-through', 'rotation'];
+    expectOption(gradients.includes(gradient), 'VectorQuantizer, gradient', gradients.join(' or '), gradient);
+    expectNumber('VectorQuantizer, commitmentCost', commitmentCost, 0, Number.MAX_VALUE);
     this.embedding = {
       weight: parameter(() => uniform([codebookSize, dim], -1 / codebookSize, 1 / codebookSize, rng)),
     };

@@ -23,6 +23,15 @@ test('zerosLike and onesLike take shape, dtype and device of their source', asyn
   assert.deepEqual(shown(onesLike(full([1, 2], 5))), [[1, 2], 'float32', 'cpu', [1, 1]]);
 });
 
+test('an unknown option, and ids that float32 cannot hold, are errors', () => {
+  using _ = tensorScope();
+  assert.throws(() => full([2], 1, { dtyp: 'int32' } as never), {
+    name: 'OptionError',
+    message: "tensor: expected options dtype, device, got 'dtyp' (did you mean 'dtype'?).",
+  });
+  assert.throws(() => full([1], 2 ** 24 + 1, { dtype: 'int32' }), /whole numbers within ±2\^24, got 16777217/);
+});
+
 test('eye is the identity', () => {
   using _ = tensorScope();
   assert.deepEqual(shown(eye(3)), [[3, 3], 'float32', 'cpu', [1, 0, 0, 0, 1, 0, 0, 0, 1]]);

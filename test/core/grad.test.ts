@@ -198,6 +198,44 @@ test('valueAndGrad closes its scope, also when f throws', () => {
   assert.deepEqual(memory().tensors, before.tensors + 2, 'value and gradient are nested too deep for tidy to free');
 });
 
+test('a backward pass that throws leaves no scope open', () => {
+  const w = ones([2]);
+  using outer = tensorScope();
+  const before = memory();
+  const freedEarly = () => {
+    const doubled = w.mul(2);
+    const squares = doubled.mul(w);
+    doubled.dispose();
+    return squares.sum();
+  };
+  assert.throws(() => valueAndGrad({ w }, freedEarly), /expected a live tensor/);
+  assert.deepEqual(memory(), before);
+  assert.equal(outer.owns(w.mul(2)), true, 'the scope around it is the innermost again');
+});
+
+test('values that were overwritten have no gradient any more', () => {
+  using _ = tensorScope();
+  const w = tensor([1, 2]);
+  const before = w.square().sum();
+  w.assign([10, 20]);
+  const message =
+    'grad: expected the values that square was computed from, got [2] as argument 1 that was overwritten since, by assign or an optimizer. Take the gradients before the update, or compute the loss again after it.';
+  assert.throws(() => grad(before, [w]), { message });
+  const after = w.square().sum();
+  assert.deepEqual(values(grad(after, [w])[0]), [20, 40]);
+});
+
+test('scopes that end in another order than they began are left one by one', () => {
+  const [first, second] = [tensorScope(), tensorScope()]; // of two asynchronous functions
+  first[Symbol.dispose]();
+  const kept = second.keep(ones([1]));
+  second[Symbol.dispose]();
+  assert.equal(kept.disposed, false);
+  const free = ones([1]);
+  assert.equal(first.owns(free) || second.owns(free) || first.owns(kept), false);
+  for (const t of [kept, free]) t.dispose();
+});
+
 test('what the backward pass has left behind is freed before it goes on', () => {
   using _ = tensorScope();
   const x = ones([2]);

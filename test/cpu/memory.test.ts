@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { CpuDevice } from '../../core/cpu/device.ts';
 import { CpuMemory } from '../../core/cpu/memory.ts';
-import { DeviceError } from '../../core/index.ts';
+import { DeviceError, noGrad, OutOfMemoryError, ones, type Tensor, tensorScope, tidy } from '../../core/index.ts';
+import { conv2dGradWeight } from '../../core/ops/conv.ts';
 
 const small = (maximumMiB: number) => new CpuMemory({ shared: false, initialMiB: 1, maximumMiB });
 
@@ -56,6 +58,35 @@ test('freed neighbors are joined before memory grows', () => {
   const blocks = Array.from({ length: 30 }, () => memory.alloc(30_000)); // 3.6 MB in small pieces
   for (const at of blocks) memory.free(at, 30_000);
   memory.alloc(800_000); // 3.2 MB in one piece
+});
+
+test('an op that runs out of memory halfway gives back what it has', async () => {
+  const device = new CpuDevice({ threads: 1, maximumMiB: 24 });
+  using _ = tensorScope();
+  const images = ones([1, 64, 32, 32], { device });
+  const options = { stride: [1, 1], padding: [1, 1, 1, 1], groups: 1, kernel: [3, 3] } as const;
+  const rest: Tensor[] = [];
+  for (let mib = 8; mib >= 0.25; mib /= 2) {
+    try {
+      for (;;) rest.push(ones([mib * 2 ** 18 - 64], { device }));
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
+  }
+  let failed = 0;
+  for (let n = rest.length - 1; n >= 0; n--) {
+    const before = device.memory.bytesInUse;
+    try {
+      noGrad(() => tidy(() => void conv2dGradWeight(images, images, options)));
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      failed++;
+    }
+    assert.equal(device.memory.bytesInUse, before);
+    rest[n].dispose();
+  }
+  assert.ok(failed > 0 && failed < rest.length, `${failed} of ${rest.length}`);
+  await device.close();
 });
 
 test('exhaustion names the sizes and leaves the counters right', () => {

@@ -152,6 +152,18 @@ test('a layer that runs others in turn has its input freed after the first of th
   assert.deepEqual(await run(() => net.forward(x)), [13, false, false]);
 });
 
+test('Sequential does not free a tensor that a layer owns and returns', () => {
+  using _ = tensorScope();
+  const owned = tensor([1, 2]);
+  const net = new Sequential(
+    (x) => x.add(1),
+    () => owned,
+    (x) => x.mul(2),
+  );
+  const y = noGrad(() => net.forward(tensor([0, 0])));
+  assert.deepEqual([Array.from(y.dataSync()), owned.disposed], [[2, 4], false]);
+});
+
 test('Sequential frees activations in evaluation, and layers that return their input are safe', async () => {
   using _ = tensorScope();
   const rng = new Rng(1);

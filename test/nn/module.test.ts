@@ -136,6 +136,21 @@ test('values for a new model are read once, and checked all the same', () => {
   assert.throws(() => bad.load(true), /expected finite values, got NaN in 'weight'/);
 });
 
+test('a load that fails halfway through its values changes nothing', () => {
+  using _ = tensorScope();
+  const model = { a: tensor([0, 0]), b: tensor([[0, 0], [0, 0]]) }; // biome-ignore format: a matrix
+  const short = { a: { shape: [2], data: [1, 2] }, b: { shape: [2, 2], data: [1, 2, 3] } };
+  assert.throws(() => loadStateDict(model, short), {
+    name: 'CheckpointError',
+    message: "loadStateDict: expected 4 values for 'b' [2, 2], got 3.",
+  });
+  const freed = tensor([[1, 2], [3, 4]]); // biome-ignore format: a matrix
+  freed.dispose();
+  assert.throws(() => loadStateDict(model, { a: tensor([1, 2]), b: freed }), /'b' is a tensor that was freed/);
+  assert.deepEqual(Array.from(model.a.dataSync()), [0, 0]);
+  assert.throws(() => stateDict(undefined as never), { name: 'TypeError', message: /expected a model, got undefined/ });
+});
+
 test('a model that leads back to itself is an error, not an endless walk', () => {
   const child: { parent?: object } = {};
   child.parent = { child };

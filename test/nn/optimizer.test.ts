@@ -8,9 +8,11 @@ import {
   AdamW,
   clipCoefficient,
   clipGradNorm,
+  constantSchedule,
   cosineSchedule,
   decaysWeight,
   globalNorm,
+  Muon,
   Optimizer,
   type ParameterGroup,
   SGD,
@@ -256,10 +258,24 @@ test('clipGradNorm scales copies, and a step with them is the step with a scale'
   assert.deepEqual(memory(), before);
 });
 
+test('a step that throws changes no parameter', () => {
+  using _ = tensorScope();
+  const params = { weight: tensor([[1, 1]]), bias: tensor([1]) }; // one decays, one does not: two groups
+  const optimizer = new AdamW({ params, weightDecay: 0.1 });
+  const grads = { weight: tensor([[1, 1]]), bias: tensor([1]) };
+  grads.bias.dispose();
+  assert.throws(() => optimizer.step(grads), /got the gradient of 'bias' after it was freed/);
+  assert.deepEqual(Array.from(params.weight.dataSync()), [1, 1]);
+  assert.equal(optimizer.updates, 0);
+});
+
 test('options out of range or unknown, and gradients that do not fit, are named', () => {
   using _ = tensorScope();
   const params = { w: tensor([1, 2]) };
   const g = tensor([1, 1]);
+  const freed = tensor([1, 1]);
+  freed.dispose();
+  const matrix = { w: tensor([[1, 2]]) };
   const any = (value: unknown): never => value as never;
   // biome-ignore format: a table
   const wrong: readonly (readonly [() => unknown, string, string])[] = [
@@ -279,6 +295,16 @@ test('options out of range or unknown, and gradients that do not fit, are named'
     [() => new AdamW({ params, decays: any(true) }), 'OptionError', 'AdamW, decays: expected a function of name and shape, got true.'],
     [() => new AdamW({ params: any(undefined) }), 'OptionError', 'AdamW, params: expected parameters by name, got undefined. Pass stateDict(model).'],
     [() => new AdamW({ params: any({ layer: { weight: g } }) }), 'TypeError', "AdamW, params: expected tensors, got another value as 'layer'. Pass stateDict(model)."],
+    [() => new AdamW({ params: {} }), 'OptionError', 'AdamW, params: expected at least one parameter, got none.'],
+    [() => new SGD({ params: { a: g, b: g } }), 'TypeError', "SGD, params: expected each tensor once, got 'a' and 'b' for the same one, which would be updated twice. Leave one out with pick(params, …)."],
+    [() => new AdamW({ params }).step({ w: freed }), 'DeviceError', "optimizer.step: expected live tensors, got the gradient of 'w' after it was freed."],
+    [() => new AdamW({ params }).step({ w: g }, { scale: freed }), 'DeviceError', 'optimizer.step: expected live tensors, got the scale after it was freed.'],
+    [() => new Muon({ params: matrix, momentum: 5 }), 'OptionError', 'Muon, momentum: expected a number in 0..1, 1 excluded, got 5.'],
+    [() => new Muon({ params: matrix, iterations: 50 }), 'OptionError', 'Muon, iterations: expected a whole number from 1 to 5, got 50.'],
+    [() => new Muon(any({ params: matrix, iteration: 3 })), 'OptionError', "Muon: expected options params, lr, weightDecay, decays, momentum, iterations, matrices, got 'iteration'"],
+    [() => cosineSchedule(any({ lr: 1 })), 'OptionError', 'cosineSchedule, totalSteps: expected a whole number'],
+    [() => cosineSchedule({ lr: 1, totalSteps: 10, warmupSteps: -1 }), 'OptionError', 'cosineSchedule, warmupSteps: expected a whole number'],
+    [() => constantSchedule({ lr: Number.NaN }), 'OptionError', 'constantSchedule, lr: expected a number'],
     [() => new AdamW({ params }).step({}), 'TypeError', "optimizer.step: expected a gradient for 'w', got none."],
     [() => new SGD({ params }).step(any({ value: g, grads: { w: g } })), 'TypeError', "optimizer.step: expected a gradient for 'w', got none. Pass the 'grads' of valueAndGrad's result."],
     [() => new AdamW({ params }).step({ w: g, b: g }), 'TypeError', "optimizer.step: expected gradients of the optimizer's 1 parameters, got one for 'b' too."],

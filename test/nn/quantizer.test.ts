@@ -19,7 +19,7 @@ import {
   zeros,
 } from '../../core/index.ts';
 import { CodebookUsage } from '../../eval/index.ts';
-import { EmaCodebook, kMeans, latentRows, loadStateDict, stateDict, VectorQuantizer } from '../../nn/index.ts';
+import { EmaCodebook, kMeans, latentRows, loadStateDict, SimVQ, stateDict, VectorQuantizer } from '../../nn/index.ts';
 import { close, Golden } from './golden.ts';
 
 interface Case {
@@ -211,6 +211,18 @@ test('dead codes start from different latents, with the share of a code that is 
   );
 });
 
+test('without revival a code that nothing chooses stays where it is; no latents change nothing', async () => {
+  using _ = tensorScope();
+  const quantizer = new VectorQuantizer(3, 2, new Rng(4));
+  const codebook = new EmaCodebook(quantizer, { decay: 0, reviveBelow: 0 });
+  const [, , unused] = (await quantizer.codes.tolist()) as number[][];
+  const ids = tensor([0, 1], [1, 1, 2], { dtype: 'int32' });
+  for (let n = 0; n < 2; n++) codebook.update(tensor([5, 6, 7, 8], [1, 2, 1, 2]), ids, new Rng(1));
+  const none = zeros([1, 1, 0], { dtype: 'int32' });
+  codebook.update(zeros([1, 2, 1, 0]), none, new Rng(1));
+  assert.deepEqual(await quantizer.codes.tolist(), [[5, 7], [6, 8], unused]); // biome-ignore format: a matrix
+});
+
 test('a codebook works on its own device, whichever is the default', async () => {
   const reference = await openDevice('reference');
   const run = async (device: Device) => {
@@ -239,6 +251,18 @@ test('a codebook names options that it does not have or that are out of range', 
       'OptionError',
       `EmaCodebook, decay: expected a number in 0..1, got ${decay}.`,
     );
+  for (const reviveBelow of [-1, 2, Number.NaN])
+    fails(() => new EmaCodebook(quantizer, { reviveBelow }), 'OptionError', /^EmaCodebook, reviveBelow: expected/);
+  fails(
+    () => new EmaCodebook(new SimVQ(4, 2, new Rng(1))),
+    'OptionError',
+    'EmaCodebook: expected a quantizer whose codes are its embedding.weight, got a SimVQ. Train it by gradient.',
+  );
+  fails(
+    () => new VectorQuantizer(4, 2, new Rng(0), { gradient: 'rotate' as never }),
+    'OptionError',
+    'VectorQuantizer, gradient: expected straight-through or rotation, got rotate.',
+  );
   for (const decay of [0, 1]) assert.doesNotThrow(() => new EmaCodebook(quantizer, { decay }));
   const codebook = new EmaCodebook(quantizer, { reviveBelow: 0 });
   const z = zeros([1, 2, 1, 3]);

@@ -286,6 +286,14 @@ test('levels are those of the paper where it has some, and the fewest and most e
 test('numbers of codes that a quantizer cannot have are errors that name the nearest ones', () => {
   const fails = (f: () => unknown, message: string | RegExp) => assert.throws(f, { name: 'OptionError', message });
   fails(
+    () => new FiniteScalarQuantizer([4, 4], { bound: 'IFSQ' as never }),
+    'FiniteScalarQuantizer, bound: expected fsq or ifsq, got IFSQ.',
+  );
+  fails(
+    () => createQuantizer({ quantizer: 'VQ' } as never, new Rng(0)),
+    /^createQuantizer, quantizer: expected one of vq,/,
+  );
+  fails(
     () => fsqLevels(509),
     "codebookSize: expected a product of levels from 3 to 8 for quantizer 'fsq', got 509. Take 504 or 512.",
   );

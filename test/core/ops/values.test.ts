@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  adaptiveAvgPool2d,
   argmax,
   argmin,
   argsort,
@@ -15,6 +16,7 @@ import {
   narrow,
   ones,
   prod,
+  resizeBilinear,
   round,
   samePadding,
   scatterAdd,
@@ -43,6 +45,20 @@ for (const { name, device } of await devicesUnderTest()) {
     const x = on([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5, 0.49999997, -0.49999997, 0.75, -1.25, 8388609, -8388609]);
     assert.deepEqual([...(await round(x).data())].map((v) => v + 0), [-2, -2, 0, 0, 2, 2, 4, 0, 0, 1, -1, 8388609, -8388609]); // biome-ignore format: pairs
     assert.deepEqual(await sign(on([-3, 0, 0.25])).tolist(), [-1, 0, 1]);
+  });
+
+  test(`${name}: std of equal values, products of no matrices, images of their own size`, async () => {
+    using _ = tensorScope();
+    const x = on([[2, 2, 2], [1, 2, 3]]); // biome-ignore format: a matrix
+    const spread = std(x, 1);
+    assert.deepEqual(await spread.tolist(), [0, 1]);
+    const [[...equal], [...rising]] = (await grad(spread.sum(), [x])[0].tolist()) as number[][];
+    assert.deepEqual(equal.map(Math.abs), [0, 0, 0]);
+    assert.ok(rising.every((g, i) => Math.abs(g - (i - 1) / 2) < 1e-6));
+    assert.deepEqual(ones([2, 3], { device }).matmul(ones([0, 3, 4], { device })).shape, [0, 2, 4]);
+    const image = on([1, 2, 3, Infinity]).reshape([1, 1, 2, 2]);
+    for (const same of [resizeBilinear(image, [2, 2]), adaptiveAvgPool2d(image, [2, 2])])
+      assert.deepEqual([...(await same.data())], [1, 2, 3, Infinity]);
   });
 
   test(`${name}: max, min and their indices take the first of equals, over all axes in row-major order`, async () => {
