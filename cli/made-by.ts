@@ -1,5 +1,7 @@
 /** The commands that make a run anew, from what its checkpoints say. */
+import { mirroredEmoji } from '../data/index.ts';
 import {
+  type DataSource,
   isDecidedByModel,
   type Preset,
   parseSettings,
@@ -52,9 +54,7 @@ function optionOf(setting: Setting, value: unknown): string[] {
 }
 
 interface Images {
-  readonly source?:
-    | { readonly path: string; readonly heldOut?: number | undefined; readonly classes?: string | undefined }
-    | undefined;
+  readonly source?: Partial<DataSource> | undefined;
   readonly classes: readonly string[];
   readonly mirrored: readonly string[];
 }
@@ -63,14 +63,19 @@ function imagesOf(data: Images | undefined): string[] {
   if (!data) return [];
   const { source, classes, mirrored } = data;
   const emoji = source?.path === 'emoji';
-  const words = source && !emoji ? ['--data', source.path] : [];
+  const words = source?.path !== undefined && !emoji ? ['--data', source.path] : [];
   if (source?.classes !== undefined) words.push('--classes', source.classes);
   if (source?.heldOut !== undefined) words.push('--held-out', String(source.heldOut));
+  if (source?.stream !== undefined) words.push(source.stream ? '--stream' : '--no-stream');
+  if (source?.shuffleBuffer !== undefined) words.push('--shuffle-buffer', String(source.shuffleBuffer));
+  if (source?.randomCrop) words.push('--random-crop');
+  if (source?.skipBroken) words.push('--skip-broken');
+  const usual = emoji ? mirroredEmoji(source.classes) : [];
+  if (String(mirrored) === String(usual)) return words;
   const others = classes.filter((name) => !mirrored.includes(name));
   if (others.length === 0) words.push('--flip');
-  else if (emoji && mirrored.length === 0)
-    words.push('--no-flip'); // by default, some of the emoji are mirrored
-  else if (!emoji && mirrored.length > 0) words.push('--no-flip-classes', others.join());
+  else if (mirrored.length === 0) words.push('--no-flip');
+  else words.push('--no-flip-classes', others.join());
   return words;
 }
 

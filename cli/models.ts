@@ -1,5 +1,5 @@
 /** The model that a command works with: of a run, from a file, or in the box. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { OptionError } from '../core/index.ts';
@@ -12,13 +12,14 @@ import {
   modelOf,
   openPublishedTeacher,
   openRun,
+  parseHubName,
   publishedFamily,
   type Run,
   SizedTeacher,
 } from '../train/index.ts';
 import type { Given } from './options.ts';
 import { showFetching } from './progress.ts';
-import { runFolder, runNameOption } from './runs.ts';
+import { isShownRun, runFolder, runNameOption } from './runs.ts';
 
 /** --name and --model. */
 export const addModelOptions = (command: Command): Command =>
@@ -63,6 +64,7 @@ interface Opened<M> {
 export async function openGiven(given: ModelGiven): Promise<{ readonly from: Model | Run; readonly folder: string }> {
   expectOne(given);
   if (given.name === undefined) return { from: await loadNamed(given), folder: '.' };
+  expectOurs(given, 'a run');
   const run = await openRun(runFolder(given.name));
   return { from: run, folder: run.folder };
 }
@@ -79,8 +81,16 @@ export async function openGivenTokenizer(given: ModelGiven): Promise<Opened<Imag
   const { name, checkpoint, preset, config } = given;
   const file = checkpoint ?? given.model;
   if (file !== undefined && isTeacher(file)) return { model: openTeacher(file), folder: '.' };
-  if (checkpoint !== undefined) return { model: loadTokenizerFile(checkpoint, { preset, config }), folder: '.' };
+  if (checkpoint !== undefined) {
+    if (isShownRun(checkpoint))
+      throw new OptionError(
+        `--checkpoint: expected a file, got ${checkpoint}, the folder of a run. Name it with --name.`,
+      );
+    if (!isPublished(checkpoint)) expectOurs(given, checkpoint);
+    return { model: loadTokenizerFile(checkpoint, { preset, config }), folder: '.' };
+  }
   if (name === undefined) return { model: (await loadNamed(given)).tokenizer, folder: '.' };
+  expectOurs(given, 'a run');
   const run = await openRun(runFolder(name));
   return { model: run.pixelTokenizer(), folder: run.folder };
 }
@@ -107,8 +117,20 @@ function expectOne(given: ModelGiven): void {
   if (second) throw new OptionError(`--${second}: expected one of --${first} and --${second}, got both. Choose one.`);
 }
 
+/** Options of published weights alone. @throws OptionError when one is given for a model of ours */
+function expectOurs(given: ModelFile, got: string): void {
+  const option = (['preset', 'config', 'tokenizer'] as const).find((name) => given[name] !== undefined);
+  if (option) throw new OptionError(`--${option}: expected published weights to go with it, got ${got}. Leave it out.`);
+}
+
+/** Whether --model names published weights, here or on the hub. */
+const isPublishedModel = (from: string): boolean =>
+  parseHubName(from) !== undefined || (existsSync(from) && !isShownRun(from) && isPublished(from));
+
 /** Loads a model, by default that of the box, and says on stderr which one it is. */
-export async function loadNamed({ model: from, preset, config, tokenizer }: ModelFile): Promise<Model> {
+export async function loadNamed(given: ModelFile): Promise<Model> {
+  const { model: from, preset, config, tokenizer } = given;
+  if (from === undefined || !isPublishedModel(from)) expectOurs(given, from ?? 'the model in the box');
   const progress = showFetching();
   const published = { preset, config, tokenizer, onProgress: progress.update };
   const model = await loadModel(from, undefined, published).finally(progress.leave);

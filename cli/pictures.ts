@@ -1,5 +1,5 @@
 /** The pictures that a command reads, and the one that it writes. */
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Option } from 'commander';
 import { DataError, OptionError } from '../core/index.ts';
@@ -62,11 +62,16 @@ export const outputOption = (name: string): Option =>
 /**
  * Makes the folder of an output file, before the work begins.
  *
- * @throws OptionError when the file could not be written in the end
+ * @param inputs  files that are read, and so must not be written
+ * @throws OptionError when the file could not be written in the end, or is an input
  */
-export function prepareOutput(path: string, option = '--output'): string {
+export function prepareOutput(path: string, option = '--output', inputs: readonly string[] = []): string {
   const refuse = (got: string) => new OptionError(`${option}: expected a file to write, got ${path}, ${got}.`);
-  if (existsSync(path) && statSync(path).isDirectory()) throw refuse('which is a folder');
+  const there = existsSync(path) ? statSync(path) : undefined;
+  if (there?.isDirectory()) throw refuse('which is a folder');
+  if (there && !there.isFile()) throw refuse('which is a pipe or a device');
+  const isInput = (input: string) => existsSync(input) && realpathSync(input) === realpathSync(path);
+  if (there && inputs.some(isInput)) throw refuse('which is read. Give another name');
   const folder = dirname(resolve(path));
   try {
     mkdirSync(folder, { recursive: true });
@@ -75,4 +80,10 @@ export function prepareOutput(path: string, option = '--output'): string {
     throw refuse(`whose folder cannot be written to (${(error as Error).message})`);
   }
   return path;
+}
+
+/** The same for a file of text. @throws OptionError for the name of a picture, too, which it would replace */
+export function prepareTextOutput(path: string, option: string): string {
+  if (!/\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i.test(path)) return prepareOutput(path, option);
+  throw new OptionError(`${option}: expected a file for text, such as tokens.jsonl, got ${path}.`);
 }

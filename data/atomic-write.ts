@@ -6,26 +6,28 @@ import { isRunning } from './processes.ts';
 let counter = 0;
 
 /**
- * Writes the pieces one after the other to a temporary file beside `path`, flushes it to disk, and renames it to `path`.
- * Creates the folder if needed. On failure it removes the temporary file and throws the system's error.
+ * Writes the pieces one after the other to a temporary file beside `path`, flushes it to disk, and renames it to `path`; of a link,
+ * to the file that it leads to. Creates the folder if needed. On failure it removes the temporary file and throws the system's
+ * error.
  */
-export function writeFileAtomic(path: string, pieces: Iterable<Uint8Array>): void {
+export function writeFileAtomic(file: string, pieces: Iterable<Uint8Array>): void {
+  const path = fs.existsSync(file) ? fs.realpathSync(file) : file;
   const folder = dirname(path);
   fs.mkdirSync(folder, { recursive: true });
   removeLeftovers(folder, basename(path));
   const temporary = `${path}.${process.pid}-${counter++}.tmp`;
-  let file: number | undefined;
+  let open: number | undefined;
   try {
-    file = fs.openSync(temporary, 'wx');
+    open = fs.openSync(temporary, 'wx');
     for (const piece of pieces) {
-      for (let done = 0; done < piece.length; ) done += fs.writeSync(file, piece, done, piece.length - done);
+      for (let done = 0; done < piece.length; ) done += fs.writeSync(open, piece, done, piece.length - done);
     }
-    fs.fsyncSync(file);
-    fs.closeSync(file);
-    file = undefined;
+    fs.fsyncSync(open);
+    fs.closeSync(open);
+    open = undefined;
     fs.renameSync(temporary, path);
   } catch (error) {
-    if (file !== undefined) fs.closeSync(file);
+    if (open !== undefined) fs.closeSync(open);
     fs.rmSync(temporary, { force: true });
     throw error;
   }

@@ -1,7 +1,7 @@
 /** Pictures of any format that is read, as WebDataset shards: for streams, and for other programs. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { DataError } from '../core/index.ts';
 import { findImages } from './data-files.ts';
 import { decodeWhole, openImage } from './decoding.ts';
@@ -37,7 +37,7 @@ export interface ConvertedImages {
  * classes in `.cls`. Files of pictures are copied as they are, not decoded; pixels become PNG. One picture at a time is in memory,
  * beside what the format is read with.
  *
- * @param folder  for the shards; must be new or empty
+ * @param folder  for the shards; must be new or empty, or left by a conversion that was interrupted, which begins again
  * @throws DataError for a folder that holds something, what `loadImageFolder` refuses, or a picture that cannot be read
  */
 export async function convertImages(
@@ -45,8 +45,11 @@ export async function convertImages(
   folder: string,
   { perShard, skipBroken = false, onProgress }: ConvertOptions = {},
 ): Promise<ConvertedImages> {
-  if (existsSync(folder) && readdirSync(folder).length > 0)
+  const there = existsSync(folder) ? readdirSync(folder) : [];
+  const isInterrupted = there.every(isShard) && there.some((name) => name.endsWith('.part'));
+  if (there.length > 0 && !isInterrupted)
     throw new DataError(`${folder}: expected a new or an empty folder for shards, got one that holds something.`);
+  removeShards(folder);
   const { layout, format, leftOut } = await findImages(path, basename(resolve(path)) || path);
   const { classes, pictures, heldOut } = layout;
   const total = pictures.length + (heldOut?.pictures.length ?? 0);
@@ -69,9 +72,20 @@ export async function convertImages(
     }
   }
 
-  const train = await writeShards(filesOf(pictures), folder, 'train', perShard);
-  const rest = heldOut && { heldOut: await writeShards(filesOf(heldOut.pictures), folder, 'val', perShard) };
-  return { format, train, ...rest, leftOut: leftOut.list };
+  try {
+    const train = await writeShards(filesOf(pictures), folder, 'train', perShard);
+    const rest = heldOut && { heldOut: await writeShards(filesOf(heldOut.pictures), folder, 'val', perShard) };
+    return { format, train, ...rest, leftOut: leftOut.list };
+  } catch (error) {
+    removeShards(folder); // some are no dataset
+    throw error;
+  }
+}
+
+const isShard = (name: string): boolean => /^(?:train|val)-\d+\.tar(?:\.part)?$/.test(name);
+
+function removeShards(folder: string): void {
+  if (existsSync(folder)) for (const name of readdirSync(folder).filter(isShard)) rmSync(join(folder, name));
 }
 
 /** A picture's file, and its type. @throws Undecodable when it is none that is read */

@@ -70,7 +70,7 @@ export async function findImages(path: string, name: string): Promise<FoundImage
   }
   const tree = readTree(path, { leftOut, ignored });
   if (!holdsPictures(tree)) {
-    const files = filesBelow(path).map((file) => ({ file, format: formatOf(file) }));
+    const files = filesBelow(path).map((file) => ({ file, format: isUnfinished(file) ? undefined : formatOf(file) }));
     const [format, other] = new Set(files.flatMap(({ format }) => format ?? []));
     if (other) {
       throw new DataError(
@@ -80,7 +80,8 @@ export async function findImages(path: string, name: string): Promise<FoundImage
     if (format) {
       const rest = new LeftOutCounter();
       for (const { file, format } of files)
-        if (!format && !accompanies(file)) rest.add('not data files', relative(path, file));
+        if (isUnfinished(file)) rest.add('unfinished', relative(path, file));
+        else if (!format && !accompanies(file)) rest.add('not data files', relative(path, file));
       const paths = files.flatMap(({ file, format }) => (format ? [file] : []));
       return fromFiles(paths, format, rest);
     }
@@ -159,6 +160,9 @@ function headOf(path: string): Uint8Array {
 /** Labels, names of classes and descriptions, which belong to data files beside them. */
 const accompanies = (path: string): boolean =>
   /\.(?:txt|md|html?|json)$/i.test(basename(path)) || isIdx(unpackedIfGzip(headOf(path)));
+
+/** What a conversion was writing when it was killed. */
+const isUnfinished = (path: string): boolean => path.endsWith('.part');
 
 /** The files below a folder, sorted, links to files too; without hidden ones. */
 const filesBelow = (folder: string): string[] => filesIn(folder, true);

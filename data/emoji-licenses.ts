@@ -1,6 +1,6 @@
-/** Whose the emoji are: what a model that was trained on them has to say. */
+/** What the package's emoji are, without their pictures: whose, and which are mirrored in training. */
 import { readFileSync } from 'node:fs';
-import type { EmojiIndex } from './emoji.ts';
+import { type EmojiClasses, type EmojiIndex, withoutLetters } from './emoji.ts';
 
 /** Author and license of a set of images. */
 export interface License {
@@ -13,8 +13,13 @@ export interface License {
 
 /** Authors and licenses of the emoji that come with the package, a set each. */
 export function emojiLicenses(): License[] {
-  const index = readFileSync(new URL('./assets/emoji/index.json', import.meta.url), 'utf8');
-  return (JSON.parse(index) as EmojiIndex).sets.map(({ title, author, license, licenseUrl, source }) => {
+  return readIndex().sets.map(({ title, author, license, licenseUrl, source }) => {
     return { title, author, license, licenseUrl, source };
   });
 }
+
+/** The classes of the emoji that are mirrored in training, unless it is told otherwise. */
+export const mirroredEmoji = (classes: EmojiClasses = 'groups'): string[] => withoutLetters(readIndex(), classes);
+
+const readIndex = (): EmojiIndex =>
+  JSON.parse(readFileSync(new URL('./assets/emoji/index.json', import.meta.url), 'utf8')) as EmojiIndex;

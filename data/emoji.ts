@@ -71,14 +71,12 @@ export async function assembleEmoji(
   const side = tileSizes.includes(size) ? size : Math.max(...tileSizes);
   const ofSubgroups = kind === 'subgroups';
   const classes = ofSubgroups ? index.subgroups : index.classes;
-  const lettered = new Set<string>(); // classes of symbols, which hold letters
   const images: LabeledImage[] = [];
   for (const { name, icons, labels, subgroups } of sets) {
     const sheet = await decode(await read(`${name}-${side}.webp`));
     icons.forEach((icon, i) => {
       const tile = crop(sheet, (i % columns) * side, Math.floor(i / columns) * side, side, side);
       const label = ofSubgroups ? subgroups[i] : labels[i];
-      if (index.classes[labels[i]] === 'Symbols') lettered.add(classes[label]);
       images.push({
         planes: toPlanes(resizeBicubic(tile, size, size)),
         label,
@@ -96,8 +94,21 @@ export async function assembleEmoji(
       size,
     ),
     validation: imageSet(images.filter(isValidation), size),
-    mirrored: classes.filter((name) => !lettered.has(name)),
+    mirrored: withoutLetters({ ...index, sets }, kind),
   };
+}
+
+/** The classes that are as good mirrored: all without symbols, which hold letters. */
+export function withoutLetters(
+  { classes, subgroups, sets }: Pick<EmojiIndex, 'classes' | 'subgroups' | 'sets'>,
+  kind: EmojiClasses,
+): string[] {
+  const lettered = new Set<string>();
+  for (const { labels, subgroups: subgroupOf } of sets)
+    labels.forEach((label, i) => {
+      if (classes[label] === 'Symbols') lettered.add(kind === 'subgroups' ? subgroups[subgroupOf[i]] : classes[label]);
+    });
+  return (kind === 'subgroups' ? subgroups : classes).filter((name) => !lettered.has(name));
 }
 
 /** Servers may answer with a page where a file is missing. */

@@ -38,7 +38,7 @@ export {
 } from './dataset.ts';
 export { type EmojiClasses, type EmojiIndex, type EmojiSetEntry, emojiHeldOut } from './emoji.ts';
 export { loadEmoji } from './emoji-file.ts';
-export { emojiLicenses, type License } from './emoji-licenses.ts';
+export { emojiLicenses, type License, mirroredEmoji } from './emoji-licenses.ts';
 export { type FolderOptions, type ImageFolderOptions, loadImageFolder, openImageFolder } from './folder.ts';
 export { imageGrid } from './grid.ts';
 export { type GridOptions, type GridSize, gridSize } from './grid-size.ts';

@@ -1,5 +1,5 @@
 /** Writes WebDataset shards, which webdataset.ts reads. */
-import { createWriteStream, mkdirSync, renameSync } from 'node:fs';
+import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
@@ -58,7 +58,7 @@ export async function writeShards(
     }
     await archive?.close();
   } finally {
-    archive?.abandon();
+    await archive?.abandon();
   }
   const last = Math.max(0, Math.ceil(count / perShard) - 1);
   return { names: `${prefix}-{${numbered(0)}..${numbered(last)}}.tar`, pictures: count };
@@ -99,9 +99,11 @@ class Archive {
     renameSync(`${this.#path}.part`, this.#path);
   }
 
-  /** Ends the file without its name, unless it is closed. */
-  abandon(): void {
+  /** Removes the file, unless it is closed and has its name. */
+  async abandon(): Promise<void> {
     this.#pack.destroy();
+    await this.#written;
+    rmSync(`${this.#path}.part`, { force: true });
   }
 
   #error(error: unknown): DataError {

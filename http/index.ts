@@ -61,11 +61,13 @@ export async function serve(files: Files, { isolated, port = 0, base = '/' }: Se
       response.writeHead(status, { ...headers, 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
     try {
       const path = filePath(url);
-      const body = path.startsWith(base) ? await files(path.slice(base.length - 1)) : undefined;
+      const body = path.startsWith(base) && !path.includes('\0') ? await files(path.slice(base.length - 1)) : undefined;
       if (body === undefined) answer(404, 'text/plain', `${path}: not found`);
       else answer(200, contentType(path), body);
     } catch (error) {
-      answer(500, 'text/plain', (error as Error).message);
+      const isMalformed = error instanceof URIError || (error as { code?: string }).code === 'ERR_INVALID_URL';
+      if (isMalformed) answer(400, 'text/plain', 'expected a path in UTF-8');
+      else answer(500, 'text/plain', 'the file could not be read');
     }
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));

@@ -39,5 +39,7 @@ export function fileInBox(box: Box, name: string | undefined): string {
       `model: expected a file or a run, got ${got}. No models came with this copy: name one with --model FILE or --name RUN.`,
     );
   }
-  throw new OptionError(`model: expected a file, a run or one of ${names.join(', ')}, got ${got}.`);
+  throw new OptionError(
+    `model: expected a file, a run's folder (runs/NAME) or one of ${names.join(', ')}, got ${got}.`,
+  );
 }

@@ -39,7 +39,15 @@ export async function exportModel(
     figures.push({ name: 'tokenizer', ...(await evaluatePixels(run, model.tokenizer)) });
   for (const stage of stages) figures.push(finite(await run.evaluate(stage)));
   const { metadata: of } = model;
-  const described = { ...of, name: name ?? of.name, precision, commands: [...of.commands, ...commands], figures };
+  const measured = (await run.dataset()).validation.count;
+  const described = {
+    ...of,
+    name: name ?? of.name,
+    precision,
+    commands: [...of.commands, ...commands],
+    figures,
+    measured,
+  };
   const bytes = Buffer.concat(await serializeModel(model, described));
   const written = precision === 'float32' ? undefined : await measure(run, bytes);
   const metadata = { ...described, ...(written && { written }) };

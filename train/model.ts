@@ -37,6 +37,8 @@ export const modelMetadata = z.looseObject({
   commands: z.array(z.string()),
   /** Rows of the results table: on held-out images, with the weights in float32. */
   figures: z.array(z.object({ name: z.string() }).catchall(figure)),
+  /** Held-out images behind the figures; all when left out. */
+  measured: z.int().min(0).optional(),
   /** The same with the weights as they are in the file. FD-MNv2 (96-d), not FID. */
   written: z.object({ psnr: z.number(), fd: z.number(), sampleFd: z.number().optional() }).optional(),
 });

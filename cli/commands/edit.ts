@@ -19,7 +19,7 @@ import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { stopRequest } from '../interruption.ts';
 import { addModelOptions, openGivenModel } from '../models.ts';
 import { addSettings, byDefault, CheckedOption, type Given, readSettings } from '../options.ts';
-import { outputOption, prepareOutput } from '../pictures.ts';
+import { outputOption, prepareOutput, prepareTextOutput } from '../pictures.ts';
 import { showShare } from '../progress.ts';
 import { type Positions, parsePositions, parseRectangle, parseReplacements, type Rectangle } from '../tokens.ts';
 
@@ -78,9 +78,10 @@ export function addEdit(program: Command): void {
       await openGivenDevice(given, 'highest');
       const { model, folder } = await openGivenModel(given);
       expectFits(model, given);
-      const output = prepareOutput(given.output ?? join(folder, 'edited.png'));
+      const output = prepareOutput(given.output ?? join(folder, 'edited.png'), '--output', [path]);
       const sheet = join(dirname(output), `${basename(output, extname(output))}-sheet${extname(output)}`);
-      if (given.tokensOutput !== undefined) prepareOutput(given.tokensOutput, '--tokens-output');
+      prepareOutput(sheet, '--output', [path]);
+      if (given.tokensOutput !== undefined) prepareTextOutput(given.tokensOutput, '--tokens-output');
 
       const { tokenizer } = model;
       const size = tokenizer.config.imageSize;

@@ -1,7 +1,8 @@
 /** `titok info FILE`: what a file holds. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { numel } from '../../core/index.ts';
+import { numel, OptionError } from '../../core/index.ts';
 import { type ListedTensor, loadCheckpoint, openSafetensors, openTensorFile } from '../../data/index.ts';
 import {
   describeRounding,
@@ -11,11 +12,14 @@ import {
   loadModel,
   localPath,
   metaOf,
+  modelsInBox,
   pathOfModel,
+  RunFolder,
   recognize,
   type StageRow,
 } from '../../train/index.ts';
 import { showFetching } from '../progress.ts';
+import { isShownRun, shownRun } from '../runs.ts';
 import { lengthsNote, table, tableNote } from '../table.ts';
 
 export function addInfo(program: Command): void {
@@ -28,6 +32,13 @@ export function addInfo(program: Command): void {
     )
     .option('--tensors', 'lists every tensor', false)
     .action(async (from: string, given: { tensors: boolean }) => {
+      if (isShownRun(from) && !modelsInBox().models.some(({ name }) => name === from)) {
+        const folder = shownRun(from);
+        const files = new RunFolder(folder).trained.map((stage) => join(folder, `${stage}.safetensors`));
+        throw new OptionError(
+          `info: expected a model or a checkpoint, got a run. It has ${files.join(', ') || 'none'}.`,
+        );
+      }
       const progress = showFetching();
       const path =
         isBoxName(from) && !existsSync(from)
@@ -42,6 +53,7 @@ export function addInfo(program: Command): void {
 async function describeModel(path: string, tensors: boolean): Promise<void> {
   const { metadata, classes } = await loadModel(path); // all of it, so that damage is found
   const { name, precision, data, seed, packageVersion, commands, figures, settings } = metadata;
+  const { measured = data.heldOut } = metadata;
   const { train, heldOut, licenses } = data;
   console.log(`${path}: model ${name}, weights in ${precision}, by titok-ts ${packageVersion}`);
   console.log(`  trained on ${data.name}: ${train} images, ${heldOut} held out; seed ${seed}`);
@@ -50,7 +62,7 @@ async function describeModel(path: string, tensors: boolean): Promise<void> {
   for (const command of commands) console.log(`  made by ${command}`);
   if (classes.length > 0) console.log(`  classes ${classes.join(', ')}`);
   const rows = figures as unknown as StageRow[];
-  if (rows.length > 0) console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(heldOut), ''].join('\n'));
+  if (rows.length > 0) console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(measured), ''].join('\n'));
   const rounding = describeRounding(metadata);
   if (rounding) console.log(`  ${rounding}`);
   using file = openSafetensors(path);

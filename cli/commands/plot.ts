@@ -34,10 +34,11 @@ export function addPlot(program: Command): void {
       const folder = shownRun(name);
       const { height, width } = readSettings(plotSettings, { width: terminalWidth() }, { ...given });
       const logs = [...readLog(folder)].filter(([stage]) => given.stage === undefined || stage === given.stage);
+      if (logs.length === 0 && given.stage === undefined)
+        throw new OptionError(`run: expected a log with curves, got ${folder} without one (log.jsonl).`);
       if (logs.length === 0) {
         const there = [...readLog(folder).keys()].join(', ') || 'none';
-        const got = given.stage ?? 'no log';
-        throw new OptionError(`--stage: expected one of ${there}, which ${folder} has a log of, got ${got}.`);
+        throw new OptionError(`--stage: expected one of ${there}, which ${folder} has a log of, got ${given.stage}.`);
       }
       const { metric = 'loss' } = given;
       const drawn = logs.filter(([, log]) => figuresOf(log).includes(metric));

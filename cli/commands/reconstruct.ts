@@ -22,7 +22,7 @@ export function addReconstruct(program: Command): void {
     .action(async (paths: string[], given) => {
       await openGivenDevice(given, 'highest');
       const { model, folder } = await openGivenTokenizer(given);
-      const output = prepareOutput(given.output ?? join(folder, 'reconstructed.png'));
+      const output = prepareOutput(given.output ?? join(folder, 'reconstructed.png'), '--output', paths);
       const { imageSize, latentTokens } = model.config;
       const { tokens = latentTokens } = given;
       expectLength('--tokens', tokens, model.config);

@@ -1,4 +1,5 @@
 /** `titok sample`: new pictures of a class. */
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { expectOption, OptionError } from '../../core/index.ts';
@@ -169,6 +170,8 @@ async function writeEach(
   folder: string,
 ): Promise<string> {
   const path = (i: number) => join(folder, `${String(i).padStart(6, '0')}.png`);
+  if (existsSync(folder) && statSync(folder).isDirectory() && readdirSync(folder).length > 0)
+    throw new OptionError(`--folder: expected a new or an empty folder, got ${folder}, which holds other files.`);
   prepareOutput(path(0), '--folder');
   const total = classes.length * (options.count ?? 1);
   const progress = showShare(`sampling ${total.toLocaleString('en')} pictures`);

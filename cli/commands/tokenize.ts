@@ -14,7 +14,7 @@ import { fingerprint, type ImageTokenizer, latentsOf, loadDataset, SizedTeacher,
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
 import { stopRequest } from '../interruption.ts';
 import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
-import { expectAllRead, prepareOutput, readPictures } from '../pictures.ts';
+import { expectAllRead, prepareTextOutput, readPictures } from '../pictures.ts';
 
 export function addTokenize(program: Command): void {
   const command = program
@@ -28,7 +28,7 @@ export function addTokenize(program: Command): void {
     )
     .action(async (paths: string[], given) => {
       expectSource(paths, given);
-      if (given.out !== undefined) prepareOutput(given.out, '--out');
+      if (given.out !== undefined) prepareTextOutput(given.out, '--out');
       await openGivenDevice(given, 'highest');
       const { model } = await openGivenTokenizer(given);
       if (given.data !== undefined) {

@@ -1,6 +1,6 @@
 /** `titok edit`: tokens replaced, fitted and drawn again, what is written, and options that contradict each other. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
@@ -124,6 +124,24 @@ test('an image that cannot be read, or a folder in the place of a file, is named
   const tokensOutput = await titok(t, 'edit', image, '--name', 'small', '--fit', '--tokens-output', 'pictures');
   assert.match(tokensOutput.err, /^--tokens-output: expected a file to write, got pictures, which is a folder\.$/);
   assert.ok(!existsSync('never.png'));
+});
+
+test('what is read is not written, nor is a picture replaced by text, a link or a pipe by a file', async (t) => {
+  const own = await titok(t, 'reconstruct', image, '--name', 'small', '--output', image);
+  assert.match(own.err, /^--output: expected a file to write, got pictures\/\S+, which is read\. Give another name\.$/);
+  const edited = ['edit', image, '--name', 'small', '--set', '0=1', '--output', 'out/again.png'];
+  assert.match((await titok(t, ...edited, '--output', image)).err, /which is read/);
+  const text = await titok(t, ...edited, '--tokens-output', image);
+  assert.match(text.err, /^--tokens-output: expected a file for text, such as tokens\.jsonl, got pictures\//);
+  if (process.platform !== 'win32') {
+    const device = await titok(t, ...edited, '--tokens-output', '/dev/null');
+    assert.match(device.err, /^--tokens-output: .* got \/dev\/null, which is a pipe or a device\.$/);
+    writeFileSync('out/tokens.jsonl', '');
+    symlinkSync('tokens.jsonl', 'out/link.jsonl');
+    assert.equal((await titok(t, ...edited, '--tokens-output', 'out/link.jsonl')).status, 0);
+    assert.match(readFileSync('out/tokens.jsonl', 'utf8'), /^\{"image":/);
+    assert.ok(lstatSync('out/link.jsonl').isSymbolicLink());
+  }
 });
 
 test('tokens as text', () => {

@@ -1,6 +1,6 @@
 /** `titok data inspect`: counts, classes, sizes, what is left out and what cannot be read; `titok data convert`. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -46,6 +46,12 @@ test('data convert writes shards of a data file, and says what it left out', asy
   const { status, out } = await titok(t, 'data', 'convert', 'x.npz', 'shards', '--per-shard', '15');
   assert.deepEqual([status, out], [0, 'shards/train-{000000..000001}.tar  20 pictures']);
   assert.match((await titok(t, 'data', 'inspect', 'shards')).out, /^shards: WebDataset, 18 training and 2 held-out/);
+  writeFileSync('shards/train-000002.tar.part', readFileSync('shards/train-000001.tar'));
+  const part = await titok(t, 'data', 'inspect', 'shards');
+  assert.match(
+    part.out,
+    /^shards: WebDataset, 18 training and 2 held-out(?:.*\n)+.*unfinished: 1 \(train-000002\.tar\.part\)/,
+  );
   const broken = await titok(t, 'data', 'convert', 'pets', 'others');
   assert.match(broken.err, /train\/cats\/0\.png cannot be read: a text file\. .*--skip-broken/);
   const skipped = await titok(t, 'data', 'convert', 'pets', 'rest', '--skip-broken');

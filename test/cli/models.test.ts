@@ -86,6 +86,29 @@ test('info describes a model: figures, data, the commands that made it, its tens
     assert.match(out, part);
 });
 
+test('options of published weights are refused beside a run or a model of ours; info names what a run holds', async (t) => {
+  for (const [words, got] of [
+    [['tokenize', image, '--name', 'small', '--preset', 's128'], 'a run'],
+    [['tokenize', image, '--preset', 's128'], 'the model in the box'],
+    [['sample', '--model', 'small.safetensors', '--config', 'none.yaml'], 'small.safetensors'],
+    [['reconstruct', image, '--model', 'emoji-32', '--tokenizer', 'none'], 'emoji-32'],
+  ] as const) {
+    const { status, err } = await titok(t, ...words);
+    const option = words.at(-2);
+    assert.deepEqual(
+      [status, err],
+      [1, `${option}: expected published weights to go with it, got ${got}. Leave it out.`],
+    );
+  }
+  const run = /^info: expected a model or a checkpoint, got a run\. It has runs\/small\/teacher\.safetensors, /;
+  for (const name of ['small', 'runs/small']) assert.match((await titok(t, 'info', name)).err, run);
+  const folder = await titok(t, 'tokenize', image, '--checkpoint', 'runs/small');
+  assert.match(
+    folder.err,
+    /^--checkpoint: expected a file, got runs\/small, the folder of a run\. Name it with --name\.$/,
+  );
+});
+
 test('a model in place of a run: the same tokens and pictures; which one it is goes to stderr', async (t) => {
   const of = ['--model', 'small.safetensors'];
   for (const words of [

@@ -99,6 +99,10 @@ test('runs, stages and metrics that are not there are told', async (t) => {
   for (const [args, message] of mistakes)
     assert.deepEqual(await titok(t, ...args), { status: 1, out: '', err: message });
   assert.equal(existsSync('report.html'), false);
+  mkdirSync('runs/half', { recursive: true });
+  writeFileSync('runs/half/teacher.safetensors', '');
+  const half = await titok(t, 'plot', 'half');
+  assert.equal(half.err, 'run: expected a log with curves, got runs/half without one (log.jsonl).');
 });
 
 test('report writes into the run, or for several where one is told', async (t) => {

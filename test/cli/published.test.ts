@@ -120,6 +120,8 @@ test('any number of pictures, each in a file of its own; they do not depend on t
   await titok(t, 'sample', ...of, '--count', '260', '--folder', 'again', '--batch-size', '7');
   for (const name of ['000000.png', '000259.png'])
     assert.deepEqual((await decodeImage(join('again', name))).data, (await decodeImage(join('many', name))).data, name);
+  const full = await titok(t, 'sample', ...of, '--folder', 'again');
+  assert.match(full.err, /\n--folder: expected a new or an empty folder, got again, which holds other files\.$/);
   const both = await titok(t, 'sample', ...of, '--folder', 'a', '--output', 'b.png');
   assert.equal(both.err, '--folder: expected one of --output and --folder, got both. Choose one.');
 });

@@ -4,10 +4,18 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { serve } from '../../http/index.ts';
 import { titok, workIn } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a request for no path is a bad one, and no file has a NUL in its name', async () => {
+  const served = await serve(async () => 'a page', { isolated: false });
+  const statuses = await Promise.all(['x', '%zz', '%00'].map(async (path) => (await fetch(served.url + path)).status));
+  served.close();
+  assert.deepEqual(statuses, [200, 400, 404]);
+});
 
 test('a run that is not there and a port that is none are named', async (t) => {
   const none = await titok(t, 'watch', 'mine');

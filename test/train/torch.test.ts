@@ -233,7 +233,7 @@ test('what cannot go out or come back is refused by name', async (t) => {
   await losses(run, 'single', {}, 9);
   await assert.rejects(
     exportTorch(run, root),
-    /--output: expected a new folder or one of an earlier export, got .*something else/,
+    /--output: expected a new or empty folder, or one of an earlier export, got .*something else/,
   );
   await assert.rejects(verifyTorch(root), /expected a folder that 'titok export --to torch' wrote/);
   await exportTorch(run, folder);

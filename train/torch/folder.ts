@@ -10,7 +10,16 @@
  *   trained.safetensors   written by train.py
  *   verify.safetensors    written by `verifyTorch`
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
@@ -48,9 +57,11 @@ const madeThere = ['trained.safetensors', join('official', 'stage1'), join('offi
  */
 export function beginFolder(folder: string): void {
   const there = statSync(folder, { throwIfNoEntry: false });
-  if (there && !existsSync(join(folder, 'training.json')))
+  const isOurs = ['training.json', pythonFiles[0]].some((name) => existsSync(join(folder, name))); // whole, or interrupted
+  const isEmpty = there?.isDirectory() && readdirSync(folder).length === 0;
+  if (there && !isOurs && !isEmpty)
     throw new OptionError(
-      `--output: expected a new folder or one of an earlier export, got ${folder}, which is something else.`,
+      `--output: expected a new or empty folder, or one of an earlier export, got ${folder}, which is something else.`,
     );
   const made = madeThere.find((name) => existsSync(join(folder, name)));
   if (made !== undefined)
