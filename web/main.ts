@@ -66,7 +66,7 @@ element('error-close').addEventListener('click', () => {
 // 1. What the address says, on top of the first state.
 /** The model that links mean unless they name another one. */
 const usual = () => store.state.models.find(({ name }) => isOfRun(name)) ?? baked.model;
-function readLink(): Partial<State> & { readonly exhibit: string } {
+function readLink(): Partial<State> & Pick<State, 'model' | 'exhibit'> {
   const { exhibit = '', ...link } = readAddress(location.hash, store.state.models, usual());
   const isKnown = Object.hasOwn(exhibits, exhibit);
   return { model: usual().name, ...firstState, ...link, exhibit: isKnown ? exhibit : firstState.exhibit };
@@ -83,17 +83,18 @@ const showRow = latest(async () => {
 
 // 3. The model, ahead of the exhibits, which wait for it.
 let loads = 0;
-app.ready = load(store.state.model);
-app.ready.catch(app.fail);
-store.on(['model'], ({ model }, before) => {
-  if (model === before.model) return;
+/** Loads a model for everybody. When that fails, the page goes back to the one before. */
+function change(model: string, before: string): void {
   app.ready = load(model);
   app.ready.catch((error) => {
     app.fail(error);
-    const { name } = app.model; // which is still there
-    const isListed = store.state.models.some((listed) => listed.name === name);
-    if (store.state.model === model && model !== name && isListed) store.set({ model: name });
+    const isListed = store.state.models.some(({ name }) => name === before);
+    if (store.state.model === model && isListed) store.set({ model: before });
   });
+}
+change(store.state.model, store.state.model);
+store.on(['model'], ({ model }, before) => {
+  if (model !== before.model) change(model, app.model.name);
 });
 store.on(['row'], (state, before) => {
   if (state.row !== before.row) showRow();
@@ -211,6 +212,8 @@ addEventListener('hashchange', () => {
   written = location.hash;
   const section = location.hash.slice(1);
   if (sections.some(({ id }) => id === section)) return; // a link within the page
-  store.set(readLink());
-  void goTo(store.state.exhibit);
+  const link = readLink();
+  if (link.model === store.state.model) change(link.model, link.model); // rows that the link leaves out are not of every model
+  store.set(link);
+  void goTo(link.exhibit);
 });
