@@ -1,5 +1,6 @@
 /** Exhibit 3: two pictures, and what lies between their tokens. */
 import type { App } from '../app.ts';
+import type { State } from '../store.ts';
 import { chips } from '../ui/chips.ts';
 import { button, h, slider } from '../ui/dom.ts';
 import { pictureView } from '../ui/picture.ts';
@@ -26,7 +27,7 @@ export function mount(section: HTMLElement, app: App): void {
     'div',
     { class: 'mixtures', role: 'group', 'aria-label': 'Mixtures of A and B' },
     ...sheet.map(({ view, share }, i) => {
-      const take = button('', () => mixtures[i] && store.edit(mixtures[i]), {
+      const take = button('', () => mixtures[i] && store.edit(mixtures[i], { source: undefined }), {
         'aria-label': `take the mixture with ${Math.round(100 * share)} % of B as A`,
       });
       take.append(view.element);
@@ -35,10 +36,11 @@ export function mount(section: HTMLElement, app: App): void {
   );
   const first = slider('First tokens from B', { min: 0, max: app.model.tokens, value: 0 }, (n) => {
     const { other } = store.state;
-    store.edit(base.map((id, i) => (i < n ? other[i] : id)));
+    const mixed = base.row.map((id, i) => (i < n ? other[i] : id));
+    store.edit(mixed, { source: n === 0 ? base.source : undefined });
   });
   /** A, as it was before the slider took tokens from B. */
-  let base = store.state.row;
+  let base: Pick<State, 'row' | 'source'> = store.state;
 
   section.append(
     h(
@@ -98,7 +100,7 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   let waiting: ReturnType<typeof setTimeout> | undefined;
-  store.on(['row', 'other', 'picture', 'model'], ({ row, other, picture, model }, before) => {
+  store.on(['row', 'other', 'picture', 'model'], ({ row, other, picture, source, model }, before) => {
     const fromB = (id: number, i: number) => id === other[i];
     rowA.show(row, undefined, (i) => (fromB(row[i], i) ? ', as in B' : ''));
     rowB.show(other);
@@ -106,9 +108,10 @@ export function mount(section: HTMLElement, app: App): void {
     first.limits(0, app.model.tokens);
     if (row !== before.row) {
       const n = Number(first.element.querySelector('input')!.value);
-      const isFromSlider = row.every((id, i) => id === (i < n ? other[i] : base[i])) && row.length === base.length;
+      const isFromSlider =
+        row.every((id, i) => id === (i < n ? other[i] : base.row[i])) && row.length === base.row.length;
       if (!isFromSlider) {
-        base = row;
+        base = { row, source };
         first.set(0);
       }
     }
