@@ -47,6 +47,7 @@ export function mount(section: HTMLElement, app: App): void {
     player.stop();
     try {
       await app.ready;
+      const locksBefore = locks;
       if (app.model.classes.length === 0) return;
       const { className, seed, temperature, guidance, steps, schedule, start } = settings();
       const next: Film = { key: keyOf(settings()), steps: [], isComplete: false };
@@ -70,11 +71,13 @@ export function mount(section: HTMLElement, app: App): void {
       if (count === undefined) return; // replaced by another one
       next.isComplete = true;
       if (player.film !== next) player.load(next, steps);
-      locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
+      if (locks === locksBefore) locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
       if (use) store.edit(shown(), { picture: next.steps[steps].picture, source: undefined });
       if (use) app.say(`Drawn: ${words(className)}, seed ${seed}, in ${steps} steps.`);
       render();
     } catch (error) {
+      if (player.film?.isComplete === false) player.load(undefined);
+      render();
       app.fail(error);
     }
   }
