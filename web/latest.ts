@@ -11,15 +11,10 @@ export function latest(work: () => Promise<void>, fail: (error: unknown) => void
     again = true;
     if (isRunning) return;
     isRunning = true;
-    try {
-      while (again) {
-        again = false;
-        await work();
-      }
-    } catch (error) {
-      fail(error);
-    } finally {
-      isRunning = false;
+    while (again) {
+      again = false;
+      await work().catch(fail);
     }
+    isRunning = false;
   };
 }

@@ -6,7 +6,7 @@ import { Engine } from './engine/client.ts';
 import type { Pixels } from './engine/model.ts';
 import { latest } from './latest.ts';
 import { addressOf, bytesOf, readAddress } from './link.ts';
-import { Store } from './store.ts';
+import { type State, Store } from './store.ts';
 import { mountBar } from './ui/bar.ts';
 import { pixelsOfUrl, resized } from './ui/picture.ts';
 import { watch, watchedRun } from './watching.ts';
@@ -26,16 +26,21 @@ const element = (id: string): HTMLElement => document.getElementById(id)!;
 const watched = watchedRun();
 const isOfRun = (name: string) => baked.models.every((model) => model.name !== name);
 const [first, second] = baked.rows;
-const store = new Store({
-  models: [...(watched?.model ? [watched.model] : []), ...baked.models],
-  model: watched?.model?.name ?? baked.model.name,
+const [firstPicture, firstPixels] = await Promise.all([pixelsOfUrl(first.picture), pixelsOfUrl(first.original)]);
+/** What the page begins with. Links leave out what is the same. */
+const firstState = {
   row: first.ids,
   other: second.ids,
-  picture: undefined,
-  source: undefined,
+  picture: firstPicture,
+  source: { name: first.name, pixels: firstPixels, heldOut: watched?.emojiHeldOut ?? true },
   exhibit: 'tokenize',
   seed: 1,
   knobs: {},
+};
+const store = new Store({
+  models: [...(watched?.model ? [watched.model] : []), ...baked.models],
+  model: watched?.model?.name ?? baked.model.name,
+  ...firstState,
 });
 
 const engine = new Engine();
@@ -58,23 +63,41 @@ element('error-close').addEventListener('click', () => {
   element('error').hidden = true;
 });
 
-// 1. What the address says, on top of the baked first state.
+// 1. What the address says, on top of the first state.
 /** The model that links mean unless they name another one. */
 const usual = () => store.state.models.find(({ name }) => isOfRun(name)) ?? baked.model;
-const linked = readAddress(location.hash, store.state.models, usual());
-store.set(linked);
-if (store.state.row === first.ids) {
-  const [picture, pixels] = await Promise.all([pixelsOfUrl(first.picture), pixelsOfUrl(first.original)]);
-  store.set({ picture, source: { name: first.name, pixels, heldOut: watched?.emojiHeldOut ?? true } });
+function readLink(): Partial<State> & Pick<State, 'model' | 'exhibit'> {
+  const { exhibit = '', ...link } = readAddress(location.hash, store.state.models, usual());
+  const isKnown = Object.hasOwn(exhibits, exhibit);
+  return { model: usual().name, ...firstState, ...link, exhibit: isKnown ? exhibit : firstState.exhibit };
 }
+const linked = readLink();
+store.set(linked);
 
-// 2. The model, ahead of the exhibits, which wait for it.
-app.ready = load(store.state.model);
-app.ready.catch(app.fail);
-store.on(['model'], ({ model }, before) => {
-  if (model === before.model) return;
+// 2. The row's picture follows the row.
+const showRow = latest(async () => {
+  await app.ready;
+  const pictures = await engine.run('decode', [[store.state.row]], { channel: 'row' });
+  if (pictures) store.set({ picture: pictures[0] });
+}, app.fail);
+
+// 3. The model, ahead of the exhibits, which wait for it.
+let loads = 0;
+/** Loads a model for everybody. When that fails, the page goes back to the one before. */
+function change(model: string, before: string): void {
   app.ready = load(model);
-  app.ready.catch(app.fail);
+  app.ready.catch((error) => {
+    app.fail(error);
+    const isListed = store.state.models.some(({ name }) => name === before);
+    if (store.state.model === model && isListed) store.set({ model: before });
+  });
+}
+change(store.state.model, store.state.model);
+store.on(['model'], ({ model }, before) => {
+  if (model !== before.model) change(model, app.model.name);
+});
+store.on(['row'], (state, before) => {
+  if (state.row !== before.row) showRow();
 });
 
 if (watched) {
@@ -86,7 +109,7 @@ if (watched) {
   });
 }
 
-// 3. Exhibits, each when it comes near.
+// 4. Exhibits, each when it comes near.
 mountBar(element('bar'), app);
 const near = new IntersectionObserver(
   (entries) => {
@@ -94,18 +117,25 @@ const near = new IntersectionObserver(
   },
   { rootMargin: '600px' },
 );
-const mounted = new Set<string>();
-async function mountOnce(section: HTMLElement): Promise<void> {
+const mounted = new Map<string, Promise<void>>();
+function mountOnce(section: HTMLElement): Promise<void> {
   near.unobserve(section);
-  const load = exhibits[section.id];
-  if (!load || mounted.has(section.id)) return;
-  mounted.add(section.id);
+  const mounting = mounted.get(section.id) ?? mountIn(section);
+  mounted.set(section.id, mounting);
+  return mounting;
+}
+async function mountIn(section: HTMLElement): Promise<void> {
   try {
-    const { mount } = await load();
+    const { mount } = await exhibits[section.id]();
     mount(section.querySelector<HTMLElement>('.stage')!, app);
   } catch (error) {
     app.fail(error);
   }
+}
+/** Scrolls to an exhibit. All are mounted first, or those above would push it away later. */
+async function goTo(exhibit: string): Promise<void> {
+  await Promise.all(sections.map(mountOnce));
+  element(exhibit).scrollIntoView();
 }
 const sections = [...document.querySelectorAll<HTMLElement>('section[data-exhibit]')];
 for (const section of sections) near.observe(section);
@@ -115,64 +145,54 @@ const inView = new IntersectionObserver(
   },
   { rootMargin: '-45% 0px -45% 0px' },
 );
-if (linked.exhibit) {
-  for (const section of sections) await mountOnce(section); // or those above would push it away later
-  element(linked.exhibit).scrollIntoView();
-}
+if (linked.exhibit !== firstState.exhibit) await goTo(linked.exhibit);
 for (const section of sections) inView.observe(section);
 
 /**
  * Loads a model. The picture at hand becomes a row of its tokens. A newer checkpoint of the same run keeps rows that the
- * visitor has changed, and undo.
+ * visitor has changed, and undo. Resolves when the model asked for last is there; others change nothing.
  */
 async function load(name: string): Promise<void> {
+  const number = ++loads;
+  const isReplaced = () => number !== loads;
   const { file, crc32 } = store.state.models.find((model) => model.name === name)!;
   const url = new URL(`models/${file}?${crc32}`, document.baseURI).href;
   const { model } = app;
-  const { row, picture, source } = store.state;
+  const { row, source } = store.state;
   const isNewer = isOfRun(model.name) && isOfRun(name);
   const isEncoded = isNewer && source && `${await encoded(source.pixels, model.size)}` === `${row}`;
+  if (isReplaced()) return app.ready;
   const info = await engine.run('load', [url], {
     onPart: ({ received, total }) => {
       const percent = total > 0 ? `${Math.round((100 * received) / total)} %` : `${(received / 1e6).toFixed(1)} MB`;
       app.say(`Loading the model, ${percent} …`);
     },
   });
-  if (!info) return;
+  if (!info || isReplaced()) return app.ready;
+  const components = info.name === baked.model.name ? baked.colors : await engine.run('colors', []);
+  const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);
+  const now = store.state;
+  const from = now.source?.pixels ?? now.picture; // neither: the row is that of a link
+  const isKept = fits(now.row) && (isNewer ? !isEncoded || now.row !== row : !from || model.name === info.name);
+  const next = isKept ? now.row : ((from && (await encoded(from, info.size))) ?? Array<number>(info.tokens).fill(0));
+  if (isReplaced()) return app.ready;
   app.model = info;
+  app.colors = colorsOf(components ?? []);
   const sizes = { tokens: info.tokens, bytes: bytesOf(info.tokens, info.codes) };
   for (const [name, size] of Object.entries(sizes))
     for (const text of document.querySelectorAll(`[data-model=${name}]`)) text.textContent = `${size}`;
-  if (info.name === baked.model.name) app.colors = colorsOf(baked.colors);
-  else app.colors = colorsOf((await engine.run('colors', [])) ?? []);
-  const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);
-  const now = store.state;
-  const from = source?.pixels ?? picture; // neither: the row is that of a link
-  const isKept = isNewer ? !isEncoded || now.row !== row : !from || model.name === info.name;
-  if (fits(now.row) && isKept) {
-    showRow();
-  } else {
-    if (!isNewer || !fits(now.row)) store.forget();
-    const next = (from && (await encoded(from, info.size))) ?? Array<number>(info.tokens).fill(0);
-    store.set({ row: next, other: fits(now.other) ? now.other : [...next].reverse() });
-  }
+  if (!fits(now.row) || (!isNewer && model.name !== info.name)) store.forget();
+  store.set({ row: next, other: fits(now.other) ? now.other : [...next].reverse() });
+  if (isKept) showRow();
   app.say(
     `Ready: ${info.tokens} tokens of ${info.codes.toLocaleString('en')} codes, ${info.size} × ${info.size} pixels.`,
   );
 }
 
 /** The row of a picture; undefined when another model was asked for meanwhile. */
-const encoded = async (pixels: Pixels, size: number): Promise<readonly number[] | undefined> =>
-  (await engine.run('encode', [[resized(pixels, size)]], { channel: 'load' }))?.[0];
-
-// 4. The row's picture follows the row.
-const showRow = latest(async () => {
-  const pictures = await engine.run('decode', [[store.state.row]], { channel: 'row' });
-  if (pictures) store.set({ picture: pictures[0] });
-}, app.fail);
-store.on(['row'], (state, before) => {
-  if (state.row !== before.row) showRow();
-});
+async function encoded(pixels: Pixels, size: number): Promise<readonly number[] | undefined> {
+  return (await engine.run('encode', [[resized(pixels, size)]], { channel: 'picture at hand' }))?.[0];
+}
 
 // 5. The address follows the state; a link that is opened in this tab is read.
 let written = location.hash;
@@ -192,5 +212,8 @@ addEventListener('hashchange', () => {
   written = location.hash;
   const section = location.hash.slice(1);
   if (sections.some(({ id }) => id === section)) return; // a link within the page
-  store.set(readAddress(location.hash, store.state.models, app.model));
+  const link = readLink();
+  if (link.model === store.state.model) change(link.model, link.model); // rows that the link leaves out are not of every model
+  store.set(link);
+  void goTo(link.exhibit);
 });

@@ -21,7 +21,7 @@ export interface State {
   readonly other: readonly number[];
   /** What `row` decodes to; undefined until the engine has decoded it. */
   readonly picture: Pixels | undefined;
-  /** The picture that `row` was encoded from. Links do not hold it. */
+  /** The picture that `row` was encoded from, if any. Links do not hold it. */
   readonly source: Source | undefined;
   /** The exhibit in view: a section's id. */
   readonly exhibit: string;
@@ -33,7 +33,8 @@ export interface State {
 type Listener = (state: State, before: State) => void;
 
 /** What undo goes back to. */
-type Rows = Pick<State, 'row' | 'other'>;
+type Rows = Pick<State, 'row' | 'other' | 'source'>;
+const rowsOf = ({ row, other, source }: State): Rows => ({ row, other, source });
 
 const isSame = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((id, i) => id === b[i]);
@@ -44,6 +45,8 @@ export class Store {
   readonly #listeners = new Set<Listener>();
   #undo: Rows[] = [];
   #redo: Rows[] = [];
+  /** Of the last edit. */
+  #stroke: number | undefined;
 
   constructor(state: State) {
     this.#state = state;
@@ -60,12 +63,17 @@ export class Store {
     for (const listener of this.#listeners) listener(this.#state, before);
   }
 
-  /** Changes the row, and the other one if `change` holds it, such that undo brings the present ones back. */
-  edit(row: readonly number[], change: Partial<State> = {}): void {
+  /**
+   * Changes the row, and the other one if `change` holds it, such that undo brings the present ones back.
+   *
+   * @param stroke  undo takes edits of one stroke back together
+   */
+  edit(row: readonly number[], change: Partial<State> = {}, stroke?: number): void {
     const before = this.#state;
     if (!isSame(row, before.row) || !isSame(change.other ?? before.other, before.other)) {
-      this.#undo = [...this.#undo.slice(-99), { row: before.row, other: before.other }];
+      if (stroke === undefined || stroke !== this.#stroke) this.#undo = [...this.#undo.slice(-99), rowsOf(before)];
       this.#redo = [];
+      this.#stroke = stroke;
     }
     this.set({ ...change, row });
   }
@@ -89,13 +97,15 @@ export class Store {
   #go(from: Rows[], to: Rows[]): void {
     const rows = from.pop();
     if (!rows) return;
-    to.push({ row: this.#state.row, other: this.#state.other });
-    this.set({ row: rows.row, other: rows.other });
+    to.push(rowsOf(this.#state));
+    this.#stroke = undefined;
+    this.set(rows);
   }
   /** Rows of another model cannot be brought back. */
   forget(): void {
     this.#undo = [];
     this.#redo = [];
+    this.#stroke = undefined;
   }
 
   /** Calls `listener` when one of the values has changed, and once at the beginning. */

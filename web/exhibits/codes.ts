@@ -3,7 +3,7 @@ import type { App } from '../app.ts';
 import type { ModelInfo } from '../engine/model.ts';
 import { bytesOf, unpackRow } from '../link.ts';
 import { codeMap } from '../ui/code-map.ts';
-import { h } from '../ui/dom.ts';
+import { h, refill } from '../ui/dom.ts';
 import { type Emoji, loadEmoji } from '../ui/wall.ts';
 
 /** The wall as tokens of the models in the box, written by `npm run web:wall`. */
@@ -29,6 +29,7 @@ export function mount(section: HTMLElement, app: App): void {
   let emoji: Emoji | undefined;
   let pointed: number | undefined;
   let asked: number | undefined; // the code whose neighbors are asked for
+  let tiled: { readonly code: number; readonly tokens: Tokens | undefined } | undefined; // what the tiles show
 
   const map = codeMap(
     (code) => {
@@ -91,7 +92,10 @@ export function mount(section: HTMLElement, app: App): void {
     use.textContent = tokens
       ? `Used ${times(tokens.uses[code])} by the ${tokens.rows.length.toLocaleString('en')} emoji of the wall.${isHere}`
       : `Counting how often it is used …${isHere}`;
-    tiles.replaceChildren(...(tokens && emoji ? tilesOf(code, tokens, emoji) : []));
+    if (code !== tiled?.code || tokens !== tiled.tokens) {
+      tiled = { code, tokens };
+      refill(tiles, tokens && emoji ? tilesOf(code, tokens, emoji) : []);
+    }
     if (asked !== code) void showNeighbors(code);
   }
 
@@ -116,8 +120,9 @@ export function mount(section: HTMLElement, app: App): void {
       await app.ready;
       const ids = await engine.run('near', [code, nearCount], { channel: 'codes' });
       if (!ids || asked !== code) return;
-      neighbors.replaceChildren(
-        ...ids.map((id) =>
+      refill(
+        neighbors,
+        ids.map((id) =>
           h(
             'button',
             {

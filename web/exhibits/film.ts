@@ -47,6 +47,7 @@ export function mount(section: HTMLElement, app: App): void {
     player.stop();
     try {
       await app.ready;
+      const locksBefore = locks;
       if (app.model.classes.length === 0) return;
       const { className, seed, temperature, guidance, steps, schedule, start } = settings();
       const next: Film = { key: keyOf(settings()), steps: [], isComplete: false };
@@ -70,11 +71,13 @@ export function mount(section: HTMLElement, app: App): void {
       if (count === undefined) return; // replaced by another one
       next.isComplete = true;
       if (player.film !== next) player.load(next, steps);
-      locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
-      if (use) store.edit(shown(), { picture: next.steps[steps].picture });
+      if (locks === locksBefore) locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
+      if (use) store.edit(shown(), { picture: next.steps[steps].picture, source: undefined });
       if (use) app.say(`Drawn: ${words(className)}, seed ${seed}, in ${steps} steps.`);
       render();
     } catch (error) {
+      if (player.film?.isComplete === false) player.load(undefined);
+      render();
       app.fail(error);
     }
   }
@@ -160,7 +163,7 @@ export function mount(section: HTMLElement, app: App): void {
   const invert = button('Swap locks', () => lock(new Set(shown().flatMap((_, i) => (locks.has(i) ? [] : [i])))));
   const unlock = button('Unlock all', () => lock(new Set()));
   const use = button('Use it', () => {
-    store.edit(shown(), { picture: player.film?.steps[player.last].picture });
+    store.edit(shown(), { picture: player.film?.steps[player.last].picture, source: undefined });
     app.say('The last picture of the film is the picture at hand now.');
   });
   const take = button('Take the picture at hand', () => {

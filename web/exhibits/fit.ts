@@ -4,7 +4,7 @@ import type { FitPart } from '../engine/fit.ts';
 import type { Pixels } from '../engine/model.ts';
 import { button, h } from '../ui/dom.ts';
 import { penKeys } from '../ui/pen-keys.ts';
-import { pictureView, resized } from '../ui/picture.ts';
+import { pictureView, resized, white } from '../ui/picture.ts';
 
 const steps = 60;
 const learningRate = 0.01; // the default of fitTokens
@@ -16,6 +16,7 @@ export function mount(section: HTMLElement, app: App): void {
   /** [size·size] of 0 and 1; all 0: the whole picture counts. */
   let region = new Uint8Array(0);
   let running = false;
+  let isStopped = false;
   let best: FitPart | undefined;
 
   const original = pictureView('picture drawing', 'the picture');
@@ -23,7 +24,7 @@ export function mount(section: HTMLElement, app: App): void {
   const after = pictureView('picture', 'fitted tokens');
   const [originalText, beforeText, afterText] = [h('figcaption'), h('figcaption'), h('figcaption')];
   const progress = h('progress', { max: steps, value: 0, 'aria-label': 'updates done' });
-  const start = button('Fit', () => (running ? engine.stop('fit') : void fit()), { class: 'main' });
+  const start = button('Fit', () => (running ? stop() : void fit()), { class: 'main' });
   const take = button('Use it', () => {
     if (best) store.edit(best.ids);
   });
@@ -51,7 +52,7 @@ export function mount(section: HTMLElement, app: App): void {
     draw();
   }
   const paint = (event: PointerEvent): void => {
-    if (event.buttons === 0) return;
+    if (!event.isPrimary || !(event.buttons & 1)) return;
     const { left, top, width } = original.element.getBoundingClientRect();
     paintAt((event.clientX - left) / width, (event.clientY - top) / width);
   };
@@ -77,7 +78,8 @@ export function mount(section: HTMLElement, app: App): void {
     const pixels = sourceNow();
     start.disabled = !pixels;
     if (!pixels) {
-      originalText.textContent = 'A link holds tokens, and no original. Choose a picture at the top.';
+      original.show(white, 'no picture');
+      originalText.textContent = 'These tokens have no original. Choose a picture at the top.';
       return;
     }
     const painted = region.includes(1);
@@ -93,10 +95,14 @@ export function mount(section: HTMLElement, app: App): void {
     originalText.textContent = painted ? 'Only the painted part counts' : 'Paint the part that counts';
   }
 
+  function stop(): void {
+    isStopped = true;
+    engine.stop('fit');
+  }
+
   async function fit(): Promise<void> {
-    const pixels = sourceNow();
-    if (!pixels) return;
     running = true;
+    isStopped = false;
     best = undefined;
     take.disabled = true;
     start.textContent = 'Stop';
@@ -104,21 +110,24 @@ export function mount(section: HTMLElement, app: App): void {
     let to = Number.NaN;
     try {
       await app.ready;
+      if (region.length !== size() ** 2) paintNothing(); // another model has come
+      const pixels = sourceNow();
       const painted = region.includes(1) ? Array.from(region) : undefined;
-      await engine.run('fit', [{ original: pixels, region: painted, steps, learningRate }], {
-        onPart(part) {
-          best = part;
-          to = part.psnr;
-          progress.value = part.step;
-          if (Number.isNaN(from)) {
-            from = part.psnr;
-            before.show(part.picture, "what the encoder's tokens give");
-            beforeText.textContent = `Encoder: ${part.psnr.toFixed(2)} dB`;
-          }
-          after.show(part.picture, 'what the fitted tokens give');
-          afterText.textContent = `Gradient: ${part.psnr.toFixed(2)} dB`;
-        },
-      });
+      if (pixels && !isStopped)
+        await engine.run('fit', [{ original: pixels, region: painted, steps, learningRate }], {
+          onPart(part) {
+            best = part;
+            to = part.psnr;
+            progress.value = part.step;
+            if (Number.isNaN(from)) {
+              from = part.psnr;
+              before.show(part.picture, "what the encoder's tokens give");
+              beforeText.textContent = `Encoder: ${part.psnr.toFixed(2)} dB`;
+            }
+            after.show(part.picture, 'what the fitted tokens give');
+            afterText.textContent = `Gradient: ${part.psnr.toFixed(2)} dB`;
+          },
+        });
     } catch (error) {
       app.fail(error);
     }
@@ -132,7 +141,7 @@ export function mount(section: HTMLElement, app: App): void {
   store.on(['source', 'model', 'picture'], ({ source, picture, model }, previous) => {
     if (region.length !== size() ** 2 || source !== previous.source) paintNothing();
     if (source !== previous.source || model !== previous.model) {
-      engine.stop('fit');
+      stop();
       best = undefined;
       take.disabled = true;
     }

@@ -1,6 +1,6 @@
 /** Exhibit 3: two pictures, and what lies between their tokens. */
 import type { App } from '../app.ts';
-import type { Pixels } from '../engine/model.ts';
+import type { State } from '../store.ts';
 import { chips } from '../ui/chips.ts';
 import { button, h, slider } from '../ui/dom.ts';
 import { pictureView } from '../ui/picture.ts';
@@ -27,7 +27,7 @@ export function mount(section: HTMLElement, app: App): void {
     'div',
     { class: 'mixtures', role: 'group', 'aria-label': 'Mixtures of A and B' },
     ...sheet.map(({ view, share }, i) => {
-      const take = button('', () => mixtures[i] && store.edit(mixtures[i]), {
+      const take = button('', () => mixtures[i] && store.edit(mixtures[i], { source: undefined }), {
         'aria-label': `take the mixture with ${Math.round(100 * share)} % of B as A`,
       });
       take.append(view.element);
@@ -36,10 +36,11 @@ export function mount(section: HTMLElement, app: App): void {
   );
   const first = slider('First tokens from B', { min: 0, max: app.model.tokens, value: 0 }, (n) => {
     const { other } = store.state;
-    store.edit(base.map((id, i) => (i < n ? other[i] : id)));
+    const mixed = base.row.map((id, i) => (i < n ? other[i] : id));
+    store.edit(mixed, { source: n === 0 ? base.source : undefined });
   });
   /** A, as it was before the slider took tokens from B. */
-  let base = store.state.row;
+  let base: Pick<State, 'row' | 'source'> = store.state;
 
   section.append(
     h(
@@ -69,13 +70,13 @@ export function mount(section: HTMLElement, app: App): void {
       const label = Math.floor(Math.random() * app.model.classes.length);
       const seed = Math.floor(Math.random() * 1e6);
       let last: readonly number[] | undefined;
-      await engine.run('film', [{ label, seed, sampling: app.model.sampling }], {
+      const count = await engine.run('film', [{ label, seed, sampling: app.model.sampling }], {
         channel: 'surprise',
         onPart: (found) => {
           last = found.at(-1)?.ids ?? last;
         },
       });
-      if (!last) return;
+      if (count === undefined || !last) return; // pressed again
       store.set({ other: last });
       app.say(`B is a sample of ${app.model.classes[label].replaceAll('-', ' ')}.`);
     } catch (error) {
@@ -84,13 +85,13 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   async function draw(): Promise<void> {
-    await app.ready;
+    const { ready } = app;
+    await ready;
     const { row, other } = store.state;
-    if (row.length !== other.length) return; // a model is changing
     const found = await engine.run('blend', [row, other, shares], { channel: 'mix' });
-    const pictures: Pixels[] | undefined =
-      found && (await engine.run('decode', [[other, ...found]], { channel: 'mix' }));
-    if (!found || !pictures) return;
+    if (!found || ready !== app.ready) return;
+    const pictures = await engine.run('decode', [[other, ...found]], { channel: 'mix' });
+    if (!pictures || ready !== app.ready) return;
     mixtures = found;
     right.show(pictures[0], 'picture B');
     sheet.forEach(({ view, share }, i) => {
@@ -99,7 +100,7 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   let waiting: ReturnType<typeof setTimeout> | undefined;
-  store.on(['row', 'other', 'picture', 'model'], ({ row, other, picture }, before) => {
+  store.on(['row', 'other', 'picture', 'model'], ({ row, other, picture, source, model }, before) => {
     const fromB = (id: number, i: number) => id === other[i];
     rowA.show(row, undefined, (i) => (fromB(row[i], i) ? ', as in B' : ''));
     rowB.show(other);
@@ -107,13 +108,16 @@ export function mount(section: HTMLElement, app: App): void {
     first.limits(0, app.model.tokens);
     if (row !== before.row) {
       const n = Number(first.element.querySelector('input')!.value);
-      const isFromSlider = row.every((id, i) => id === (i < n ? other[i] : base[i])) && row.length === base.length;
+      const isFromSlider =
+        row.every((id, i) => id === (i < n ? other[i] : base.row[i])) && row.length === base.row.length;
       if (!isFromSlider) {
-        base = row;
+        base = { row, source };
         first.set(0);
       }
     }
-    if (row === before.row && other === before.other && before !== store.state) return;
+    const isOtherModel = model !== before.model;
+    if (isOtherModel) mixtures = [];
+    if (row === before.row && other === before.other && !isOtherModel && before !== store.state) return;
     clearTimeout(waiting);
     waiting = setTimeout(() => draw().catch(app.fail), 150); // edits elsewhere come first
   });

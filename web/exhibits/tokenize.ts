@@ -1,13 +1,14 @@
 /** Exhibit 1: any picture becomes a short row of tokens, and comes back from it. */
 import type { App } from '../app.ts';
 import type { Pixels } from '../engine/model.ts';
+import { latest } from '../latest.ts';
 import { bytesOf } from '../link.ts';
 import type { Source } from '../store.ts';
 import { chips } from '../ui/chips.ts';
 import { h } from '../ui/dom.ts';
 import { drawing } from '../ui/drawing.ts';
 import { ownPictures } from '../ui/own-pictures.ts';
-import { blobOf, pictureView, psnrOf, resized, squarePixels } from '../ui/picture.ts';
+import { blobOf, pictureView, psnrOf, resized, squarePixels, white } from '../ui/picture.ts';
 import { wall } from '../ui/wall.ts';
 
 export function mount(section: HTMLElement, app: App): void {
@@ -15,22 +16,39 @@ export function mount(section: HTMLElement, app: App): void {
   const size = () => app.model.size;
   let waiting: ReturnType<typeof setTimeout> | undefined;
   let outdated: Pixels | undefined; // what came back from the source before
-  const tokenize = async (source: Source) => {
-    store.set({ source });
-    try {
+  let wanted: { readonly source: Source; readonly stroke?: number } | undefined;
+  let isOwnChange = false;
+  const tokenize = latest(async () => {
+    const { source, stroke } = wanted!;
+    let rows: number[][] | undefined;
+    while (!rows) {
       await app.ready;
-      const rows = await engine.run('encode', [[resized(source.pixels, size())]]);
-      if (rows) store.edit(rows[0]);
+      rows = await engine.run('encode', [[resized(source.pixels, size())]]); // undefined: another model was asked for
+    }
+    isOwnChange = true;
+    store.edit(rows[0], { source }, stroke);
+    isOwnChange = false;
+  }, app.fail);
+  let choices = 0;
+  /** Takes a picture as soon as it is read, unless another one is chosen meanwhile. */
+  const pick = async (read: Promise<Source>): Promise<void> => {
+    const choice = ++choices;
+    try {
+      const source = await read;
+      if (choice !== choices) return;
+      draw.put(source.pixels);
+      wanted = { source };
+      tokenize();
     } catch (error) {
       app.fail(error);
     }
   };
-  const pick = (source: Source) => {
-    draw.put(source.pixels);
-    void tokenize(source);
-  };
 
-  const draw = drawing(size, (pixels) => void tokenize({ name: 'drawing', pixels, heldOut: undefined }));
+  const draw = drawing(size, (pixels, stroke) => {
+    choices++;
+    wanted = { source: { name: 'drawing', pixels, heldOut: undefined }, stroke };
+    tokenize();
+  });
   const row = chips(app, { label: 'Tokens of the picture' });
   const output = pictureView('picture', 'what comes back');
   const name = h('figcaption', {});
@@ -46,16 +64,20 @@ export function mount(section: HTMLElement, app: App): void {
       h('figure', {}, output.element, figures),
     ),
     draw.tools,
-    ownPictures(size, pick, app.fail),
+    ownPictures(size, pick),
     wallPlace,
   );
 
   store.on(['row', 'picture', 'source'], ({ row: ids, picture, source }, before) => {
     row.show(ids);
     if (source !== before.source) outdated = before.picture;
-    if (source && (source !== before.source || name.textContent === '')) {
-      if (source.name !== 'drawing') draw.put(source.pixels);
-      name.textContent = `${source.name}${source.heldOut ? ' (held out)' : ''}`;
+    if (source !== before.source || before === store.state) {
+      if (!isOwnChange) draw.put(source?.pixels ?? white);
+      name.textContent = source ? `${source.name}${source.heldOut ? ' (held out)' : ''}` : '';
+    }
+    if (!source) {
+      clearTimeout(waiting);
+      sizes.replaceChildren();
     }
     if (!picture) return;
     const bytes = bytesOf(ids.length, app.model.codes);
@@ -68,8 +90,9 @@ export function mount(section: HTMLElement, app: App): void {
   /** What the smallest files of other formats take, once the picture has been at rest for a moment. */
   function compareSizes(pixels: Pixels, bytes: number, quality: number): void {
     clearTimeout(waiting);
-    waiting = setTimeout(async () => {
+    const timer = setTimeout(async () => {
       const rows = await smallestFiles(resized(pixels, size()));
+      if (waiting !== timer || store.state.source?.pixels !== pixels) return;
       const cells = (values: readonly string[], tag: 'td' | 'th') =>
         h('tr', {}, ...values.map((text) => h(tag, {}, text)));
       sizes.replaceChildren(
@@ -80,6 +103,7 @@ export function mount(section: HTMLElement, app: App): void {
         ),
       );
     }, 300);
+    waiting = timer;
   }
 
   const show = async () => {

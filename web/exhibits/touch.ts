@@ -72,6 +72,7 @@ export function mount(section: HTMLElement, app: App): void {
     showHeat();
     try {
       await app.ready;
+      if (selected !== place) return;
       const anchor = store.state.row[place];
       const near = await engine.run('nearCodes', [anchor]);
       if (!near || selected !== place) return;
@@ -86,6 +87,7 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   function choose(code: number): void {
+    if (!order) return; // the tiles are of the token or model before
     store.edit(store.state.row.with(selected, code));
     app.say(codeText.textContent);
   }
@@ -129,7 +131,7 @@ export function mount(section: HTMLElement, app: App): void {
     };
     const inView = pointed ?? selected;
     if (!maps.has(inView)) return heatOf(inView);
-    const codes = tiles.missing(2);
+    const codes = order ? tiles.missing(2) : [];
     if (codes.length > 0) {
       const place = selected;
       return async () => {
@@ -170,6 +172,7 @@ export function mount(section: HTMLElement, app: App): void {
       if (state.row.length !== before.row.length) void select(0);
       else if (!isSameBut(selected, state.row, before.row)) tiles.clear();
     }
+    if (state.model !== before.model) void select(selected);
     if (state.row !== before.row || state === before) {
       showChips();
       showHeat();

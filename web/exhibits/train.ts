@@ -18,10 +18,11 @@ type Phase = 'idle' | 'starting' | 'running' | 'paused' | 'stopping';
 export function mount(section: HTMLElement, app: App): void {
   let phase: Phase = 'idle';
   let run: Run | undefined;
+  let replaced: Run | undefined; // by one that is starting
   let trainer: Trainer | undefined;
   const { classes: classNames } = app.baked.model; // of the emoji, which it learns to draw
   let className = classNames.includes(firstClass) ? firstClass : classNames[0];
-  let curve: Curve | undefined;
+  let curve: Promise<Curve> | undefined;
   let keeping = true;
   let startedAt = 0;
 
@@ -115,9 +116,9 @@ export function mount(section: HTMLElement, app: App): void {
   function start(file?: Uint8Array<ArrayBuffer>): void {
     const planned = plan.read();
     if (!planned) return;
+    if (!file || file !== run?.file) [run, replaced] = [undefined, run];
     if (!file) {
-      run = undefined;
-      curve?.show([], '');
+      void curve?.then((drawn) => drawn.show([], ''));
       pictures.clear();
     }
     pictures.newest();
@@ -189,6 +190,7 @@ export function mount(section: HTMLElement, app: App): void {
   function begin({ log, ...ready }: Ready): void {
     const frames = run?.ready.plan.kind === ready.plan.kind ? run.frames.filter(({ done }) => done <= ready.done) : [];
     run = { ready, log, frames, file: run?.file, savedDone: run?.savedDone ?? 0 };
+    replaced = undefined;
     plan.show(ready.plan);
     showRun();
     app.say('The training has begun.');
@@ -197,7 +199,11 @@ export function mount(section: HTMLElement, app: App): void {
   function ended(trouble?: Problem): void {
     trainer = undefined;
     setPhase('idle');
-    if (!run) preview(); // which has its own status
+    if (!run && replaced) plan.show(replaced.ready.plan);
+    run ??= replaced;
+    replaced = undefined;
+    if (run) showRun();
+    else preview(); // which has its own status
     const isDone = run !== undefined && run.log.length > 0;
     status.textContent = isDone
       ? `${done() === run!.ready.plan.steps ? 'Finished' : 'Stopped'} after update ${done()} of ${run!.ready.plan.steps}.`
@@ -227,8 +233,9 @@ export function mount(section: HTMLElement, app: App): void {
     if (phase !== 'idle' || chosen.length === 0) return;
     const training = chosen.find(({ name }) => name.endsWith('.safetensors'));
     if (training) {
-      run = undefined;
-      return start(new Uint8Array(await training.arrayBuffer()));
+      const bytes = new Uint8Array(await training.arrayBuffer());
+      if (phase === 'idle') start(bytes);
+      return;
     }
     tellProblem({ sentence: await plan.takePictures(chosen) });
   }
@@ -274,8 +281,14 @@ export function mount(section: HTMLElement, app: App): void {
   async function showCurve(): Promise<void> {
     if (!run || run.log.length === 0) return;
     chart.hidden = false;
-    curve ??= (await import('../training/curve.ts')).curve(chart);
-    if (run) curve.show(run.log, kinds[run.ready.plan.kind].figure);
+    curve ??= import('../training/curve.ts').then((module) => module.curve(chart));
+    try {
+      const drawn = await curve;
+      if (run) drawn.show(run.log, kinds[run.ready.plan.kind].figure);
+    } catch (error) {
+      curve = undefined; // the next update tries again
+      app.fail(error);
+    }
   }
 
   /** All of a run that is there: one that begins, or that was kept. */

@@ -25,6 +25,8 @@ export class Trainer {
   #silent: ReturnType<typeof setTimeout> | undefined;
   #isReady = false;
   #isAtWork = false;
+  /** No pause is due: one that is reported began before the worker heard so. */
+  #isEndless = true;
   #stopping: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
@@ -44,6 +46,8 @@ export class Trainer {
 
   tell(request: Request): void {
     this.#worker.postMessage(request);
+    if (request.kind === 'play') this.#isEndless = request.updates === Number.POSITIVE_INFINITY;
+    if (request.kind === 'pause') this.#isEndless = false;
     if (request.kind !== 'start' && request.kind !== 'play') return;
     this.#isAtWork = true;
     this.#listen();
@@ -74,7 +78,10 @@ export class Trainer {
       return;
     }
     if (report.kind === 'step') this.#isReady = true;
-    if (report.kind === 'paused') this.#isAtWork = false;
+    if (report.kind === 'paused') {
+      if (this.#isEndless) return;
+      this.#isAtWork = false;
+    }
     if (report.kind !== 'preparing' && report.kind !== 'ready') this.#listen();
     this.#hearer.report(report);
     if (report.kind === 'finished') this.#end();

@@ -66,6 +66,7 @@ export function chips(app: App, { label, pick, point, key }: ChipsOptions): Chip
       focus: () => pointAt(place),
       blur: () => pointAt(undefined),
       keydown: (event: KeyboardEvent) => {
+        if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
         const handled = key?.(place, event) ?? false;
         if (!handled && moves[event.key]) focus(moves[event.key](place));
         if (handled || moves[event.key]) event.preventDefault();

@@ -26,9 +26,11 @@ export function codeTiles(choose: (code: number) => void, more: () => void): Cod
   const far = h('div', { class: 'codes' });
   const moreButton = button('More', () => {
     add(nearest, shown, shown + atOnce);
-    nearest.append(moreButton);
     shown = Math.min(shown + atOnce, codes.length - farthest);
-    moreButton.hidden = shown === codes.length - farthest;
+    if (shown === codes.length - farthest) {
+      tiles.get(codes[shown - 1])!.element.focus();
+      moreButton.hidden = true;
+    }
     press(pressed);
     more();
   });
@@ -54,7 +56,8 @@ export function codeTiles(choose: (code: number) => void, more: () => void): Cod
       );
       tile.setAttribute('aria-label', label);
       tile.append(text);
-      to.append(tile);
+      if (to === nearest) moreButton.before(tile);
+      else to.append(tile);
       tiles.set(code, { element: tile, view, done: false });
     }
   }
@@ -68,11 +71,10 @@ export function codeTiles(choose: (code: number) => void, more: () => void): Cod
     show(nextCodes, nextDistances) {
       [codes, distances] = [nextCodes, nextDistances];
       tiles.clear();
-      nearest.replaceChildren();
+      nearest.replaceChildren(moreButton);
       far.replaceChildren();
       shown = 1 + atOnce;
       add(nearest, 0, shown);
-      nearest.append(moreButton);
       add(far, codes.length - farthest, codes.length);
       moreButton.hidden = shown >= codes.length - farthest;
       title.textContent = `Code ${codes[0]}, then the codes nearest to it, each with its distance`;

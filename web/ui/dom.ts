@@ -27,6 +27,13 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 export const button = (label: string, click: () => void, properties: Properties = {}): HTMLButtonElement =>
   h('button', { type: 'button', click, ...properties }, label);
 
+/** Replaces what is in an element. A focus in there stays at its place. */
+export function refill(element: HTMLElement, children: readonly HTMLElement[]): void {
+  const place = [...element.children].indexOf(document.activeElement!);
+  element.replaceChildren(...children);
+  if (place >= 0) children[Math.min(place, children.length - 1)]?.focus({ preventScroll: true });
+}
+
 /** A range with its label and its value beside it. `input` hears every change. */
 export function slider(
   label: string,

@@ -15,8 +15,8 @@ export interface Drawing {
   put(pixels: Pixels): void;
 }
 
-/** Lets the visitor draw, with the pointer or by keyboard. `drawn` hears each stroke as it grows. */
-export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Drawing {
+/** Lets the visitor draw, with the pointer or by keyboard. `drawn` hears each stroke as it grows, and its number. */
+export function drawing(size: () => number, drawn: (pixels: Pixels, stroke: number) => void): Drawing {
   const canvas = h('canvas', {
     class: 'picture drawing',
     width: side,
@@ -29,13 +29,14 @@ export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Dr
   context.lineJoin = 'round';
   let [color, width] = [colors[1], 22];
   let last: readonly [number, number] | undefined;
+  let stroke = 0;
   let waiting = false;
   const changed = () => {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      drawn(squarePixels(canvas, side, side, size()));
+      drawn(squarePixels(canvas, side, side, size()), stroke);
     });
   };
   const at = (event: PointerEvent): readonly [number, number] => {
@@ -44,6 +45,7 @@ export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Dr
   };
   const line = (to: readonly [number, number]) => {
     Object.assign(context, { strokeStyle: color, lineWidth: width });
+    if (!last) stroke++;
     context.beginPath();
     context.moveTo(...(last ?? to));
     context.lineTo(...to);
@@ -52,11 +54,12 @@ export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Dr
     changed();
   };
   canvas.addEventListener('pointerdown', (event) => {
+    if (!event.isPrimary || event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     line(at(event));
   });
   canvas.addEventListener('pointermove', (event) => {
-    if (last) line(at(event));
+    if (last && event.isPrimary && event.buttons & 1) line(at(event));
   });
   const lift = () => {
     last = undefined;
@@ -89,6 +92,7 @@ export function drawing(size: () => number, drawn: (pixels: Pixels) => void): Dr
   const clear = button('Clear', () => {
     context.fillStyle = '#fff';
     context.fillRect(0, 0, side, side);
+    stroke++;
     changed();
   });
   return {

@@ -1,5 +1,4 @@
 /** Pictures of the visitor's own: chosen, dropped anywhere on the page, pasted, or from the camera. */
-import type { Pixels } from '../engine/model.ts';
 import type { Source } from '../store.ts';
 import { button, h } from './dom.ts';
 import { squarePixels } from './picture.ts';
@@ -30,13 +29,9 @@ export async function readPicture(file: File, size: number): Promise<Source> {
 }
 
 /** Buttons for a file and the camera; the whole page takes what is dropped or pasted. */
-export function ownPictures(
-  size: () => number,
-  pick: (source: Source) => void,
-  fail: (error: unknown) => void,
-): HTMLElement {
+export function ownPictures(size: () => number, pick: (read: Promise<Source>) => void): HTMLElement {
   const take = (file: File | undefined): void => {
-    if (file) readPicture(file, size()).then(pick, fail);
+    if (file) pick(readPicture(file, size()));
   };
   const input = h('input', {
     type: 'file',
@@ -59,22 +54,23 @@ export function ownPictures(
     { class: 'row' },
     input,
     button('Your picture …', () => input.click()),
-    button('Camera', () =>
-      fromCamera(size()).then((pixels) => pick({ name: 'camera', pixels, heldOut: undefined }), fail),
-    ),
+    button('Camera', () => pick(fromCamera(size()))),
     h('span', { class: 'small' }, 'or drop, or paste one; it stays on your machine'),
   );
 }
 
 /** One picture from the camera. @throws Error in words for visitors */
-async function fromCamera(size: number): Promise<Pixels> {
+async function fromCamera(size: number): Promise<Source> {
   const stream = await navigator.mediaDevices?.getUserMedia({ video: { facingMode: 'user' } }).catch(() => undefined);
   if (!stream) throw new Error('No camera, or this page may not use it.');
-  const video = h('video', { muted: true, playsinline: true });
-  video.srcObject = stream;
-  await video.play();
-  await new Promise((resolve) => setTimeout(resolve, 400)); // the first pictures are dark
-  const pixels = squarePixels(video, video.videoWidth, video.videoHeight, size);
-  for (const track of stream.getTracks()) track.stop();
-  return pixels;
+  try {
+    const video = h('video', { muted: true, playsinline: true });
+    video.srcObject = stream;
+    await video.play();
+    await new Promise((resolve) => setTimeout(resolve, 400)); // the first pictures are dark
+    const pixels = squarePixels(video, video.videoWidth, video.videoHeight, size);
+    return { name: 'camera', pixels, heldOut: undefined };
+  } finally {
+    for (const track of stream.getTracks()) track.stop();
+  }
 }

@@ -35,6 +35,7 @@ export function penKeys(
   };
   canvas.tabIndex = 0;
   canvas.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
     const move = moves[event.key];
     if (event.key === ' ') put(!isDown);
     else if (move) [x, y] = [within(x + move[0]), within(y + move[1])];

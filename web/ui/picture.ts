@@ -22,6 +22,9 @@ export function pictureView(className = 'picture', label = 'picture'): PictureVi
   };
 }
 
+/** A white pixel, where there is no picture. */
+export const white: Pixels = new Uint8ClampedArray(4).fill(255);
+
 /** A canvas with a picture that stays as it is; its size on the page comes from what is around it. */
 export function stillPicture(pixels: Pixels, label: string): HTMLCanvasElement {
   const view = pictureView('');

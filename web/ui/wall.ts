@@ -86,10 +86,10 @@ async function fetchOk(url: string): Promise<Response> {
 }
 
 /** The wall. @throws Error in words for visitors when the emoji cannot be fetched */
-export async function wall(size: () => number, pick: (source: Source) => void): Promise<HTMLElement> {
+export async function wall(size: () => number, pick: (read: Promise<Source>) => void): Promise<HTMLElement> {
   const emoji = await loadEmoji();
   const { set, icons, subgroups } = emoji.wall;
-  const tileOf = (i: number) => emoji.tile(i, () => void emoji.source(i, size()).then(pick));
+  const tileOf = (i: number) => emoji.tile(i, () => pick(emoji.source(i, size())));
 
   const tiles = h('div', { class: 'tiles' });
   const more = button('More', () => show(shown + atOnce));
