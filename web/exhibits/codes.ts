@@ -50,7 +50,7 @@ export function mount(section: HTMLElement, app: App): void {
   const title = h('h3', {});
   const use = h('p', { class: 'small' });
   const tiles = h('div', { class: 'tiles' });
-  const neighbors = h('div', { class: 'chips' });
+  const neighbors = h('div', { class: 'chips', role: 'group' });
   const details = h(
     'div',
     { class: 'between' },
@@ -116,6 +116,7 @@ export function mount(section: HTMLElement, app: App): void {
       await app.ready;
       const ids = await engine.run('near', [code, nearCount], { channel: 'codes' });
       if (!ids || asked !== code) return;
+      neighbors.setAttribute('aria-label', `codes like ${code}`);
       neighbors.replaceChildren(
         ...ids.map((id) =>
           h(
