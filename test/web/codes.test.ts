@@ -48,7 +48,7 @@ test('by keyboard: a code, its use, a picture that uses it, and a code like it',
     assert.ok(row.includes(325), 'the row of a picture that uses the code has it');
     await exhibit.locator('p', { hasText: 'The picture at hand uses it.' }).waitFor();
 
-    const near = exhibit.locator('.chip').first();
+    const near = exhibit.getByLabel('codes like 325').locator('.chip').first();
     const code = await near.textContent();
     await near.press('Enter');
     await exhibit.locator('h3', { hasText: `Code ${code}` }).waitFor();

@@ -9,17 +9,15 @@ import { openPage, options, ready } from './open.ts';
 async function openFilm(use: (page: Page) => Promise<void>, hash = ''): Promise<void> {
   await openPage(
     async (page) => {
-      await page.emulateMedia({ reducedMotion: 'reduce' });
       await page.locator('#film').scrollIntoViewIfNeeded();
       await arrived(page);
       await use(page);
     },
-    { hash },
+    { hash, reducedMotion: 'reduce' },
   );
 }
 const arrived = (page: Page): Promise<unknown> => page.waitForSelector('#film .frame');
-const drawn = (page: Page, text = /^Drawn/): Promise<unknown> =>
-  page.locator('#status', { hasText: text }).waitFor({ timeout: 30_000 });
+const drawn = (page: Page, text = /^Drawn/): Promise<unknown> => page.locator('#status', { hasText: text }).waitFor();
 const press = (page: Page, name: string): Promise<void> => page.click(`#film button:text-is("${name}")`);
 const row = (page: Page): Promise<string[]> =>
   page.$$eval('#film .chip', (chips) => chips.map((c) => c.textContent ?? ''));
@@ -65,7 +63,8 @@ test('the first film is what the model draws; each step keeps more tokens', opti
 
 test('a seed that is being typed stays when a film arrives', options, async () => {
   await openFilm(async (page) => {
-    const [before] = await Promise.all([page.inputValue('#film [type=number]'), press(page, 'Another')]);
+    const before = await page.inputValue('#film [type=number]');
+    await press(page, 'Another');
     await page.fill('#film [type=number]', '7');
     await drawn(page, new RegExp(`seed ${Number(before) + 1},`));
     assert.equal(await page.inputValue('#film [type=number]'), '7');
@@ -146,6 +145,7 @@ test(
       await press(page, 'Take the picture at hand');
       const tokenized = await page.$$eval('#tokenize .chip', (chips) => chips.map((c) => c.textContent ?? ''));
       assert.deepEqual(await row(page), tokenized);
+      for (const above of ['#tokenize .tile', '#touch .code']) await page.locator(above).first().waitFor();
       await page.locator('#film .picture').scrollIntoViewIfNeeded();
       const { x, y, width, height } = (await page.locator('#film .picture').boundingBox())!;
       await page.mouse.move(x + 0.05 * width, y + 0.05 * height);
@@ -191,10 +191,14 @@ test('Play plays, Pause pauses; without reduced motion the first film plays when
         ([at, is]) => (document.querySelector<HTMLInputElement>('#film .film .slider input')?.value === at) === is,
         [at, is] as const,
       );
+    const plays = page.waitForFunction(() => {
+      const slider = document.querySelector<HTMLInputElement>('#film .film .slider input');
+      return slider?.max === '12' && slider.value !== '12';
+    });
     await page.locator('#film').scrollIntoViewIfNeeded();
     await arrived(page);
     await page.locator('#film .film').scrollIntoViewIfNeeded(); // exhibits above have grown since
-    await isAt('12', false); // on its own
+    await plays; // on its own
     await page.waitForSelector('#film button:text-is("Play")'); // to its end
     const paused = await page.evaluate(async () => {
       const buttons = [...document.querySelectorAll<HTMLButtonElement>('#film button')];

@@ -56,7 +56,11 @@ test('Firefox loads the page, edits a token, tokenizes an emoji and draws a film
 
       // an emoji
       await shows(page, '#tokenize .wall output', /\d/);
+      const label = await page.evaluate(
+        () => document.querySelector('#tokenize .tile:nth-child(5)')!.getAttribute('aria-label')!,
+      );
       await page.click('#tokenize .tile:nth-child(5)');
+      await shows(page, '#tokenize figure:first-child figcaption', new RegExp(`^${label.split(',')[0]}`));
       await shows(page, '#tokenize figure:last-child figcaption', /^40 bytes, [12]\d\.\d dB$/);
       assert.notDeepEqual(await row(page, '#tokenize'), edited);
 

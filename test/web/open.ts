@@ -31,5 +31,4 @@ export async function openPage(
 }
 
 /** Waits until the engine has the model. */
-export const ready = (page: Page): Promise<unknown> =>
-  page.locator('#status', { hasText: /^Ready/ }).waitFor({ timeout: 60_000 });
+export const ready = (page: Page): Promise<unknown> => page.locator('#status', { hasText: /^Ready/ }).waitFor();

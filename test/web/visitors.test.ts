@@ -14,7 +14,6 @@ const exhibits = ['tokenize', 'touch', 'mix', 'few', 'film', 'fit', 'codes', 'tr
 async function openAll(use: (page: Page) => Promise<void>): Promise<void> {
   await openPage(
     async (page) => {
-      await page.emulateMedia({ reducedMotion: 'reduce' });
       for (const name of exhibits) await page.locator(`#${name} .stage > *`).first().waitFor({ state: 'attached' });
       for (const shown of ['#tokenize .tile', '#touch .code', '#film .frame', '#codes .tile'])
         await page.locator(shown).first().waitFor({ state: 'attached' });
@@ -23,7 +22,7 @@ async function openAll(use: (page: Page) => Promise<void>): Promise<void> {
       });
       await use(page);
     },
-    { hash: '#x=train' },
+    { hash: '#x=train', reducedMotion: 'reduce' },
   );
 }
 
@@ -166,9 +165,11 @@ test('a link restores pictures, exhibit, seed and knobs exactly', options, async
       assert.ok(new URLSearchParams(before.address.slice(1)).has(field), `${field} in ${before.address}`);
 
     const other = await page.context().browser()!.newPage({ reducedMotion: 'reduce' });
+    other.setDefaultTimeout(120_000);
     await other.goto(page.url());
     await ready(other);
     await other.locator('#film .frame >> nth=4').waitFor();
+    await other.locator('#mix .mixtures canvas[width="64"]').first().waitFor({ state: 'attached' }); // after the film
     assert.deepEqual(await settled(other), before);
   });
 });
@@ -228,7 +229,7 @@ test('a worker that dies in the middle of its work', options, async () => {
     );
     await page.locator('#fit').getByRole('button', { name: 'Whole picture' }).click();
     await fit.click();
-    await page.locator('#status', { hasText: /^Fitted/ }).waitFor({ timeout: 60_000 });
+    await page.locator('#status', { hasText: /^Fitted/ }).waitFor({ timeout: 240_000 });
   });
 });
 
@@ -258,7 +259,7 @@ test('without WebGPU, and where no storage has room', options, async () => {
       await page.locator('#train').getByRole('button', { name: 'Start' }).click();
       await page
         .locator('#train .problem', { hasText: /^This browser cannot keep the training \(its storage is full\)/ })
-        .waitFor();
+        .waitFor({ timeout: 240_000 });
       assert.equal(await page.locator('#error').isVisible(), false);
     },
     { gpu: false },

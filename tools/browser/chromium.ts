@@ -33,12 +33,16 @@ export interface PageOptions {
   readonly gpu?: boolean;
   /** The folder of the host that the files are in, as '/titok/'; '/' by default. */
   readonly base?: string;
+  /** Whether the visitor asks for less motion, from the start. */
+  readonly reducedMotion?: 'reduce' | 'no-preference';
 }
+
+const patience = 120_000; // ms, for each action and each wait: the cores may be busy
 
 /** Serves files, opens their index.html, lets `use` work on it, and closes everything. */
 export async function withPage<T>(
   files: Files,
-  { isolated, gpu = true, base = '/' }: PageOptions,
+  { isolated, gpu = true, base = '/', reducedMotion = 'no-preference' }: PageOptions,
   use: (page: Page) => Promise<T>,
 ): Promise<T> {
   const { url, close } = await serve(files, { isolated, base });
@@ -47,7 +51,8 @@ export async function withPage<T>(
     args: ['--no-sandbox', ...(gpu ? softwareGpu : [])],
   });
   try {
-    const page = await browser.newPage();
+    const page = await browser.newPage({ reducedMotion });
+    page.setDefaultTimeout(patience);
     page.on('pageerror', (error) => console.error(`page: ${error.message}`));
     await page.goto(url);
     return await use(page);

@@ -51,7 +51,7 @@ export function mount(section: HTMLElement, app: App): void {
   const title = h('h3', {});
   const use = h('p', { class: 'small' });
   const tiles = h('div', { class: 'tiles' });
-  const neighbors = h('div', { class: 'chips' });
+  const neighbors = h('div', { class: 'chips', role: 'group' });
   const details = h(
     'div',
     { class: 'between' },
@@ -120,6 +120,7 @@ export function mount(section: HTMLElement, app: App): void {
       await app.ready;
       const ids = await engine.run('near', [code, nearCount], { channel: 'codes' });
       if (!ids || asked !== code) return;
+      neighbors.setAttribute('aria-label', `codes like ${code}`);
       refill(
         neighbors,
         ids.map((id) =>
