@@ -13,7 +13,7 @@ const own = /this picture from [\d.]+ to [\d.]+ dB/;
 /** Waits until the exhibit's own model is there and shows all of its pictures. */
 async function open(page: Page): Promise<void> {
   await page.locator('#few').scrollIntoViewIfNeeded();
-  await page.locator('#few p', { hasText: /16 tokens of 512 codes/ }).waitFor({ timeout: 30_000 });
+  await page.locator('#few p', { hasText: /16 tokens of 512 codes/ }).waitFor();
   await page.locator('#few .strip canvas[aria-label="from the first 16 tokens"]').waitFor();
 }
 

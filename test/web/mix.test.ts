@@ -42,7 +42,7 @@ test('gradient descent comes closer to the picture than the encoder, and the res
     await page.locator('#fit').scrollIntoViewIfNeeded();
     const before = await page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => chip.textContent));
     await page.click('#fit button:text-is("Fit")');
-    await page.locator('#status', { hasText: /^Fitted/ }).waitFor({ timeout: 60_000 });
+    await page.locator('#status', { hasText: /^Fitted/ }).waitFor({ timeout: 240_000 });
     const [, from, to] = /from ([\d.]+) to ([\d.]+) dB/.exec(await page.innerText('#status'))!;
     assert.ok(Number(to) > Number(from) + 0.5, `expected a gain of half a decibel, got ${from} → ${to} dB`);
     await page.click('#fit button:text-is("Use it")');

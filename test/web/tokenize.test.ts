@@ -5,8 +5,10 @@ import type { Page } from 'playwright-core';
 import { rowToText, textToRow } from '../../web/link.ts';
 import { openPage, options, ready } from './open.ts';
 
-const row = (page: Page): Promise<number[]> =>
-  page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => Number(chip.textContent)));
+async function row(page: Page): Promise<number[]> {
+  await page.locator('#tokenize .chip >> nth=31').waitFor();
+  return page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => Number(chip.textContent)));
+}
 
 test('a row of 32 tokens of 10 bits is 54 characters, and comes back from them', () => {
   const ids = Array.from({ length: 32 }, (_, i) => (i * 397) % 1024);

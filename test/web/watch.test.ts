@@ -53,7 +53,7 @@ async function train(run: Run, stage: 'teacher' | 'warmup' | 'finetune' | 'gener
   for await (const _ of start[stage]());
 }
 
-const says = (page: Page, hasText: RegExp) => page.locator('#watching p', { hasText }).waitFor({ timeout: 30_000 });
+const says = (page: Page, hasText: RegExp) => page.locator('#watching p', { hasText }).waitFor();
 const tokens = (page: Page): Promise<string[]> => page.locator('#touch .chip').allInnerTexts();
 const model = (page: Page) => page.locator('#bar select').inputValue();
 
@@ -91,6 +91,7 @@ test('the exhibits follow the checkpoints of a run, and the visitor loses nothin
     // An edit and what undo goes back to outlive the next checkpoint.
     await page.locator('#touch').scrollIntoViewIfNeeded();
     const encoded = await tokens(page);
+    await page.waitForFunction(() => document.querySelectorAll('#touch .code').length === 16); // of this model
     await page.click('#touch .code >> nth=-1');
     const edited = await tokens(page);
     assert.notDeepEqual(edited, encoded);
