@@ -18,6 +18,8 @@ export function mount(section: HTMLElement, app: App): void {
   let pointed: number | undefined;
   /** Codes for the selected place, nearest first to the one it had when it was selected. */
   let order: { readonly codes: readonly number[]; readonly distances: readonly number[] } | undefined;
+  /** The model whose codes the tiles are. */
+  let tiled: string | undefined;
   let isNear = false;
   let restUntil = 0;
   const cache = new Map<string, Map<number, HeatMap>>();
@@ -79,6 +81,7 @@ export function mount(section: HTMLElement, app: App): void {
       order = { codes: [anchor, ...near.ids], distances: [0, ...near.distances] };
       if (store.state.knobs[knob] !== `${place + 1}`) store.knob(knob, place + 1);
       tiles.show(order.codes, order.distances);
+      tiled = store.state.model;
       showChips();
       work();
     } catch (error) {
@@ -87,7 +90,7 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   function choose(code: number): void {
-    if (!order) return; // the tiles are of the token or model before
+    if (tiled !== store.state.model) return;
     store.edit(store.state.row.with(selected, code));
     app.say(codeText.textContent);
   }
@@ -131,7 +134,7 @@ export function mount(section: HTMLElement, app: App): void {
     };
     const inView = pointed ?? selected;
     if (!maps.has(inView)) return heatOf(inView);
-    const codes = order ? tiles.missing(2) : [];
+    const codes = tiled === store.state.model ? tiles.missing(2) : [];
     if (codes.length > 0) {
       const place = selected;
       return async () => {

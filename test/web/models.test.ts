@@ -1,0 +1,138 @@
+/** Another model, by the bar or by a link: rows, tiles and undo are never those of the model before. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Page } from 'playwright-core';
+import { rowToText } from '../../web/link.ts';
+import { openPage, options, ready } from './open.ts';
+
+const ids = (page: Page, chips: string): Promise<number[]> =>
+  page.$$eval(`${chips} .chip`, (all) => all.map(({ textContent }) => Number(textContent)));
+const readyWith = (page: Page, codes: string) =>
+  page.locator('#status', { hasText: new RegExp(`^Ready: 32 tokens of ${codes} codes`) }).waitFor();
+const isFine = async (page: Page) => assert.equal(await page.locator('#error').isVisible(), false);
+const open = (page: Page, hash: string) =>
+  page.evaluate((hash) => {
+    location.hash = hash;
+  }, hash);
+
+test(
+  'tiles of Touch follow the model; one that is chosen and left again at once changes nothing',
+  options,
+  async () => {
+    await openPage(async (page) => {
+      const first = await ids(page, '#tokenize');
+      await page.locator('#touch').scrollIntoViewIfNeeded();
+      await page.locator('#touch .code').first().waitFor();
+      await page.selectOption('#bar select', 'emoji-32');
+      await readyWith(page, '512');
+      await page.waitForFunction(() =>
+        [...document.querySelectorAll('#touch .code')].every((tile) => Number(/\d+/.exec(tile.ariaLabel!)) < 512),
+      );
+      await page.locator('#touch .code canvas[width="32"]').first().waitFor();
+      await isFine(page);
+      await page.selectOption('#bar select', 'emoji-64');
+      await readyWith(page, '1,024');
+      await page.evaluate(async () => {
+        const select = document.querySelector<HTMLSelectElement>('#bar select')!;
+        const changed = new Promise((resolve) =>
+          new MutationObserver(resolve).observe(document.querySelector('[data-model=bytes]')!, { childList: true }),
+        );
+        for (const name of ['emoji-32', 'emoji-64']) {
+          select.value = name;
+          select.dispatchEvent(new Event('change'));
+          if (name === 'emoji-32') await changed;
+        }
+      });
+      await page.locator('#status', { hasText: /^Loading/ }).waitFor();
+      await readyWith(page, '1,024');
+      assert.deepEqual(await ids(page, '#tokenize'), first);
+      await isFine(page);
+    });
+  },
+);
+
+test('a link to an exhibit that does not exist, and to one that arrives after the model', options, async () => {
+  await openPage(
+    async (page) => {
+      await isFine(page);
+      let release = () => {};
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      await page.route('**/assets/film-*.js', (route) => held.then(() => route.continue()));
+      await page.goto(new URL('/#x=film', page.url()).href);
+      await page.reload({ waitUntil: 'commit' });
+      await ready(page);
+      release();
+      await page.waitForFunction(
+        () => document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest('section')?.id === 'film',
+      );
+      await isFine(page);
+    },
+    { hash: '#x=foo' },
+  );
+});
+
+test(
+  'links that are opened in one tab restore all they say, and undo knows no row of another model',
+  options,
+  async () => {
+    await openPage(async (page) => {
+      const seed = () => page.inputValue('#film [type=number]');
+      const undo = page.locator('#bar').getByRole('button', { name: 'Undo' });
+      const [a, b] = [3, 5].map((step) => Array.from({ length: 32 }, (_, i) => (i * step) % 512));
+      await page.locator('#film').scrollIntoViewIfNeeded();
+      await page.locator('#film .frame').first().waitFor();
+      await page.locator('#touch .code >> nth=-1').click();
+      assert.ok(await undo.isEnabled());
+      await open(page, `#m=emoji-32&t=${rowToText(a, 512)}&o=${rowToText(b, 512)}&x=mix&s=7`);
+      await readyWith(page, '512');
+      assert.deepEqual(await ids(page, '#tokenize'), a);
+      assert.deepEqual(await ids(page, '#mix .chips[aria-label^="Tokens of B"]'), b);
+      assert.ok(await undo.isDisabled());
+      assert.equal(await seed(), '7');
+      await page.waitForFunction(
+        () => document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest('section')?.id === 'mix',
+      );
+      await open(page, `#t=${rowToText(b, 1024)}`); // of the usual model
+      await readyWith(page, '1,024');
+      assert.deepEqual(await ids(page, '#tokenize'), b);
+      assert.equal(await seed(), '1');
+      await isFine(page);
+    });
+  },
+);
+
+test('Surprise me, pressed again before its film is drawn, leaves no masks in B', options, async () => {
+  await openPage(async (page) => {
+    await page.addInitScript(() => {
+      const { Worker } = window;
+      window.Worker = class extends Worker {
+        constructor(url: string | URL, how?: WorkerOptions) {
+          super(url, how);
+          this.addEventListener('message', ({ data }) => {
+            if (data.kind === 'part' && data.value[0]?.guesses) dispatchEvent(new Event('film part'));
+          });
+        }
+      };
+    });
+    await page.reload();
+    await ready(page);
+    await page.locator('#mix').scrollIntoViewIfNeeded();
+    await page.locator('#mix .mixtures canvas[width="64"]').first().waitFor();
+    const masks = await page.evaluate(async () => {
+      const surprise = [...document.querySelectorAll<HTMLButtonElement>('#mix button')].find(
+        ({ textContent }) => textContent === 'Surprise me',
+      )!;
+      const chips = document.querySelector('#mix .chips[aria-label^="Tokens of B"]')!;
+      const changed = new Promise((resolve) =>
+        new MutationObserver(resolve).observe(chips, { childList: true, characterData: true, subtree: true }),
+      );
+      addEventListener('film part', () => setTimeout(() => surprise.click()), { once: true });
+      surprise.click();
+      await changed;
+      return [...chips.children].filter(({ textContent }) => Number(textContent) >= 1024).length;
+    });
+    assert.equal(masks, 0);
+  });
+});
