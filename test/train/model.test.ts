@@ -123,7 +123,8 @@ test('the box: models by name, the default, and near misses', async (t) => {
   const models = [{ name: 'cats-16', file: 'cats-16.safetensors', about: 'cats and dogs' }];
   writeFileSync(join(box, 'index.json'), JSON.stringify({ default: 'cats-16', models }));
   for (const name of [undefined, 'cats-16']) assert.equal((await loadModel(name, box)).metadata.precision, 'int8');
-  const message = "model: expected a file, a run or one of cats-16, got 'cats-61' (did you mean 'cats-16'?).";
+  const message =
+    "model: expected a file, a run's folder (runs/NAME) or one of cats-16, got 'cats-61' (did you mean 'cats-16'?).";
   await assert.rejects(loadModel('cats-61', box), { name: 'OptionError', message });
   t.mock.method(globalThis, 'fetch', async (url: string | URL) => new Response(readFileSync(join(folder, `${url}`))));
   for (const name of [undefined, 'cats-16'])
