@@ -59,7 +59,7 @@ async function pixelsOf(image: Sharp): Promise<RgbImage> {
     .raw({ depth: 'uchar' }) // in sRGB, sharp's default
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3) throw new Error(`${info.channels} channels after conversion to RGB`);
-  return { width: info.width, height: info.height, data };
+  return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
 }
 
 /** @throws Undecodable with the system's reason */

@@ -267,7 +267,8 @@ test('property: resizing equals the formula, and a square is the middle of the r
       .toBuffer();
     assert.deepEqual(await decodeSquare(file, x), resizeToSquare(await decodeImage(file), x), `orientation ${turn}`);
   });
-  await fc.assert(property, { numRuns: 60 });
+  const black = { width: 5, height: 5, data: new Uint8Array(75) }; // nothing to resize or to cut
+  await fc.assert(property, { numRuns: 60, examples: [[black, 5, 5, 1]] });
 });
 
 test('cropping and flipping move pixels, not values', () => {
@@ -294,7 +295,7 @@ test('a grid enlarges by whole numbers, leaves gaps, and survives the file', asy
   assert.deepEqual([grid.width, grid.height], [3 + 2 * 13, 3 + 2 * 13]);
   await writePng(path, grid);
   const read = await decodeImage(path);
-  assert.deepEqual(read.data, Buffer.from(grid.data));
+  assert.deepEqual(read.data, grid.data);
   const black = (x: number, y: number) => pixel(read, x, y)[0] === 0;
   assert.deepEqual(
     [black(8, 8), black(16, 3), black(25, 12), black(26, 12), black(3, 16)],
