@@ -37,7 +37,7 @@ export interface ConvertedImages {
  * classes in `.cls`. Files of pictures are copied as they are, not decoded; pixels become PNG. One picture at a time is in memory,
  * beside what the format is read with.
  *
- * @param folder  for the shards; must be new or empty, or left by a conversion that was interrupted, which begins again
+ * @param folder  for the shards; must be new or empty, and is empty again after an error
  * @throws DataError for a folder that holds something, what `loadImageFolder` refuses, or a picture that cannot be read
  */
 export async function convertImages(
@@ -46,10 +46,10 @@ export async function convertImages(
   { perShard, skipBroken = false, onProgress }: ConvertOptions = {},
 ): Promise<ConvertedImages> {
   const there = existsSync(folder) ? readdirSync(folder) : [];
-  const isInterrupted = there.every(isShard) && there.some((name) => name.endsWith('.part'));
-  if (there.length > 0 && !isInterrupted)
-    throw new DataError(`${folder}: expected a new or an empty folder for shards, got one that holds something.`);
-  removeShards(folder);
+  const part = there.find((name) => isShard(name) && name.endsWith('.part'));
+  const got =
+    part === undefined ? 'one that holds something' : `one with ${part}, which was not finished. Delete it all`;
+  if (there.length > 0) throw new DataError(`${folder}: expected a new or an empty folder for shards, got ${got}.`);
   const { layout, format, leftOut } = await findImages(path, basename(resolve(path)) || path);
   const { classes, pictures, heldOut } = layout;
   const total = pictures.length + (heldOut?.pictures.length ?? 0);
@@ -77,7 +77,7 @@ export async function convertImages(
     const rest = heldOut && { heldOut: await writeShards(filesOf(heldOut.pictures), folder, 'val', perShard) };
     return { format, train, ...rest, leftOut: leftOut.list };
   } catch (error) {
-    removeShards(folder); // some are no dataset
+    removeShards(folder); // the folder was empty, and some shards are no dataset
     throw error;
   }
 }

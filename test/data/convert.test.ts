@@ -1,6 +1,6 @@
 /** Pictures of any format as shards: the same images, classes and split. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
@@ -39,6 +39,11 @@ test('pixels become PNG, files stay as they are, drawings are drawn, and broken 
   );
   assert.deepEqual(readdirSync(join(folder, 'b')), [], 'nothing that looks like a dataset');
   writeFileSync(join(folder, 'b/train-000000.tar.part'), 'killed here');
+  await assert.rejects(
+    convertImages(pets, join(folder, 'b')),
+    /got one with train-000000\.tar\.part, which was not finished\. Delete it all\.$/,
+  );
+  rmSync(join(folder, 'b/train-000000.tar.part'));
   const skipped = await convertImages(pets, join(folder, 'b'), { skipBroken: true });
   assert.deepEqual(readdirSync(join(folder, 'b')), ['train-000000.tar']);
   assert.deepEqual([skipped.train.pictures, skipped.leftOut[0].count], [3, 1]);
