@@ -77,8 +77,10 @@ store.set(linked);
 // 2. The row's picture follows the row.
 const showRow = latest(async () => {
   await app.ready;
-  const pictures = await engine.run('decode', [[store.state.row]], { channel: 'row' });
-  if (pictures) store.set({ picture: pictures[0] });
+  const { row } = store.state;
+  const pictures = await engine.run('decode', [[row]], { channel: 'row' });
+  const isLinked = !store.state.picture; // a link's row, which must not get the picture of the row before it
+  if (pictures && (!isLinked || store.state.row === row)) store.set({ picture: pictures[0] });
 }, app.fail);
 
 // 3. The model, ahead of the exhibits, which wait for it.

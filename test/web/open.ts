@@ -8,10 +8,7 @@ export const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);
 
 /** Opens the page on one thread, as on a static host, and waits until the model is there. Errors on the page are thrown. */
-export async function openPage(
-  use: (page: Page) => Promise<void>,
-  { hash = '', ...how }: Partial<PageOptions> & { readonly hash?: string } = {},
-): Promise<void> {
+export async function openPage(use: (page: Page) => Promise<void>, how: Partial<PageOptions> = {}): Promise<void> {
   const site = await builtSite();
   await withPage(
     async (path) => site.get(path),
@@ -19,10 +16,6 @@ export async function openPage(
     async (page) => {
       const errors: Error[] = [];
       page.on('pageerror', (error) => errors.push(error));
-      if (hash) {
-        await page.goto(new URL(`/${hash}`, page.url()).href);
-        await page.reload();
-      }
       await ready(page);
       await use(page);
       if (errors.length > 0) throw errors[0];

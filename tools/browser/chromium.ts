@@ -33,6 +33,8 @@ export interface PageOptions {
   readonly gpu?: boolean;
   /** The folder of the host that the files are in, as '/titok/'; '/' by default. */
   readonly base?: string;
+  /** What the address ends with, as '#x=train'. */
+  readonly hash?: string;
   /** Whether the visitor asks for less motion, from the start. */
   readonly reducedMotion?: 'reduce' | 'no-preference';
 }
@@ -42,7 +44,7 @@ const patience = 120_000; // ms, for each action and each wait: the cores may be
 /** Serves files, opens their index.html, lets `use` work on it, and closes everything. */
 export async function withPage<T>(
   files: Files,
-  { isolated, gpu = true, base = '/', reducedMotion = 'no-preference' }: PageOptions,
+  { isolated, gpu = true, base = '/', hash = '', reducedMotion = 'no-preference' }: PageOptions,
   use: (page: Page) => Promise<T>,
 ): Promise<T> {
   const { url, close } = await serve(files, { isolated, base });
@@ -54,7 +56,7 @@ export async function withPage<T>(
     const page = await browser.newPage({ reducedMotion });
     page.setDefaultTimeout(patience);
     page.on('pageerror', (error) => console.error(`page: ${error.message}`));
-    await page.goto(url);
+    await page.goto(url + hash);
     return await use(page);
   } finally {
     await browser.close();
