@@ -15,6 +15,8 @@ export interface App {
   readonly colors: readonly string[];
   /** Resolves when the engine has the model. */
   readonly ready: Promise<void>;
+  /** How many links were opened in this tab. What was asked for before the last one must not replace what it shows. */
+  readonly links: number;
   /** Says what happened, to screen readers and on the status line. */
   say(text: string): void;
   /** Shows what went wrong, in words for visitors. */

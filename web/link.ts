@@ -61,6 +61,7 @@ export function textToRow(text: string, tokens: number, codes: number): number[]
 /**
  * The part of an address behind #: what differs from the first state. `t` is the row, `o` the second one.
  *
+ * @param model  the one of the state
  * @param usual  the name of the model that the page begins with
  */
 export function addressOf(state: State, model: ModelInfo, baked: Baked, usual: string): string {
@@ -69,10 +70,8 @@ export function addressOf(state: State, model: ModelInfo, baked: Baked, usual: s
   const isBaked = state.model === baked.model.name;
   const fields = new URLSearchParams();
   if (state.model !== usual) fields.set('m', state.model);
-  if (model.name === state.model) {
-    if (!isBaked || !same(state.row, first.ids)) fields.set('t', rowToText(state.row, model.codes));
-    if (!isBaked || !same(state.other, second.ids)) fields.set('o', rowToText(state.other, model.codes));
-  }
+  if (!isBaked || !same(state.row, first.ids)) fields.set('t', rowToText(state.row, model.codes));
+  if (!isBaked || !same(state.other, second.ids)) fields.set('o', rowToText(state.other, model.codes));
   if (state.exhibit !== 'tokenize') fields.set('x', state.exhibit);
   if (state.seed !== 1) fields.set('s', `${state.seed}`);
   for (const [name, value] of Object.entries(state.knobs)) fields.set(`k.${name}`, value);

@@ -41,6 +41,7 @@ const store = new Store({
   models: [...(watched?.model ? [watched.model] : []), ...baked.models],
   model: watched?.model?.name ?? baked.model.name,
   ...firstState,
+  loads: 0,
 });
 
 const engine = new Engine();
@@ -51,6 +52,7 @@ const app: { -readonly [K in keyof App]: App[K] } = {
   model: baked.model,
   colors: colorsOf(baked.colors),
   ready: new Promise(() => {}),
+  links: 0,
   say(text) {
     element('status').textContent = text;
   },
@@ -184,7 +186,7 @@ async function load(name: string): Promise<void> {
   for (const [name, size] of Object.entries(sizes))
     for (const text of document.querySelectorAll(`[data-model=${name}]`)) text.textContent = `${size}`;
   if (!fits(now.row) || (!isNewer && model.name !== info.name)) store.forget();
-  store.set({ row: next, other: fits(now.other) ? now.other : [...next].reverse() });
+  store.set({ row: next, other: fits(now.other) ? now.other : [...next].reverse(), loads: number });
   if (isKept) showRow();
   app.say(
     `Ready: ${info.tokens} tokens of ${info.codes.toLocaleString('en')} codes, ${info.size} × ${info.size} pixels.`,
@@ -199,11 +201,12 @@ async function encoded(pixels: Pixels, size: number): Promise<readonly number[] 
 // 5. The address follows the state; a link that is opened in this tab is read.
 let written = location.hash;
 let soon: ReturnType<typeof setTimeout> | undefined;
-store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs'], (state, before) => {
+store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs', 'loads'], (state, before) => {
   if (state === before) return;
   clearTimeout(soon);
   soon = setTimeout(() => {
     if (location.hash !== written) return; // a link is being opened
+    if (app.model.name !== state.model) return; // its rows are still in the address, and new ones come with it
     const address = addressOf(state, app.model, baked, usual().name);
     history.replaceState(null, '', address || location.pathname + location.search);
     written = location.hash;
@@ -214,6 +217,7 @@ addEventListener('hashchange', () => {
   written = location.hash;
   const section = location.hash.slice(1);
   if (sections.some(({ id }) => id === section)) return; // a link within the page
+  app.links++;
   const link = readLink();
   if (link.model === store.state.model) change(link.model, link.model); // rows that the link leaves out are not of every model
   store.set(link);

@@ -28,6 +28,8 @@ export interface State {
   readonly seed: number;
   /** Settings of the exhibits that a link restores, by names such as 'film.steps'. */
   readonly knobs: Readonly<Record<string, string>>;
+  /** Changes when the engine has loaded a model, perhaps the same one again: `app.model` is the one that it has. */
+  readonly loads: number;
 }
 
 type Listener = (state: State, before: State) => void;

@@ -144,37 +144,26 @@ export function mount(section: HTMLElement, app: App): void {
 
   /** What the map needs of a model. */
   async function load(): Promise<void> {
-    const ready = app.ready;
-    await ready;
     const { model } = app;
     tokens = undefined;
     asked = undefined;
     const components =
       model.name === app.baked.model.name ? app.baked.colors : await engine.run('colors', [], { channel: 'map' });
-    if (!components || ready !== app.ready) return;
+    if (!components || model !== app.model) return;
     places = placesOf(components);
     show();
     emoji = await loadEmoji();
     for await (const rows of wallTokens(app, model, emoji)) {
-      if (ready !== app.ready) return;
+      if (model !== app.model) return;
       tokens = { rows, uses: count(rows, model.codes) };
       show();
     }
   }
 
-  let isLoading = false;
-  const loadAgain = () => {
-    if (isLoading) return;
-    isLoading = true;
-    void Promise.resolve() // main.ts hears of the new model, too, and sets `ready`
-      .then(() => {
-        isLoading = false;
-        return load();
-      })
-      .catch(app.fail);
-  };
   store.on(['row', 'knobs'], show);
-  store.on(['model'], loadAgain);
+  store.on(['loads'], ({ loads }) => {
+    if (loads > 0) load().catch(app.fail);
+  });
 }
 
 /** The first two of three components. */

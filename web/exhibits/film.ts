@@ -45,6 +45,7 @@ export function mount(section: HTMLElement, app: App): void {
   async function draw({ play, use }: { play: boolean; use: boolean }): Promise<void> {
     clearTimeout(settling);
     player.stop();
+    const { links } = app;
     try {
       await app.ready;
       const locksBefore = locks;
@@ -72,8 +73,10 @@ export function mount(section: HTMLElement, app: App): void {
       next.isComplete = true;
       if (player.film !== next) player.load(next, steps);
       if (locks === locksBefore) locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
-      if (use) store.edit(shown(), { picture: next.steps[steps].picture, source: undefined });
-      if (use) app.say(`Drawn: ${words(className)}, seed ${seed}, in ${steps} steps.`);
+      if (use && links === app.links) {
+        store.edit(shown(), { picture: next.steps[steps].picture, source: undefined });
+        app.say(`Drawn: ${words(className)}, seed ${seed}, in ${steps} steps.`);
+      }
       render();
     } catch (error) {
       if (player.film?.isComplete === false) player.load(undefined);
@@ -316,7 +319,7 @@ export function mount(section: HTMLElement, app: App): void {
   }
 
   // What happens elsewhere.
-  store.on(['row', 'picture', 'knobs', 'seed', 'model'], (state, before) => {
+  store.on(['row', 'picture', 'knobs', 'seed', 'model', 'loads'], (state, before) => {
     const of = settings();
     const { film } = player;
     classes.set(app.model.classes, of.className);

@@ -65,6 +65,7 @@ export function mount(section: HTMLElement, app: App): void {
 
   /** B becomes what the generator draws of a class. */
   async function surprise(): Promise<void> {
+    const { links } = app;
     try {
       await app.ready;
       const label = Math.floor(Math.random() * app.model.classes.length);
@@ -76,7 +77,7 @@ export function mount(section: HTMLElement, app: App): void {
           last = found.at(-1)?.ids ?? last;
         },
       });
-      if (count === undefined || !last) return; // pressed again
+      if (count === undefined || !last || links !== app.links) return; // pressed again, or a link was opened
       store.set({ other: last });
       app.say(`B is a sample of ${app.model.classes[label].replaceAll('-', ' ')}.`);
     } catch (error) {
@@ -89,9 +90,11 @@ export function mount(section: HTMLElement, app: App): void {
     await ready;
     const { row, other } = store.state;
     const found = await engine.run('blend', [row, other, shares], { channel: 'mix' });
-    if (!found || ready !== app.ready) return;
+    if (ready !== app.ready) return draw(); // for the model that is loaded now
+    if (!found) return; // rows have changed
     const pictures = await engine.run('decode', [[other, ...found]], { channel: 'mix' });
-    if (!pictures || ready !== app.ready) return;
+    if (ready !== app.ready) return draw();
+    if (!pictures) return;
     mixtures = found;
     right.show(pictures[0], 'picture B');
     sheet.forEach(({ view, share }, i) => {

@@ -16,15 +16,16 @@ export function mount(section: HTMLElement, app: App): void {
   const size = () => app.model.size;
   let waiting: ReturnType<typeof setTimeout> | undefined;
   let outdated: Pixels | undefined; // what came back from the source before
-  let wanted: { readonly source: Source; readonly stroke?: number } | undefined;
+  let wanted: { readonly source: Source; readonly links: number; readonly stroke?: number } | undefined;
   let isOwnChange = false;
   const tokenize = latest(async () => {
-    const { source, stroke } = wanted!;
+    const { source, links, stroke } = wanted!;
     let rows: number[][] | undefined;
     while (!rows) {
       await app.ready;
       rows = await engine.run('encode', [[resized(source.pixels, size())]]); // undefined: another model was asked for
     }
+    if (links !== app.links) return;
     isOwnChange = true;
     store.edit(rows[0], { source }, stroke);
     isOwnChange = false;
@@ -33,11 +34,12 @@ export function mount(section: HTMLElement, app: App): void {
   /** Takes a picture as soon as it is read, unless another one is chosen meanwhile. */
   const pick = async (read: Promise<Source>): Promise<void> => {
     const choice = ++choices;
+    const { links } = app;
     try {
       const source = await read;
-      if (choice !== choices) return;
+      if (choice !== choices || links !== app.links) return;
       draw.put(source.pixels);
-      wanted = { source };
+      wanted = { source, links };
       tokenize();
     } catch (error) {
       app.fail(error);
@@ -46,7 +48,7 @@ export function mount(section: HTMLElement, app: App): void {
 
   const draw = drawing(size, (pixels, stroke) => {
     choices++;
-    wanted = { source: { name: 'drawing', pixels, heldOut: undefined }, stroke };
+    wanted = { source: { name: 'drawing', pixels, heldOut: undefined }, links: app.links, stroke };
     tokenize();
   });
   const row = chips(app, { label: 'Tokens of the picture' });

@@ -15,6 +15,7 @@ export function mount(section: HTMLElement, app: App): void {
   const { store, engine } = app;
   /** The place whose chip is selected. */
   let selected = 0;
+  let selections = 0;
   let pointed: number | undefined;
   /** Codes for the selected place, nearest first to the one it had when it was selected. */
   let order: { readonly codes: readonly number[]; readonly distances: readonly number[] } | undefined;
@@ -68,20 +69,22 @@ export function mount(section: HTMLElement, app: App): void {
 
   /** Selects a token and orders the codes by their distance from its own. */
   async function select(place: number): Promise<void> {
+    const number = ++selections;
     selected = place;
     order = undefined;
     showChips();
     showHeat();
     try {
       await app.ready;
-      if (selected !== place) return;
+      if (number !== selections) return;
+      const { name } = app.model;
       const anchor = store.state.row[place];
       const near = await engine.run('nearCodes', [anchor]);
-      if (!near || selected !== place) return;
+      if (!near || number !== selections) return;
       order = { codes: [anchor, ...near.ids], distances: [0, ...near.distances] };
       if (store.state.knobs[knob] !== `${place + 1}`) store.knob(knob, place + 1);
       tiles.show(order.codes, order.distances);
-      tiled = store.state.model;
+      tiled = name;
       showChips();
       work();
     } catch (error) {
@@ -163,7 +166,7 @@ export function mount(section: HTMLElement, app: App): void {
   }).observe(section);
 
   let timer: ReturnType<typeof setTimeout> | undefined;
-  store.on(['row', 'picture', 'knobs', 'model'], (state, before) => {
+  store.on(['row', 'picture', 'knobs', 'loads'], (state, before) => {
     if (state.picture) {
       heat.picture(state.picture);
       picture.show(state.picture, 'the picture that the tokens make');
@@ -175,7 +178,7 @@ export function mount(section: HTMLElement, app: App): void {
       if (state.row.length !== before.row.length) void select(0);
       else if (!isSameBut(selected, state.row, before.row)) tiles.clear();
     }
-    if (state.model !== before.model) void select(selected);
+    if (state.loads !== before.loads) void select(selected);
     if (state.row !== before.row || state === before) {
       showChips();
       showHeat();

@@ -17,6 +17,7 @@ type Phase = 'idle' | 'starting' | 'running' | 'paused' | 'stopping';
 
 export function mount(section: HTMLElement, app: App): void {
   let phase: Phase = 'idle';
+  let isReading = false; // pictures that were chosen
   let run: Run | undefined;
   let replaced: Run | undefined; // by one that is starting
   let trainer: Trainer | undefined;
@@ -230,14 +231,19 @@ export function mount(section: HTMLElement, app: App): void {
 
   /** Pictures to train on, or a training to go on with. */
   async function take(chosen: readonly File[]): Promise<void> {
-    if (phase !== 'idle' || chosen.length === 0) return;
+    if (phase !== 'idle' || isReading || chosen.length === 0) return;
     const training = chosen.find(({ name }) => name.endsWith('.safetensors'));
     if (training) {
       const bytes = new Uint8Array(await training.arrayBuffer());
       if (phase === 'idle') start(bytes);
       return;
     }
-    tellProblem({ sentence: await plan.takePictures(chosen) });
+    isReading = true;
+    showControls();
+    const sentence = await plan.takePictures(chosen);
+    isReading = false;
+    showControls();
+    tellProblem({ sentence });
   }
 
   // 4. Showing.
@@ -249,12 +255,12 @@ export function mount(section: HTMLElement, app: App): void {
   function showControls(): void {
     const isIdle = phase === 'idle';
     const isOver = run !== undefined && run.savedDone >= run.ready.plan.steps;
-    plan.lock(!isIdle);
+    plan.lock(!isIdle || isReading);
     main.textContent = isIdle ? (run?.file ? 'Start anew' : 'Start') : phase === 'paused' ? 'Play' : 'Pause';
-    main.disabled = phase === 'starting' || phase === 'stopping';
-    once.disabled = isIdle ? isOver : phase !== 'paused';
+    main.disabled = isReading || phase === 'starting' || phase === 'stopping';
+    once.disabled = isIdle ? isReading || isOver : phase !== 'paused';
     stop.disabled = isIdle || phase === 'stopping';
-    open.disabled = !isIdle;
+    open.disabled = goOn.disabled = !isIdle || isReading;
     save.disabled = !run?.file;
     goOn.hidden = !isIdle || !run?.file || isOver;
     goOn.textContent = `Go on from update ${run?.savedDone}`;

@@ -29,7 +29,7 @@ export function mountBar(element: HTMLElement, app: App): void {
       ...models.map(({ name, bytes }) => h('option', { value: name }, `${name} (${(bytes / 1e6).toFixed(1)} MB)`)),
     );
   });
-  store.on(['picture', 'row', 'model', 'models'], ({ picture, model }) => {
+  store.on(['picture', 'row', 'model', 'models', 'loads'], ({ picture, model }) => {
     if (picture) view.show(picture, 'the picture at hand');
     undo.disabled = !store.canUndo;
     redo.disabled = !store.canRedo;
