@@ -10,7 +10,7 @@ if (missingFirefox) console.log(`# SKIP web/firefox: ${missingFirefox}`);
 const shows = (page: FirefoxPage, selector: string, text: RegExp) =>
   page.evaluate(
     async (selector, source) => {
-      const until = performance.now() + 45_000;
+      const until = performance.now() + 100_000; // less than the script may take
       for (;;) {
         const found = document.querySelector(selector)?.textContent ?? 'nothing';
         if (new RegExp(source).test(found)) return;

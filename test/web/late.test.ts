@@ -56,8 +56,10 @@ test('a link that is opened while a picture is encoded or a film is drawn is wha
       await page.evaluate(
         async ([text, hash]) => {
           const buttons = [...document.querySelectorAll<HTMLElement>('.stage button')];
-          buttons.find(({ textContent }) => textContent === text)!.click();
-          await new Promise((frame) => requestAnimationFrame(() => setTimeout(frame))); // a drawing waits for one
+          const button = buttons.find(({ textContent }) => textContent === text)!;
+          button.click();
+          do await new Promise((frame) => requestAnimationFrame(() => setTimeout(frame)));
+          while (text === 'Play' && button.textContent === text); // the film's first steps are there
           location.hash = hash;
           await new Promise((opened) => addEventListener('hashchange', opened, { once: true }));
         },

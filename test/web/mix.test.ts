@@ -24,9 +24,8 @@ test('tokens are copied, the first n come from B, a mixture becomes A, and undo 
     assert.deepEqual(await row(page, a), [...second.slice(0, 8), ...first.slice(8)]);
     await page.locator('#mix input[type=range]').fill('0');
     assert.deepEqual(await row(page, a), first);
-    await page.waitForTimeout(1000); // the mixtures follow
     await page.click('#mix .mixtures button >> nth=6');
-    assert.deepEqual(await row(page, a), second, 'the last mixture is B');
+    assert.deepEqual(await row(page, a), second, 'the last mixture is B, whatever A was');
     await page.click('text=Undo');
     assert.deepEqual(await row(page, a), first);
     await page.click('#mix button:text-is("Swap")');

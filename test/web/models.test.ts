@@ -131,8 +131,11 @@ test('Surprise me, pressed again before its film is drawn, leaves no masks in B'
         ({ textContent }) => textContent === 'Surprise me',
       )!;
       const chips = document.querySelector('#mix .chips[aria-label^="Tokens of B"]')!;
+      const before = chips.textContent; // chips are written anew when anything changes
       const changed = new Promise((resolve) =>
-        new MutationObserver(resolve).observe(chips, { childList: true, characterData: true, subtree: true }),
+        new MutationObserver(() => {
+          if (chips.textContent !== before) resolve(undefined);
+        }).observe(chips, { childList: true, characterData: true, subtree: true }),
       );
       addEventListener('film part', () => setTimeout(() => surprise.click()), { once: true });
       surprise.click();

@@ -102,14 +102,15 @@ test('MaskGIT learns beside a page that answers; pause, one update, a reload, an
     // a training on the page's own thread would leave no time for any of this between two updates
     const answered = await page.evaluate(async () => {
       const status = document.querySelector('.training-status')!;
-      let turns = 0;
-      // the first change may be due already; the turns until the second one count
-      for (let change = 1; change <= 2; change++) {
-        turns = 0;
+      let most = 0;
+      // some changes may be due already, all at once where the page had to wait for a core
+      for (let change = 1; change <= 6; change++) {
+        let turns = 0;
         for (const before = status.textContent; status.textContent === before; turns++)
           await new Promise((resolve) => setTimeout(resolve, 0));
+        most = Math.max(most, turns);
       }
-      return turns;
+      return most;
     });
     assert.ok(answered > 3, `expected the page to go on between two updates, got ${answered} turns`);
     assert.ok(await exhibit(page).getByLabel('Updates', { exact: true }).isDisabled());

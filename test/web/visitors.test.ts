@@ -170,6 +170,8 @@ test('a link restores pictures, exhibit, seed and knobs exactly', options, async
     await ready(other);
     await other.locator('#film .frame >> nth=4').waitFor();
     await other.locator('#mix .mixtures canvas[width="64"]').first().waitFor({ state: 'attached' }); // after the film
+    for (const until = performance.now() + 120_000; performance.now() < until; await other.waitForTimeout(250))
+      if (isDeepStrictEqual(await restored(other), before)) break;
     assert.deepEqual(await settled(other), before);
   });
 });
@@ -218,11 +220,12 @@ test('a worker that dies in the middle of its work', options, async () => {
     const fit = page.locator('#fit').getByRole('button', { name: 'Fit' });
     await fit.click();
     await page.locator('#fit figcaption', { hasText: /^Gradient/ }).waitFor();
-    await page.workers()[0].evaluate(() => {
+    const die = () => {
       setTimeout(() => {
         throw new Error('out of luck');
       }, 0);
-    });
+    };
+    await Promise.all(page.workers().map((worker) => worker.evaluate(die))); // "How few?" has one, too
     await sentence(
       page,
       /^The engine of this page stopped \(.*out of luck\)\. It starts again with what you do next\./,

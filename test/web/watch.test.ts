@@ -90,8 +90,8 @@ test('the exhibits follow the checkpoints of a run, and the visitor loses nothin
 
     // An edit and what undo goes back to outlive the next checkpoint.
     await page.locator('#touch').scrollIntoViewIfNeeded();
-    const encoded = await tokens(page);
     await page.waitForFunction(() => document.querySelectorAll('#touch .code').length === 16); // of this model
+    const encoded = await tokens(page);
     await page.click('#touch .code >> nth=-1');
     const edited = await tokens(page);
     assert.notDeepEqual(edited, encoded);

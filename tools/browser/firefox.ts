@@ -11,7 +11,7 @@ import { missingBrowser } from './chromium.ts';
 const EXECUTABLE = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 /** Why Firefox cannot be started here, if so. */
 export const missingFirefox = missingBrowser('Firefox', EXECUTABLE, 'firefox-esr', 'FIREFOX');
-const patience = 60_000; // ms, for the start and for each script
+const patience = 120_000; // ms, for the start and for each script: the cores may be busy
 
 /** The page that is open. */
 export interface FirefoxPage {
