@@ -1,17 +1,26 @@
 /** How much the pictures of a class differ from each other. */
+import { expectCount } from './expect.ts';
 
 /** Mean over pixels of the variance within classes, over pictures that come in parts; tells when samples are all alike. */
 export class ClassVariance {
   readonly #classes = new Map<number, { count: number; readonly sum: Float64Array; squares: number }>();
+  #each: number | undefined; // values of a picture
 
   /**
    * Adds pictures.
    *
    * @param images  values of pictures, one after the other
    * @param labels  a class for each
+   * @throws RangeError unless all pictures, of all parts, have equally many values
    */
   add(images: ArrayLike<number>, labels: ArrayLike<number>): void {
+    if (labels.length === 0 && images.length === 0) return;
     const each = images.length / labels.length;
+    expectCount('ClassVariance', `values in each of ${labels.length} pictures`, each);
+    this.#each ??= each;
+    if (each !== this.#each) {
+      throw new RangeError(`ClassVariance: expected pictures of ${this.#each} values, as before, got ${each}.`);
+    }
     for (let i = 0; i < labels.length; i++) {
       const known = this.#classes.get(labels[i]) ?? { count: 0, sum: new Float64Array(each), squares: 0 };
       known.count++;
@@ -32,7 +41,7 @@ export class ClassVariance {
     let [total, free] = [0, 0];
     for (const { count, sum, squares } of this.#classes.values()) {
       if (count < 2) continue;
-      total += squares - sum.reduce((s, x) => s + (x * x) / count, 0);
+      total += Math.max(0, squares - sum.reduce((s, x) => s + (x * x) / count, 0)); // equal pictures: rounding only
       free += (count - 1) * sum.length;
     }
     return total / free;

@@ -1,6 +1,7 @@
 /** Fréchet distance between two sets of feature vectors; with Inception's features it is FID. */
 import { symmetricEigen } from '../core/index.ts';
 import { choleskyFactor } from './cholesky.ts';
+import { expectCount, expectFinite } from './expect.ts';
 
 /**
  * Mean and covariance of feature vectors that arrive in batches, in float64.
@@ -15,8 +16,12 @@ export class FrechetStatistics {
   readonly #mean: Float64Array; // [dim]
   #count = 0;
 
-  /** @param dim  features of a vector */
+  /**
+   * @param dim  features of a vector
+   * @throws RangeError unless it is a whole number above 0
+   */
   constructor(dim: number) {
+    expectCount('FrechetStatistics', 'features', dim);
     this.dim = dim;
     this.#scatter = new Float64Array(dim * dim);
     this.#mean = new Float64Array(dim);
@@ -103,6 +108,8 @@ export function frechetDistance(a: Gaussian, b: Gaussian): number {
   }
   const n = a.dim;
   const [mean1, mean2, s1, s2] = [a.mean, b.mean, a.covariance, b.covariance];
+  for (const mean of [mean1, mean2]) expectFinite('frechetDistance', 'means', mean);
+  for (const covariance of [s1, s2]) expectFinite('frechetDistance', 'covariances', covariance);
   const { values } = symmetricEigen(congruent(choleskyFactor(s1, n), s2, n));
   let distance = 0;
   for (let i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
 /** Inception score. */
+import { expectCount } from './expect.ts';
 
 /**
  * How clear samples are (each of one class) and how diverse (all classes appear), over one split of all samples.
@@ -7,10 +8,11 @@
  *
  * @param logits  of a classifier, [samples, classes], row-major
  * @returns 1 (all samples alike, or all unclear) to `classes`
- * @throws RangeError unless whole rows are given
+ * @throws RangeError unless whole rows are given, and each has probabilities: no NaN, and a largest logit that is finite
  * @see Salimans et al. 2016, arXiv:1606.03498
  */
 export function inceptionScore(logits: ArrayLike<number>, classes: number): number {
+  expectCount('inceptionScore', 'classes', classes);
   const samples = logits.length / classes;
   if (!Number.isInteger(samples) || samples === 0) {
     throw new RangeError(`inceptionScore: expected rows of ${classes} logits, got ${logits.length} values.`);
@@ -28,5 +30,9 @@ function softmaxRow(logits: ArrayLike<number>, from: number, length: number): Fl
   const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
   const powers = row.map((x) => Math.exp(x - top));
   const total = powers.reduce((a, b) => a + b, 0);
+  if (!(total >= 1)) {
+    const bad = row.find((x) => !Number.isFinite(x));
+    throw new RangeError(`inceptionScore: expected finite logits, got ${bad} in row ${from / length}.`);
+  }
   return powers.map((x) => x / total);
 }

@@ -1,5 +1,6 @@
 /** Linear probe: how well a linear map of features tells the classes apart. */
 import { choleskyFactor, choleskySolve } from './cholesky.ts';
+import { expectCount, expectFinite, expectLabels } from './expect.ts';
 
 /** Options of the linear probe. */
 export interface LinearProbeOptions {
@@ -29,13 +30,17 @@ export class LinearProbe {
 
   /**
    * @param features  of the training rows, [rows, dim], row-major
-   * @throws RangeError unless there are `dim` features for each label
+   * @throws RangeError unless there are `dim` finite features for each label, labels are classes, and the ridge suffices
    */
   constructor(features: ArrayLike<number>, { labels, classes, dim, ridge = 1e-3 }: LinearProbeOptions) {
     const rows = labels.length;
     if (features.length !== rows * dim || rows === 0) {
       throw new RangeError(`LinearProbe: expected ${rows} rows of ${dim} features, got ${features.length} values.`);
     }
+    expectCount('LinearProbe', 'classes', classes);
+    expectFinite('LinearProbe', 'features', features);
+    expectLabels('LinearProbe', labels, classes);
+    if (!(ridge >= 0 && ridge < Infinity)) throw new RangeError(`LinearProbe: expected ridge ≥ 0, got ${ridge}.`);
     this.#dim = dim;
     this.#classes = classes;
     this.#mean = new Float64Array(dim);
@@ -56,13 +61,27 @@ export class LinearProbe {
       }
     }
     for (let i = 0; i < n; i++) gram[i * n + i] += ridge * rows;
-    this.#weights = choleskySolve(choleskyFactor(gram, n), target, n, classes);
+    const factor = choleskyFactor(gram, n);
+    if (factor.some((x, at) => at % (n + 1) === 0 && x === 0)) {
+      throw new RangeError(
+        `LinearProbe: expected more independent rows than ${dim} features, or a larger ridge, got ${rows} rows and ridge ${ridge}.`,
+      );
+    }
+    this.#weights = choleskySolve(factor, target, n, classes);
   }
 
-  /** What the map gives for each class: about 1 for the right one and 0 for the others. features [rows, dim] → [rows, classes] */
+  /**
+   * What the map gives for each class: about 1 for the right one and 0 for the others. features [rows, dim] → [rows, classes]
+   *
+   * @throws RangeError unless whole rows of finite features are given
+   */
   scores(features: ArrayLike<number>): Float64Array {
     const classes = this.#classes;
     const rows = features.length / this.#dim;
+    if (!Number.isInteger(rows)) {
+      throw new RangeError(`LinearProbe: expected rows of ${this.#dim} features, got ${features.length} values.`);
+    }
+    expectFinite('LinearProbe', 'features', features);
     const scores = new Float64Array(rows * classes);
     for (let row = 0; row < rows; row++) {
       const x = this.#row(features, row);
@@ -84,9 +103,13 @@ export class LinearProbe {
     });
   }
 
-  /** Share of rows whose prediction is their label, 0..1. */
+  /** Share of rows whose prediction is their label, 0..1. @throws RangeError unless there is a row for each label */
   accuracy(features: ArrayLike<number>, labels: ArrayLike<number>): number {
-    return this.predict(features).reduce((hits, k, row) => hits + (k === labels[row] ? 1 : 0), 0) / labels.length;
+    const guesses = this.predict(features);
+    if (guesses.length !== labels.length) {
+      throw new RangeError(`LinearProbe: expected ${guesses.length} labels, one for each row, got ${labels.length}.`);
+    }
+    return guesses.reduce((hits, k, row) => hits + (k === labels[row] ? 1 : 0), 0) / labels.length;
   }
 
   /** A standardized row, and a 1 for the bias. */

@@ -1,4 +1,5 @@
 /** Precision, recall, density and coverage: where two sets of feature vectors overlap, by nearest neighbors. */
+import { expectCount } from './expect.ts';
 
 /** Options of `featureOverlap`. */
 export interface OverlapOptions {
@@ -32,7 +33,7 @@ export interface Overlap {
  *
  * @param real       [R, dim], row-major
  * @param generated  [G, dim]
- * @throws RangeError unless both have whole rows, and more of them than neighbors
+ * @throws RangeError unless both have whole rows of finite features, and more of them than neighbors
  * @see Kynkäänniemi et al. 2019, arXiv:1904.06991 (precision and recall); Naeem et al. 2020, arXiv:2002.09797
  */
 export function featureOverlap(
@@ -40,6 +41,9 @@ export function featureOverlap(
   generated: ArrayLike<number>,
   { dim, neighbors = 3, densityNeighbors = 5 }: OverlapOptions,
 ): Overlap {
+  expectCount('featureOverlap', 'features', dim);
+  expectCount('featureOverlap', 'neighbors', neighbors);
+  expectCount('featureOverlap', 'neighbors for density and coverage', densityNeighbors);
   const most = Math.max(neighbors, densityNeighbors);
   const [r, g] = [rowsOf(real, dim, most, 'real'), rowsOf(generated, dim, most, 'generated')];
   const [nearR, nearG] = [nearest(r, most), nearest(g, most)];
@@ -82,7 +86,7 @@ function rowsOf(features: ArrayLike<number>, dim: number, neighbors: number, nam
   if (!Number.isInteger(count)) {
     throw new RangeError(`featureOverlap: expected ${name} rows of ${dim} features, got ${features.length} values.`);
   }
-  if (!Number.isInteger(neighbors) || neighbors < 1 || count <= neighbors) {
+  if (count <= neighbors) {
     throw new RangeError(`featureOverlap: expected more ${name} rows than neighbors (${neighbors}), got ${count}.`);
   }
   const values = Float64Array.from(features);

@@ -1,4 +1,5 @@
 /** Temperature scaling: scores of a classifier as logits, whose softmax says how sure it is. */
+import { expectFinite, expectLabels } from './expect.ts';
 
 const [least, most] = [1e-3, 1e3];
 
@@ -10,7 +11,7 @@ const [least, most] = [1e-3, 1e3];
  * @param scores  [rows, classes], row-major
  * @param labels  [rows], 0..classes−1
  * @returns β = 1 / temperature, within 1e-3..1e3: the larger end if every row is right
- * @throws RangeError unless there are `classes` scores for each label
+ * @throws RangeError unless there are `classes` finite scores for each label, and labels are classes
  * @see Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv:1706.04599
  */
 export function inverseTemperature(scores: ArrayLike<number>, labels: ArrayLike<number>, classes: number): number {
@@ -19,6 +20,8 @@ export function inverseTemperature(scores: ArrayLike<number>, labels: ArrayLike<
       `inverseTemperature: expected ${labels.length} rows of ${classes} scores, got ${scores.length} values.`,
     );
   }
+  expectFinite('inverseTemperature', 'scores', scores);
+  expectLabels('inverseTemperature', labels, classes);
   let [low, high] = [Math.log(least), Math.log(most)];
   while (high - low > 1e-9) {
     const middle = (low + high) / 2;

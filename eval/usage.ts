@@ -1,4 +1,5 @@
 /** How much of a codebook is used, and how evenly. */
+import { expectCount } from './expect.ts';
 
 /** Counts code ids over any number of batches. */
 export class CodebookUsage {
@@ -7,6 +8,7 @@ export class CodebookUsage {
   #total = 0;
 
   constructor(codebookSize: number) {
+    expectCount('CodebookUsage', 'codes', codebookSize);
     this.counts = new Float64Array(codebookSize);
   }
 

@@ -7,8 +7,10 @@ import {
   ClassVariance,
   CodebookUsage,
   FrechetStatistics,
+  featureOverlap,
   frechetDistance,
   inceptionScore,
+  inverseTemperature,
   LinearProbe,
   psnr,
   psnrOf,
@@ -141,4 +143,63 @@ test('variance within classes does not depend on how many pictures a class has',
     return variance.value;
   });
   assert.ok(Math.abs(few / many - 1) < 0.1, `${few} ${many}`);
+});
+
+/** What a metric says about something that it cannot measure. */
+const refused = (measure: () => unknown, message: RegExp) =>
+  assert.throws(measure, (error) => error instanceof RangeError && message.test(error.message), String(message));
+
+test('values that are not finite are refused, whichever metric they come to', () => {
+  const [one, nan] = [new Float64Array([1]), new Float64Array([Number.NaN])];
+  const fine = { dim: 1, mean: one, covariance: one };
+  refused(() => frechetDistance(fine, { ...fine, mean: nan }), /^frechetDistance: expected finite means, got NaN/);
+  refused(() => frechetDistance({ ...fine, covariance: nan }, fine), /^frechetDistance: expected finite covariances/);
+  refused(() => inceptionScore([0, 1, 2, Number.NaN], 2), /^inceptionScore: expected finite logits, got NaN in row 1/);
+  close([inceptionScore([-Infinity, 0, 0, -Infinity], 2)], [2], 1e-9); // probabilities 0 and 1
+  const options = { labels: [0, 1], classes: 2, dim: 1 };
+  refused(() => new LinearProbe([0, Infinity], options), /^LinearProbe: expected finite features, got Infinity/);
+  refused(() => new LinearProbe([0, 1], options).predict([Number.NaN]), /finite features, got NaN at position 0/);
+  refused(() => inverseTemperature([0, 1, Number.NaN, 1], [0, 1], 2), /^inverseTemperature: expected finite scores/);
+});
+
+test('labels outside of the classes are refused: they would count for a class of another row', () => {
+  for (const label of [-1, 2, 0.5]) {
+    const labels = [0, label];
+    const message = new RegExp(`expected labels in 0\\.\\.1, got ${label} at position 1`);
+    refused(() => new LinearProbe([0, 1], { labels, classes: 2, dim: 1 }), message);
+    refused(() => inverseTemperature([0, 1, 1, 0], labels, 2), message);
+  }
+});
+
+test('a linear probe is solved or refused, and rows have to be whole', () => {
+  const options = { labels: [0, 1], classes: 2, dim: 2 };
+  refused(() => new LinearProbe([1, 2, 3, 4], { ...options, ridge: 0 }), /or a larger ridge, got 2 rows and ridge 0/);
+  refused(() => new LinearProbe([1, 2, 3, 4], { ...options, ridge: -1 }), /expected ridge ≥ 0, got -1/);
+  const probe = new LinearProbe([1, 2, 3, 4], options);
+  refused(() => probe.scores([1, 2, 3]), /expected rows of 2 features, got 3 values/);
+  refused(() => probe.accuracy([1, 2, 3, 4], [0]), /expected 2 labels, one for each row, got 1/);
+});
+
+test('counts are whole numbers above 0', () => {
+  const rows = new Rng(3).normals(20);
+  for (const count of [0, -1, 1.5, Number.NaN]) {
+    refused(() => new FrechetStatistics(count), new RegExp(`whole number of features above 0, got ${count}`));
+    refused(() => new CodebookUsage(count), new RegExp(`whole number of codes above 0, got ${count}`));
+    refused(() => inceptionScore([1, 2, 3], count), new RegExp(`whole number of classes above 0, got ${count}`));
+    for (const option of ['neighbors', 'densityNeighbors']) {
+      refused(() => featureOverlap(rows, rows, { dim: 2, [option]: count }), /whole number of neighbors .*above 0/);
+    }
+  }
+});
+
+test('variance within classes: pictures have one size, and equal ones a variance that is not below 0', () => {
+  refused(() => new ClassVariance().add([1, 2, 3], [0, 0]), /values in each of 2 pictures above 0, got 1\.5/);
+  const variance = new ClassVariance();
+  variance.add([1, 1], [0]);
+  refused(() => variance.add([1, 1, 9, 9], [0]), /pictures of 2 values, as before, got 4/);
+  for (let count = 2; count < 50; count++) {
+    const equal = new ClassVariance();
+    equal.add(new Float64Array(count).fill(0.7), new Int32Array(count));
+    assert.ok(equal.value >= 0, `${count} pictures: ${equal.value}`);
+  }
 });
