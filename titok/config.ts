@@ -206,8 +206,22 @@ export const hasUnitCodes = ({ quantizer = 'vq', l2Norm, quantizeMode }: TiTokCo
 export const gridOf = (config: TiTokConfig, half: 'encoder' | 'decoder'): number =>
   config.imageSize / config[half].patchSize;
 
+const choices = {
+  variant: [undefined, '1d', '2d'],
+  quantizeMode: ['vq', 'vae'],
+  head: ['proxy', 'pixels'],
+  init: ['published', 'width', 'fan-in'],
+} as const satisfies { readonly [K in keyof TiTokConfig]?: readonly TiTokConfig[K][] };
+
 /** Checks a configuration. @throws OptionError when a value is impossible or two contradict each other */
 export function checkConfig(config: TiTokConfig): void {
+  for (const [name, known] of Object.entries(choices)) {
+    const value = config[name as keyof typeof choices];
+    expectOption(known.includes(value as never), name, `one of ${known.filter(Boolean).join(', ')}`, value);
+  }
+  for (const name of ['imageSize', 'latentTokens', 'codebookSize', 'tokenSize', 'proxyCodebookSize'] as const) {
+    expectOption(Number.isInteger(config[name]) && config[name] > 0, name, 'a whole number above 0', config[name]);
+  }
   for (const half of ['encoder', 'decoder'] as const) {
     const { width, heads, layers, patchSize } = config[half];
     for (const [name, value] of Object.entries({ width, heads, layers, patchSize })) {
@@ -217,8 +231,10 @@ export function checkConfig(config: TiTokConfig): void {
     const { imageSize } = config;
     expectOption(imageSize % patchSize === 0, `${half}.patchSize`, `a divisor of imageSize ${imageSize}`, patchSize);
   }
-  for (const name of ['latentTokens', 'codebookSize', 'tokenSize', 'proxyCodebookSize'] as const) {
-    expectOption(Number.isInteger(config[name]) && config[name] > 0, name, 'a whole number above 0', config[name]);
+  if (config.pixels) {
+    const { mean, std } = config.pixels;
+    expectOption(Number.isFinite(mean), 'pixels.mean', 'a finite number', mean);
+    expectOption(Number.isFinite(std) && std > 0, 'pixels.std', 'a finite number above 0', std);
   }
   if (config.variant === '2d') checkPatchTokens(config);
   const { quantizer = 'vq', quantizeMode, tokenSize, pixelDecoder } = config;

@@ -6,6 +6,7 @@ import {
   linear,
   type Rng,
   reshape,
+  ShapeError,
   type Tensor,
   tanh,
   transpose,
@@ -38,11 +39,13 @@ export class TiTokDecoder {
   readonly ffn: { readonly 0: Conv2d; readonly 2?: Conv2d };
   readonly conv_out?: Conv2d;
   readonly grid: number;
+  readonly latentTokens: number;
 
   constructor(config: TiTokConfig, rng: Rng) {
     expectRng('TiTokDecoder', rng);
     const { width, layers, heads, patchSize } = config.decoder;
     this.grid = gridOf(config, 'decoder');
+    this.latentTokens = config.latentTokens;
     this.class_embedding = parameter(() => zeros([1, width]));
     this.positional_embedding = parameter(() => zeros([this.grid ** 2 + 1, width]));
     if (config.variant !== '2d') {
@@ -74,9 +77,16 @@ export class TiTokDecoder {
    *
    * @param z [batch, C, 1, K]
    * @returns logits [batch, proxyCodebookSize, G, G], or images [batch, 3, size, size], not clamped
+   * @throws ShapeError for latents of another shape
    */
   forward(z: Tensor, tap?: Tap): Tensor {
     const [batch, tokenSize] = z.shape;
+    const expected = [batch, this.decoder_embed.weight.shape[1], 1, this.latentTokens];
+    if (!(batch > 0) || `${z.shape}` !== `${expected}`) {
+      throw new ShapeError(
+        `TiTok: expected latents [batch, ${expected.slice(1).join(', ')}], got [${z.shape.join(', ')}].`,
+      );
+    }
     const embedded = this.decoder_embed.forward(transpose(reshape(z, [batch, tokenSize, -1]))); // [batch, K, width]
     tap?.('decoder_embed', embedded);
     const width = embedded.shape[2];

@@ -16,6 +16,9 @@ export const discriminatorParameters = (model: Discriminator): StateDict =>
  * The laptop's discriminator: 3×3 convolutions of widths 32, 48, 96 that halve the side twice. 57 thousand parameters.
  */
 export class SmallDiscriminator implements Discriminator {
+  /** Divides the sides of its images, pixels. */
+  static readonly unit = 4;
+
   readonly convs: readonly Conv2d[];
   readonly to_logits: Conv2d;
 

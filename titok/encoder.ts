@@ -12,6 +12,7 @@ import {
 } from '../core/index.ts';
 import { Conv2d, LayerNorm, parameter, runBlocks, type Tap, TransformerBlock } from '../nn/index.ts';
 import { gridOf, type TiTokConfig } from './config.ts';
+import { expectImages } from './images.ts';
 
 /**
  * From an image to latents.
@@ -30,6 +31,7 @@ export class TiTokEncoder {
   readonly transformer: readonly TransformerBlock[];
   readonly ln_post: LayerNorm;
   readonly conv_out: Conv2d;
+  readonly imageSize: number;
   readonly legacy: boolean;
   readonly pixels: TiTokConfig['pixels'];
 
@@ -46,6 +48,7 @@ export class TiTokEncoder {
     this.transformer = Array.from({ length: layers }, () => new TransformerBlock(width, heads, rng));
     this.ln_post = new LayerNorm(width);
     this.conv_out = new Conv2d(width, outputs, 1, rng);
+    this.imageSize = config.imageSize;
     this.legacy = config.legacy;
     this.pixels = config.pixels;
   }
@@ -56,8 +59,10 @@ export class TiTokEncoder {
    * @param images        [batch, 3, size, size] in 0..1
    * @param latentTokens  [K, width]; none in 2-D
    * @returns z [batch, C, 1, K] (2C channels in VAE mode)
+   * @throws ShapeError for images of another shape
    */
   forward(images: Tensor, latentTokens: Tensor | undefined, tap?: Tap): Tensor {
+    expectImages('TiTok', images, this.imageSize);
     const { pixels, latent_token_positional_embedding: positions } = this;
     const features = this.patch_embed.forward(pixels ? images.sub(pixels.mean).div(pixels.std) : images); // [batch, width, G, G]
     tap?.('patch_embed', features);

@@ -1,12 +1,14 @@
 /** TiTok: an image as a short row of tokens, and back. */
 import {
   expectRng,
+  expectWhole,
   isRecording,
   noGrad,
   OptionError,
   Rng,
   randn,
   reshape,
+  ShapeError,
   type Tensor,
   tidy,
   zeros,
@@ -140,11 +142,16 @@ export class TiTok {
   /**
    * As `decode`, from token ids [batch, K] or [batch, 1, K]; fewer than K of a model of variable length.
    *
-   * @throws OptionError for another number of ids per image, or in VAE mode
+   * @throws OptionError for another number of ids per image, or in VAE mode; ShapeError for ids of another shape
    */
   decodeTokens(ids: Tensor, tap?: Tap): Tensor {
     const [batch] = ids.shape;
-    const k = ids.size / batch;
+    const k = ids.shape.at(-1)!;
+    if (!(batch > 0) || !(ids.rank === 2 || (ids.rank === 3 && ids.shape[1] === 1))) {
+      throw new ShapeError(
+        `decodeTokens: expected ids [batch, K] or [batch, 1, K], got [${ids.shape.join(', ')}]. One image's are [1, K].`,
+      );
+    }
     const { tokenSize, latentTokens } = this.config;
     expectLength('decodeTokens', k, this.config);
     const codes = this.#codebook('decodeTokens').lookup(reshape(ids, [batch * k])); // [batch·K, C]
@@ -168,10 +175,12 @@ export class TiTok {
 /**
  * Images through their first k tokens and back. In VAE mode a token is the mean of its distribution.
  *
+ * @param k  1 to K
  * @returns what the model decodes, and all K ids [batch, 1, K] where there are codes
  */
 export function throughTokens(model: TiTok, images: Tensor, k: number): { output: Tensor; indices?: Tensor } {
   const { quantizeMode, latentTokens } = model.config;
+  expectWhole('throughTokens k', k, 1, latentTokens);
   const kept = new Int32Array(images.shape[0]).fill(k);
   const decode = (z: Tensor) => model.decode(k < latentTokens ? keepFirst(z, kept) : z);
   if (quantizeMode === 'vae') return { output: decode(model.encodeContinuous(images).z) };

@@ -6,12 +6,14 @@ import {
   matmul,
   type Rng,
   reshape,
+  ShapeError,
   softmax,
   type Tensor,
   transpose,
 } from '../core/index.ts';
 import { type Quantized, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
-import { latentDim, type TeacherConfig } from './config.ts';
+import { latentDim, patchSizeOf, type TeacherConfig } from './config.ts';
+import { expectPatches } from './images.ts';
 import { LeanDecoder, LeanEncoder } from './lean-teacher.ts';
 import { VqganDecoder, VqganEncoder } from './vqgan.ts';
 
@@ -74,8 +76,10 @@ export class Teacher {
    *
    * @param images [batch, 3, size, size] in 0..1
    * @returns z and zQuantized [batch, dim, g, g], indices [batch, g·g] row by row, and the losses
+   * @throws ShapeError unless images are square and a whole number of codes wide
    */
   encode(images: Tensor, tap?: Tap): Encoded {
+    expectPatches('Teacher', images, patchSizeOf(this.config));
     return this.quantizeLatents(this.encoder.forward(images, tapUnder('encoder.', tap)));
   }
 
@@ -99,13 +103,19 @@ export class Teacher {
     return this.decoder.forward(z, tapUnder('decoder.', tap));
   }
 
-  /** As `decode`, from codes [batch, g·g] or [batch, g, g]. */
+  /** As `decode`, from codes [batch, g·g] or [batch, g, g]. @throws ShapeError when they are no square */
   decodeTokens(codes: Tensor, tap?: Tap): Tensor {
     const [batch] = codes.shape;
     const count = codes.size / batch;
     const g = Math.round(Math.sqrt(count));
-    const rows = embedding(this.codebook, reshape(codes, [batch, count])); // [batch, g·g, dim]
-    return this.decode(reshape(transpose(rows), [batch, this.codebook.shape[1], g, g]), tap);
+    const rows = codes.rank === 3 && codes.shape[1] !== 1 ? codes.shape[1] : g;
+    if (!(count > 0) || codes.rank < 2 || g * g !== count || rows !== g) {
+      throw new ShapeError(
+        `Teacher.decodeTokens: expected codes [batch, g·g] or [batch, g, g], got [${codes.shape.join(', ')}].`,
+      );
+    }
+    const latents = embedding(this.codebook, reshape(codes, [batch, count])); // [batch, g·g, dim]
+    return this.decode(reshape(transpose(latents), [batch, this.codebook.shape[1], g, g]), tap);
   }
 
   /** Encode, quantize, decode: the training pass. Returns what `encode` does, and the reconstruction. */

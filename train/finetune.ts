@@ -126,7 +126,7 @@ export const finetune = defineStage({
     const { model, madeWith } = settings.from ? goOn(run, settings.from) : await beginning(run, settings.sharpness);
     const rng = run.rng(2);
     const data = await run.batches(model.config.imageSize, settings.batchSize, 3);
-    const judges = judgesOf(run, settings, rng);
+    const judges = judgesOf(run, settings, model.config.imageSize, rng);
     const training = trainFinetune(settings, model, data, rng, judges);
     return { training, stored: { model: model.config }, madeWith: { ...madeWith, ...judgedBy(judges) } };
   },

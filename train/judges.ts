@@ -71,9 +71,21 @@ export interface Judges {
   readonly discriminator?: Discriminator | null | undefined;
 }
 
-/** The judges that weights above 0 ask for. @param rng  for the discriminator's weights */
-export function judgesOf(run: RunContext, settings: JudgesSettings, rng: Rng): Judges {
+/**
+ * The judges that weights above 0 ask for.
+ *
+ * @param rng  for the discriminator's weights
+ * @throws OptionError for images that the discriminator cannot halve twice: it joins in late, and a training would end there
+ */
+export function judgesOf(run: RunContext, settings: JudgesSettings, imageSize: number, rng: Rng): Judges {
   const { weights, perceptualNetwork: name, perceptualFiles, discriminator } = settings;
+  expectOption(
+    weights.adversarial === 0 || discriminator !== 'small' || imageSize % SmallDiscriminator.unit === 0,
+    'discriminator small',
+    `images with a size that ${SmallDiscriminator.unit} divides`,
+    imageSize,
+    'Take the published discriminator, another size, or weights.adversarial 0.',
+  );
   const network =
     weights.perceptual > 0 && name !== 'mobilenet' ? run.perceptual(name, filesIn(perceptualFiles)) : null;
   const make = { small: () => new SmallDiscriminator(rng), published: () => new PatchDiscriminator(publishedDiscriminator, rng) }; // biome-ignore format: one thought

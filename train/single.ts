@@ -199,7 +199,7 @@ export const single = defineStage({
     noteTokenSize(run, model);
     const data = await run.batches(imageSize, settings.batchSize, 4);
     if (model.quantizeMode === 'vq') await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);
-    const judges = judgesOf(run, settings, run.rng(5));
+    const judges = judgesOf(run, settings, imageSize, run.rng(5));
     const quantized = from ? { continuousSteps: 0 } : {}; // it has its codes
     const training = trainSingle({ ...settings, ...quantized, model }, data, run.rng(3), judges, from && copyOf(from));
     const madeWith = { ...(from && { 'model of --from': from }), ...judgedBy(judges) };

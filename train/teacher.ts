@@ -247,7 +247,7 @@ export const teacher = defineStage({
     const data = await run.batches(imageSize, settings.batchSize, 1);
     await noteUnusedCodes(run, imageSize, config.codebookSize, (imageSize / patchSizeOf(config)) ** 2);
     const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
-    const judges = judgesOf(run, settings, run.rng(5));
+    const judges = judgesOf(run, settings, imageSize, run.rng(5));
     const quantized = weights ? { continuousSteps: 0 } : {}; // it has its codes
     const training = await trainTeacher({ ...settings, ...quantized }, data, run.rng(0), weights, judges);
     return { training, madeWith: judgedBy(judges) };

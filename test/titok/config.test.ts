@@ -20,6 +20,12 @@ test('impossible settings are refused with both sides', () => {
   refused({ imageSize: 10 }, /encoder\.patchSize: expected a divisor of imageSize 10, got 4/);
   refused({ decoder: { ...warmup.decoder, layers: 0 } }, /decoder\.layers: expected a whole number above 0, got 0/);
   refused({ latentTokens: 1.5 }, /latentTokens: expected a whole number above 0, got 1.5/);
+  refused({ imageSize: 0 }, /imageSize: expected a whole number above 0, got 0/);
+  refused({ imageSize: -8 }, /imageSize: expected a whole number above 0, got -8/);
+  refused({ pixels: { mean: 0.5, std: 0 } }, /pixels\.std: expected a finite number above 0, got 0/);
+  refused({ pixels: { mean: Number.NaN, std: 1 } }, /pixels\.mean: expected a finite number, got NaN/);
+  for (const name of ['variant', 'quantizeMode', 'head', 'init']) // as JavaScript may have them
+    refused({ [name]: 'other' }, new RegExp(`^${name}: expected one of .*, got other`));
   refused({ pixelDecoder: lean, quantizeMode: 'vae' }, /quantizeMode: expected 'vq'/);
   refused({ pixelDecoder: lean, head: 'pixels' }, /head: expected 'proxy'/);
   refused({ pixelDecoder: { ...vqgan, codebookSize: 11 } }, /codebookSize: expected proxyCodebookSize 10, got 11/);

@@ -1,7 +1,19 @@
 /** The tokenizer's forward pieces, on small models. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { memory, noGrad, observeOps, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
+import {
+  memory,
+  noGrad,
+  observeOps,
+  Rng,
+  randn,
+  ShapeError,
+  type Tensor,
+  tensor,
+  tensorScope,
+  uniform,
+  zeros,
+} from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import {
   decodeSoft,
@@ -9,6 +21,7 @@ import {
   presets,
   Teacher,
   TiTok,
+  throughTokens,
   withPixelDecoder,
   withPixelsFolded,
 } from '../../titok/index.ts';
@@ -161,6 +174,43 @@ test('calls that do not fit the form say what to do', () => {
   );
   const ids = tensor([0, 1, 2], [1, 3], { dtype: 'int32' });
   assert.throws(() => vae.decodeTokens(ids), /decodeTokens: expected quantizeMode 'vq', got 'vae'/);
+});
+
+test('images, latents and ids of another shape are refused, also where a convolution or a sum would take them', () => {
+  using _ = tensorScope();
+  const model = new TiTok({ ...forms['pixels'], variableLength: true }, new Rng(8)); // 8 × 8 pixels, 3 tokens of 5 numbers
+  const refused = (call: () => unknown, message: RegExp) =>
+    assert.throws(call, (error) => error instanceof ShapeError && message.test(error.message), String(message));
+  for (const shape of [
+    [1, 3, 9, 11],
+    [1, 3, 16, 16],
+    [1, 1, 8, 8],
+    [3, 8, 8],
+    [0, 3, 8, 8],
+  ]) {
+    const message = `expected images \\[batch, 3, 8, 8\\], got \\[${shape.join(', ')}\\]`;
+    refused(() => model.encode(zeros(shape)), new RegExp(message));
+  }
+  for (const shape of [
+    [1, 5, 1, 1],
+    [1, 5, 1, 4],
+    [1, 4, 1, 3],
+    [1, 3, 5],
+    [0, 5, 1, 3],
+  ]) {
+    const message = `expected latents \\[batch, 5, 1, 3\\], got \\[${shape.join(', ')}\\]`;
+    refused(() => model.decode(zeros(shape)), new RegExp(message));
+  }
+  for (const shape of [[3], [0, 3], [1, 3, 1], [2, 1, 1, 3]]) {
+    const message = `expected ids \\[batch, K\\] or \\[batch, 1, K\\], got \\[${shape.join(', ')}\\]`;
+    refused(() => model.decodeTokens(zeros(shape, { dtype: 'int32' })), new RegExp(message));
+  }
+  for (const k of [0, 4, 1.5, Number.NaN]) {
+    assert.throws(() => throughTokens(model, zeros([1, 3, 8, 8]), k), {
+      name: 'OptionError',
+      message: `throughTokens k: expected a whole number from 1 to 3, got ${k}.`,
+    });
+  }
 });
 
 test('looking at activations changes nothing, though the last blocks then work for every token', async () => {

@@ -1,7 +1,7 @@
 /** Teachers: codes, decoding, the residual quirk and the PCA start. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmax, Rng, randn, type Tensor, tensorScope, uniform } from '../../core/index.ts';
+import { argmax, Rng, randn, ShapeError, type Tensor, tensorScope, uniform, zeros } from '../../core/index.ts';
 import { mse } from '../../nn/index.ts';
 import { decodeArgmax, startFromPca, Teacher, VqganEncoder } from '../../titok/index.ts';
 import { imageToPatches, patchesToImage } from '../../titok/patches.ts';
@@ -22,6 +22,29 @@ test('both teachers: codes of a grid, and the same picture from codes as from la
     assert.ok((await largest(teacher.decodeTokens(indices).sub(reconstruction))) < 1e-5);
     const logits = randn([2, 10, 2, 2], rng);
     assert.ok((await largest(decodeArgmax(teacher, logits).sub(teacher.decodeTokens(argmax(logits, 1))))) < 1e-6);
+  }
+});
+
+test('both teachers take square images of whole codes, and codes of a square', () => {
+  for (const config of [lean, vqgan]) {
+    using _ = tensorScope();
+    const teacher = new Teacher(config, new Rng(1)); // a code for 4 × 4 pixels
+    const refused = (call: () => unknown, message: string) =>
+      assert.throws(call, (error) => error instanceof ShapeError && error.message.includes(message), message);
+    for (const shape of [
+      [1, 3, 9, 9],
+      [1, 3, 4, 16],
+      [1, 1, 8, 8],
+      [3, 8, 8],
+      [0, 3, 8, 8],
+    ]) {
+      const message = `expected images [batch, 3, size, size] with a size that 4 divides, got [${shape.join(', ')}]`;
+      refused(() => teacher.encode(zeros(shape)), message);
+    }
+    for (const shape of [[1, 15], [1, 2, 8], [16], [1, 0]]) {
+      const message = `expected codes [batch, g·g] or [batch, g, g], got [${shape.join(', ')}]`;
+      refused(() => teacher.decodeTokens(zeros(shape, { dtype: 'int32' })), message);
+    }
   }
 });
 

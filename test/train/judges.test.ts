@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { Rng, type Tensor, uniform } from '../../core/index.ts';
 import { batches } from '../../data/index.ts';
-import { parseSettings, single, type Training, trainSingle } from '../../train/index.ts';
+import { openRun, parseSettings, single, type Training, trainSingle } from '../../train/index.ts';
+import { temporaryFolder } from '../data/temporary.ts';
 import { discs, judgedSingle, recipes, useOneThread } from './recipes.ts';
 
 before(useOneThread);
@@ -50,4 +51,22 @@ test('a weight without its network is refused', () => {
       message: `single, weights.${term}: expected 0 without a network that judges, got 0.1.`,
     });
   }
+});
+
+test('images that the discriminator cannot halve twice are refused before the first update, not when it joins in', async (t) => {
+  const folder = temporaryFolder(t);
+  const set = discs(12, 18);
+  const dataset = { name: 'discs', size: 18, classes: ['a', 'b'], train: set, validation: set };
+  const half = { width: 8, layers: 1, heads: 2, patchSize: 6 };
+  const settings = {
+    ...{ steps: 2, batchSize: 2, continuousSteps: 0, warmupSteps: 0, discriminatorStart: 0.5 },
+    model: { imageSize: 18, latentTokens: 2, codebookSize: 8, encoder: half, decoder: half },
+    weights: { adversarial: 0.1 },
+  };
+  const run = await openRun(folder, { dataset });
+  await assert.rejects(run.train(single, settings).next(), {
+    name: 'OptionError',
+    message:
+      'discriminator small: expected images with a size that 4 divides, got 18. Take the published discriminator, another size, or weights.adversarial 0.',
+  });
 });
