@@ -83,4 +83,5 @@ const at = (values: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>((group, name) => (group as Record<string, unknown> | undefined)?.[name], values);
 
 /** As a shell takes it. */
-const quoted = (word: string): string => (/^[\w./,:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+export const quoted = (word: string): string =>
+  /^[\w./,:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

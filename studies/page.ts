@@ -58,7 +58,7 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
     '| claim | in the paper | here | verdict |',
     '| --- | --- | --- | --- |',
     ...claims.map((claim, i) =>
-      line([claim.says, claim.paper ?? 'not shown', evidenceOf(claim, rows, runs), `**${judged[i].verdict}**`]),
+      line([claim.says, claim.paper ?? 'not shown', evidenceOf(claim, rows, results), `**${judged[i].verdict}**`]),
     ),
     '',
     ...(findings ? [findings, ''] : []),
@@ -91,7 +91,7 @@ export function pageOf(study: Study, results: Results, pictures: boolean): strin
 const mostShown = 4; // figures behind a claim
 
 /** The figures of a claim's rows, or of those of its first test: 'FD 35.1 ± 0.2 (S, 4 tokens), 31.2 ± 0.3 (L, 4 tokens)'. */
-function evidenceOf({ tests }: Claim, rows: readonly Row[], runs: Results['runs']): string {
+function evidenceOf({ tests }: Claim, rows: readonly Row[], results: Measurements): string {
   const place = (name: string) => rows.findIndex((row) => row.name === name);
   const known = (terms: readonly Term[]) =>
     [...new Map(terms.map(({ figure, row }) => [`${figure} ${row}`, { figure, row }])).values()].sort(
@@ -101,7 +101,7 @@ function evidenceOf({ tests }: Claim, rows: readonly Row[], runs: Results['runs'
   const shown = all.length > mostShown ? known(tests[0].terms) : all;
   const text = shown.map(({ figure, row }, i) => {
     const title = i === 0 || shown[i - 1].figure !== figure ? `${figures[figure].title} ` : '';
-    return `${title}${cell(runs, row, figure)} (${row})`;
+    return `${title}${cell(results, row, figure)} (${row})`;
   });
   return `${text.join(', ')}${shown.length < all.length ? ', …' : ''}`;
 }
@@ -113,19 +113,20 @@ function evidenceOf({ tests }: Claim, rows: readonly Row[], runs: Results['runs'
  */
 export function overviewOf(all: readonly (readonly [Study, Results])[], folder: string): string {
   if (all.length === 0) return '';
-  const lines = all.flatMap(([study, { preset, runs, command }]) => {
+  const lines = all.flatMap(([study, results]) => {
+    const { preset, runs, command } = results;
     const { rows, claims } = study.plan(budgets[preset as keyof typeof budgets]);
     return claims.flatMap((claim) => {
       if (claim.paper === undefined) return [];
       const page = `[${judge(claim, runs).verdict}](${folder}/${study.name}.md)`;
-      return line([claim.says, claim.paper, evidenceOf(claim, rows, runs), page, `\`${command}\``]);
+      return line([claim.says, claim.paper, evidenceOf(claim, rows, results), page, `\`${command}\``]);
     });
   });
   const header = ['claim', 'in the paper', 'here', 'verdict', 'command'];
   return [line(header), line(header.map(() => '---')), ...lines].join('\n');
 }
 
-function tableOf({ columns }: Study, rows: readonly Row[], { runs }: Results): string[] {
+function tableOf({ columns }: Study, rows: readonly Row[], results: Measurements): string[] {
   const varies = [...new Set(rows.flatMap((row) => Object.keys(row.varies)))];
   const published = columns.filter((column) => rows.some(({ paper }) => paper?.figures[column] !== undefined));
   const hasPaper = rows.some(({ paper }) => paper);
@@ -138,7 +139,7 @@ function tableOf({ columns }: Study, rows: readonly Row[], { runs }: Results): s
   ];
   const lines = rows.map((row) => [
     ...(varies.length > 0 ? varies.map((name) => String(row.varies[name] ?? '–')) : [row.name]),
-    ...columns.map((column) => cell(runs, row.name, column)),
+    ...columns.map((column) => cell(results, row.name, column)),
     ...(hasPaper
       ? [row.paper?.row ?? '–', ...published.map((column) => String(row.paper?.figures[column] ?? '–'))]
       : []),
@@ -155,12 +156,17 @@ const publishedTitles: Readonly<Partial<Record<FigureName, string>>> = { fd: 'rF
 
 const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
-function cell(runs: Results['runs'], row: string, figure: FigureName): string {
+type Measurements = Pick<Results, 'runs' | 'seeds'>;
+
+/** '35.1 ± 0.2', with how many seeds have the figure where not all do. */
+function cell({ runs, seeds }: Measurements, row: string, figure: FigureName): string {
   const summary = summaryOf(runs, row, figure);
   if (!summary) return '–';
   const { digits } = figures[figure];
   const mean = summary.mean.toFixed(digits);
-  return summary.values.length > 1 ? `${mean} ± ${summary.deviation.toFixed(digits)}` : mean;
+  const count = summary.values.length;
+  const some = count < seeds ? ` (${count} of ${seeds} seeds)` : '';
+  return `${mean}${count > 1 ? ` ± ${summary.deviation.toFixed(digits)}` : ''}${some}`;
 }
 
 /** '- FD of A < that of B: 3 of 3 seeds, by 4.21' */

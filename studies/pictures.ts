@@ -7,7 +7,7 @@ import { picturesOf, type Run, samplePictures, spread } from '../train/index.ts'
 import { reconstructorOf, samplerOf } from './models.ts';
 import type { Row } from './row.ts';
 import type { Plan, Study } from './study.ts';
-import { openTrained, stepsOf, type Workshop } from './trainings.ts';
+import { openTrained, type Step, stepsOf, type Workshop } from './trainings.ts';
 
 const columns = 10;
 
@@ -18,13 +18,11 @@ const columns = 10;
  * @returns whether there is a picture
  */
 export async function drawPictures(study: Study, plan: Plan, workshop: Workshop, path: string): Promise<boolean> {
-  const runs: [Row, string][] = plan.rows.map((row) => [
-    row,
-    stepsOf(row.trainings, 0, workshop.source).at(-1)!.folder,
-  ]);
-  if (!runs.every(([, folder]) => existsSync(join(workshop.folder, folder)))) return existsSync(path);
+  const runs = plan.rows.map((row) => ({ row, ...stepsOf(row.trainings, 0, workshop.source).at(-1)! }));
+  const isThere = ({ folder, stage }: Step) => existsSync(join(workshop.folder, folder, `${stage.name}.safetensors`));
+  if (!runs.every(isThere)) return existsSync(path);
   const lines: { label: string; pictures: RgbImage[] }[] = [];
-  for (const [row, folder] of runs) {
+  for (const { row, folder } of runs) {
     using _ = outermostScope();
     const run = await openTrained(workshop, folder, 0);
     if (study.pictures === 'samples') lines.push({ label: row.name, pictures: await drawn(run, row) });

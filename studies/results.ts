@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import * as z from 'zod';
 import { OptionError } from '../core/index.ts';
 import { type LockedError, waitToLock, writeFileAtomic } from '../data/index.ts';
+import { budgets } from './budgets.ts';
 import { type FigureName, figures } from './figures.ts';
 
 const names = Object.keys(figures) as FigureName[];
@@ -18,7 +19,9 @@ const run = z.strictObject({
 });
 const schema = z.strictObject({
   study: z.string(),
-  preset: z.string(),
+  preset: z.string().refine((name) => Object.hasOwn(budgets, name), {
+    error: ({ input }) => `expected one of ${Object.keys(budgets).join(', ')}, got '${input}'`,
+  }),
   data: z.string(),
   seeds: z.int().min(1),
   command: z.string(),
@@ -30,7 +33,10 @@ const schema = z.strictObject({
   ),
   /** What each row trains, and how it samples and decodes: what differs from the defaults. */
   rows: z.record(z.string(), z.record(z.string(), z.unknown())),
-  runs: z.array(run),
+  runs: z.array(run).superRefine((runs, { addIssue }) => {
+    const twice = runs.find(({ row, seed }, i) => runs.findIndex((one) => one.row === row && one.seed === seed) < i);
+    if (twice) addIssue(`expected a row and seed once, got '${twice.row}', seed ${twice.seed} twice`);
+  }),
 });
 
 /** Everything that a study has found out. */

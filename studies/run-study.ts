@@ -1,5 +1,5 @@
 /** Runs a study: trains its rows with every seed, measures them, and writes the page. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { OptionError, outermostScope } from '../core/index.ts';
@@ -14,7 +14,7 @@ import { changeStudyResults, type Results, type RowRun, readStudyResults } from 
 import type { Row } from './row.ts';
 import { durationOf } from './statistics.ts';
 import type { Plan, Study } from './study.ts';
-import { hashOf, stepsOf, takenBy, trained, type Workshop } from './trainings.ts';
+import { hashOf, loadPictures, stepsOf, takenBy, trained, type Workshop } from './trainings.ts';
 
 /** Options of `runStudy`. */
 export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
@@ -41,6 +41,7 @@ export interface StudyOptions extends Pick<Workshop, 'notify' | 'train'> {
  * was stopped goes on with the trainings and figures that are there. Several processes that run the same study share its rows.
  *
  * @returns the results, as they stand in NAME.json
+ * @throws DataError for pictures that cannot be read; results stay as they are
  * @throws OptionError when NAME.json has results and neither `resume` nor `overwrite` is given, or has those of another budget
  */
 export async function runStudy(study: Study, options: StudyOptions): Promise<Results> {
@@ -54,10 +55,11 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   ).flat();
   const rows = Object.fromEntries(plan.rows.map(({ name, trainings, sampling, tokens }) => [name, { ...trainings, sampling, tokens }])); // biome-ignore format: one thought
   mkdirSync(out, { recursive: true });
+  if (options.overwrite || !existsSync(at('json'))) await loadPictures(workshop, plan.rows[0].trainings);
   if (options.overwrite) rmSync(at('json'), { force: true });
   const change = (make: (found: Results | undefined) => Results) =>
     changeStudyResults(at('json'), waitingFor(notify), (found) => {
-      if (found) expectSame(at('json'), found, options);
+      if (found) expectSame(at('json'), found, { ...options, study: study.name });
       return make(found);
     });
   let results = await change((found) => {
@@ -164,8 +166,13 @@ function openWorkshop({ data, runs, notify, train }: StudyOptions, { classes, he
   return { folder: runs, dataset, source: { path: data, ...options }, heldOut, notify, train };
 }
 
-/** @throws OptionError for results of another budget or other pictures, which those of these options would mix with */
-function expectSame(path: string, found: Results, { preset, data }: StudyOptions): void {
+/** @throws OptionError for results of another study, of another budget or other pictures, which those of these options would mix with */
+function expectSame(path: string, found: Results, { study, preset, data }: StudyOptions & { study: string }): void {
+  if (found.study !== study) {
+    throw new OptionError(
+      `${path}: expected the results of study ${study}, got those of ${found.study}. Give another --out, or --overwrite.`,
+    );
+  }
   for (const [name, there, now] of [
     ['preset', found.preset, preset],
     ['data', found.data, data],
@@ -206,7 +213,8 @@ async function measured(study: Study, row: Row, seed: number, workshop: Workshop
 /** Runs in the order of rows and seeds, whenever they were added. */
 function withRun(results: Results, { rows }: Plan, run: RowRun): Results {
   const place = ({ row, seed }: RowRun) => 1000 * rows.findIndex(({ name }) => name === row) + seed;
-  return { ...results, runs: [...results.runs, run].sort((a, b) => place(a) - place(b)) };
+  const others = results.runs.filter((one) => place(one) !== place(run)); // another process may have measured it, too
+  return { ...results, runs: [...others, run].sort((a, b) => place(a) - place(b)) };
 }
 
 /** The verdicts, as the JSON keeps them. */

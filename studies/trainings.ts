@@ -80,6 +80,14 @@ export async function trained(workshop: Workshop, trainings: Trainings, seed: nu
   throw new Error('studies: expected a row with trainings, got none.');
 }
 
+/** Loads the pictures of a row, as its first training needs them. @throws DataError when they cannot be read */
+export async function loadPictures(workshop: Workshop, trainings: Trainings): Promise<void> {
+  const [{ stage, changes, folder }] = stepsOf(trainings, 0, workshop.source);
+  const run = await openTrained(workshop, folder, 0);
+  const settings = parseSettings(stage.settings, changes, `${stage.name} settings`);
+  await workshop.dataset(stage.imageSize(run, settings));
+}
+
 /** What says which other process is at the next training of a row, if one is. */
 export async function takenBy(
   workshop: Workshop,

@@ -7,6 +7,7 @@ import { OptionError, suggestion } from '../../core/index.ts';
 import { type BudgetName, budgets, runStudy, type Study, studies } from '../../studies/index.ts';
 import { count, group, oneOf } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
+import { quoted } from '../made-by.ts';
 import { addSettings, byDefault, type Given, readSettings } from '../options.ts';
 import { trainToEnd } from '../training.ts';
 
@@ -63,7 +64,7 @@ export function addStudy(program: Command): void {
 function studiesOf(name: string | undefined): readonly Study[] {
   const names = Object.keys(studies);
   if (name === 'all') return Object.values(studies);
-  if (name !== undefined && studies[name]) return [studies[name]];
+  if (name !== undefined && Object.hasOwn(studies, name)) return [studies[name]];
   throw new OptionError(
     `titok study: expected one of ${names.join(', ')}, or all, got ${name === undefined ? 'nothing' : `'${name}'`}${suggestion(name ?? '', names)}. See 'titok study --list'.`,
   );
@@ -71,7 +72,7 @@ function studiesOf(name: string | undefined): readonly Study[] {
 
 /** The command for one study, as its page tells it. */
 function commandOf({ name }: Study, { data }: StudyGiven, preset: BudgetName, seeds: number): string {
-  return `titok study ${name} --preset ${preset} --seeds ${seeds}${data === 'emoji' ? '' : ` --data ${data}`}`;
+  return `titok study ${name} --preset ${preset} --seeds ${seeds}${data === 'emoji' ? '' : ` --data ${quoted(data)}`}`;
 }
 
 /** 'tokens  More tokens, larger models (figure 4 of arXiv:2406.07550)' */

@@ -1,6 +1,15 @@
 /** `titok study` end to end: killed twice and resumed, it ends as a study that nobody disturbs. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -70,6 +79,13 @@ test('the page and its verdicts follow from the figures', () => {
   assert.match(
     pageOf(pair, { ...results, runs: flipped }, true),
     /Longer rows need more parameters .*\*\*not decided\*\*/,
+  );
+  const [first, ...others] = results.runs;
+  const diverged = { ...first, figures: { ...first.figures, fd: null } };
+  assert.match(
+    pageOf(pair, { ...results, runs: [diverged, ...others] }, true),
+    /^\| 2 \| -?\d+\.\d ± \d+\.\d \(2 of 3 seeds\) \|/m,
+    'a mean of fewer seeds says so',
   );
 });
 
@@ -162,6 +178,50 @@ test('who holds a lock is said, and where it lies', { timeout: 60_000 }, async (
   assert.equal(status, 0, err);
 });
 
+test('pictures that cannot be read leave the results as they were', async (t) => {
+  const typo = ['--data', 'nowhere']; // the last one counts
+  const before = readFileSync('whole/pair.json', 'utf8');
+  const { status, err } = await titok(t, ...study('whole', '--overwrite', ...typo));
+  assert.match(err, /^nowhere: expected a folder of images/);
+  assert.equal(status, 1);
+  assert.equal(readFileSync('whole/pair.json', 'utf8'), before);
+  assert.equal((await titok(t, ...study('typo', ...typo))).status, 1);
+  assert.ok(!existsSync('typo/pair.json'), 'results of pictures that there are not would refuse others');
+});
+
+test('the command of a page repeats it, whatever the folder of pictures is called', { timeout: 60_000 }, async (t) => {
+  renameSync('pictures', "a cat's pictures");
+  t.after(() => renameSync("a cat's pictures", 'pictures'));
+  const { status, err } = await titok(t, ...study('quoted', '--seeds', '1', '--data', "a cat's pictures"));
+  assert.equal(status, 0, err);
+  assert.equal(resultsIn('quoted').command, "titok study pair --preset mite --seeds 1 --data 'a cat'\\''s pictures'");
+});
+
+test('without the checkpoints, a page is written all the same, and its picture stays', async (t) => {
+  const { runs } = resultsIn('whole');
+  for (const { folder } of runs) rmSync(join('runs', 'studies', folder, 'generator.safetensors'), { force: true });
+  rmSync('whole/pair.md');
+  const picture = readFileSync('whole/pair.png');
+  const { status, err } = await titok(t, ...study('whole', '--resume'));
+  assert.equal(status, 0, err);
+  assert.equal(readFileSync('whole/pair.md', 'utf8'), pageOf(pair, resultsIn('whole'), true));
+  assert.deepEqual(readFileSync('whole/pair.png'), picture);
+});
+
+test('results that were edited are refused', () => {
+  const results = resultsIn('whole');
+  const read = (change: Partial<Results>) => {
+    writeFileSync('edited.json', JSON.stringify({ ...results, ...change }));
+    return readStudyResults('edited.json');
+  };
+  assert.ok(read({}));
+  assert.throws(
+    () => read({ runs: [...results.runs, results.runs[1]] }),
+    /row and seed once, got '2 tokens', seed 1 twice/,
+  );
+  assert.throws(() => read({ preset: 'toString' }), /expected one of smoke, tiny, small, mite, got 'toString'/);
+});
+
 test('figures are not replaced or mixed by mistake', async (t) => {
   mkdirSync('begun');
   const begun = { ...resultsIn('whole'), runs: [], claims: [] }; // as by another process that is at its first row
@@ -176,6 +236,11 @@ test('figures are not replaced or mixed by mistake', async (t) => {
     [['--seeds', '0'], /^--seeds: expected a whole number from 1 to 100, got '?0/],
   ];
   for (const [more, message] of messages) assert.match((await titok(t, ...study('whole', ...more))).err, message);
+  mkdirSync('renamed');
+  writeFileSync('renamed/pair.json', JSON.stringify({ ...resultsIn('whole'), study: 'tokens' }));
+  const renamed = await titok(t, ...study('renamed', '--resume'));
+  assert.match(renamed.err, /^renamed\/pair\.json: expected the results of study pair, got those of tokens\./);
+  assert.match((await titok(t, 'study', 'toString')).err, /^titok study: expected one of tokens.*got 'toString'/);
   assert.match((await titok(t, 'study', 'tokenz')).err, /^titok study: expected one of tokens.*did you mean 'tokens'/);
   assert.match(
     (await titok(t, 'study', '--list')).out,
