@@ -8,7 +8,7 @@ import { benchModels } from './models.ts';
 import { benchOps } from './ops.ts';
 import type { Bench, Row } from './options.ts';
 import { benchPeers } from './peers.ts';
-import { addToReport, docs } from './report.ts';
+import { addToReport, docs, previousFigures } from './report.ts';
 import { benchSample } from './sample.ts';
 import { benchScaling } from './scaling.ts';
 import { benchStep } from './step.ts';
@@ -45,6 +45,7 @@ async function run(names: readonly string[], { json, quick = false, threads }: O
     const repair = suggestion(name, [...possible, 'report']);
     expectOption(possible.includes(name), 'bench', `report or some of ${possible.join(', ')}`, `'${name}'${repair}`);
   }
+  if (report) previousFigures(docs); // throws now, and not after minutes of measuring
   for (const name of chosen.length > 0 ? chosen : compared) {
     const rows: Row[] = [];
     await { ...benches, ...single }[name]({

@@ -1,22 +1,25 @@
 /** Writes docs/performance.md, its charts and its figures: benchmark rows, the machine and the versions of the peers. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+import { OptionError } from '../core/index.ts';
 import { type Bar, barChart } from './chart.ts';
 import type { Row } from './options.ts';
 
-/** The rows of a benchmark, with where and when they were measured. */
-interface Measured {
-  /** '2 × AMD EPYC, 24 GiB, Linux' */
-  readonly machine: string;
-  readonly node: string;
-  readonly date: string;
-  readonly rows: readonly Row[];
-}
-
-/** The content of performance.json: each benchmark by its name. */
-type Figures = Readonly<Record<string, Measured>>;
+/** The content of performance.json: each benchmark by its name, its rows with where and when they were measured. */
+const schema = z.record(
+  z.string(),
+  z.object({
+    /** '2 × AMD EPYC, 24 GiB, Linux' */
+    machine: z.string(),
+    node: z.string(),
+    date: z.string(),
+    rows: z.array(z.looseObject({ bench: z.string() })),
+  }),
+);
+type Figures = Readonly<z.output<typeof schema>>;
 
 export const docs = fileURLToPath(new URL('../docs/', import.meta.url));
 
@@ -49,12 +52,17 @@ export function addToReport(folder: string, rows: Readonly<Record<string, readon
   );
 }
 
-function previousFigures(folder: string): Figures {
+/** The figures in a folder. @throws OptionError when performance.json is damaged */
+export function previousFigures(folder: string): Figures {
+  const path = join(folder, 'performance.json');
+  if (!existsSync(path)) return {};
   try {
-    return JSON.parse(readFileSync(join(folder, 'performance.json'), 'utf8')) as Figures;
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw error;
+    throw new OptionError(
+      `${path}: expected the figures of benchmarks, got ${error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message}. Restore it, or delete it and measure all again.`,
+      { cause: error },
+    );
   }
 }
 
@@ -67,7 +75,7 @@ function merged(before: Figures, rows: Readonly<Record<string, readonly Row[]>>)
   };
   return {
     ...before,
-    ...Object.fromEntries(Object.entries(rows).map(([name, list]) => [name, { ...now, rows: list }])),
+    ...Object.fromEntries(Object.entries(rows).map(([name, list]) => [name, { ...now, rows: [...list] }])),
   };
 }
 

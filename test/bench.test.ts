@@ -209,6 +209,34 @@ test('the report keeps the figures of other benchmarks', () => {
   }
 });
 
+test('a report on damaged figures says so, and leaves them as they are', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'titok-bench-'));
+  try {
+    const path = join(folder, 'performance.json');
+    for (const [damaged, got] of [
+      ['{"gemm": {', /got .* in JSON/],
+      ['[]', /got ✖ Invalid input: expected record, received array/],
+      [
+        '{"gemm": {"machine": "an abacus", "node": "v20", "date": "2026-01-01"}}',
+        /received undefined\n.*at gemm\.rows/,
+      ],
+    ] as const) {
+      writeFileSync(path, damaged);
+      assert.throws(
+        () => addToReport(folder, { gemm: [] }),
+        (error: Error) => {
+          assert.ok(error.message.startsWith(`${path}: expected the figures of benchmarks, got `), error.message);
+          assert.match(error.message, got);
+          return error.message.endsWith('Restore it, or delete it and measure all again.');
+        },
+      );
+      assert.equal(readFileSync(path, 'utf8'), damaged);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('the width of a bar is proportional to its value', () => {
   const bar = { label: 'half', value: 0.5, spread: 0 };
   const svg = barChart({ title: 't', axis: 'linear', bars: [bar, { ...bar, value: 1 }] });
