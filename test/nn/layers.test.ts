@@ -102,6 +102,12 @@ test('losses by hand', async () => {
   const [a, b] = [tensor([0, 1, 2, 4]), zeros([4])];
   assert.equal(await mse(a, b).item(), 21 / 4);
   assert.equal(await l1(a, b).item(), 7 / 4);
+  for (const loss of [mse, l1]) {
+    assert.throws(() => loss(zeros([4]), zeros([4, 1])), {
+      name: 'ShapeError',
+      message: /expected a and b of one shape, got a \[4\] and b \[4, 1\]/,
+    });
+  }
 });
 
 test('PyTorch: ConvTranspose2d', async () => {
