@@ -46,9 +46,9 @@ export const leastSeeds = 3;
 
 /** The rule behind every verdict, as it stands on the pages. */
 export const criterion =
-  `Each test is a difference between rows that were trained with the same seed. A claim is *reproduced* when all its tests have the ` +
-  `sign that it predicts in every seed, *not reproduced* when a test has the other sign in every seed, and else *not decided*. ` +
-  `With fewer than ${leastSeeds} seeds nothing is decided.`;
+  `Each test is a difference between rows that were trained with the same seed; a seed without one of the figures does not count. ` +
+  `A claim is *reproduced* when all its tests have the sign that it predicts in every seed, *not reproduced* when a test has the other ` +
+  `sign in every seed, and else *not decided*. With fewer than ${leastSeeds} seeds nothing is decided.`;
 
 const times = (factor: number): string => (factor === 1 ? '' : `${Number(factor.toPrecision(3))} × `);
 
