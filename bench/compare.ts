@@ -21,7 +21,7 @@ export interface Comparison extends Turns {
   readonly label: string;
   /** By number of threads. Without --threads, these are the numbers that are measured. */
   readonly targets: Readonly<Record<number, Targets>>;
-  /** Measures ours with matmulPrecision 'high' too. */
+  /** Measures ours with matmulPrecision 'high' too, except in quick runs. */
   readonly high?: boolean;
   /** Images per call, for images/s. */
   readonly images?: number;
@@ -63,7 +63,7 @@ export async function compare(c: Comparison, options: BenchOptions): Promise<voi
   const own: OurSide[] = [];
   const torch: TorchSide[] = [];
   try {
-    for (const matmulPrecision of c.high ? (['highest', 'high'] as const) : (['highest'] as const))
+    for (const matmulPrecision of c.high && !quick ? (['highest', 'high'] as const) : (['highest'] as const))
       for (const threads of counts) {
         const side = await ours(c.file, name, threads, matmulPrecision);
         if (side.hello.matmulPrecision === matmulPrecision) own.push({ side, threads, matmulPrecision });

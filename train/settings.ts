@@ -134,7 +134,13 @@ interface Node {
 /** All settings of a group that are options, depth first. */
 export const settingsOf = (schema: z.ZodType): Setting[] => walk(nodeOf(schema), []);
 
-const nodeOf = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Node;
+const nodes = new WeakMap<z.ZodType, Node>(); // a command line asks for the same ones again and again
+
+function nodeOf(schema: z.ZodType): Node {
+  const node = nodes.get(schema) ?? (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Node);
+  nodes.set(schema, node);
+  return node;
+}
 
 /** The part of stored values that a group has settings for; a checkpoint says more, such as its model's full sizes. */
 export function knownSettings(schema: z.ZodType, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
