@@ -93,7 +93,7 @@ export function readAddress(hash: string, models: readonly ModelFile[], fallback
   const knobs = Object.fromEntries([...fields].flatMap(([k, v]) => (k.startsWith('k.') ? [[k.slice(2), v]] : [])));
   return {
     ...(known && fields.has('m') && { model: known.name }),
-    ...(row && { row, source: undefined, picture: undefined }),
+    ...(row && { row, source: undefined, picture: undefined, pictured: undefined }),
     ...(other && { other }),
     ...(Number.isSafeInteger(seed) && { seed }),
     ...(exhibit && /^[a-z]+$/.test(exhibit) && { exhibit }),

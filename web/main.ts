@@ -3,7 +3,7 @@ import baked from 'virtual:baked';
 import type { App, Mount } from './app.ts';
 import { colorsOf } from './colors.ts';
 import { Engine } from './engine/client.ts';
-import type { Pixels } from './engine/model.ts';
+import type { ModelInfo, Pixels } from './engine/model.ts';
 import { latest } from './latest.ts';
 import { addressOf, bytesOf, readAddress } from './link.ts';
 import { type State, Store } from './store.ts';
@@ -26,12 +26,15 @@ const element = (id: string): HTMLElement => document.getElementById(id)!;
 const watched = watchedRun();
 const isOfRun = (name: string) => baked.models.every((model) => model.name !== name);
 const [first, second] = baked.rows;
-const [firstPicture, firstPixels] = await Promise.all([pixelsOfUrl(first.picture), pixelsOfUrl(first.original)]);
+const [firstPicture, firstPixels, secondPixels] = await Promise.all(
+  [first.picture, first.original, second.original].map(pixelsOfUrl),
+);
 /** What the page begins with. Links leave out what is the same. */
 const firstState = {
   row: first.ids,
   other: second.ids,
   picture: firstPicture,
+  pictured: first.ids,
   source: { name: first.name, pixels: firstPixels, heldOut: watched?.emojiHeldOut ?? true },
   exhibit: 'tokenize',
   seed: 1,
@@ -69,10 +72,13 @@ element('error-close').addEventListener('click', () => {
 /** The model that links mean unless they name another one. */
 const usual = () => store.state.models.find(({ name }) => isOfRun(name)) ?? baked.model;
 function readLink(): Partial<State> & Pick<State, 'model' | 'exhibit'> {
-  const { exhibit = '', ...link } = readAddress(location.hash, store.state.models, usual());
+  const { exhibit = '', model = usual().name, ...link } = readAddress(location.hash, store.state.models, usual());
   const isKnown = Object.hasOwn(exhibits, exhibit);
-  return { model: usual().name, ...firstState, ...link, exhibit: isKnown ? exhibit : firstState.exhibit };
+  rowsOf = { row: link.row ? model : baked.model.name, other: link.other ? model : baked.model.name };
+  return { ...firstState, ...link, model, exhibit: isKnown ? exhibit : firstState.exhibit };
 }
+/** The models that the two rows are of. */
+let rowsOf: Readonly<Record<'row' | 'other', string>>;
 const linked = readLink();
 store.set(linked);
 
@@ -82,11 +88,15 @@ const showRow = latest(async () => {
   const { row } = store.state;
   const pictures = await engine.run('decode', [[row]], { channel: 'row' });
   const isLinked = !store.state.picture; // a link's row, which must not get the picture of the row before it
-  if (pictures && (!isLinked || store.state.row === row)) store.set({ picture: pictures[0] });
+  if (pictures && (!isLinked || store.state.row === row)) store.set({ picture: pictures[0], pictured: row });
 }, app.fail);
 
 // 3. The model, ahead of the exhibits, which wait for it.
 let loads = 0;
+/** The model that the engine has; undefined while it loads one. */
+let held: string | undefined;
+/** The pictures that rows of B were encoded from. */
+const origins = new WeakMap<readonly number[], Pixels>([[second.ids, secondPixels]]);
 /** Loads a model for everybody. When that fails, the page goes back to the one before. */
 function change(model: string, before: string): void {
   app.ready = load(model);
@@ -159,38 +169,69 @@ for (const section of sections) inView.observe(section);
 async function load(name: string): Promise<void> {
   const number = ++loads;
   const isReplaced = () => number !== loads;
-  const { file, crc32 } = store.state.models.find((model) => model.name === name)!;
-  const url = new URL(`models/${file}?${crc32}`, document.baseURI).href;
   const { model } = app;
-  const { row, source } = store.state;
+  const { row, other, source } = store.state;
   const isNewer = isOfRun(model.name) && isOfRun(name);
   const isEncoded = isNewer && source && `${await encoded(source.pixels, model.size)}` === `${row}`;
   if (isReplaced()) return app.ready;
-  const info = await engine.run('load', [url], {
-    onPart: ({ received, total }) => {
-      const percent = total > 0 ? `${Math.round((100 * received) / total)} %` : `${(received / 1e6).toFixed(1)} MB`;
-      app.say(`Loading the model, ${percent} …`);
-    },
-  });
+  // what the rows of other models show, for as long as the engine can tell
+  const isOther = (of: string) => of !== name && !(isOfRun(of) && isOfRun(name));
+  const a = isOther(rowsOf.row) ? await pictureOf(row, rowsOf.row) : undefined;
+  const b = isOther(rowsOf.other) ? await pictureOf(other, rowsOf.other) : undefined;
+  if (isReplaced()) return app.ready;
+  const info = await hold(name);
   if (!info || isReplaced()) return app.ready;
   const components = info.name === baked.model.name ? baked.colors : await engine.run('colors', []);
   const fits = (row: readonly number[]) => row.length === info.tokens && row.every((id) => id < info.codes);
   const now = store.state;
-  const from = now.source?.pixels ?? now.picture; // neither: the row is that of a link
-  const isKept = fits(now.row) && (isNewer ? !isEncoded || now.row !== row : !from || model.name === info.name);
-  const next = isKept ? now.row : ((from && (await encoded(from, info.size))) ?? Array<number>(info.tokens).fill(0));
-  if (isReplaced()) return app.ready;
+  const isKept = fits(now.row) && (isNewer ? !isEncoded || now.row !== row : !isOther(rowsOf.row));
+  const isOtherKept = fits(now.other) && !isOther(rowsOf.other);
+  const next = isKept ? now.row : await encoded(pictureAtHand() ?? a ?? firstPixels, info.size);
+  const nextOther = isOtherKept ? now.other : await encoded(b ?? secondPixels, info.size);
+  if (isReplaced() || !next || !nextOther) return app.ready;
+  if (!isOtherKept) origins.set(nextOther, b ?? secondPixels);
+  rowsOf = { row: name, other: name };
   app.model = info;
   app.colors = colorsOf(components ?? []);
   const sizes = { tokens: info.tokens, bytes: bytesOf(info.tokens, info.codes) };
   for (const [name, size] of Object.entries(sizes))
     for (const text of document.querySelectorAll(`[data-model=${name}]`)) text.textContent = `${size}`;
   if (!fits(now.row) || (!isNewer && model.name !== info.name)) store.forget();
-  store.set({ row: next, other: fits(now.other) ? now.other : [...next].reverse(), loads: number });
+  store.set({ row: next, other: nextOther, loads: number });
   if (isKept) showRow();
   app.say(
     `Ready: ${info.tokens} tokens of ${info.codes.toLocaleString('en')} codes, ${info.size} × ${info.size} pixels.`,
   );
+}
+
+/** Gives the engine a model. Undefined when another one was asked for meanwhile. */
+async function hold(name: string): Promise<ModelInfo | undefined> {
+  held = undefined;
+  const found = store.state.models.find((model) => model.name === name);
+  if (!found) return undefined; // of a run, which has a newer one
+  const url = new URL(`models/${found.file}?${found.crc32}`, document.baseURI).href;
+  const info = await engine.run('load', [url], {
+    onPart: ({ received, total }) => {
+      const percent = total > 0 ? `${Math.round((100 * received) / total)} %` : `${(received / 1e6).toFixed(1)} MB`;
+      app.say(`Loading the model, ${percent} …`);
+    },
+  });
+  if (info) held = name;
+  return info;
+}
+
+/** What the row at hand shows, if that is known without the engine. */
+function pictureAtHand(): Pixels | undefined {
+  const { row, source, picture, pictured } = store.state;
+  return source?.pixels ?? (pictured === row ? picture : undefined);
+}
+
+/** What a row of a model shows. Undefined when it cannot be told, or another model was asked for meanwhile. */
+async function pictureOf(row: readonly number[], of: string): Promise<Pixels | undefined> {
+  const known = row === store.state.row ? pictureAtHand() : origins.get(row);
+  if (known) return known;
+  if (held !== of && !(await hold(of).catch(() => undefined))) return undefined;
+  return (await engine.run('decode', [[row]], { channel: 'picture at hand' }))?.[0];
 }
 
 /** The row of a picture; undefined when another model was asked for meanwhile. */

@@ -21,6 +21,8 @@ export interface State {
   readonly other: readonly number[];
   /** What `row` decodes to; undefined until the engine has decoded it. */
   readonly picture: Pixels | undefined;
+  /** The row that `picture` was decoded from: an earlier one while the engine decodes `row`. */
+  readonly pictured: readonly number[] | undefined;
   /** The picture that `row` was encoded from, if any. Links do not hold it. */
   readonly source: Source | undefined;
   /** The exhibit in view: a section's id. */

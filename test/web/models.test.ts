@@ -7,6 +7,7 @@ import { openPage, options, ready } from './open.ts';
 
 const ids = (page: Page, chips: string): Promise<number[]> =>
   page.$$eval(`${chips} .chip`, (all) => all.map(({ textContent }) => Number(textContent)));
+const rowB = '#mix .chips[aria-label^="Tokens of B"]';
 const readyWith = (page: Page, codes: string) =>
   page.locator('#status', { hasText: new RegExp(`^Ready: 32 tokens of ${codes} codes`) }).waitFor();
 const isFine = async (page: Page) => assert.equal(await page.locator('#error').isVisible(), false);
@@ -20,7 +21,7 @@ test(
   options,
   async () => {
     await openPage(async (page) => {
-      const first = await ids(page, '#tokenize');
+      const first = [await ids(page, '#tokenize'), await ids(page, rowB)];
       await page.locator('#touch').scrollIntoViewIfNeeded();
       await page.locator('#touch .code').first().waitFor();
       await page.selectOption('#bar select', 'emoji-32');
@@ -44,7 +45,7 @@ test(
         }
       });
       await readyWith(page, '1,024');
-      assert.deepEqual(await ids(page, '#tokenize'), first);
+      assert.deepEqual([await ids(page, '#tokenize'), await ids(page, rowB)], first);
       await isFine(page);
     });
   },
@@ -94,7 +95,7 @@ test(
       assert.ok(couldUndo);
       await readyWith(page, '512');
       assert.deepEqual(await ids(page, '#tokenize'), a);
-      assert.deepEqual(await ids(page, '#mix .chips[aria-label^="Tokens of B"]'), b);
+      assert.deepEqual(await ids(page, rowB), b);
       await page.locator('#bar button:disabled', { hasText: 'Undo' }).waitFor(); // with the picture of the link's row
       assert.equal(await seed(), '7');
       await page.waitForFunction(
@@ -108,6 +109,41 @@ test(
     });
   },
 );
+
+test('another model takes over what A and B show, also before the picture of a link is there', options, async () => {
+  await openPage(async (page) => {
+    const [a, b] = [3, 5].map((step) =>
+      rowToText(
+        Array.from({ length: 32 }, (_, i) => (i * step) % 512),
+        1024,
+      ),
+    ); // ids of both models
+    /** Opens a link to rows of emoji-64, and returns what they become in emoji-32, chosen at once or when A's picture is there. */
+    const becomes = async (row: string, other: string, isAtOnce: boolean) => {
+      await page.evaluate(
+        async ([hash, isAtOnce]) => {
+          const canvas = document.querySelector<HTMLCanvasElement>('#bar canvas')!;
+          const before = canvas.toDataURL();
+          location.hash = hash as string;
+          await new Promise((opened) => addEventListener('hashchange', opened, { once: true }));
+          while (!isAtOnce && canvas.toDataURL() === before) await new Promise((frame) => requestAnimationFrame(frame));
+          const select = document.querySelector<HTMLSelectElement>('#bar select')!;
+          select.value = 'emoji-32';
+          select.dispatchEvent(new Event('change'));
+          document.querySelector('#status')!.textContent = ''; // which may say that emoji-32 is ready, from before
+        },
+        [`#t=${row}&o=${other}`, isAtOnce],
+      );
+      await readyWith(page, '512');
+      return [await ids(page, '#tokenize'), await ids(page, rowB)];
+    };
+    await page.locator('#mix .chip').first().waitFor({ state: 'attached' });
+    const [a32, b32] = await becomes(a, b, false);
+    assert.deepEqual(await becomes(b, a, false), [b32, a32], 'B as A');
+    assert.deepEqual(await becomes(a, b, true), [a32, b32], 'at once');
+    await isFine(page);
+  });
+});
 
 test('Surprise me, pressed again before its film is drawn, leaves no masks in B', options, async () => {
   await openPage(async (page) => {

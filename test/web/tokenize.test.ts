@@ -40,6 +40,21 @@ test('an emoji is tokenized, undo brings the first row back, and a link restores
   });
 });
 
+test('the decibels are never those of a picture of another row', options, async () => {
+  await openPage(async (page) => {
+    await page.evaluate(() => {
+      const caption = [...document.querySelectorAll('#tokenize figcaption')].at(-1)!;
+      new MutationObserver(() => {
+        document.body.dataset['said'] = `${document.body.dataset['said'] ?? ''}${caption.textContent};`;
+      }).observe(caption, { childList: true });
+    });
+    await page.selectOption('#bar select', 'emoji-32');
+    await page.locator('#tokenize figure:last-child canvas[width="32"]').waitFor();
+    const said = await page.evaluate(() => document.body.dataset['said']!);
+    assert.match(said, /^36 bytes, [\d.]+ dB;$/);
+  });
+});
+
 test('a file that is no picture is an error that a visitor understands', options, async () => {
   await openPage(async (page) => {
     await page.setInputFiles('#tokenize [type=file]', {

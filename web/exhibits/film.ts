@@ -74,7 +74,7 @@ export function mount(section: HTMLElement, app: App): void {
       if (player.film !== next) player.load(next, steps);
       if (locks === locksBefore) locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
       if (use && links === app.links) {
-        store.edit(shown(), { picture: next.steps[steps].picture, source: undefined });
+        takeLast(next);
         app.say(`Drawn: ${words(className)}, seed ${seed}, in ${steps} steps.`);
       }
       render();
@@ -83,6 +83,11 @@ export function mount(section: HTMLElement, app: App): void {
       render();
       app.fail(error);
     }
+  }
+  /** The last picture of a film becomes the one at hand. */
+  function takeLast({ steps }: Film): void {
+    const { ids, picture } = steps.at(-1)!;
+    store.edit(ids, { picture, pictured: ids, source: undefined });
   }
   /** Draws a new film: of all tokens, or of those that are not locked. */
   const another = () => {
@@ -166,7 +171,7 @@ export function mount(section: HTMLElement, app: App): void {
   const invert = button('Swap locks', () => lock(new Set(shown().flatMap((_, i) => (locks.has(i) ? [] : [i])))));
   const unlock = button('Unlock all', () => lock(new Set()));
   const use = button('Use it', () => {
-    store.edit(shown(), { picture: player.film?.steps[player.last].picture, source: undefined });
+    if (player.film) takeLast(player.film);
     app.say('The last picture of the film is the picture at hand now.');
   });
   const take = button('Take the picture at hand', () => {

@@ -15,7 +15,6 @@ export function mount(section: HTMLElement, app: App): void {
   const { store, engine } = app;
   const size = () => app.model.size;
   let waiting: ReturnType<typeof setTimeout> | undefined;
-  let outdated: Pixels | undefined; // what came back from the source before
   let wanted: { readonly source: Source; readonly links: number; readonly stroke?: number } | undefined;
   let isOwnChange = false;
   const tokenize = latest(async () => {
@@ -70,9 +69,8 @@ export function mount(section: HTMLElement, app: App): void {
     wallPlace,
   );
 
-  store.on(['row', 'picture', 'source'], ({ row: ids, picture, source }, before) => {
+  store.on(['row', 'picture', 'source'], ({ row: ids, picture, pictured, source }, before) => {
     row.show(ids);
-    if (source !== before.source) outdated = before.picture;
     if (source !== before.source || before === store.state) {
       if (!isOwnChange) draw.put(source?.pixels ?? white);
       name.textContent = source ? `${source.name}${source.heldOut ? ' (held out)' : ''}` : '';
@@ -83,10 +81,12 @@ export function mount(section: HTMLElement, app: App): void {
     }
     if (!picture) return;
     const bytes = bytesOf(ids.length, app.model.codes);
-    const quality = source && picture !== outdated ? psnrOf(resized(source.pixels, size()), picture) : Number.NaN;
     output.show(picture, `what comes back from ${bytes} bytes`);
+    const isOfRow = pictured === ids;
+    if (!isOfRow && source === before.source) return; // the figures of the picture that is still shown
+    const quality = isOfRow && source ? psnrOf(resized(source.pixels, size()), picture) : Number.NaN;
     figures.textContent = `${bytes} bytes${quality < 99 ? `, ${quality.toFixed(1)} dB` : ''}`;
-    if (source && picture !== outdated) compareSizes(source.pixels, bytes, quality);
+    if (isOfRow && source) compareSizes(source.pixels, bytes, quality);
   });
 
   /** What the smallest files of other formats take, once the picture has been at rest for a moment. */
