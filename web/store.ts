@@ -51,6 +51,7 @@ export class Store {
   #redo: Rows[] = [];
   /** Of the last edit. */
   #stroke: number | undefined;
+  #coming: Promise<void> | undefined;
 
   constructor(state: State) {
     this.#state = state;
@@ -82,6 +83,14 @@ export class Store {
     this.set({ ...change, row });
   }
 
+  /** Undo and redo wait for an edit that is on its way. */
+  expect(edit: Promise<void>): void {
+    this.#coming = edit;
+    void edit.then(() => {
+      if (this.#coming === edit) this.#coming = undefined;
+    });
+  }
+
   knob(name: string, value: string | number): void {
     this.set({ knobs: { ...this.#state.knobs, [name]: `${value}` } });
   }
@@ -93,10 +102,12 @@ export class Store {
     return this.#redo.length > 0;
   }
   undo(): void {
-    this.#go(this.#undo, this.#redo);
+    if (this.#coming) void this.#coming.then(() => this.undo());
+    else this.#go(this.#undo, this.#redo);
   }
   redo(): void {
-    this.#go(this.#redo, this.#undo);
+    if (this.#coming) void this.#coming.then(() => this.redo());
+    else this.#go(this.#redo, this.#undo);
   }
   #go(from: Rows[], to: Rows[]): void {
     const rows = from.pop();

@@ -89,10 +89,52 @@ test('the row follows a stroke while it grows, and undo takes the whole stroke b
       const undo = [...document.querySelectorAll<HTMLButtonElement>('#bar button')].find(
         ({ textContent }) => textContent === 'Undo',
       )!;
-      for (; !undo.disabled; undone++) undo.click();
+      for (; !undo.disabled; undone++) {
+        const shown = row();
+        undo.click();
+        while (row() === shown) await new Promise((frame) => requestAnimationFrame(frame));
+      }
       return { changes, undone, isBack: row() === before };
     });
     assert.deepEqual({ changes, undone, isBack }, { changes: 4, undone: 1, isBack: true });
+  });
+});
+
+test('Undo that is pressed before a stroke has its row takes back the stroke and no more', options, async () => {
+  await openPage(async (page) => {
+    await page.fill('[type=search]', 'strawberry');
+    await page.click('#tokenize .tile');
+    await caption(page, /^strawberry \(held out\)$/);
+    const input = () => page.$eval('#tokenize canvas.drawing', (canvas: HTMLCanvasElement) => canvas.toDataURL());
+    const [before, strawberry] = [await tokens(page), await input()];
+    await page.evaluate(async () => {
+      const canvas = document.querySelector<HTMLCanvasElement>('#tokenize canvas.drawing')!;
+      canvas.setPointerCapture = () => {};
+      const { left, top, width } = canvas.getBoundingClientRect();
+      for (const [i, type] of ['pointerdown', 'pointermove', 'pointerup'].entries()) {
+        const [clientX, clientY] = [left + width * (0.2 + 0.3 * i), top + width / 2];
+        canvas.dispatchEvent(new PointerEvent(type, { clientX, clientY, buttons: 1, isPrimary: true }));
+      }
+      const caption = document.querySelector('#tokenize figcaption')!;
+      const drawn = new Promise((resolve) =>
+        new MutationObserver((changes) => {
+          if (changes.some(({ addedNodes: [added] }) => added?.textContent === 'drawing')) resolve(undefined);
+        }).observe(caption, { childList: true }),
+      );
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>('#bar button')];
+      buttons.find(({ textContent }) => textContent === 'Undo')!.click();
+      await drawn;
+      await new Promise((frame) => requestAnimationFrame(frame));
+    });
+    await caption(page, /^strawberry \(held out\)$/);
+    assert.deepEqual([await tokens(page), await input()], [before, strawberry]);
+    const redo = page.locator('#bar').getByRole('button', { name: 'Redo' });
+    await redo.click();
+    await caption(page, /^drawing$/);
+    for (const name of [/^strawberry/, /^growing heart/]) {
+      await undo(page).click();
+      await caption(page, name);
+    }
   });
 });
 

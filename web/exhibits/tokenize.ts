@@ -39,7 +39,7 @@ export function mount(section: HTMLElement, app: App): void {
       if (choice !== choices || links !== app.links) return;
       draw.put(source.pixels);
       wanted = { source, links };
-      tokenize();
+      store.expect(tokenize());
     } catch (error) {
       app.fail(error);
     }
@@ -48,7 +48,7 @@ export function mount(section: HTMLElement, app: App): void {
   const draw = drawing(size, (pixels, stroke) => {
     choices++;
     wanted = { source: { name: 'drawing', pixels, heldOut: undefined }, links: app.links, stroke };
-    tokenize();
+    store.expect(tokenize());
   });
   const row = chips(app, { label: 'Tokens of the picture' });
   const output = pictureView('picture', 'what comes back');

@@ -30,14 +30,15 @@ export function drawing(size: () => number, drawn: (pixels: Pixels, stroke: numb
   let [color, width] = [colors[1], 22];
   let last: readonly [number, number] | undefined;
   let stroke = 0;
-  let waiting = false;
+  let frame = 0; // in which what has changed is told; 0: nothing has
+  const tell = () => {
+    if (!frame) return;
+    cancelAnimationFrame(frame);
+    frame = 0;
+    drawn(squarePixels(canvas, side, side, size()), stroke);
+  };
   const changed = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      drawn(squarePixels(canvas, side, side, size()), stroke);
-    });
+    frame ||= requestAnimationFrame(tell);
   };
   const at = (event: PointerEvent): readonly [number, number] => {
     const { left, top, width } = canvas.getBoundingClientRect();
@@ -63,6 +64,7 @@ export function drawing(size: () => number, drawn: (pixels: Pixels, stroke: numb
   });
   const lift = () => {
     last = undefined;
+    tell(); // before anything else is pressed
   };
   for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, lift);
 
@@ -94,11 +96,14 @@ export function drawing(size: () => number, drawn: (pixels: Pixels, stroke: numb
     context.fillRect(0, 0, side, side);
     stroke++;
     changed();
+    tell();
   });
   return {
     element: penKeys(canvas, (x, y) => line([x * side, y * side]), lift),
     tools: h('div', { class: 'row tools', role: 'group', 'aria-label': 'Drawing' }, ...swatches, thick, clear),
     put(pixels) {
+      cancelAnimationFrame(frame);
+      frame = 0;
       const size = Math.sqrt(pixels.length / 4);
       const small = h('canvas', { width: size, height: size });
       small.getContext('2d')!.putImageData(new ImageData(pixels, size, size), 0, 0);
