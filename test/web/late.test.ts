@@ -104,6 +104,52 @@ test('a link that is opened while the tokens of the wall arrive leaves them to b
   });
 });
 
+test('a link that is opened while a tile of a code is cut from the sheet is what is shown', options, async () => {
+  await openPage(async (page) => {
+    await page.locator('#codes').scrollIntoViewIfNeeded();
+    await page.locator('#codes .tile').first().waitFor();
+    await page.locator('#mix .chip').first().waitFor({ state: 'attached' });
+    await page.evaluate(async (hash) => {
+      const real = window.createImageBitmap;
+      const cut = new Promise<void>((done) => {
+        window.createImageBitmap = (async (...source: [ImageBitmap]) => {
+          await new Promise((resolve) => addEventListener('cut on', resolve));
+          return real(...source).finally(() => setTimeout(done));
+        }) as typeof real;
+      });
+      document.querySelector<HTMLElement>('#codes .tile')!.click();
+      location.hash = hash;
+      await new Promise((opened) => addEventListener('hashchange', opened, { once: true }));
+      dispatchEvent(new Event('cut on'));
+      await cut;
+    }, link64);
+    assert.deepEqual(await ids(page, '#tokenize'), a);
+  });
+});
+
+test('a film that waits for the engine is drawn when a link with its settings is opened', options, async () => {
+  await openPage(
+    async (page) => {
+      await page.locator('#touch .code').first().waitFor({ state: 'attached' });
+      await page.locator('#film .frame').first().waitFor();
+      const left = await page.evaluate(async (hash) => {
+        const another = [...document.querySelectorAll<HTMLElement>('#film button')].find(
+          ({ textContent }) => textContent === 'Another',
+        )!;
+        [...document.querySelectorAll<HTMLElement>('#touch .code')].at(-1)!.click(); // the engine is busy with its picture
+        another.click(); // seed 2
+        location.hash = hash;
+        await new Promise((opened) => addEventListener('hashchange', opened, { once: true }));
+        return document.querySelectorAll('#film .frame').length;
+      }, `${link64}&x=film&s=2`);
+      assert.equal(left, 0, 'the film before is gone');
+      await page.locator('#film .frame').first().waitFor();
+      assert.deepEqual(await ids(page, '#tokenize'), a, 'and the row is that of the link');
+    },
+    { hash: '#x=film', reducedMotion: 'reduce' },
+  );
+});
+
 test('Start waits for pictures that are being read', options, async () => {
   await openPage(async (page) => {
     const train = page.locator('#train');

@@ -106,8 +106,9 @@ export function mount(section: HTMLElement, app: App): void {
     return Array.from({ length: count }, (_, n) => {
       const i = found[Math.floor((n * found.length) / count)];
       return from.tile(i, async () => {
-        const source = await from.source(i, app.model.size).catch(app.fail);
-        if (!source) return;
+        const { model, links } = app;
+        const source = await from.source(i, model.size).catch(app.fail);
+        if (!source || model !== app.model || links !== app.links) return;
         store.edit(rows[i], { source });
         app.say(`${source.name} is the picture at hand.`);
       });

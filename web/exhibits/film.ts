@@ -20,6 +20,7 @@ export function mount(section: HTMLElement, app: App): void {
   let locks: ReadonlySet<number> = new Set();
   let settling: ReturnType<typeof setTimeout> | undefined;
   let isOwnChange = false;
+  let draws = 0;
   const reduced = matchMedia('(prefers-reduced-motion: reduce)');
 
   // What is drawn.
@@ -45,9 +46,10 @@ export function mount(section: HTMLElement, app: App): void {
   async function draw({ play, use }: { play: boolean; use: boolean }): Promise<void> {
     clearTimeout(settling);
     player.stop();
-    const { links } = app;
+    const number = ++draws;
+    const { links, ready } = app;
     try {
-      await app.ready;
+      await ready;
       const locksBefore = locks;
       if (app.model.classes.length === 0) return;
       const { className, seed, temperature, guidance, steps, schedule, start } = settings();
@@ -69,7 +71,11 @@ export function mount(section: HTMLElement, app: App): void {
           player.play();
         },
       });
-      if (count === undefined) return; // replaced by another one
+      if (count === undefined) {
+        // replaced by another one, or dropped because a model was loaded
+        if (number === draws && ready !== app.ready) void draw({ play, use: use && links === app.links });
+        return;
+      }
       next.isComplete = true;
       if (player.film !== next) player.load(next, steps);
       if (locks === locksBefore) locks = new Set(start?.flatMap((id, place) => (id < app.model.codes ? [place] : [])));
