@@ -51,7 +51,7 @@ test('the decibels are never those of a picture of another row', options, async 
     await page.selectOption('#bar select', 'emoji-32');
     await page.locator('#tokenize figure:last-child canvas[width="32"]').waitFor();
     const said = await page.evaluate(() => document.body.dataset['said']!);
-    assert.match(said, /^36 bytes, [\d.]+ dB;$/);
+    assert.match(said, /^(40 bytes, [\d.]+ dB;)*36 bytes, [\d.]+ dB;$/);
   });
 });
 
