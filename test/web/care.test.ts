@@ -223,14 +223,24 @@ test('a file that is no training leaves the run that is there', options, async (
     await train.getByLabel('Train', { exact: true }).selectOption('teacher');
     await train.getByRole('button', { name: 'One update' }).click();
     await status(/^Paused after update 1 /);
+    const going = await page.evaluate(() => {
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>('#train button')];
+      buttons.find(({ textContent }) => textContent === 'Play')!.click();
+      const text = document.querySelector('.training-status')!.textContent;
+      buttons.find(({ textContent }) => textContent === 'Pause')!.click();
+      return text;
+    });
+    assert.match(going, /^Going on/, 'and no longer paused');
+    await status(/^Paused after update/);
     await train.getByRole('button', { name: 'Stop' }).click();
-    await status(/^Stopped after update 1 /);
+    await status(/^Stopped after update \d/);
+    const before = await train.locator('.training-status').innerText();
     await train
       .getByLabel('A training that was downloaded here')
       .setInputFiles({ name: 'other.safetensors', mimeType: 'application/octet-stream', buffer: Buffer.from('no') });
     await train.locator('.problem', { hasText: /^This file is no training/ }).waitFor();
-    assert.ok(await train.getByRole('button', { name: 'Go on from update 1' }).isVisible());
-    await status(/^Stopped after update 1 /);
+    assert.ok(await train.getByRole('button', { name: /^Go on from update/ }).isVisible());
+    assert.equal(await train.locator('.training-status').innerText(), before);
   });
 });
 

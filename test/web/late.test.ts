@@ -166,7 +166,7 @@ test('Start waits for pictures that are being read', options, async () => {
     await train.getByLabel('Pictures to train on').setInputFiles([{ name: 'a.png', mimeType: 'image/png', buffer }]);
     assert.ok(await train.getByRole('button', { name: 'Start' }).isDisabled());
     await page.evaluate(() => dispatchEvent(new Event('read on')));
-    await train.locator('.training-status', { hasText: /^1 pictures of yours/ }).waitFor();
+    await train.locator('.training-status', { hasText: /^1 picture of yours/ }).waitFor();
     await train.getByRole('button', { name: 'Start' }).click();
     await train.locator('p', { hasText: /\b1 to learn from/ }).waitFor();
   });

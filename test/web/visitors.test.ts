@@ -29,11 +29,13 @@ async function openAll(use: (page: Page) => Promise<void>): Promise<void> {
 test('in light and dark axe finds no serious fault, and nothing is too wide for a phone', options, async () => {
   await openAll(async (page) => {
     const wrong: string[] = [];
-    await page.setViewportSize({ width: 390, height: 844 });
+    await page.setViewportSize({ width: 360, height: 740 });
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (over > 0) wrong.push(`${colorScheme}: ${over} px too wide`);
+      const spills = await page.$$eval('pre', (all) => all.filter((pre) => pre.scrollWidth > pre.clientWidth).length);
+      if (spills > 0) wrong.push(`${colorScheme}: code runs out of its box`);
       const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
       for (const { impact, id, nodes } of violations)
         if (impact === 'serious' || impact === 'critical')

@@ -111,7 +111,9 @@ export function mount(section: HTMLElement, app: App): void {
     }
     const isPaused = phase === 'paused';
     trainer?.tell(isPaused ? { kind: 'play', updates: Number.POSITIVE_INFINITY } : { kind: 'pause' });
-    if (isPaused) setPhase('running');
+    if (!isPaused) return;
+    setPhase('running');
+    status.textContent = 'Going on …';
   }
 
   function start(file?: Uint8Array<ArrayBuffer>): void {
@@ -317,7 +319,8 @@ export function mount(section: HTMLElement, app: App): void {
     const { kind, own } = plan;
     const isGenerator = kind === 'generator';
     about.textContent = kinds[kind].about;
-    status.textContent = own.length > 0 && !isGenerator ? `${own.length} pictures of yours.` : '';
+    status.textContent =
+      own.length > 0 && !isGenerator ? `${own.length} ${own.length === 1 ? 'picture' : 'pictures'} of yours.` : '';
     if (isGenerator) {
       const rows = app.baked.rows.map(({ picture, name }) => h('img', { src: picture, alt: name }));
       pictures.preview('Each picture is a row of tokens, as these are', rows);
