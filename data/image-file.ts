@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import { DataError, OptionError } from '../core/index.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { reason } from './errors.ts';
-import type { RgbImage } from './pixels.ts';
+import { expectImage, type RgbImage } from './pixels.ts';
 import { loadSharp } from './sharp.ts';
 
 type Format = 'png' | 'jpeg' | 'webp';
@@ -25,22 +25,31 @@ export function imageFormat(path: string, where = 'writeImage'): Format {
 /**
  * Writes an image as PNG, JPEG or WebP, as its name ends, atomically. Creates the folder if needed.
  *
- * @throws OptionError for another ending; DataError when the file cannot be written, or when sharp is not installed
+ * @throws OptionError for another ending; DataError for an image whose data has another size or that the format cannot hold,
+ *   when the file cannot be written, or when sharp is not installed
  */
 export const writeImage = (path: string, image: RgbImage): Promise<void> => write(path, image, imageFormat(path));
 
 /**
  * Writes an image as PNG, whatever its name, atomically.
  *
- * @throws DataError when the file cannot be written, or when sharp is not installed
+ * @throws DataError for an image whose data has another size, when the file cannot be written, or when sharp is not installed
  */
 export const writePng = (path: string, image: RgbImage): Promise<void> => write(path, image, 'png');
 
-async function write(path: string, { width, height, data }: RgbImage, format: Format): Promise<void> {
+async function write(path: string, image: RgbImage, format: Format): Promise<void> {
+  expectImage(path, image);
+  const { width, height, data } = image;
   const sharp = await loadSharp();
-  const bytes = await sharp(data, { raw: { width, height, channels: 3 } })
+  const encoded = sharp(data, { raw: { width, height, channels: 3 } })
     .toFormat(format, format === 'png' ? {} : { quality })
     .toBuffer();
+  const bytes = await encoded.catch((error) => {
+    throw new DataError(
+      `${path}: expected an image that ${format} can hold, got ${width}×${height} pixels (${reason(error)}). Write a PNG or a smaller image.`,
+      { cause: error },
+    );
+  });
   writeEncoded(path, bytes);
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -7,11 +7,13 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import {
   centerCrop,
+  crop,
   decodeImage,
   decodeSquare,
   flip,
   fromPlanes,
   imageGrid,
+  planSquare,
   type RgbImage,
   randomCrop,
   readSafetensors,
@@ -23,6 +25,7 @@ import {
   toUint8ForMetrics,
   toUint8Truncated,
   toUnit,
+  writeImage,
   writePng,
 } from '../../data/index.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -285,6 +288,53 @@ test('cropping and flipping move pixels, not values', () => {
     [0, 1, 2, 2],
   );
   assert.throws(() => centerCrop(image, 3), { name: 'DataError', message: /window inside 3×2, got 3×3/ });
+});
+
+test('images whose data has another size, windows of parts of pixels, and NaN are refused', async (t) => {
+  const image = { width: 3, height: 2, data: new Uint8Array(18) };
+  const short = { ...image, data: new Uint8Array(17) };
+  const empty = { width: 0, height: 0, data: new Uint8Array() };
+  const rgba = { ...image, data: new Uint8Array(24) };
+  const path = join(temporaryFolder(t), 'x.png');
+  for (const wrong of [short, empty, rgba]) {
+    const message = /expected an image of 8-bit RGB, width × height × 3 bytes, got \d×\d with \d+ bytes/;
+    assert.throws(() => toPlanes(wrong), { name: 'DataError', message });
+    assert.throws(() => flip(wrong), { name: 'DataError', message });
+    assert.throws(() => crop(wrong, 0, 0, 1, 1), { name: 'DataError', message });
+    assert.throws(() => resizeBicubic(wrong, 2, 2), { name: 'DataError', message });
+    assert.throws(() => resizeToSquare(wrong, 2), { name: 'DataError' });
+    await assert.rejects(writePng(path, wrong), { name: 'DataError', message });
+  }
+  for (const [left, top, width, height] of [
+    [0.5, 0, 2, 2],
+    [Number.NaN, 0, 2, 2],
+    [0, 0, 0, 2],
+    [0, 0, 1.5, 2],
+  ])
+    assert.throws(() => crop(image, left, top, width, height), {
+      name: 'DataError',
+      message: /crop: expected a window inside 3×2/,
+    });
+  assert.throws(() => randomCrop(image, 3, { int: () => 0 }), { message: /window inside 3×2, got 3×3/ });
+  for (const place of [1, -0.1, Number.NaN])
+    assert.throws(() => resizeToSquare(image, 2, place), { name: 'OptionError', message: /place/ });
+  assert.throws(() => planSquare({ width: 9, height: 8 }, 4).resize(image), { message: /9×8, or the plan's source/ });
+
+  assert.throws(() => fromPlanes(new Uint8Array(17), 3, 2), { message: /expected 3 × 2 × 3 values.*got 17/ });
+  const values = Float32Array.of(0, 1, Number.NaN);
+  for (const toBytes of [toUint8Truncated, toUint8ForMetrics])
+    assert.throws(() => toBytes(values), { name: 'DataError', message: /got NaN at position 2/ });
+  assert.deepEqual([...toUint8Truncated([-Infinity, Infinity])], [0, 255]);
+});
+
+test('a picture that a format cannot hold is an error of the library', async (t) => {
+  const folder = temporaryFolder(t);
+  const long = { width: 16_384, height: 1, data: new Uint8Array(3 * 16_384) };
+  await assert.rejects(writeImage(join(folder, 'long.webp'), long), {
+    name: 'DataError',
+    message: /long\.webp: expected an image that webp can hold, got 16384×1 pixels/,
+  });
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 test('a grid enlarges by whole numbers, leaves gaps, and survives the file', async (t) => {
