@@ -1,4 +1,5 @@
 /** Datasets: 8-bit images of one size, each with a class; in memory, or to train on as a stream. */
+import { DataError, expectWhole } from '../core/index.ts';
 import type { LeftOut } from './left-out.ts';
 
 /** What is known of images without their pixels. */
@@ -70,9 +71,22 @@ export interface LabeledImage {
   readonly name: string;
 }
 
-/** Packs images of `size` × `size` pixels into a set. */
+/**
+ * Packs images of `size` × `size` pixels into a set.
+ * @throws OptionError for a size that is not a whole number ≥ 1; DataError for planes of another size, or a label that is not
+ *   a whole number ≥ 0
+ */
 export function imageSet(items: readonly LabeledImage[], size: number): ImageSet {
+  expectWhole('imageSet, size', size, 1, 65_535);
   const each = 3 * size * size;
+  for (const { planes, label, name } of items) {
+    if (planes.length !== each)
+      throw new DataError(
+        `imageSet: expected planes [3, ${size}, ${size}] of ${each} bytes for ${name}, got ${planes.length}.`,
+      );
+    if (!Number.isInteger(label) || label < 0)
+      throw new DataError(`imageSet: expected a whole number ≥ 0 as the label of ${name}, got ${label}.`);
+  }
   const images = new Uint8Array(items.length * each);
   items.forEach(({ planes }, i) => {
     images.set(planes, i * each);

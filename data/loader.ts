@@ -1,5 +1,14 @@
 /** Batches of images: shuffled without end, in an order that can be saved and resumed; or each image once. */
-import { DataError, expectNumber, expectWhole, Rng, type RngState, type Tensor, tensor } from '../core/index.ts';
+import {
+  DataError,
+  expectKnown,
+  expectNumber,
+  expectWhole,
+  Rng,
+  type RngState,
+  type Tensor,
+  tensor,
+} from '../core/index.ts';
 import { type ImageList, type ImageSet, type ImageStream, isStream } from './dataset.ts';
 import { EpochOrder, type OrderState } from './epoch-order.ts';
 import { megabytes } from './errors.ts';
@@ -41,6 +50,8 @@ export interface BatchState extends OrderState {
   readonly places?: RngState;
 }
 
+const optionNames = ['batchSize', 'seed', 'flip', 'crop', 'classBalance'] satisfies (keyof BatchOptions)[];
+
 /** An endless sequence of batches. */
 export interface Batches {
   /** The next batch. A batch may contain the end of one epoch and the start of the next. */
@@ -59,9 +70,10 @@ const largestBatch = 2 ** 28;
  *   const { images, labels } = train.next();   // [16, 3, size, size] in 0..1, [16] int32
  *
  * @throws DataError for an empty set, a batch that does not fit into memory, or a crop larger than the images; OptionError
- *   for a batch size or class balance out of range (of a stream only 0 is possible)
+ *   for an unknown option, or a batch size or class balance out of range (of a stream only 0 is possible)
  */
 export function batches(set: ImageSet | ImageStream, options: BatchOptions): Batches {
+  expectKnown('batches', options, optionNames);
   const { batchSize, seed, flip = false, crop = set.size, classBalance = 0 } = options;
   if (set.count === 0) throw new DataError('batches: expected a set with images, got an empty one.');
   expectWhole('batches, batchSize', batchSize, 1, 65_536);
@@ -153,14 +165,23 @@ function decodedAhead(stream: ImageStream, plan: () => Planned | undefined): () 
   };
 }
 
-/** Every image once, in the set's order. The last batch may be smaller. `limit` ends after that many images. */
+/**
+ * Every image once, in the set's order. The last batch may be smaller. `limit` ends after that many images.
+ *
+ * @throws OptionError, when the first batch is taken, unless the batch size is a whole number ≥ 1 and the limit one ≥ 0
+ */
 export function* inOrder(set: ImageSet | ImageStream, batchSize: number, limit = set.count): Generator<Batch> {
   expectWhole('inOrder, batchSize', batchSize, 1, 2 ** 31);
+  expectWhole('inOrder, limit', limit, 0, Number.MAX_SAFE_INTEGER);
   const views = Array.from({ length: Math.min(limit, set.count) }, (_, index) => ({ index, mirrored: false }));
   yield* viewBatches(set, views, batchSize);
 }
 
-/** Batches of given views of a set, at full size. The last one may be smaller. */
+/**
+ * Batches of given views of a set, at full size. The last one may be smaller.
+ *
+ * @throws when the first batch is taken, as `pixelBatches`
+ */
 export function* viewBatches(
   set: ImageSet | ImageStream,
   views: readonly View[],
@@ -179,12 +200,19 @@ export function* viewBatches(
   }
 }
 
-/** The pixels of given images, [batch, 3, size, size], 0..255. The last batch may be smaller. */
+/**
+ * The pixels of given images, [batch, 3, size, size], 0..255. The last batch may be smaller.
+ *
+ * @throws when the first batch is taken: OptionError unless the batch size is a whole number ≥ 1, DataError for an index that
+ *   the set does not have
+ */
 export function* pixelBatches(
   set: ImageSet | ImageStream,
   indices: readonly number[],
   batchSize: number,
 ): Generator<Uint8Array, void> {
+  expectWhole('pixelBatches, batchSize', batchSize, 1, 2 ** 31);
+  expectIndices('pixelBatches', set, indices);
   const parts = Array.from({ length: Math.ceil(indices.length / batchSize) }, (_, i) =>
     indices.slice(i * batchSize, (i + 1) * batchSize),
   );
@@ -203,8 +231,10 @@ export function* pixelBatches(
   }
 }
 
-/** One batch of given views of a set, at full size. */
+/** One batch of given views of a set, at full size. @throws DataError for an index that the set does not have */
 export function batchOf(set: ImageSet, views: readonly View[]): Batch {
+  const indices = views.map(({ index }) => index);
+  expectIndices('batchOf', set, indices);
   const { size } = set;
   const pixels = new Uint8Array(views.length * 3 * size * size);
   views.forEach((view, i) => {
@@ -212,6 +242,11 @@ export function batchOf(set: ImageSet, views: readonly View[]): Batch {
     copyWindow(from, view.mirrored, { left: 0, top: 0, side: size }, pixels, i * 3 * size * size);
   });
   return toBatch(set, views, pixels, size);
+}
+
+function expectIndices(where: string, { count }: ImageList, indices: readonly number[]): void {
+  const bad = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= count);
+  if (bad !== undefined) throw new DataError(`${where}: expected indices of the set's ${count} images, got ${bad}.`);
 }
 
 function toBatch(set: ImageList, views: readonly View[], pixels: Uint8Array, side: number): Batch {

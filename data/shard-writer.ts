@@ -3,7 +3,7 @@ import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
-import { DataError } from '../core/index.ts';
+import { DataError, expectWhole } from '../core/index.ts';
 import type { ImageSet, ImageStream } from './dataset.ts';
 import { reason } from './errors.ts';
 import { pixelBatches } from './loader.ts';
@@ -36,7 +36,8 @@ const numbered = (i: number) => String(i).padStart(digits, '0');
  *   000000.png  000000.cls  000001.png  000001.cls …
  *
  * @param perShard  pictures in each, but for the last. Default: 1000
- * @throws DataError when a file cannot be written, and what `pictures` throws
+ * @throws OptionError unless `perShard` is a whole number ≥ 1; DataError without pictures or when a file cannot be written, and
+ *   what `pictures` throws
  */
 export async function writeShards(
   pictures: AsyncIterable<ShardPicture>,
@@ -44,6 +45,7 @@ export async function writeShards(
   prefix: string,
   perShard = 1000,
 ): Promise<WrittenShards> {
+  expectWhole('writeShards, perShard', perShard, 1, Number.MAX_SAFE_INTEGER);
   let archive: Archive | undefined;
   let count = 0;
   try {
@@ -60,7 +62,8 @@ export async function writeShards(
   } finally {
     await archive?.abandon();
   }
-  const last = Math.max(0, Math.ceil(count / perShard) - 1);
+  if (count === 0) throw new DataError(`${folder}: expected pictures for the shards ${prefix}, got none.`);
+  const last = Math.ceil(count / perShard) - 1;
   return { names: `${prefix}-{${numbered(0)}..${numbered(last)}}.tar`, pictures: count };
 }
 

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mostThreads, openDevice, Rng, type Tensor, tensor } from '../core/index.ts';
-import { batches, imageGrid, imageSet, inOrder, loadImageFolder, type RgbImage } from '../data/index.ts';
+import {
+  batches,
+  imageGrid,
+  imageSet,
+  inOrder,
+  loadImageFolder,
+  pixelBatches,
+  type RgbImage,
+  writeShards,
+} from '../data/index.ts';
 import { clipCoefficient } from '../nn/index.ts';
 import { openRun, parseSettings, teacher, trainTeacher } from '../train/index.ts';
 
@@ -15,6 +24,16 @@ const numbers: [where: string, least: number, most: number, whole: boolean, f: (
   ['batches, batchSize', 1, 65_536, true, (batchSize) => batch({ batchSize })],
   ['batches, classBalance', 0, 1, false, (classBalance) => batch({ classBalance })],
   ['inOrder, batchSize', 1, 2 ** 31, true, (batchSize) => [...inOrder(set, batchSize)]],
+  ['inOrder, limit', 0, Number.MAX_SAFE_INTEGER, true, (limit) => [...inOrder(set, 1, limit)]],
+  ['pixelBatches, batchSize', 1, 2 ** 31, true, (batchSize) => [...pixelBatches(set, [0], batchSize)]],
+  ['imageSet, size', 1, 65_535, true, (size) => imageSet([], size)],
+  [
+    'writeShards, perShard',
+    1,
+    Number.MAX_SAFE_INTEGER,
+    true,
+    (perShard) => writeShards((async function* () {})(), 'nowhere', 'train', perShard),
+  ],
   ['loadImageFolder, size', 1, 4096, true, (size) => loadImageFolder('nowhere', size)],
   [
     'loadImageFolder, heldOutFraction',

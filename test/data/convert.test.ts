@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import { Rng } from '../../core/index.ts';
-import { convertImages, loadImageFolder, writePng } from '../../data/index.ts';
+import { convertImages, loadImageFolder, writePng, writeShards } from '../../data/index.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const noise = (seed: number, width = 8, height = 8) => ({
@@ -47,4 +47,11 @@ test('pixels become PNG, files stay as they are, drawings are drawn, and broken 
   const skipped = await convertImages(pets, join(folder, 'b'), { skipBroken: true });
   assert.deepEqual(readdirSync(join(folder, 'b')), ['train-000000.tar']);
   assert.deepEqual([skipped.train.pictures, skipped.leftOut[0].count], [3, 1]);
+});
+
+test('no pictures are no shards: an error, not the name of a file that is not there', async (t) => {
+  const folder = temporaryFolder(t);
+  const none = (async function* () {})();
+  await assert.rejects(writeShards(none, folder, 'val'), { message: /expected pictures for the shards val, got none/ });
+  assert.deepEqual(readdirSync(folder), []);
 });

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { tensorScope } from '../../core/index.ts';
-import { type Batch, type Batches, batches, type ImageSet, imageSet, inOrder } from '../../data/index.ts';
+import {
+  type Batch,
+  type Batches,
+  batches,
+  batchOf,
+  type ImageSet,
+  imageSet,
+  inOrder,
+  pixelBatches,
+  viewBatches,
+} from '../../data/index.ts';
 
 /** Image i has the value 10·i + column everywhere; its label is i mod 3, or skewed. */
 function numbered(count: number, size = 4, labelOf = (i: number) => i % 3): ImageSet {
@@ -107,6 +117,24 @@ test('inOrder gives every image once, the rest as a smaller batch', async () => 
   for (const batch of inOrder(numbered(5), 2)) taken.push(await read(batch));
   assert.deepEqual(taken.map(indices), [[0, 1], [2, 3], [4]]);
   assert.equal([...inOrder(numbered(5), 2, 3)].length, 2);
+});
+
+test('sets of planes of another size or impossible labels, and images that a set does not have, are refused', () => {
+  const set = numbered(3);
+  const item = { planes: new Uint8Array(48), label: 0, name: 'a.png' };
+  const short = { ...item, planes: new Uint8Array(47) };
+  assert.throws(() => imageSet([item, short], 4), { name: 'DataError', message: /48 bytes for a\.png, got 47/ });
+  for (const label of [-1, 0.5, Number.NaN])
+    assert.throws(() => imageSet([{ ...item, label }], 4), { name: 'DataError', message: /label of a\.png, got/ });
+  for (const index of [-1, 3, 0.5, Number.NaN]) {
+    const message = new RegExp(`expected indices of the set's 3 images, got ${index}`);
+    const views = [{ index, mirrored: false }];
+    assert.throws(() => batchOf(set, views), { name: 'DataError', message });
+    assert.throws(() => [...pixelBatches(set, [0, index], 1)], { name: 'DataError', message });
+    assert.throws(() => [...viewBatches(set, views, 1)], { name: 'DataError', message });
+  }
+  const unknown = { batchSize: 1, seed: 0, flips: true };
+  assert.throws(() => batches(set, unknown), { name: 'OptionError', message: /got 'flips' \(did you mean 'flip'\?\)/ });
 });
 
 test('impossible batches are refused', () => {
