@@ -4,13 +4,17 @@
  *   file,label,split        file, file_name, filename, path or image: a path from the table's folder
  *   images/1.jpg,cat,train  label, class, class_name or category; may be left out
  *   images/2.jpg,dog,val    split: train, val, test; default: what the names of the table and its folders tell
+ *
+ * A row that is there twice counts once.
  */
 import { dirname, isAbsolute, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { DataError } from '../core/index.ts';
 import { dataBytes } from './data-bytes.ts';
 import { megabytes, reason } from './errors.ts';
+import type { LeftOutCounter } from './left-out.ts';
 import { nameBelow, type Sample, type Samples } from './samples.ts';
-import { splitOf } from './split.ts';
+import { splitOf, toldSplit } from './split.ts';
 
 const fileColumns = ['file', 'file_name', 'filename', 'path', 'image'];
 const classColumns = ['label', 'class', 'class_name', 'category'];
@@ -30,21 +34,24 @@ export function isTable(path: string, head: Uint8Array): boolean {
 /**
  * Reads tables.
  *
- * @throws DataError for rows without a file, for some with a class and some without, or damaged ones
+ * @throws DataError for rows without a file, for some with a class and some without, for a picture of two classes or splits, a
+ *   split of another name, or damaged rows
  */
-export async function readTables(paths: readonly string[], root: string): Promise<Samples> {
+export async function readTables(paths: readonly string[], root: string, leftOut: LeftOutCounter): Promise<Samples> {
   const samples: Sample[] = [];
+  const listed = new Map<string, { readonly sample: Sample; readonly at: string }>();
   let hasClasses = false;
   let unlabeled: string | undefined; // the first row without a class
   for (const path of paths) {
     const rows = /\.jsonl$/i.test(path) ? jsonRows(path) : await csvRows(path);
     for (const { row, line } of rows) {
-      const file = textOf(row, fileColumns);
+      const at = `${path}:${line}`;
+      const file = textOf(row, fileColumns, at);
       if (file === undefined) {
-        throw new DataError(`${path}:${line}: expected a picture in ${fileColumns.join(', ')}, got none.`);
+        throw new DataError(`${at}: expected a picture in ${fileColumns.join(', ')}, got none.`);
       }
-      const className = textOf(row, classColumns);
-      if (className === undefined) unlabeled ??= `${path}:${line}`;
+      const className = textOf(row, classColumns, at);
+      if (className === undefined) unlabeled ??= at;
       hasClasses ||= className !== undefined;
       if (unlabeled !== undefined && hasClasses) {
         throw new DataError(
@@ -52,17 +59,35 @@ export async function readTables(paths: readonly string[], root: string): Promis
         );
       }
       const source = isAbsolute(file) ? file : join(dirname(path), file);
-      const split = splitOf(textOf(row, splitColumns) ?? nameBelow(root, path));
-      samples.push({ source, name: nameBelow(root, source), split, ...(className !== undefined && { className }) });
+      const told = textOf(row, splitColumns, at);
+      const split = told === undefined ? splitOf(nameBelow(root, path)) : toldSplit(told);
+      if (!split) throw new DataError(`${at}: expected a split train, val or test, got '${told}'.`);
+      const sample = { source, name: nameBelow(root, source), split, ...(className !== undefined && { className }) };
+      const before = listed.get(source);
+      if (!before) {
+        listed.set(source, { sample, at });
+        samples.push(sample);
+      } else if (isDeepStrictEqual(before.sample, sample)) {
+        leftOut.add('listed twice', sample.name);
+      } else {
+        const both = [before.sample, sample].map(({ split, className = 'no class' }) => `${className} in ${split}`);
+        throw new DataError(
+          `${at}: expected each picture in one class and one split, got ${sample.name} as ${both[1]}, and as ${both[0]} in ${before.at}.`,
+        );
+      }
     }
   }
   return { samples };
 }
 
-/** The value of the first column that is there, as text. */
-function textOf(row: Row, columns: readonly string[]): string | undefined {
-  const value = columns.map((name) => row[name]).find((value) => value !== undefined && value !== null && value !== '');
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+/** The value of the first column that is there, as text. @throws DataError for a list or an object */
+function textOf(row: Row, columns: readonly string[], where: string): string | undefined {
+  const isThere = (name: string) => row[name] !== undefined && row[name] !== null && row[name] !== '';
+  const name = columns.find(isThere);
+  if (name === undefined) return undefined;
+  const value = row[name];
+  if (typeof value !== 'object') return String(value);
+  throw new DataError(`${where}: expected a text or a number as '${name}', got ${JSON.stringify(value).slice(0, 40)}.`);
 }
 
 const mostBytes = 400e6; // Node's longest text has 512 million letters

@@ -199,6 +199,8 @@ function classInJson(part: Part): string | undefined {
     throw new DataError(`${part.path}, ${part.name}: expected JSON, got ${reason(error)}.`, { cause: error });
   }
   const record = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : { label: value };
-  const label = classKeys.map((key) => record[key]).find((one) => typeof one === 'string' || Number.isInteger(one));
+  const label = classKeys
+    .map((key) => record[key])
+    .find((one) => typeof one === 'string' || typeof one === 'boolean' || Number.isInteger(one));
   return label === undefined ? undefined : String(label);
 }

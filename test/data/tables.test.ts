@@ -66,6 +66,15 @@ test('class folders count more than a table beside them; without classes there i
   assert.deepEqual([classes, train.names, validation.names], [['pets'], ['images/1.png'], ['images/2.png']]);
 });
 
+test('rows that are there twice count once, and true and false are classes', async (t) => {
+  const row = (file: string, label: boolean) => `${JSON.stringify({ file, label })}\n`;
+  const text = row('images/1.png', true) + row('./images/1.png', true) + row('images/2.png', false);
+  const folder = await folderOf(t, { ...three, 'a.jsonl': text });
+  const dataset = await loadImageFolder(join(folder, 'a.jsonl'), 4, all);
+  assert.deepEqual(pairs(dataset), [['true', 10], ['false', 20]]); // biome-ignore format: pairs
+  assert.deepEqual(dataset.leftOut, [{ reason: 'listed twice', count: 1, examples: ['images/1.png'] }]);
+});
+
 test('what is wrong in a table is told with its line', async (t) => {
   const fails = async (name: string, text: string, message: RegExp) => {
     const folder = await folderOf(t, { ...three, [name]: text });
@@ -77,4 +86,16 @@ test('what is wrong in a table is told with its line', async (t) => {
   await fails('a.csv', 'file,label\nimages/4.png,a\n', /1 of 1 pictures cannot be read: images\/4\.png \(ENOENT/);
   await fails('a.jsonl', '{"file": "images/1.png"}\n{"file": \n', /a\.jsonl:2: expected an object of JSON/);
   await fails('a.csv', 'file,label\n', /expected pictures, got none/);
+  await fails(
+    'a.csv',
+    'file,label,split\nimages/1.png,a,train\nimages/2.png,a,holdout\n',
+    /a\.csv:3: expected a split train, val or test, got 'holdout'/,
+  );
+  await fails(
+    'a.csv',
+    'file,label\nimages/1.png,a\nimages/1.png,b\n',
+    /a\.csv:3: expected each picture in one class and one split, got images\/1\.png as b in train, and as a in train in .*a\.csv:2/,
+  );
+  await fails('a.csv', 'file,split\nimages/1.png,train\nimages/1.png,val\n', /as no class in validation/);
+  await fails('a.jsonl', '{"file": "images/1.png", "label": ["a"]}\n', /a\.jsonl:1: .* as 'label', got \["a"\]/);
 });

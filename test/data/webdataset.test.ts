@@ -49,6 +49,8 @@ test('samples are the files of a key; .cls, .json and .txt name the class', asyn
     await tar({ '0.png': a, '0.json': '{"label": "cat", "size": 3}', '0.txt': 'a cat', '1.png': b, '1.json': '7' }),
   );
   assert.deepEqual(pairs(await loadImageFolder(at('json.tar'), 4, all)), [['cat', 10], ['7', 20]]); // biome-ignore format: pairs
+  writeFileSync(at('bool.tar'), await tar({ '0.png': a, '0.json': '{"label": true}', '1.png': b, '1.json': 'false' }));
+  assert.deepEqual(pairs(await loadImageFolder(at('bool.tar'), 4, all)), [['true', 10], ['false', 20]]); // biome-ignore format: pairs
   writeFileSync(at('txt.tar'), await tar({ '0.png': a, '0.txt': 'cat', '1.png': b, '1.txt': 'cat', '1.npy': 'x' }));
   const txt = await loadImageFolder(at('txt.tar'), 4, all);
   assert.deepEqual([pairs(txt), txt.leftOut![0].reason], [[['cat', 10], ['cat', 20]], '.npy files']); // biome-ignore format: pairs
