@@ -8,6 +8,8 @@ import {
   type Rng,
   reshape,
   ShapeError,
+  sameShape,
+  show,
   type Tensor,
   tensor,
   transpose,
@@ -38,6 +40,7 @@ export interface Denoiser {
    * @param times   batch whole numbers in 0..T−1
    * @param labels  batch classes in 0..C, where C is no class
    * @returns       the shape of x
+   * @throws ShapeError for x of another shape, or another number of times or labels; RangeError for a time or label out of range
    */
   forward(x: Tensor, times: ArrayLike<number>, labels: ArrayLike<number>): Tensor;
 }
@@ -87,12 +90,20 @@ export class DiT implements Denoiser {
   }
 
   forward(x: Tensor, times: ArrayLike<number>, labels: ArrayLike<number>, tap?: Tap): Tensor {
-    const { channels, gridSize, patchSize, width } = this.config;
+    const { channels, gridSize, patchSize, width, classes } = this.config;
     const [batch] = x.shape;
+    if (!sameShape(x.shape, [batch, channels, gridSize, gridSize]))
+      throw new ShapeError(
+        `DiT: expected x [batch, ${channels}, ${gridSize}, ${gridSize}], as its config says, got ${show(x.shape)}.`,
+      );
     if (times.length !== batch || labels.length !== batch)
       throw new ShapeError(
         `DiT: expected ${batch} times and labels for x of batch ${batch}, got ${times.length} and ${labels.length}.`,
       );
+    const badTime = Array.from(times).find((t) => !(t >= 0 && t < Infinity));
+    if (badTime !== undefined) throw new RangeError(`DiT: expected times ≥ 0, got ${badTime}.`);
+    const badLabel = Array.from(labels).find((c) => !(Number.isInteger(c) && c >= 0 && c <= classes));
+    if (badLabel !== undefined) throw new RangeError(`DiT: expected labels in 0..${classes}, got ${badLabel}.`);
     const ids = tensor(Int32Array.from(labels), [batch], { dtype: 'int32', device: this.device });
     const c = add(this.t_embedder.forward(times), embedding(this.y_embedder.embedding_table.weight, ids)); // [batch, width]
     const patches = reshape(this.x_embedder.proj.forward(x), [batch, width, -1]);

@@ -1,5 +1,15 @@
 /** Sampling: from noise to latents, step by step (DDIM, DDPM). */
-import { expectOption, firstNonFiniteIndex, noGrad, type Rng, tensor, tidy } from '../core/index.ts';
+import {
+  expectKnown,
+  expectNumber,
+  expectOption,
+  expectWhole,
+  firstNonFiniteIndex,
+  noGrad,
+  type Rng,
+  tensor,
+  tidy,
+} from '../core/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import type { Denoiser } from './dit.ts';
 import type { NoiseSchedule } from './noise.ts';
@@ -73,7 +83,7 @@ export function denoise(
  *
  * @param labels  classes in 0..C, where C is no class
  * @returns       labels × channels·gridSize² numbers
- * @throws OptionError for steps outside 1..T, NonFiniteError when a prediction is NaN or infinite, as damaged weights make it
+ * @throws OptionError for an unknown option, or one out of range: steps outside 1..T, η outside 0..1; NonFiniteError when a prediction is NaN or infinite, as damaged weights make it
  * @see Ho and Salimans 2022, arXiv:2207.12598; the scale is that of arXiv:2212.09748, 1 more than theirs
  */
 export async function sampleLatents(
@@ -84,7 +94,11 @@ export async function sampleLatents(
   rng: Rng,
   { rowsAtOnce = 64, onProgress }: DiffusionWork = {},
 ): Promise<Float32Array> {
+  expectKnown('sampleLatents', options, Object.keys(diffusionDefaults));
   const { steps, guidanceScale, eta } = { ...diffusionDefaults, ...options };
+  expectOption(Number.isFinite(guidanceScale), 'sampleLatents, guidanceScale', 'a finite number', guidanceScale);
+  expectNumber('sampleLatents, eta', eta, 0, 1);
+  expectWhole('sampleLatents, rowsAtOnce', rowsAtOnce, 1, Number.MAX_SAFE_INTEGER);
   const times = samplingTimes(schedule.times, steps);
   const { channels, gridSize } = model.config;
   const width = channels * gridSize ** 2;

@@ -125,3 +125,21 @@ test('sizes: tokens, parameters, and those that do not fit', () => {
     message: 'DiT: expected 2 times and labels for x of batch 2, got 1 and 2.',
   });
 });
+
+test('another grid, which would be broadcast, and impossible times and labels are refused', () => {
+  using _ = tensorScope();
+  const rng = new Rng(0);
+  const model = new DiT(small, rng);
+  const x = randn([1, 2, 4, 4], rng);
+  assert.throws(() => model.forward(randn([1, 2, 2, 2], rng), [0], [0]), {
+    name: 'ShapeError',
+    message: /expected x \[batch, 2, 4, 4\], as its config says, got \[1, 2, 2, 2\]/,
+  });
+  for (const t of [-1, Number.NaN, Infinity])
+    assert.throws(() => model.forward(x, [t], [0]), { name: 'RangeError', message: new RegExp(`times ≥ 0, got ${t}`) });
+  for (const label of [-1, 4, 0.5, Number.NaN])
+    assert.throws(() => model.forward(x, [0], [label]), {
+      name: 'RangeError',
+      message: new RegExp(`0..3, got ${label}`),
+    });
+});

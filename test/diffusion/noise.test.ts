@@ -79,3 +79,27 @@ test('addNoise mixes each row by its own time, and the velocity is its derivativ
     assert.ok(Math.abs(velocity[i] - (Math.sqrt(a) * noise[i] - Math.sqrt(1 - a) * x[i])) < 1e-6);
   }
 });
+
+test('times outside of the schedule, noise of another shape and other names are refused', () => {
+  using _ = tensorScope();
+  const schedule = noiseSchedule('linear', 100);
+  const x = tensor([1, 2, 3, 4], [2, 2]);
+  for (const f of [addNoise, (...args: Parameters<typeof addNoise>) => targetOf('noise', ...args)]) {
+    for (const t of [-1, 100, 0.5, Number.NaN])
+      assert.throws(() => f(x, x, [0, t], schedule), { name: 'RangeError', message: new RegExp(`in 0..99, got ${t}`) });
+    assert.throws(() => f(x, x, [0], schedule), {
+      name: 'ShapeError',
+      message: /expected 2 times for x \[2, 2\], got 1/,
+    });
+    const row = tensor([1, 2], [2]); // would be broadcast
+    assert.throws(() => f(x, row, [0, 1], schedule), { name: 'ShapeError', message: /\[2, 2\], got \[2\]/ });
+  }
+  assert.throws(() => targetOf('x0' as 'noise', x, x, [0, 1], schedule), {
+    name: 'OptionError',
+    message: 'targetOf: expected one of noise, velocity, got x0.',
+  });
+  assert.throws(() => noiseSchedule('sqrt' as 'linear'), {
+    name: 'OptionError',
+    message: /one of linear, cosine, got sqrt/,
+  });
+});

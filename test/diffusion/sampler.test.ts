@@ -186,3 +186,19 @@ test('times, steps out of range, and weights that are damaged', async () => {
     },
   );
 });
+
+test('options that no sampling can have are refused, before the model is asked', async () => {
+  const never = denoiser(() => assert.fail('asked'));
+  const draw = (options: object, work = {}) => sampleLatents(never, schedule, [0], options, new Rng(0), work);
+  for (const options of [
+    { guidanceScale: Number.NaN },
+    { guidanceScale: Infinity },
+    { eta: -0.1 },
+    { eta: 1.5 },
+    { eta: Number.NaN },
+    { step: 4 },
+  ])
+    await assert.rejects(draw(options), { name: 'OptionError' }, JSON.stringify(options));
+  for (const rowsAtOnce of [0, -1, 0.5, Number.NaN])
+    await assert.rejects(draw({}, { rowsAtOnce }), { name: 'OptionError', message: /rowsAtOnce/ });
+});
