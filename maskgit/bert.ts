@@ -18,8 +18,8 @@ import {
   type Tensor,
 } from '../core/index.ts';
 import { block, dropout, Embedding, LayerNorm, Linear } from '../nn/index.ts';
-import { type GeneratorConfig, vocabularySize } from './config.ts';
-import { type ForwardOptions, type Generator, type TokenKinds, tokensAt } from './generator.ts';
+import { checkGeneratorConfig, type GeneratorConfig, vocabularySize } from './config.ts';
+import { expectSequence, type ForwardOptions, type Generator, type TokenKinds, tokensAt } from './generator.ts';
 import { initializeGenerator } from './init.ts';
 
 const EPS = 1e-12; // as BERT, not the usual 1e-5
@@ -48,6 +48,7 @@ export class ImageBert implements Generator {
 
   constructor(config: GeneratorConfig, rng: Rng) {
     expectRng('ImageBert', rng);
+    checkGeneratorConfig(config);
     const { width, layers, latentTokens, codebookSize } = config;
     this.config = config;
     this.model = {
@@ -72,6 +73,7 @@ export class ImageBert implements Generator {
   }
 
   hiddenStates(sequence: Tensor, { rng, tap, positions, kinds }: ForwardOptions = {}): Tensor {
+    expectSequence('ImageBert', this.config, sequence);
     const { embeddings, encoder } = this.model;
     const words = embedding(embeddings.word_embeddings.weight, sequence); // [batch, 1+K, width]
     const type = narrow(embeddings.token_type_embeddings.weight, 0, 0, 1); // [1, width]

@@ -1,4 +1,5 @@
 /** The sizes of a generator, and the ids that it reads: image tokens, the mask, classes. */
+import { expectNumber, expectOption } from '../core/index.ts';
 
 /**
  * A generator predicts the K = `latentTokens` ids of an image from a class and from the ids that are not masked.
@@ -28,6 +29,25 @@ export interface GeneratorConfig {
   readonly attentionDropout: number;
   /** Standard deviation of the initial weights. */
   readonly initializerRange: number;
+}
+
+/** @throws OptionError when a value is impossible or the heads do not divide the width */
+export function checkGeneratorConfig(config: GeneratorConfig): void {
+  const { architecture, width, heads, layers, initializerRange } = config;
+  const where = (name: keyof GeneratorConfig) => `generator ${name}`;
+  expectOption(architecture in { bert: 1, uvit: 1 }, where('architecture'), 'bert or uvit', architecture);
+  for (const name of ['codebookSize', 'latentTokens', 'classes', 'width', 'heads', 'mlpWidth'] as const)
+    expectOption(
+      Number.isInteger(config[name]) && config[name] > 0,
+      where(name),
+      'a whole number above 0',
+      config[name],
+    );
+  expectOption(Number.isInteger(layers) && layers >= 0, where('layers'), 'a whole number ≥ 0', layers);
+  expectOption(width % heads === 0, where('heads'), `a divisor of the width ${width}`, heads);
+  for (const name of ['dropout', 'attentionDropout'] as const)
+    expectOption(config[name] >= 0 && config[name] < 1, where(name), 'a number in 0..1, 1 excluded', config[name]);
+  expectNumber(where('initializerRange'), initializerRange, 0, Number.MAX_VALUE);
 }
 
 /** The id of a masked token: V. */

@@ -3,9 +3,11 @@ import {
   type Device,
   defaultDevice,
   embedding,
+  expectNumber,
   type Rng,
   reshape,
   ShapeError,
+  show,
   type Tensor,
   tensor,
 } from '../core/index.ts';
@@ -22,6 +24,7 @@ export interface Generator {
    *
    * @param sequence  [batch, 1+K] ids, as `inputSequence` makes them
    * @returns         [batch, K, V], or [batch, count, V] with `positions`
+   * @throws ShapeError for a sequence of another length
    */
   forward(sequence: Tensor, options?: ForwardOptions): Tensor;
   /** The image tokens' states in front of the head: [batch, K, width], or [batch, count, width] with `positions`. */
@@ -54,6 +57,14 @@ export interface TokenKinds {
   readonly first: Tensor;
   /** [batch, 1+K] the kind of every token. */
   readonly of: Tensor;
+}
+
+/** @throws ShapeError unless a sequence is [batch, 1+K]: one id a row would be broadcast to all positions */
+export function expectSequence(where: string, { latentTokens }: GeneratorConfig, { shape }: Tensor): void {
+  if (shape.length === 2 && shape[1] === 1 + latentTokens) return;
+  throw new ShapeError(
+    `${where}: expected a sequence [batch, ${1 + latentTokens}], a class and ${latentTokens} tokens a row, got ${show(shape)}. Use inputSequence.`,
+  );
 }
 
 /** Rows of x [batch, 1+K, width] by flat index: [...positions, width]. Without positions, x itself. */
@@ -114,6 +125,8 @@ export const inputSequence = (
 /**
  * Replaces labels by no class where their draw, uniform in [0, 1), falls below the probability. Guidance needs a
  * generator that was trained with some labels dropped.
+ *
+ * @throws ShapeError unless there is a draw for each label; OptionError unless the probability is in 0..1
  */
 export function dropLabels(
   config: GeneratorConfig,
@@ -121,5 +134,8 @@ export function dropLabels(
   draws: ArrayLike<number>,
   probability: number,
 ): Int32Array {
+  expectNumber('dropLabels, probability', probability, 0, 1);
+  if (draws.length !== labels.length)
+    throw new ShapeError(`dropLabels: expected a draw for each of ${labels.length} labels, got ${draws.length}.`);
   return Int32Array.from(labels, (label, i) => (draws[i] < probability ? nullLabel(config) : label));
 }

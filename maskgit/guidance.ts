@@ -12,7 +12,10 @@ import { add, mul, narrow, sub, type Tensor } from '../core/index.ts';
  *
  * @see Ho and Salimans 2022, arXiv:2207.12598; the schedules are those of arXiv:2406.07550's code
  */
-export type Guidance = 'constant' | 'linear' | 'power-cosine';
+export type Guidance = (typeof guidances)[number];
+
+/** The names of all ways. */
+export const guidances = ['constant', 'linear', 'power-cosine'] as const;
 
 /** The factor of (c − u) in step `step` of `steps`, from there on that of step `steps`; `power` is p of power-cosine. */
 export function guidanceAt(guidance: Guidance, scale: number, step: number, steps: number, power = 3): number {

@@ -1,5 +1,17 @@
 /** The masked-token loss. */
-import { argmax, crossEntropy, div, mul, noGrad, sum, type Tensor, tensor } from '../core/index.ts';
+import {
+  argmax,
+  crossEntropy,
+  div,
+  expectNumber,
+  mul,
+  noGrad,
+  ShapeError,
+  show,
+  sum,
+  type Tensor,
+  tensor,
+} from '../core/index.ts';
 
 /** Target of a token without weight. */
 const IGNORED = -1;
@@ -22,6 +34,7 @@ export interface MaskedLossOptions {
  * @param targets  batch·K ids
  * @param masks    batch·K, 1 where masked
  * @returns        one element
+ * @throws ShapeError unless there are a target and a mask for each token; OptionError for an option out of range
  */
 export function maskedTokenLoss(
   logits: Tensor,
@@ -30,6 +43,9 @@ export function maskedTokenLoss(
   options: MaskedLossOptions = {},
 ): Tensor {
   const { labelSmoothing = 0.1, unmaskedWeight = 0.1 } = options;
+  expectNumber('maskedTokenLoss, labelSmoothing', labelSmoothing, 0, 1);
+  expectNumber('maskedTokenLoss, unmaskedWeight', unmaskedWeight, 0, Number.MAX_VALUE);
+  expectTokens('maskedTokenLoss', logits, targets, masks);
   const { device } = logits;
   const shape = logits.shape.slice(0, -1); // [batch, K]
   const weights = weightsOf(masks, unmaskedWeight);
@@ -40,6 +56,15 @@ export function maskedTokenLoss(
   return div(sum(mul(losses, tensor(weights, shape, { device }))), total + 1e-8);
 }
 
+/** @throws ShapeError unless logits are [batch, K, V], with batch·K targets and masks */
+function expectTokens(where: string, { shape }: Tensor, targets: ArrayLike<number>, masks: ArrayLike<number>): void {
+  const count = shape[0] * shape[1];
+  if (shape.length === 3 && targets.length === count && masks.length === count) return;
+  throw new ShapeError(
+    `${where}: expected logits [batch, K, V] with batch·K targets and masks, got ${show(shape)}, ${targets.length} and ${masks.length}.`,
+  );
+}
+
 const weightsOf = (masks: ArrayLike<number>, unmaskedWeight: number) =>
   Float32Array.from(masks, (masked) => (masked ? 1 : unmaskedWeight));
 
@@ -47,12 +72,13 @@ const weightsOf = (masks: ArrayLike<number>, unmaskedWeight: number) =>
 export const totalWeight = (masks: ArrayLike<number>, { unmaskedWeight = 0.1 }: MaskedLossOptions = {}): number =>
   weightsOf(masks, unmaskedWeight).reduce((sum, w) => sum + w, 0);
 
-/** The share of masked tokens whose likeliest id is right, averaged over rows; parameters as `maskedTokenLoss`. */
+/** The share of masked tokens whose likeliest id is right, averaged over rows; parameters and ShapeError as `maskedTokenLoss`. */
 export async function maskedAccuracy(
   logits: Tensor,
   targets: ArrayLike<number>,
   masks: ArrayLike<number>,
 ): Promise<number> {
+  expectTokens('maskedAccuracy', logits, targets, masks);
   const [batch, length] = logits.shape;
   const guess = noGrad(() => argmax(logits, -1));
   const guesses = await guess.data();

@@ -1,4 +1,5 @@
 /** How many tokens are masked, and which ones. */
+import { expectOption } from '../core/index.ts';
 
 /** Holds the values at both ends beyond them. */
 const within0to1 = (f: (r: number) => number) => (r: number) => f(Math.min(1, Math.max(0, r)));
@@ -67,7 +68,7 @@ export interface MaskedTokens {
  * Exactly n are masked, and every set of n is equally likely. Equal draws keep their order.
  *
  * @param tokens  batch·K ids
- * @throws RangeError when the numbers of tokens and draws do not fit
+ * @throws RangeError when the numbers of tokens and draws do not fit, or a t is outside 0..1; OptionError for another schedule
  */
 export function maskTokens(
   tokens: ArrayLike<number>,
@@ -82,6 +83,10 @@ export function maskTokens(
       `maskTokens: expected batch × K tokens and as many draws, got ${tokens.length} tokens, ${draws.order.length} draws and ${batch} rows.`,
     );
   }
+  const names = Object.keys(maskingSchedules);
+  expectOption(names.includes(schedule), 'maskTokens schedule', `one of ${names.join(', ')}`, schedule);
+  const bad = Array.from(draws.t).find((t) => !(t >= 0 && t <= 1));
+  if (bad !== undefined) throw new RangeError(`maskTokens: expected draws t in 0..1, got ${bad}.`);
   const masked = Int32Array.from(tokens);
   const masks = new Uint8Array(tokens.length);
   for (let b = 0; b < batch; b++) {

@@ -1,6 +1,7 @@
 /** Sampling: all tokens start masked; each step predicts them, keeps some of them, and masks the rest again. */
 import {
   div,
+  expectKnown,
   expectOption,
   expectRng,
   firstNonFiniteIndex,
@@ -12,11 +13,11 @@ import {
 } from '../core/index.ts';
 import { NonFiniteError } from '../nn/index.ts';
 import { type GeneratorConfig, maskId, nullLabel } from './config.ts';
-import { keepLikeliest } from './filter.ts';
+import { expectFilter, keepLikeliest } from './filter.ts';
 import type { Generator } from './generator.ts';
-import { guidanceAt, guide, isUnguided } from './guidance.ts';
+import { guidanceAt, guidances, guide, isUnguided } from './guidance.ts';
 import { GumbelNoise } from './gumbel.ts';
-import { stillMasked } from './masking.ts';
+import { maskingSchedules, stillMasked } from './masking.ts';
 import { samplingOrders, visitRanks } from './order.ts';
 import { predictedPositions, predictedStates } from './plan.ts';
 import { noiseTemperature, type SamplingOptions, samplingDefaults, softmaxTemperature } from './sampling-options.ts';
@@ -75,7 +76,7 @@ export interface SamplingState {
  *
  * @param labels  classes in 0..C, where C is no class
  * @returns       batch·K ids in 0..V−1
- * @throws OptionError when steps, topK or topP is out of range, when K does not fit the order, or when `start` has another
+ * @throws OptionError for an option that is unknown or out of range, when K does not fit the order, or when `start` has another
  *   length than batch·K; RangeError when a label or an id of `start` is out of range; NonFiniteError when a logit is NaN or
  *   infinite, as damaged weights make it
  * @see Chang et al. 2022, arXiv:2202.04200, section 3.2
@@ -112,12 +113,10 @@ async function* statesOf(
   { start, rowsAtOnce = rowsThatFit(generator.config), onProgress }: SamplingWork = {},
   withConfidence: boolean,
 ): AsyncGenerator<SamplingState, void, undefined> {
+  expectKnown('sample', options, Object.keys(samplingDefaults));
   const settings = { ...samplingDefaults, ...options };
   const { steps, order, topK, topP } = settings;
-  expectOption(Number.isInteger(steps) && steps > 0, 'sample steps', 'a whole number above 0', steps);
-  expectOption(samplingOrders.includes(order), 'sample order', `one of ${samplingOrders.join(', ')}`, order);
-  expectOption(Number.isInteger(topK) && topK >= 0, 'sample topK', 'a whole number ≥ 0', topK);
-  expectOption(topP > 0 && topP <= 1, 'sample topP', 'a number > 0 and ≤ 1', topP);
+  checkSampling(settings);
   expectOption(
     Number.isInteger(rowsAtOnce) && rowsAtOnce > 0,
     'sample rowsAtOnce',
@@ -179,6 +178,28 @@ async function* statesOf(
     ids = drawn;
   }
   yield { step: steps, ids, guesses, confidence, kept: isKept() };
+}
+
+/** @throws OptionError for a name that is unknown or a number out of range */
+function checkSampling(settings: Required<SamplingOptions>): void {
+  const { steps, order, topK, topP, guidance, schedule } = settings;
+  const oneOf = (what: string, names: readonly string[], got: string) =>
+    expectOption(names.includes(got), `sample ${what}`, `one of ${names.join(', ')}`, got);
+  expectOption(Number.isInteger(steps) && steps > 0, 'sample steps', 'a whole number above 0', steps);
+  oneOf('order', samplingOrders, order);
+  oneOf('guidance', guidances, guidance);
+  oneOf('schedule', Object.keys(maskingSchedules), schedule);
+  expectFilter('sample', topK, topP);
+  expectOption(
+    Number.isFinite(settings.guidanceScale),
+    'sample guidanceScale',
+    'a finite number',
+    settings.guidanceScale,
+  );
+  for (const name of ['guidancePower', 'randomizeTemperature'] as const) {
+    const value = settings[name];
+    expectOption(Number.isFinite(value) && value >= 0, `sample ${name}`, 'a finite number ≥ 0', value);
+  }
 }
 
 /** @throws OptionError unless there are K ids for each label, RangeError unless all are in 0..V */

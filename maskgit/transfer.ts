@@ -1,5 +1,5 @@
 /** A generator that starts from another one and learns other classes. */
-import { embedding, noGrad, tensor, tidy } from '../core/index.ts';
+import { embedding, expectOption, noGrad, tensor, tidy } from '../core/index.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';
 import { vocabularySize } from './config.ts';
 import type { Generator } from './generator.ts';
@@ -13,7 +13,7 @@ const isVocabulary = (name: string): boolean => /(^|word_)embeddings\.weight$/.t
  *
  * @param classes  names of the classes, in the order of `model`'s labels
  * @param before   those of `from`
- * @throws CheckpointError when the generators differ in more than their classes
+ * @throws CheckpointError when the generators differ in more than their classes; OptionError unless each class has one name
  */
 export function startFrom(
   model: Generator,
@@ -21,6 +21,11 @@ export function startFrom(
   classes: readonly string[],
   before: readonly string[],
 ): void {
+  for (const [what, { config }, names] of [
+    ['classes', model, classes],
+    ['before', from, before],
+  ] as const)
+    expectOption(names.length === config.classes, `startFrom, ${what}`, `${config.classes} names`, names.length);
   const first = from.config.codebookSize + 1; // the id of class 0
   const noClass = vocabularySize(from.config) - 1;
   const rows = [

@@ -15,8 +15,8 @@ import {
   zeros,
 } from '../core/index.ts';
 import { block, Embedding, LayerNorm, Linear, parameter } from '../nn/index.ts';
-import { type GeneratorConfig, vocabularySize } from './config.ts';
-import { type ForwardOptions, type Generator, tokensAt } from './generator.ts';
+import { checkGeneratorConfig, type GeneratorConfig, vocabularySize } from './config.ts';
+import { expectSequence, type ForwardOptions, type Generator, tokensAt } from './generator.ts';
 import { initializeGenerator } from './init.ts';
 
 /**
@@ -41,6 +41,7 @@ export class UViTBert implements Generator {
 
   constructor(config: GeneratorConfig, rng: Rng) {
     expectRng('UViTBert', rng);
+    checkGeneratorConfig(config);
     const { width, layers, latentTokens, codebookSize } = config;
     const half = Array.from({ length: Math.floor(layers / 2) });
     this.config = config;
@@ -63,6 +64,7 @@ export class UViTBert implements Generator {
   }
 
   hiddenStates(sequence: Tensor, { tap, positions }: ForwardOptions = {}): Tensor {
+    expectSequence('UViTBert', this.config, sequence);
     let x = add(embedding(this.embeddings.weight, sequence), this.pos_embed); // [batch, 1+K, width]
     const skips: Tensor[] = [];
     for (const [i, block] of this.in_blocks.entries()) {

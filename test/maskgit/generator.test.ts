@@ -154,3 +154,50 @@ test('a token without weight does not count, even where the model forbids its id
   const dx = await grad(loss, [logits])[0].data();
   assert.ok(dx.every(Number.isFinite) && dx.subarray(3).every((g) => g === 0), String(dx));
 });
+
+test('impossible configurations, sequences, targets and probabilities are refused', async () => {
+  using _ = tensorScope();
+  const wrong: Partial<Record<keyof GeneratorConfig, unknown>>[] = [
+    { architecture: 'vit' },
+    { codebookSize: 0 },
+    { latentTokens: 1.5 },
+    { classes: Number.NaN },
+    { heads: 3 },
+    { layers: -1 },
+    { dropout: 1 },
+    { attentionDropout: Number.NaN },
+    { initializerRange: -1 },
+  ];
+  for (const part of wrong) {
+    const [name] = Object.keys(part);
+    const config = { ...small, ...part } as GeneratorConfig;
+    assert.throws(() => createGenerator(config, new Rng(0)), {
+      name: 'OptionError',
+      message: new RegExp(`^generator ${name}: expected `),
+    });
+  }
+  for (const architecture of ['bert', 'uvit'] as const) {
+    const model = createGenerator({ ...small, architecture }, new Rng(0));
+    const ids = tensor([11, 12], [2, 1], { dtype: 'int32' }); // would be broadcast to all positions
+    assert.throws(() => model.forward(ids), { name: 'ShapeError', message: /sequence \[batch, 5\], .*got \[2, 1\]/ });
+  }
+  const logits = tensor(new Float32Array(8), [1, 2, 4]);
+  for (const [targets, masks] of [
+    [[1], [1]],
+    [[1, 2], [1]],
+    [
+      [1, 2, 3],
+      [1, 1],
+    ],
+  ]) {
+    assert.throws(() => maskedTokenLoss(logits, targets, masks), { name: 'ShapeError', message: /^maskedTokenLoss: / });
+    await assert.rejects(maskedAccuracy(logits, targets, masks), { name: 'ShapeError', message: /^maskedAccuracy: / });
+  }
+  for (const options of [{ unmaskedWeight: -1 }, { unmaskedWeight: Number.NaN }, { labelSmoothing: 2 }])
+    assert.throws(() => maskedTokenLoss(logits, [1, 2], [1, 1], options), { name: 'OptionError' });
+  assert.throws(() => dropLabels(small, [0, 1], [0.5], 0.1), {
+    name: 'ShapeError',
+    message: /each of 2 labels, got 1/,
+  });
+  assert.throws(() => dropLabels(small, [0], [0.5], Number.NaN), { name: 'OptionError' });
+});

@@ -89,6 +89,9 @@ test('the training mask chooses every position equally often', () => {
 });
 
 test('mismatched draws are an error that names the numbers', () => {
+  for (const t of [-0.1, 1.1, Number.NaN])
+    assert.throws(() => maskTokens([1, 2], { t: [t], order: [0, 0] }, 9), { name: 'RangeError', message: /in 0\.\.1/ });
+  assert.throws(() => maskTokens([1, 2], { t: [0], order: [0, 0] }, 9, 'cos' as never), { name: 'OptionError' });
   assert.throws(() => maskTokens([1, 2, 3], { t: [0.5], order: [0.1, 0.2] }, 9), /3 tokens, 2 draws and 1 rows/);
 });
 

@@ -11,6 +11,7 @@ import {
   guidanceAt,
   haltonGridOrder,
   haltonOrder,
+  keepLikeliest,
   laptopGenerators,
   noiseTemperature,
   publishedGenerators,
@@ -392,6 +393,26 @@ test('impossible requests name what is wrong', async () => {
       "order 'halton-2d': expected a square number of tokens, got 6. Take order 'halton' for tokens in a row.",
     ],
   ];
+  wrong.push(
+    [{ guidance: 'cosine' as never }, 'sample guidance: expected one of constant, linear, power-cosine, got cosine.'],
+    [{ schedule: 'cos' as never }, 'sample schedule: expected one of arccos, cosine, linear, root, square, got cos.'],
+    [{ guidanceScale: Number.NaN }, 'sample guidanceScale: expected a finite number, got NaN.'],
+    [{ guidancePower: -1 }, 'sample guidancePower: expected a finite number ≥ 0, got -1.'],
+    [{ randomizeTemperature: -1 }, 'sample randomizeTemperature: expected a finite number ≥ 0, got -1.'],
+    [{ randomizeTemperature: Infinity }, 'sample randomizeTemperature: expected a finite number ≥ 0, got Infinity.'],
+  );
+  await assert.rejects(sample(generators[0], [0], { temperature: 0 } as SamplingOptions, draws), {
+    name: 'OptionError',
+    message: /^sample: expected options steps, .*got 'temperature'/,
+  });
+  for (const [topK, topP] of [
+    [-1, 1],
+    [1.5, 1],
+    [Number.NaN, 1],
+    [0, Number.NaN],
+    [0, 0],
+  ])
+    assert.throws(() => keepLikeliest([1, 2, 3], topK, topP), { name: 'OptionError', message: /^keepLikeliest top/ });
   for (const [options, message] of wrong)
     await assert.rejects(sample(generators[0], [0], options, draws), { name: 'OptionError', message });
 });

@@ -27,6 +27,20 @@ for (const architecture of ['bert', 'uvit'] as const) {
     const [old, fresh] = [rows(await before.data()), rows(await now.data())];
     const [dogs, cats, none] = old.slice(6);
     assert.deepEqual(fresh, [...old.slice(0, 6), none, cats, dogs, none]);
+    for (const [now, before] of [
+      [
+        ['cats', 'dogs'],
+        ['dogs', 'cats'],
+      ],
+      [
+        ['cars', 'cats', 'dogs'],
+        ['dogs', 'cats', 'cars'],
+      ], // would be "no class"
+    ])
+      assert.throws(() => startFrom(model, from, now, before), {
+        name: 'OptionError',
+        message: /expected \d names, got/,
+      });
     const wider = createGenerator({ ...config(2), width: 16 }, new Rng(3));
     assert.throws(() => startFrom(wider, from, ['a', 'b'], ['a', 'b']), { name: 'CheckpointError' });
   });
