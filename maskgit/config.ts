@@ -33,17 +33,18 @@ export interface GeneratorConfig {
 
 /** @throws OptionError when a value is impossible or the heads do not divide the width */
 export function checkGeneratorConfig(config: GeneratorConfig): void {
-  const { architecture, width, heads, layers, initializerRange } = config;
+  const { architecture, width, heads, initializerRange } = config;
   const where = (name: keyof GeneratorConfig) => `generator ${name}`;
   expectOption(architecture in { bert: 1, uvit: 1 }, where('architecture'), 'bert or uvit', architecture);
-  for (const name of ['codebookSize', 'latentTokens', 'classes', 'width', 'heads', 'mlpWidth'] as const)
+  for (const name of ['codebookSize', 'latentTokens', 'width', 'heads', 'mlpWidth'] as const)
     expectOption(
       Number.isInteger(config[name]) && config[name] > 0,
       where(name),
       'a whole number above 0',
       config[name],
     );
-  expectOption(Number.isInteger(layers) && layers >= 0, where('layers'), 'a whole number ≥ 0', layers);
+  for (const name of ['classes', 'layers'] as const)
+    expectOption(Number.isInteger(config[name]) && config[name] >= 0, where(name), 'a whole number ≥ 0', config[name]);
   expectOption(width % heads === 0, where('heads'), `a divisor of the width ${width}`, heads);
   for (const name of ['dropout', 'attentionDropout'] as const)
     expectOption(config[name] >= 0 && config[name] < 1, where(name), 'a number in 0..1, 1 excluded', config[name]);

@@ -2,6 +2,7 @@
 import {
   attention,
   divides,
+  expectKnown,
   expectRng,
   linear,
   mergeHeads,
@@ -68,9 +69,11 @@ export class MultiheadAttention {
   /**
    * @param x  [batch, tokens, dim]
    * @returns  [batch, tokens, dim], or [batch, rows.count, dim]
-   * @throws ShapeError when shapes do not fit
+   * @throws ShapeError when shapes do not fit; OptionError for an unknown option
    */
-  forward(x: Tensor, { keyValue, mask, rows }: MultiheadAttentionOptions = {}): Tensor {
+  forward(x: Tensor, options: MultiheadAttentionOptions = {}): Tensor {
+    expectKnown('MultiheadAttention.forward', options, ['keyValue', 'mask', 'rows']);
+    const { keyValue, mask, rows } = options;
     const mixed = keyValue ? this.#cross(x, keyValue, mask) : this.#self(x, mask); // [batch, tokens, dim]
     return this.out_proj.forward(tokens(mixed, rows));
   }

@@ -5,6 +5,7 @@ import {
   divides,
   expectKnown,
   expectRng,
+  expectWhole,
   type Rng,
   ShapeError,
   type Tensor,
@@ -37,7 +38,12 @@ export class Conv2d {
 
   constructor(inChannels: number, outChannels: number, kernel: number, rng: Rng, options: Conv2dOptions = {}) {
     expectRng('Conv2d', rng);
-    const { stride = 1, padding = 0, groups = 1, bias = true } = checked('Conv2d', options, inChannels, outChannels);
+    const {
+      stride = 1,
+      padding = 0,
+      groups = 1,
+      bias = true,
+    } = checked('Conv2d', options, inChannels, outChannels, kernel);
     const fanIn = (inChannels / groups) * kernel * kernel;
     this.weight = parameter(() => fanInUniform([outChannels, inChannels / groups, kernel, kernel], fanIn, rng));
     this.bias = bias ? parameter(() => fanInUniform([outChannels], fanIn, rng)) : null;
@@ -72,7 +78,7 @@ export class ConvTranspose2d {
       padding = 0,
       groups = 1,
       bias = true,
-    } = checked('ConvTranspose2d', options, inChannels, outChannels);
+    } = checked('ConvTranspose2d', options, inChannels, outChannels, kernel);
     const fanIn = (outChannels / groups) * kernel * kernel; // as PyTorch counts it, from the weight's second axis
     this.weight = parameter(() => fanInUniform([inChannels, outChannels / groups, kernel, kernel], fanIn, rng));
     this.bias = bias ? parameter(() => fanInUniform([outChannels], fanIn, rng)) : null;
@@ -88,8 +94,15 @@ export class ConvTranspose2d {
   }
 }
 
-/** @throws OptionError for an unknown option; ShapeError unless `groups` divides both numbers of channels */
-function checked(layer: string, options: Conv2dOptions, inChannels: number, outChannels: number): Conv2dOptions {
+/** @throws OptionError for an unknown option or a kernel that is not a whole number ≥ 1; ShapeError unless `groups` divides both numbers of channels */
+function checked(
+  layer: string,
+  options: Conv2dOptions,
+  inChannels: number,
+  outChannels: number,
+  kernel: number,
+): Conv2dOptions {
+  expectWhole(`${layer}, kernel`, kernel, 1, 65_535);
   expectKnown(layer, options, ['stride', 'padding', 'groups', 'bias']);
   const { groups = 1 } = options;
   if (!divides(groups, inChannels) || !divides(groups, outChannels))

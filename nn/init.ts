@@ -1,5 +1,6 @@
 /** Starting values of parameters. */
 import {
+  expectNumber,
   expectRng,
   numel,
   outsideScopes,
@@ -15,12 +16,17 @@ import {
 /** Makes a tensor that outlives the current scope, such as a parameter: `parameter(() => ones([dim]))`. */
 export const parameter: (make: () => Tensor) => Tensor = outsideScopes;
 
-/** N(0, std²), drawn again outside ±2 (an absolute limit, as in PyTorch's `trunc_normal_`). */
+/**
+ * N(0, std²), drawn again outside ±2 (an absolute limit, as in PyTorch's `trunc_normal_`).
+ * @throws OptionError unless std is a number from 0 to 1000, beyond which nearly all draws lie outside
+ */
 export function truncatedNormal(shape: Shape, std: number, rng: Rng): Tensor {
   expectRng('truncatedNormal', rng);
+  expectNumber('truncatedNormal, std', std, 0, 1000);
   const draw = (): number => {
-    const x = std * rng.normal();
-    return Math.abs(x) <= 2 ? x : draw();
+    let x = std * rng.normal();
+    while (Math.abs(x) > 2) x = std * rng.normal();
+    return x;
   };
   return tensor(Float32Array.from({ length: numel(shape) }, draw), shape);
 }

@@ -1,5 +1,15 @@
 /** k-means clustering. */
-import { expectRng, nearestCode, type Rng, ShapeError, tensor, tidy } from '../core/index.ts';
+import {
+  expectOption,
+  expectRng,
+  expectWhole,
+  firstNonFiniteIndex,
+  nearestCode,
+  type Rng,
+  ShapeError,
+  tensor,
+  tidy,
+} from '../core/index.ts';
 import { parameter } from './init.ts';
 
 /** Options of `kMeans`. */
@@ -13,7 +23,8 @@ export interface KMeansOptions {
  *
  * @param points  [count, dim], row-major
  * @returns       centers [k, dim], row-major
- * @throws ShapeError for fewer than k points
+ * @throws ShapeError for fewer than k points; OptionError for a dimension or k that is not a whole number ≥ 1, iterations that
+ *   are not one ≥ 0, or points that are NaN or infinite
  * @see Arthur and Vassilvitskii 2007, "k-means++: the advantages of careful seeding"
  */
 export async function kMeans(
@@ -24,6 +35,11 @@ export async function kMeans(
   { iterations = 12 }: KMeansOptions = {},
 ): Promise<Float32Array> {
   expectRng('kMeans', rng);
+  expectWhole('kMeans, dim', dim, 1, 2 ** 31);
+  expectWhole('kMeans, k', k, 1, 2 ** 31);
+  expectWhole('kMeans, iterations', iterations, 0, Number.MAX_SAFE_INTEGER);
+  const bad = firstNonFiniteIndex(points);
+  expectOption(bad < 0, 'kMeans, points', 'finite numbers', points[bad]);
   const count = points.length / dim;
   if (!Number.isInteger(count) || count < k) {
     throw new ShapeError(`kMeans: expected at least ${k} points of ${dim} values, got ${count}.`);

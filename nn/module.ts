@@ -13,7 +13,7 @@ export type StateValue = Tensor | { readonly shape: Shape; readonly data: ArrayL
  *
  * Optimizers, weight averages, clipping and checkpoints all take this flat record.
  *
- * @throws TypeError for a model that is no object, or when a field leads back to one of its owners
+ * @throws TypeError for a model that is no object, for tensors in a Map or a Set, or when a field leads back to one of its owners
  */
 export function stateDict(model: object): StateDict {
   const found: StateDict = {};
@@ -31,6 +31,14 @@ export function stateDict(model: object): StateDict {
         `stateDict: expected a tree of layers, but '${path}' leads back to one of its owners. Keep that reference in a private field (#owner).`,
       );
     open.add(node);
+    if (node instanceof Map || node instanceof Set) {
+      const before = Object.keys(found).length;
+      for (const [i, child] of [...node.values()].entries()) walk(child, `${path}.${i}`);
+      if (Object.keys(found).length > before)
+        throw new TypeError(
+          `stateDict: expected tensors in fields, objects and arrays, got some in a ${node.constructor.name}, '${path}'. Keep them in an array or an object.`,
+        );
+    }
     for (const [name, child] of Object.entries(node)) walk(child, path === '' ? name : `${path}.${name}`);
     open.delete(node);
   };

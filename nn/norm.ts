@@ -1,5 +1,5 @@
 /** Normalization layers. Weights start at 1, biases at 0. */
-import { divides, groupNorm, layerNorm, ones, ShapeError, type Tensor, zeros } from '../core/index.ts';
+import { divides, expectNumber, groupNorm, layerNorm, ones, ShapeError, type Tensor, zeros } from '../core/index.ts';
 import { parameter } from './init.ts';
 
 /**
@@ -14,7 +14,9 @@ export class LayerNorm {
   readonly bias: Tensor; // [dim]
   readonly eps: number;
 
+  /** @throws OptionError unless eps is a number ≥ 0 */
   constructor(dim: number, eps = 1e-5) {
+    expectNumber('LayerNorm, eps', eps, 0, Number.MAX_VALUE);
     this.weight = parameter(() => ones([dim]));
     this.bias = parameter(() => zeros([dim]));
     this.eps = eps;
@@ -39,8 +41,9 @@ export class GroupNorm {
   readonly groups: number;
   readonly eps: number;
 
-  /** @throws ShapeError unless `groups` divides `channels` */
+  /** @throws ShapeError unless `groups` divides `channels`; OptionError unless eps is a number ≥ 0 */
   constructor(groups: number, channels: number, eps = 1e-5) {
+    expectNumber('GroupNorm, eps', eps, 0, Number.MAX_VALUE);
     if (!divides(groups, channels))
       throw new ShapeError(`GroupNorm: expected channels that ${groups} groups divide, got ${channels}.`);
     this.weight = parameter(() => ones([channels]));

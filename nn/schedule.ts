@@ -1,5 +1,5 @@
 /** Learning-rate schedules. */
-import { expectNumber, expectWhole } from '../core/index.ts';
+import { expectKnown, expectNumber, expectWhole } from '../core/index.ts';
 
 /** Learning rate of the next update, by the number of updates already done. */
 export type LearningRateSchedule = (step: number) => number;
@@ -23,10 +23,12 @@ export interface CosineOptions {
  *
  * The published code lets the cosine rise again beyond T.
  *
- * @throws OptionError for a rate that is no number ≥ 0, or updates that are no whole number ≥ 0
+ * @throws OptionError for an unknown option, a rate that is no number ≥ 0, or updates that are no whole number ≥ 0
  * @see Loshchilov and Hutter 2017, arXiv:1608.03983
  */
-export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: CosineOptions): LearningRateSchedule {
+export function cosineSchedule(options: CosineOptions): LearningRateSchedule {
+  expectKnown('cosineSchedule', options, ['lr', 'warmupSteps', 'totalSteps', 'endLr']);
+  const { lr, warmupSteps = 0, totalSteps, endLr = 0 } = options;
   expectRate('cosineSchedule, lr', lr);
   expectRate('cosineSchedule, endLr', endLr);
   expectUpdates('cosineSchedule, warmupSteps', warmupSteps);
@@ -40,7 +42,9 @@ export function cosineSchedule({ lr, warmupSteps = 0, totalSteps, endLr = 0 }: C
 }
 
 /** Linear warm-up over `warmupSteps` updates (default 0), then constant. @throws OptionError as `cosineSchedule` */
-export function constantSchedule({ lr, warmupSteps = 0 }: { lr: number; warmupSteps?: number }): LearningRateSchedule {
+export function constantSchedule(options: { lr: number; warmupSteps?: number }): LearningRateSchedule {
+  expectKnown('constantSchedule', options, ['lr', 'warmupSteps']);
+  const { lr, warmupSteps = 0 } = options;
   expectRate('constantSchedule, lr', lr);
   expectUpdates('constantSchedule, warmupSteps', warmupSteps);
   return (step) => (step < warmupSteps ? (lr * step) / warmupSteps : lr);

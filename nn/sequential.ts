@@ -12,7 +12,13 @@ export class Sequential {
   readonly [position: number]: Layer;
   readonly #layers: readonly Layer[];
 
+  /** @throws TypeError for a value that is neither a layer nor a function */
   constructor(...layers: Layer[]) {
+    for (const [i, layer] of layers.entries())
+      if (typeof layer !== 'function' && typeof layer?.forward !== 'function')
+        throw new TypeError(
+          `Sequential: expected layers or functions, got ${Array.isArray(layer) ? 'an array' : typeof layer} at position ${i}. Pass them one by one: new Sequential(a, b).`,
+        );
     this.#layers = layers;
     Object.assign(this, layers);
   }

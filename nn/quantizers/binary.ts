@@ -2,6 +2,7 @@
 import {
   embedding,
   expectKnown,
+  expectNumber,
   expectOption,
   l2Normalize,
   less,
@@ -72,7 +73,14 @@ export class BinaryQuantizer implements Quantizer {
     );
     const { spherical = false, commitmentCost = 0.25, entropyCost = 0.1 } = options;
     const { temperature = spherical ? 1 / bits : 1 } = options;
-    expectOption(temperature > 0, 'BinaryQuantizer temperature', 'a number above 0', temperature);
+    expectNumber('BinaryQuantizer, commitmentCost', commitmentCost, 0, Number.MAX_VALUE);
+    expectNumber('BinaryQuantizer, entropyCost', entropyCost, 0, Number.MAX_VALUE);
+    expectOption(
+      temperature > 0 && temperature < Infinity,
+      'BinaryQuantizer temperature',
+      'a finite number above 0',
+      temperature,
+    );
     this.codebookSize = 2 ** bits;
     this.dim = bits;
     this.spherical = spherical;

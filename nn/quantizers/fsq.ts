@@ -54,6 +54,12 @@ export class FiniteScalarQuantizer implements Quantizer {
     this.levels = [...levels];
     this.dim = levels.length;
     this.codebookSize = levels.reduce((product, L) => product * L, 1);
+    expectOption(
+      this.codebookSize <= mostCodes,
+      'FiniteScalarQuantizer levels',
+      `a product of at most ${mostCodes}, the codes`,
+      this.codebookSize,
+    );
     this.bound = bound;
     const channels = levels.map((L) => constantsOf(L, bound));
     const shape = [this.codebookSize, this.dim];
@@ -110,6 +116,8 @@ export class FiniteScalarQuantizer implements Quantizer {
     return { bounded: scaled(level), code: noGrad(() => scaled(level.round())) };
   }
 }
+
+const mostCodes = 2 ** 20; // a table holds them all
 
 /** h, s, t, o, c and w of one channel, as `FiniteScalarQuantizer` names them. */
 function constantsOf(L: number, bound: 'fsq' | 'ifsq') {

@@ -6,6 +6,7 @@ import {
   expectNumber,
   expectOption,
   expectRng,
+  expectWhole,
   l2Normalize,
   nearestCode,
   noGrad,
@@ -64,6 +65,8 @@ export class VectorQuantizer implements Quantizer {
     const gradients = ['straight-through', 'rotation'];
     expectOption(gradients.includes(gradient), 'VectorQuantizer, gradient', gradients.join(' or '), gradient);
     expectNumber('VectorQuantizer, commitmentCost', commitmentCost, 0, Number.MAX_VALUE);
+    expectWhole('VectorQuantizer, codebookSize', codebookSize, 1, 2 ** 31 - 1);
+    expectWhole('VectorQuantizer, dim', dim, 1, 2 ** 31 - 1);
     this.embedding = {
       weight: parameter(() => uniform([codebookSize, dim], -1 / codebookSize, 1 / codebookSize, rng)),
     };
