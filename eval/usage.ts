@@ -41,8 +41,8 @@ export class CodebookUsage {
       return sum - p * Math.log2(p + 1e-8);
     }, 0);
   }
-  /** 2^entropy: the number of equally frequent codes with the same entropy. */
+  /** 2^entropy: the number of equally frequent codes with the same entropy; 0 before any was seen. */
   get perplexity(): number {
-    return 2 ** this.entropy;
+    return this.#total === 0 ? 0 : 2 ** this.entropy;
   }
 }

@@ -302,6 +302,25 @@ export function expectPixels(where: string, { head, pixelDecoder }: TiTokConfig)
   );
 }
 
+/** Checks a teacher's sizes. @throws OptionError when one is impossible */
+export function checkTeacherConfig(config: TeacherConfig): void {
+  const { kind } = config;
+  expectOption(kind === 'lean' || kind === 'vqgan', 'teacher kind', 'lean or vqgan', kind);
+  const isWhole = (value: number, least: number) => Number.isInteger(value) && value >= least;
+  for (const [name, value] of Object.entries(config)) {
+    if (name === 'kind') continue;
+    const where = `teacher ${name}`;
+    if (name === 'stem' || name === 'channelMult') {
+      const isList = Array.isArray(value) && value.length > 0 && value.every((width) => isWhole(width, 1));
+      expectOption(isList, where, 'one or more whole numbers above 0', value);
+    } else if (name === 'resBlocks') {
+      expectOption(isWhole(value, 0), where, 'a whole number ≥ 0', value);
+    } else {
+      expectOption(isWhole(value, 1), where, 'a whole number above 0', value);
+    }
+  }
+}
+
 /** Pixels per side of the square that one code of a teacher stands for. */
 export const patchSizeOf = (config: TeacherConfig): number =>
   2 ** (config.kind === 'lean' ? config.stem.length : config.channelMult.length - 1);

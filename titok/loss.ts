@@ -1,5 +1,5 @@
 /** The losses of the stages. Each returns its terms by name, one element each; `loss` is their weighted sum. */
-import { crossEntropy, embedding, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
+import { crossEntropy, embedding, expectOption, mean, permute, reshape, type Tensor, zeros } from '../core/index.ts';
 import { l1, mse } from '../nn/index.ts';
 import { hingeDiscriminatorLoss, hingeGeneratorLoss, type LeCam } from './adversarial.ts';
 import type { Discriminator } from './discriminator.ts';
@@ -39,6 +39,7 @@ export interface WarmupParts {
  *
  *   loss = CE(logits, codes) + w_q · quantizerLoss + w_e · embeddingLoss
  *
+ * @throws OptionError for w_e > 0 without the codebook
  * @see Yu et al. 2024, arXiv:2406.07550, section 3.3
  */
 export function warmupLoss(
@@ -46,12 +47,24 @@ export function warmupLoss(
   weights: WarmupWeights = publishedWarmup,
 ): Terms<'reconstructionLoss' | 'quantizerLoss' | 'embeddingLoss'> {
   const reconstructionLoss = proxyCrossEntropy(logits, codes);
-  const near = weights.embedding > 0 && codebook ? embeddingLoss(logits, codes, codebook) : undefined;
+  const near = weights.embedding > 0 ? embeddingLoss(logits, codes, neededCodebook(codebook)) : undefined;
   return summed({
     reconstructionLoss: [1, reconstructionLoss],
     quantizerLoss: [weights.quantizer, quantizerLoss],
     embeddingLoss: [weights.embedding, near],
   });
+}
+
+function neededCodebook(codebook: Tensor | undefined): Tensor {
+  const repair = 'Pass teacher.codebook, or the weight embedding: 0.';
+  expectOption(
+    codebook !== undefined,
+    'warmupLoss',
+    'the codebook of the teacher for the embedding loss',
+    'none',
+    repair,
+  );
+  return codebook;
 }
 
 /** Mean cross-entropy of logits [batch, V, G, G] and codes [batch, G²] over batch and positions; one element. */

@@ -12,7 +12,7 @@ import {
   transpose,
 } from '../core/index.ts';
 import { type Quantized, type Tap, tapUnder, VectorQuantizer } from '../nn/index.ts';
-import { latentDim, patchSizeOf, type TeacherConfig } from './config.ts';
+import { checkTeacherConfig, latentDim, patchSizeOf, type TeacherConfig } from './config.ts';
 import { expectPatches } from './images.ts';
 import { LeanDecoder, LeanEncoder } from './lean-teacher.ts';
 import { VqganDecoder, VqganEncoder } from './vqgan.ts';
@@ -33,9 +33,11 @@ export interface PixelDecoder {
   forward(z: Tensor, tap?: Tap): Tensor;
 }
 
-/** The decoder of a teacher, with random weights. */
-export const createPixelDecoder = (config: TeacherConfig, rng: Rng): LeanDecoder | VqganDecoder =>
-  config.kind === 'lean' ? new LeanDecoder(config, rng) : new VqganDecoder(config, rng);
+/** The decoder of a teacher, with random weights. @throws OptionError for impossible sizes */
+export function createPixelDecoder(config: TeacherConfig, rng: Rng): LeanDecoder | VqganDecoder {
+  checkTeacherConfig(config);
+  return config.kind === 'lean' ? new LeanDecoder(config, rng) : new VqganDecoder(config, rng);
+}
 
 /**
  * A convolutional tokenizer: one code for each square of pixels. The lean one of the laptop or MaskGIT-VQGAN, with the
@@ -52,8 +54,10 @@ export class Teacher {
   readonly decoder: LeanDecoder | VqganDecoder;
   readonly quantize: VectorQuantizer;
 
+  /** @throws OptionError for impossible sizes */
   constructor(config: TeacherConfig, rng: Rng) {
     expectRng('Teacher', rng);
+    checkTeacherConfig(config);
     this.config = config;
     this.encoder = config.kind === 'lean' ? new LeanEncoder(config, rng) : new VqganEncoder(config, rng);
     this.decoder = createPixelDecoder(config, rng);

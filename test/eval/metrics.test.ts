@@ -203,3 +203,9 @@ test('variance within classes: pictures have one size, and equal ones a variance
     assert.ok(equal.value >= 0, `${count} pictures: ${equal.value}`);
   }
 });
+
+test('before any code was seen, the perplexity is 0', () => {
+  const usage = new CodebookUsage(4);
+  assert.deepEqual([usage.used, usage.perplexity], [0, 0]);
+  assert.ok(Math.abs(usage.add([1]).perplexity - 1) < 1e-6);
+});

@@ -19,6 +19,12 @@ test('image gradients and hinge losses', async () => {
     await gradientL1(tensor([0, 1, 2, 4], [1, 1, 2, 2]), zeros([1, 1, 2, 2])).item(),
     (1 + 2) / 2 + (2 + 3) / 2,
   );
+  assert.equal(await gradientL1(tensor([0, 1, 3], [1, 1, 1, 3]), zeros([1, 1, 1, 3])).item(), 1.5); // 1 pixel high
+  assert.equal(await gradientL1(tensor([2], [1, 1, 1, 1]), zeros([1, 1, 1, 1])).item(), 0);
+  assert.throws(() => gradientL1(zeros([1, 1, 2, 2]), zeros([1, 1, 1, 2])), {
+    name: 'ShapeError',
+    message: /one shape/,
+  });
   const [real, fake] = [tensor([2, 0.5]), tensor([-2, 0])];
   assert.equal(await hingeDiscriminatorLoss(real, fake).item(), 0.5 * (0.25 + 0.5));
   assert.equal(await hingeGeneratorLoss(fake).item(), 1);

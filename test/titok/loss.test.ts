@@ -1,7 +1,7 @@
 /** Losses by hand, discriminators and perceptual distances on small inputs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grad, Rng, randn, type Tensor, tensor, tensorScope, uniform } from '../../core/index.ts';
+import { grad, Rng, randn, type Tensor, tensor, tensorScope, uniform, zeros } from '../../core/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import {
   discriminatorLoss,
@@ -38,6 +38,15 @@ test('stage 1: cross-entropy, quantizer and distance in the embedding', async ()
   const laptop = warmupLoss({ logits, codes, quantizerLoss, codebook }, laptopWarmup);
   await near(laptop.embeddingLoss, 0.5 ** 2 + 1); // expected latent (1.5, 1), right one (2, 0)
   await near(laptop.loss, -Math.log(0.75) + 0.5 + laptopWarmup.embedding * 1.25);
+});
+
+test('stage 1 with an embedding loss needs the codebook, which the loss left out in silence', () => {
+  using _ = tensorScope();
+  const parts = { logits: zeros([1, 2, 1, 1]), codes: tensor([1], [1, 1], { dtype: 'int32' }) };
+  assert.throws(() => warmupLoss(parts, laptopWarmup), {
+    name: 'OptionError',
+    message: /^warmupLoss: expected the codebook .*got none\. Pass teacher\.codebook/,
+  });
 });
 
 test('reconstruction: absent terms are 0, weights apply to the sum only', async () => {

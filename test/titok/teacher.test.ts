@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { argmax, Rng, randn, ShapeError, type Tensor, tensorScope, uniform, zeros } from '../../core/index.ts';
 import { mse } from '../../nn/index.ts';
-import { decodeArgmax, startFromPca, Teacher, VqganEncoder } from '../../titok/index.ts';
+import { decodeArgmax, startFromPca, Teacher, type TeacherConfig, VqganEncoder } from '../../titok/index.ts';
 import { imageToPatches, patchesToImage } from '../../titok/patches.ts';
 import { principalComponents } from '../../titok/pca.ts';
+import { createPixelDecoder } from '../../titok/teacher.ts';
 import { lean, vqgan } from './configs.ts';
 
 const images = (rng: Rng, n = 2): Tensor => uniform([n, 3, 8, 8], 0, 1, rng);
@@ -22,6 +23,28 @@ test('both teachers: codes of a grid, and the same picture from codes as from la
     assert.ok((await largest(teacher.decodeTokens(indices).sub(reconstruction))) < 1e-5);
     const logits = randn([2, 10, 2, 2], rng);
     assert.ok((await largest(decodeArgmax(teacher, logits).sub(teacher.decodeTokens(argmax(logits, 1))))) < 1e-6);
+  }
+});
+
+test('impossible sizes are refused by teachers and their decoders', () => {
+  for (const [config, wrong] of [
+    [lean, { dim: 0 }],
+    [lean, { codebookSize: 0 }],
+    [lean, { stem: [] }],
+    [lean, { stem: [0, 8] }],
+    [lean, { resBlocks: -1 }],
+    [vqgan, { zChannels: 0 }],
+    [vqgan, { channelMult: [1, 0.5] }],
+    [vqgan, { hiddenChannels: Number.NaN }],
+    [lean, { kind: 'mean' }],
+  ] as const) {
+    const [name] = Object.keys(wrong);
+    const message = new RegExp(`^teacher ${name}: expected `);
+    for (const make of [
+      () => new Teacher({ ...config, ...wrong } as TeacherConfig, new Rng(0)),
+      () => createPixelDecoder({ ...config, ...wrong } as TeacherConfig, new Rng(0)),
+    ])
+      assert.throws(make, { name: 'OptionError', message });
   }
 });
 
