@@ -124,11 +124,28 @@ async function open(path: string): Promise<ParquetFile> {
     return rows.map((row) => row[name]);
   }
 
+  /** Unpacks a page once for two readers: the check of its runs, and then hyparquet. */
+  function oncePerPage(codec: Column['codec']): Compressors {
+    const unpack = compressors[codec];
+    if (!unpack) return compressors;
+    const done: { readonly input: Uint8Array; readonly output: Uint8Array }[] = []; // the page, and its dictionary
+    return {
+      [codec]: (input: Uint8Array, length: number) => {
+        const known = done.find((one) => one.output.length === length && Buffer.compare(one.input, input) === 0);
+        if (known) return known.output;
+        const output = unpack(input, length);
+        done.push({ input, output });
+        return output;
+      },
+    };
+  }
+
   /** The rows of a page. hyparquet gets a small file: the column's dictionary, if the page needs it, then the page. */
   async function unpacked(cell: ParquetCell): Promise<Unpacked> {
     const column = columnOf(metadata.row_groups[cell.group], leaf);
     const page = await foundPage(read, cell, column);
     const bytes = read(page.position, page.size);
+    const compressors = oncePerPage(column.codec);
     expectRuns(page, bytes, { schema }, column, compressors);
     const dictionary = isInDictionary(page) ? await dictionaryOf(read, column) : undefined;
     const front = dictionary ? read(dictionary.position, dictionary.size) : new Uint8Array(0);

@@ -1,5 +1,5 @@
 /** The dataset as latents: every image encoded once, and once mirrored, before the diffusion model trains. */
-import { type Tensor, tensor } from '../core/index.ts';
+import { DataError, firstNonFiniteIndex, type Tensor, tensor } from '../core/index.ts';
 import type { Dataset } from '../data/browser.ts';
 import { ShuffledRows } from './shuffled-rows.ts';
 import { someViews, valuesOfViews } from './views.ts';
@@ -20,8 +20,21 @@ export class LatentBatches implements LatentSource {
   readonly #labels: Int32Array;
   readonly #rows: ShuffledRows;
 
-  /** @param latents  rows·channels·g² numbers, which are scaled in place    @param labels  a class for each row */
+  /**
+   * @param latents  rows·channels·g² numbers, which are scaled in place
+   * @param labels   a class for each row
+   * @throws DataError for another number of them, or one that is NaN or infinite; OptionError unless the batch size is a whole
+   *   number ≥ 1
+   */
   constructor(latents: Float32Array, labels: Int32Array, channels: number, batchSize: number, seed: number) {
+    const side = Math.sqrt(latents.length / labels.length / channels);
+    if (latents.length > 0 && !Number.isInteger(side))
+      throw new DataError(
+        `latent batches: expected rows·${channels}·g² numbers for ${labels.length} labels, got ${latents.length}.`,
+      );
+    const bad = firstNonFiniteIndex(latents);
+    if (bad >= 0)
+      throw new DataError(`latent batches: expected finite latents, got ${latents[bad]} at position ${bad}.`);
     this.scale = scaleToUnitVariance(latents);
     this.#channels = channels;
     this.#latents = latents;

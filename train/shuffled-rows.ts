@@ -1,5 +1,5 @@
 /** Rows of a dataset in a seeded order whose position can be saved. */
-import { DataError, Rng, type RngState } from '../core/index.ts';
+import { DataError, expectWhole, Rng, type RngState } from '../core/index.ts';
 
 /** A position in the endless row of batches; plain JSON. */
 interface RowState {
@@ -20,8 +20,9 @@ export class ShuffledRows {
   #order: Int32Array;
   #position = 0;
 
-  /** @param what  names the rows in errors: 'token batches' */
+  /** @param what  names the rows in errors: 'token batches'    @throws OptionError unless the batch size is a whole number ≥ 1 */
   constructor(what: string, count: number, batchSize: number, seed: number) {
+    expectWhole(`${what}, batchSize`, batchSize, 1, Number.MAX_SAFE_INTEGER);
     this.#what = what;
     this.#count = count;
     this.#batchSize = Math.min(batchSize, count);
@@ -30,7 +31,9 @@ export class ShuffledRows {
     this.#order = this.#rng.permutation(count);
   }
 
+  /** @throws DataError when there are no rows */
   next(): Int32Array {
+    if (this.#count === 0) throw new DataError(`${this.#what}: expected rows to draw from, got none.`);
     if (this.#position + this.#batchSize > this.#order.length) {
       this.#epoch = this.#rng.state;
       this.#order = this.#rng.permutation(this.#count);

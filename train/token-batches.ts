@@ -1,5 +1,5 @@
 /** The dataset as token rows: every image encoded once, and once mirrored, before the generator trains. */
-import type { Tensor } from '../core/index.ts';
+import { DataError, type Tensor } from '../core/index.ts';
 import type { Dataset } from '../data/browser.ts';
 import { ShuffledRows } from './shuffled-rows.ts';
 import { encodeViews, someRows, someViews } from './views.ts';
@@ -25,8 +25,14 @@ export class TokenBatches implements TokenSource {
   readonly #labels: Int32Array;
   readonly #rows: ShuffledRows;
 
-  /** @param tokens  rows·K ids    @param labels  a class for each row */
+  /**
+   * @param tokens  rows·K ids
+   * @param labels  a class for each row
+   * @throws DataError when there are not as many tokens for each label; OptionError unless the batch size is a whole number ≥ 1
+   */
   constructor(tokens: Int32Array, labels: Int32Array, batchSize: number, seed: number) {
+    if (tokens.length % labels.length !== 0 && tokens.length > 0)
+      throw new DataError(`token batches: expected rows·K ids for ${labels.length} labels, got ${tokens.length}.`);
     this.#tokens = tokens;
     this.#labels = labels;
     this.#rows = new ShuffledRows('token batches', labels.length, batchSize, seed);

@@ -1,8 +1,10 @@
 /** Parquet files as on the Hugging Face hub, made with hyparquet-writer. */
 import assert from 'node:assert/strict';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import zlib, { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { openDevice, setDefaultDevice } from '../../core/index.ts';
@@ -123,6 +125,31 @@ test('files that Arrow wrote: ZSTD and LZ4, a dictionary of pictures, rows witho
           20 * i,
         );
     }
+  }
+});
+
+test('a page is unpacked once, though its runs are checked before it is read', async (t) => {
+  const path = join(temporaryFolder(t), 'x.parquet');
+  const labels = Array(12).fill(0);
+  for (const reds of [labels.map((_, i) => 10 * i), labels]) {
+    const layout = {
+      rowGroupSize: 12,
+      codec: 'GZIP',
+      compressors: { GZIP: (bytes: Uint8Array) => gzipSync(bytes) },
+    } as const;
+    writeFileSync(path, await parquet(reds, labels, layout));
+    const file = await openParquet(path);
+    const cells = await file.cells();
+    const unpack = t.mock.method(zlib, 'gunzipSync');
+    syncBuiltinESMExports();
+    t.after(syncBuiltinESMExports);
+    for (const [i, cell] of cells.entries()) {
+      const { data } = await sharp(await file.picture(cell)).raw().toBuffer({ resolveWithObject: true }); // biome-ignore format: one thought
+      assert.equal(data[0], reds[i]);
+    }
+    const [pages, dictionary] = [new Set(cells.map(({ position }) => position)).size, reds === labels ? 1 : 0];
+    assert.equal(unpack.mock.callCount(), pages + dictionary);
+    unpack.mock.restore();
   }
 });
 
