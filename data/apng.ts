@@ -1,5 +1,5 @@
 /** Animated PNG: several PNG pictures of one size in one file, without encoding them again. */
-import { DataError } from '../core/index.ts';
+import { DataError, expectWhole } from '../core/index.ts';
 import { crc32 } from './crc32.ts';
 
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
@@ -16,11 +16,14 @@ export interface AnimationOptions {
  * Joins PNG files to one that plays them again and again. Programs that know no animated PNG show the last frame.
  *
  * @param frames  PNG files that agree in size and color type, without a palette or further chunks that matter
- * @throws DataError when there are none, when one is no PNG, or when they differ
+ * @throws DataError when there are none, when one is no PNG, or when they differ; OptionError for a time that is not a whole
+ *   number from 0 to 65,535
  * @see the PNG specification, third edition, section 11.3.6: acTL, fcTL, fdAT
  */
 export function animatedPng(frames: readonly Uint8Array[], options: AnimationOptions = {}): Uint8Array<ArrayBuffer> {
   const { milliseconds = 400, lastMilliseconds = 2500 } = options;
+  expectWhole('animatedPng, milliseconds', milliseconds, 0, 65_535);
+  expectWhole('animatedPng, lastMilliseconds', lastMilliseconds, 0, 65_535);
   const pictures = frames.map(pngOf);
   const last = pictures.at(-1);
   if (!last) throw new DataError('animatedPng: expected frames, got none.');

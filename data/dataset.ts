@@ -100,10 +100,13 @@ export function imageSet(items: readonly LabeledImage[], size: number): ImageSet
   };
 }
 
-/** How many images each class has. */
+/** How many images each class has. @throws DataError for a label that is none of them */
 export function classCounts(set: ImageList, classes: number): number[] {
   const counts = new Array<number>(classes).fill(0);
-  for (const label of set.labels) counts[label]++;
+  for (const label of set.labels) {
+    if (!(label in counts)) throw new DataError(`classCounts: expected labels in 0..${classes - 1}, got ${label}.`);
+    counts[label]++;
+  }
   return counts;
 }
 

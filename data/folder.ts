@@ -1,6 +1,6 @@
 /** Your own images as a dataset: a folder of pictures (folder-layout.ts says what it may look like), or data files (data-files.ts). */
 import { basename, resolve } from 'node:path';
-import { DataError, expectNumber, expectOption, expectWhole } from '../core/index.ts';
+import { DataError, expectKnown, expectNumber, expectOption, expectWhole } from '../core/index.ts';
 import { type FoundImages, findImages } from './data-files.ts';
 import {
   classCounts,
@@ -48,6 +48,9 @@ export interface ImageFolderOptions extends FolderOptions {
   readonly notify?: (message: string) => void;
 }
 
+const folderOptions = ['heldOutFraction', 'skipBroken', 'maxBytes', 'onProgress'] satisfies (keyof FolderOptions)[];
+const streamOptions = ['stream', 'shuffleBuffer', 'randomCrop', 'notify'] satisfies (keyof ImageFolderOptions)[];
+
 /**
  * Loads pictures: those below a folder, or those in data files (data-files.ts). Resizes the shorter edge to `size`
  * (antialiased bicubic) and crops the center square. For random crops, load a larger size and let `batches` crop. All images are decoded once and kept as bytes (256 × 256:
@@ -55,13 +58,14 @@ export interface ImageFolderOptions extends FolderOptions {
  * @param folder  of pictures or of data files, or a data file
  * @param size    pixels
  * @throws DataError for a folder without pictures, damaged data files, a class without pictures, pictures that cannot be read (all in one
- *   message), or images beyond `maxBytes`; OptionError for a size or fraction out of range
+ *   message), or images beyond `maxBytes`; OptionError for an unknown option, or a size, fraction or limit out of range
  */
 export async function loadImageFolder(
   folder: string,
   size: number,
   options: FolderOptions = {},
 ): Promise<ImageDataset> {
+  expectKnown('loadImageFolder', options, folderOptions);
   return inMemory(await listFolder(folder, size, options), options);
 }
 
@@ -77,6 +81,7 @@ export async function openImageFolder(
   size: number,
   options: ImageFolderOptions = {},
 ): Promise<Dataset> {
+  expectKnown('openImageFolder', options, [...folderOptions, ...streamOptions]);
   const { stream, shuffleBuffer, randomCrop = false, maxBytes = mostBytes } = options;
   if (shuffleBuffer !== undefined) expectWhole('openImageFolder, shuffleBuffer', shuffleBuffer, 1, 2 ** 31 - 1);
   const needsStream = [shuffleBuffer !== undefined && '--shuffle-buffer', randomCrop && '--random-crop'].find(Boolean);
@@ -109,7 +114,12 @@ interface Listed extends FoundImages {
   readonly size: number; // pixels
 }
 
-async function listFolder(folder: string, size: number, { heldOutFraction }: FolderOptions): Promise<Listed> {
+async function listFolder(
+  folder: string,
+  size: number,
+  { heldOutFraction, maxBytes = mostBytes }: FolderOptions,
+): Promise<Listed> {
+  expectNumber('loadImageFolder, maxBytes', maxBytes, 0, Infinity);
   expectWhole('loadImageFolder, size', size, 1, 4096);
   if (heldOutFraction !== undefined) expectNumber('loadImageFolder, heldOutFraction', heldOutFraction, 0, 1);
   const name = basename(resolve(folder)) || folder;

@@ -40,12 +40,12 @@ function classNames(path: string, { metadata }: ParquetFile, column: string): re
   }
 }
 
-function classOf(value: unknown, names: readonly string[] | undefined, where: string): string {
-  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
-  if (typeof value === 'string') return value;
+function classOf(given: unknown, names: readonly string[] | undefined, where: string): string {
+  const value = given instanceof Uint8Array ? new TextDecoder().decode(given) : given;
+  if (typeof value === 'string' && value !== '') return value;
   const number = typeof value === 'bigint' || typeof value === 'number' ? Number(value) : Number.NaN;
   const name = names ? names[number] : String(number);
   if (Number.isInteger(number) && number >= 0 && name !== undefined) return name;
   const range = names ? `0..${names.length - 1}` : 'whole numbers from 0, or text';
-  throw new DataError(`${where}: expected ${range}, got ${value}.`);
+  throw new DataError(`${where}: expected ${range}, got ${value === '' ? 'an empty text' : value}.`);
 }

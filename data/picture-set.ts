@@ -7,7 +7,7 @@ import { megabytes, Undecodable } from './errors.ts';
 import { picturesIn, readTree } from './folder-tree.ts';
 import { LeftOutCounter } from './left-out.ts';
 import { readNpz, writeNpz } from './npz.ts';
-import { type RgbImage, toPlanes } from './pixels.ts';
+import { expectImage, type RgbImage, toPlanes } from './pixels.ts';
 import { resizeToSquare } from './resize.ts';
 import { decodeSquares } from './squares.ts';
 
@@ -84,7 +84,7 @@ function fromNpz(path: string, { size, onProgress }: PictureSetOptions): Picture
   if (!pictures) throw new DataError(`${path}: expected pictures in arr_0, got no such array.`);
   const { shape, data } = pictures;
   const [count, height, width, channels] = shape;
-  if (!(data instanceof Uint8Array) || shape.length !== 4 || channels !== 3 || count === 0) {
+  if (!(data instanceof Uint8Array) || shape.length !== 4 || channels !== 3 || data.length === 0) {
     const type = data.constructor.name.replace('Array', '').toLowerCase();
     throw new DataError(
       `${path}: expected arr_0 [count, height, width, 3] of uint8, got [${shape.join(', ')}] of ${type}.`,
@@ -126,7 +126,7 @@ function expectRoom(path: string, count: number, side: number): void {
  * Writes pictures as public evaluators read them (the form of ADM's): `arr_0` [count, height, width, 3] uint8 and, if there
  * are labels, `arr_1` [count] int64.
  *
- * @throws DataError unless all pictures have one size and each has a label, or when the file cannot be written
+ * @throws DataError unless all pictures have one size and each has a label, a whole number, or when the file cannot be written
  * @see Dhariwal and Nichol 2021, arXiv:2105.05233; github.com/openai/guided-diffusion, evaluations/
  */
 export function writePictureNpz(path: string, pictures: readonly RgbImage[], labels?: ArrayLike<number>): void {
@@ -139,6 +139,9 @@ export function writePictureNpz(path: string, pictures: readonly RgbImage[], lab
   if (labels && labels.length !== pictures.length) {
     throw new DataError(`${path}: expected a label for each of ${pictures.length} pictures, got ${labels.length}.`);
   }
+  const bad = Array.from(labels ?? []).find((label) => !Number.isSafeInteger(label));
+  if (bad !== undefined) throw new DataError(`${path}: expected whole numbers as labels, got ${bad}.`);
+  for (const picture of pictures) expectImage(path, picture);
   const { width, height } = first;
   const data = new Uint8Array(pictures.length * height * width * 3);
   for (const [i, picture] of pictures.entries()) data.set(picture.data, i * height * width * 3);

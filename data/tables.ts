@@ -7,6 +7,7 @@
  *
  * A row that is there twice counts once.
  */
+import { isUtf8 } from 'node:buffer';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DataError } from '../core/index.ts';
@@ -94,7 +95,10 @@ const mostBytes = 400e6; // Node's longest text has 512 million letters
 
 function textOfFile(path: string): string {
   const bytes = dataBytes(path);
-  if (bytes.length <= mostBytes) return bytes.toString('utf8');
+  if (bytes.length <= mostBytes) {
+    if (isUtf8(bytes)) return bytes.toString('utf8');
+    throw new DataError(`${path}: expected a table in UTF-8, got other bytes. Save it as UTF-8.`);
+  }
   throw new DataError(
     `${path}: expected a table of at most ${megabytes(mostBytes)}, got ${megabytes(bytes.length)}. Split it.`,
   );
@@ -116,6 +120,16 @@ function jsonRows(path: string): { row: Row; line: number }[] {
   });
 }
 
+/** @throws Error when a column that is read is there twice, of which one would win */
+function columnNames(header: readonly string[]): string[] {
+  const names = header.map((name) => name.trim().toLowerCase());
+  const twice = [...fileColumns, ...classColumns, ...splitColumns].find(
+    (name) => names.indexOf(name) !== names.lastIndexOf(name),
+  );
+  if (twice !== undefined) throw new Error(`the column '${twice}' twice`);
+  return names;
+}
+
 async function csvRows(path: string): Promise<{ row: Row; line: number }[]> {
   const { parse } = await import('csv-parse/sync');
   const text = textOfFile(path);
@@ -124,7 +138,7 @@ async function csvRows(path: string): Promise<{ row: Row; line: number }[]> {
   try {
     const rows: { record: Record<string, string>; info: { lines: number } }[] = parse(text, {
       bom: true,
-      columns: (names: string[]) => names.map((name) => name.trim().toLowerCase()),
+      columns: columnNames,
       delimiter,
       info: true,
       skip_empty_lines: true,

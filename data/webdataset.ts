@@ -8,7 +8,7 @@
  *
  * @see https://github.com/webdataset/webdataset
  */
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DataError } from '../core/index.ts';
@@ -22,6 +22,7 @@ const pictureType = /^(?:.*\.)?(?:jpe?g|png|webp|gif|tiff?|avif|bmp|p[bgp]m|jxl|
 const labelTypes = ['cls', 'json', 'txt'] as const;
 type LabelType = (typeof labelTypes)[number];
 const mostLabelBytes = 2 ** 20;
+const blockBytes = 512; // of tar
 
 /** A file in an archive. */
 interface Part extends FilePart {
@@ -133,12 +134,14 @@ async function groupsOf(path: string, name: string, leftOut: LeftOutCounter): Pr
 async function partsOf(path: string, name: string, leftOut: LeftOutCounter): Promise<Part[]> {
   const { extract } = await import('tar-stream');
   const parts: Part[] = [];
+  let end = 0; // of the last entry
   const extractor = extract();
   extractor.on('error', () => {}); // as below
   extractor.on('entry', (header, content, next) => {
     content.on('error', () => {}); // pipeline reports what is wrong; without a listener, the program would end
     // where the content begins; the package's types leave it out
     const { byteOffset: position } = header as typeof header & { readonly byteOffset: number };
+    end = Math.max(end, position + blockBytes * Math.ceil((header.size ?? 0) / blockBytes));
     const own = header.name.replace(/^(?:\.\/)+/, '');
     if (/^(?:[/\\]|[a-z]:)/i.test(own) || own.split(/[/\\]/).includes('..')) {
       next(
@@ -163,6 +166,10 @@ async function partsOf(path: string, name: string, leftOut: LeftOutCounter): Pro
       },
     );
   }
+  if (statSync(path).size < end + blockBytes)
+    throw new DataError(
+      `${path}: expected a whole tar archive, got one without its end, a block of zeros. Is it complete?`,
+    );
   return parts;
 }
 
@@ -173,7 +180,7 @@ function labelIn(labels: Group['labels']): Label | undefined {
   for (const type of labelTypes) {
     const part = labels[type];
     const text = part && (type === 'json' ? classInJson(part) : textIn(part));
-    if (text !== undefined) return { type, text };
+    if (text) return { type, text }; // '' is no name
   }
   return undefined;
 }
@@ -183,8 +190,9 @@ function textIn(part: Part): string {
   if (part.size > mostLabelBytes)
     throw new DataError(`${where}: expected a label of at most 1 MB, got ${part.size} bytes.`);
   try {
-    return new TextDecoder().decode(readPart(part)).trim();
+    return new TextDecoder('utf-8', { fatal: part.name.endsWith('.cls') }).decode(readPart(part)).trim();
   } catch (error) {
+    if (error instanceof TypeError) throw new DataError(`${where}: expected a label in UTF-8, got other bytes.`);
     throw error instanceof Undecodable ? new DataError(`${where}: expected a label, ${error.message}`) : error;
   }
 }

@@ -94,5 +94,7 @@ test('frames that do not fit are refused', async () => {
     [[small.subarray(0, 60)], /^animatedPng, frame 0: .* got one that is cut short\.$/],
     [[await png(3, { width: 8, height: 8 }, true)], /^animatedPng, frame 0: .* got the chunk PLTE\.$/],
   ];
+  for (const milliseconds of [-1, 0.5, 65_536, Number.NaN])
+    assert.throws(() => animatedPng([small], { milliseconds }), { name: 'OptionError', message: /milliseconds/ });
   for (const [frames, message] of mistakes) assert.throws(() => animatedPng(frames), { name: 'DataError', message });
 });

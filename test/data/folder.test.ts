@@ -207,6 +207,8 @@ test('what is wrong with a folder is said with its path', async (t) => {
   const fails = (path: string, message: RegExp, options = {}) =>
     assert.rejects(loadImageFolder(path, 8, options), { name: 'DataError', message });
   await fails(join(folder, 'nowhere'), /nowhere: expected a folder of images, got ENOENT/);
+  for (const options of [{ heldOut: 0.2 }, { maxBytes: Number.NaN }, { stream: true }] as object[])
+    await assert.rejects(loadImageFolder(folder, 4, options), { name: 'OptionError', message: /^loadImageFolder/ });
   await fails(folder, /expected images of at most 0\.0 MB in memory, got 5 of 8×8/, { maxBytes: 100 });
   mkdirSync(join(folder, 'none'));
   await fails(

@@ -7,6 +7,7 @@ import {
   type Batches,
   batches,
   batchOf,
+  classCounts,
   type ImageSet,
   imageSet,
   inOrder,
@@ -135,6 +136,11 @@ test('sets of planes of another size or impossible labels, and images that a set
   }
   const unknown = { batchSize: 1, seed: 0, flips: true };
   assert.throws(() => batches(set, unknown), { name: 'OptionError', message: /got 'flips' \(did you mean 'flip'\?\)/ });
+});
+
+test('a label that is no class is not counted', () => {
+  assert.deepEqual(classCounts(numbered(4), 3), [2, 1, 1]);
+  assert.throws(() => classCounts(numbered(4), 2), { name: 'DataError', message: /labels in 0\.\.1, got 2/ });
 });
 
 test('impossible batches are refused', () => {

@@ -148,6 +148,13 @@ test('pictures as public evaluators read them, with and without labels', async (
   assert.equal((await loadPictureSet(at('plain.npz'))).classes, 0);
   assert.equal((await loadPictureSet(at('plain.npz'), { size: 4 })).set.size, 4);
   assert.throws(() => writePictureNpz(at('x.npz'), []), /pictures of one size, got none/);
+  for (const label of [0.5, Number.NaN])
+    assert.throws(() => writePictureNpz(at('x.npz'), three, [0, 1, label]), {
+      name: 'DataError',
+      message: /whole numbers/,
+    });
+  const short = { ...three[0], data: three[0].data.subarray(1) }; // the last byte would be 0
+  assert.throws(() => writePictureNpz(at('x.npz'), [short]), { name: 'DataError', message: /8×8 with 191 bytes/ });
   assert.throws(() => writePictureNpz(at('x.npz'), [...three, ...pictures(1, 4)]), /got 8×8 and 4×4/);
   assert.throws(() => writePictureNpz(at('x.npz'), three, [1]), /a label for each of 3 pictures, got 1/);
 });

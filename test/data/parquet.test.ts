@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import zlib, { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { openDevice, setDefaultDevice } from '../../core/index.ts';
 import { batches, convertImages, isStream, loadImageFolder, openImageFolder } from '../../data/index.ts';
@@ -46,6 +47,17 @@ test('Parquet files as on the hub: several row groups, names of classes, a split
   assert.deepEqual(dataset.notes, ['without pictures: 1 classes (cow)']);
   writeFileSync(join(folder, 'x.parquet'), await parquet([1], [3]));
   await assert.rejects(loadImageFolder(join(folder, 'x.parquet'), 4, all), /x\.parquet, label: expected 0\.\.2, got 3/);
+  const texts = parquetWriteBuffer({
+    columnData: [
+      { name: 'image', data: [await png(1), await png(2)], type: 'BYTE_ARRAY' },
+      { name: 'label', data: ['cat', ''], type: 'STRING' },
+    ],
+  });
+  writeFileSync(join(folder, 'x.parquet'), new Uint8Array(texts));
+  await assert.rejects(loadImageFolder(join(folder, 'x.parquet'), 4, all), {
+    name: 'DataError',
+    message: /x\.parquet, label: expected whole numbers from 0, or text, got an empty text/,
+  });
 });
 
 test('many files as shards: the same pictures', async (t) => {

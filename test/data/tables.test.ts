@@ -76,7 +76,7 @@ test('rows that are there twice count once, and true and false are classes', asy
 });
 
 test('what is wrong in a table is told with its line', async (t) => {
-  const fails = async (name: string, text: string, message: RegExp) => {
+  const fails = async (name: string, text: string | Buffer, message: RegExp) => {
     const folder = await folderOf(t, { ...three, [name]: text });
     await assert.rejects(loadImageFolder(join(folder, name), 4, all), { name: 'DataError', message });
   };
@@ -97,5 +97,15 @@ test('what is wrong in a table is told with its line', async (t) => {
     /a\.csv:3: expected each picture in one class and one split, got images\/1\.png as b in train, and as a in train in .*a\.csv:2/,
   );
   await fails('a.csv', 'file,split\nimages/1.png,train\nimages/1.png,val\n', /as no class in validation/);
+  await fails(
+    'a.csv',
+    'file,label,Label\nimages/1.png,a,b\n',
+    /a\.csv: expected a table of CSV, got the column 'label' twice/,
+  );
+  await fails(
+    'a.csv',
+    Buffer.from('file,label\nimages/1.png,caf\xe9\n', 'latin1'),
+    /a\.csv: expected a table in UTF-8/,
+  );
   await fails('a.jsonl', '{"file": "images/1.png", "label": ["a"]}\n', /a\.jsonl:1: .* as 'label', got \["a"\]/);
 });

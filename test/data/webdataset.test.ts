@@ -121,6 +121,18 @@ test('names that lead out, cut archives and broken pictures are refused by name'
   await fails(await bytesOf(link), /expected pictures, got none/); // nobody follows them
   const whole = await tar({ '1.png': await png(1), '1.cls': '1', '2.png': 'no picture', '2.cls': '1' });
   await fails(whole.subarray(0, 700), /expected a whole tar archive, got a damaged one/);
+  const blocks = (content: string | Uint8Array) => 512 * (1 + Math.ceil(content.length / 512));
+  const behindFirst = blocks(await png(1)) + blocks('1');
+  await fails(
+    whole.subarray(0, behindFirst),
+    /expected a whole tar archive, got one without its end.* Is it complete\?/,
+  );
+  await fails(
+    await tar({ '1.png': 'x', '1.cls': '1', '2.png': 'x', '2.cls': '\n' }),
+    /x\.tar\/2\.png: expected a label/,
+  );
+  const latin = Buffer.from('caf\xe9', 'latin1');
+  await fails(await tar({ '1.png': 'x', '1.cls': latin }), /x\.tar, 1\.cls: expected a label in UTF-8/);
   await fails(whole, /1 of 2 pictures cannot be read: x\.tar\/2\.png \(a text file\)/);
   await fails(await tar({ '1.png': 'x', '1.json': '{' }), /x\.tar, 1\.json: expected JSON/);
   await fails(await tar({ '1.png': 'x', '1.cls': '1', '2.png': 'x' }), /x\.tar\/2\.png: expected a label/);

@@ -122,7 +122,7 @@ test('usage counts codes; its perplexity is how many are used equally often', ()
   assert.equal(usage.used, 4);
   assert.equal(usage.fraction, 0.5);
   close([usage.perplexity], [4], 1e-5);
-  assert.equal(new CodebookUsage(8).perplexity, 1);
+  assert.equal(new CodebookUsage(8).perplexity, 0);
   assert.throws(() => usage.add([0, 8]), /ids in 0\.\.7, got 8 at position 1/);
   assert.equal(usage.counts[0], 2);
 });

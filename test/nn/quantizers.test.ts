@@ -316,7 +316,7 @@ test('numbers of codes that a quantizer cannot have are errors that name the nea
   fails(() => new FiniteScalarQuantizer([8, 2]), 'FiniteScalarQuantizer levels: expected whole numbers from 3, got 2.');
   fails(() => new FiniteScalarQuantizer([]), 'FiniteScalarQuantizer levels: expected at least one, got none.');
   fails(() => new BinaryQuantizer(17), 'BinaryQuantizer bits: expected a whole number from 1 to 16, got 17.');
-  fails(() => new BinaryQuantizer(3, { temperature: 0 }), /temperature: expected a number above 0, got 0\./);
+  fails(() => new BinaryQuantizer(3, { temperature: 0 }), /temperature: expected a finite number above 0, got 0\./);
   fails(() => new BinaryQuantizer(3, { tau: 1 } as never), /^BinaryQuantizer: expected options spherical/);
   for (const quantizer of all(64))
     assert.throws(() => quantizer.encode(zeros([2, 7, 1, 3])), {
