@@ -111,7 +111,6 @@ export function mount(section: HTMLElement, app: App): void {
       await app.ready.catch(() => {}); // the weights of the other exhibits come first
       ready ??= load();
       await ready;
-      note.textContent = `This exhibit has a model of its own: ${size} × ${size} pixels in ${tokens} tokens of ${codes} codes.`;
       if (done !== next) return;
       const small = resized(next, size);
       let isFirst = true;
@@ -122,6 +121,7 @@ export function mount(section: HTMLElement, app: App): void {
           show();
         },
       });
+      note.textContent = `This exhibit has a model of its own: ${size} × ${size} pixels in ${tokens} tokens of ${codes} codes.`;
     } catch (error) {
       ready = undefined; // the next picture tries again
       done = undefined;
