@@ -5,9 +5,8 @@
  *   images/1.jpg,cat,train  label, class, class_name or category; may be left out
  *   images/2.jpg,dog,val    split: train, val, test; default: what the names of the table and its folders tell
  *
- * A row that is there twice counts once.
+ * A row that is there twice counts once. Files are in UTF-8, or in UTF-16 with a byte order mark.
  */
-import { isUtf8 } from 'node:buffer';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DataError } from '../core/index.ts';
@@ -25,7 +24,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Whether a file is a table with a column of pictures. @param head  its first bytes */
 export function isTable(path: string, head: Uint8Array): boolean {
-  const line = new TextDecoder().decode(head).replace(/^\ufeff/, '').split(/\r?\n/, 1)[0]; // biome-ignore format: one thought
+  const line = decoderOf(head, false).decode(head).split(/\r?\n/, 1)[0]; // biome-ignore format: one thought
   if (/\.jsonl$/i.test(path)) return fileColumns.some((name) => line.includes(`"${name}"`));
   if (!/\.[ct]sv$/i.test(path)) return false;
   const columns = line.split(/[,;\t]/).map((name) => name.trim().replace(/^"(.*)"$/, '$1').toLowerCase()); // biome-ignore format: one thought
@@ -93,11 +92,20 @@ function textOf(row: Row, columns: readonly string[], where: string): string | u
 
 const mostBytes = 400e6; // Node's longest text has 512 million letters
 
+/** UTF-8, or what a byte order mark tells: spreadsheets write UTF-16. */
+function decoderOf(bytes: Uint8Array, fatal: boolean): TextDecoder {
+  const mark = `${bytes[0]} ${bytes[1]}`;
+  return new TextDecoder(mark === '255 254' ? 'utf-16le' : mark === '254 255' ? 'utf-16be' : 'utf-8', { fatal });
+}
+
 function textOfFile(path: string): string {
   const bytes = dataBytes(path);
   if (bytes.length <= mostBytes) {
-    if (isUtf8(bytes)) return bytes.toString('utf8');
-    throw new DataError(`${path}: expected a table in UTF-8, got other bytes. Save it as UTF-8.`);
+    try {
+      return decoderOf(bytes, true).decode(bytes);
+    } catch {
+      throw new DataError(`${path}: expected a table in UTF-8, got other bytes. Save it as UTF-8.`);
+    }
   }
   throw new DataError(
     `${path}: expected a table of at most ${megabytes(mostBytes)}, got ${megabytes(bytes.length)}. Split it.`,
@@ -105,9 +113,7 @@ function textOfFile(path: string): string {
 }
 
 function jsonRows(path: string): { row: Row; line: number }[] {
-  const lines = textOfFile(path)
-    .replace(/^\ufeff/, '')
-    .split('\n');
+  const lines = textOfFile(path).split('\n');
   return lines.flatMap((text, i) => {
     if (text.trim() === '') return [];
     try {
@@ -137,7 +143,6 @@ async function csvRows(path: string): Promise<{ row: Row; line: number }[]> {
   const delimiter = ['\t', ';', ','].find((mark) => first.includes(mark)) ?? ',';
   try {
     const rows: { record: Record<string, string>; info: { lines: number } }[] = parse(text, {
-      bom: true,
       columns: columnNames,
       delimiter,
       info: true,

@@ -85,44 +85,48 @@ export function decodeValues(dtype: FileDType, bytes: Uint8Array, where: string)
 
 /**
  * Values → little-endian bytes, without a copy where possible.
- * @param dtype  for int32 values I32 (the default), I64 or I8, for float32 ones F32 (the default) or F16, for bytes U8 or BOOL
- * @throws CheckpointError when a value does not fit into F16 or I8
+ * @param dtype  for int32 values I32 (the default), I64 or I8, for float32 ones F32 (the default) or F16, for bytes U8 (the default) or BOOL
+ * @throws CheckpointError for another number format, or when a value does not fit into F16 or I8
  */
 export function encodeValues(data: RawData, dtype?: string, where = ''): { dtype: FileDType; bytes: Uint8Array } {
-  if (data instanceof Uint8Array) return { dtype: dtype === 'BOOL' ? 'BOOL' : 'U8', bytes: data };
-  if (data instanceof Int32Array && dtype === 'I64') {
-    const words = new Int32Array(2 * data.length);
-    data.forEach((value, i) => {
-      words[2 * i] = value;
-      words[2 * i + 1] = value >> 31; // the sign
-    });
-    return { dtype: 'I64', bytes: bytesOf(words) };
+  const known = formatsOf(data);
+  const written = known.find((format) => format === (dtype ?? known[0]));
+  switch (written) {
+    case 'I64': {
+      const words = new Int32Array(2 * data.length);
+      data.forEach((value, i) => {
+        words[2 * i] = value;
+        words[2 * i + 1] = value >> 31; // the sign
+      });
+      return { dtype: written, bytes: bytesOf(words) };
+    }
+    case 'I8':
+      expectFit(data, (value) => value >= -128 && value <= 127, 'int8 values from -128 to 127', where);
+      return { dtype: written, bytes: bytesOf(Int8Array.from(data)) };
+    case 'F16': {
+      const fits = (value: number) => !(Math.abs(value) >= 65_520 && Number.isFinite(value));
+      expectFit(data, fits, 'float16 values up to 65504', where);
+      return { dtype: written, bytes: bytesOf(toHalf(data as Float32Array)) };
+    }
+    case undefined:
+      throw new CheckpointError(
+        `${where}: expected ${known.join(' or ')} as dtype of a ${data.constructor.name}, got '${dtype}'. Leave it out for ${known[0]}.`,
+      );
+    default:
+      return { dtype: written, bytes: bytesOf(data) };
   }
-  if (data instanceof Int32Array && dtype === 'I8') {
-    expectFit(data, (value) => value >= -128 && value <= 127, 'int8 values from -128 to 127', where);
-    return { dtype: 'I8', bytes: bytesOf(Int8Array.from(data)) };
-  }
-  if (data instanceof Float32Array && dtype === 'F16') {
-    expectFit(
-      data,
-      (value) => !(Math.abs(value) >= 65_520 && Number.isFinite(value)),
-      'float16 values up to 65504',
-      where,
-    );
-    return { dtype: 'F16', bytes: bytesOf(toHalf(data)) };
-  }
-  return { dtype: data instanceof Int32Array ? 'I32' : 'F32', bytes: bytesOf(data) };
+}
+
+/** The number formats that values can be written in, the default first. */
+function formatsOf(data: RawData): readonly ('F32' | 'F16' | 'I32' | 'I64' | 'I8' | 'U8' | 'BOOL')[] {
+  if (data instanceof Float32Array) return ['F32', 'F16'];
+  return data instanceof Int32Array ? ['I32', 'I64', 'I8'] : ['U8', 'BOOL'];
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-function expectFit(
-  data: Float32Array | Int32Array,
-  fits: (value: number) => boolean,
-  expected: string,
-  where: string,
-): void {
+function expectFit(data: RawData, fits: (value: number) => boolean, expected: string, where: string): void {
   const at = (data as Float32Array).findIndex((value) => !fits(value));
   if (at >= 0) throw new CheckpointError(`${where}: expected ${expected}, got ${data[at]} at position ${at}.`);
 }

@@ -17,7 +17,7 @@ export interface GeneratorConfig {
   readonly classes: number;
   /** Dimension of the hidden states. */
   readonly width: number;
-  /** Transformer blocks. U-ViT adds one in the middle, between two mirrored halves. */
+  /** Transformer blocks. U-ViT has half of them on either side of one more in the middle; an odd number is rounded down. */
   readonly layers: number;
   /** Attention heads; must divide the width. */
   readonly heads: number;

@@ -25,7 +25,7 @@ import { initializeGenerator } from './init.ts';
  *   block      x ← x + attention(norm1(x));   x ← x + fc2(gelu(fc1(norm2(x))))
  *   skip       x ← skip_linear([x, skipped])  in front of each block of the second half
  *
- * layers/2 blocks, one in the middle, layers/2 blocks. The output of block i skips to the i-th block from the end.
+ * ⌊layers/2⌋ blocks, one in the middle, ⌊layers/2⌋ blocks. The output of block i skips to the i-th block from the end.
  *
  * @see Bao et al. 2022, arXiv:2209.12152
  */

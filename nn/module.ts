@@ -13,7 +13,8 @@ export type StateValue = Tensor | { readonly shape: Shape; readonly data: ArrayL
  *
  * Optimizers, weight averages, clipping and checkpoints all take this flat record.
  *
- * @throws TypeError for a model that is no object, for tensors in a Map or a Set, or when a field leads back to one of its owners
+ * @throws TypeError for a model that is no object, for tensors in a Map or a Set, for two tensors with one key, or when a field
+ *   leads back to one of its owners
  */
 export function stateDict(model: object): StateDict {
   const found: StateDict = {};
@@ -22,6 +23,10 @@ export function stateDict(model: object): StateDict {
     throw new TypeError(`stateDict: expected a model, got ${model === null ? 'null' : typeof model}.`);
   const walk = (node: unknown, path: string): void => {
     if (node instanceof Tensor) {
+      if (Object.hasOwn(found, path))
+        throw new TypeError(
+          `stateDict: expected one tensor at '${path}', got two. Rename the field with a dot in its name.`,
+        );
       found[path] = node;
       return;
     }

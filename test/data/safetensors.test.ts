@@ -315,3 +315,14 @@ test('a tensor whose shape and values disagree is not written', () => {
   fails('__metadata__', [2], "safetensors: '__metadata__' cannot be a tensor's name.");
   assert.throws(() => parseSafetensors(new Uint8Array()), /^CheckpointError: safetensors: expected a safetensors file/);
 });
+
+test('a number format that cannot be written is an error, not another format', () => {
+  const write = (data: WritableTensor['data'], dtype: string) =>
+    serializeSafetensors({ x: { shape: [1], data, dtype } });
+  assert.throws(() => write(Float32Array.of(1), 'BF16'), {
+    name: 'CheckpointError',
+    message: "safetensors: 'x': expected F32 or F16 as dtype of a Float32Array, got 'BF16'. Leave it out for F32.",
+  });
+  assert.throws(() => write(Int32Array.of(1), 'F32'), /expected I32 or I64 or I8 as dtype of a Int32Array, got 'F32'/);
+  assert.throws(() => write(Uint8Array.of(1), 'I8'), /expected U8 or BOOL/);
+});

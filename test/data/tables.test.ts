@@ -75,6 +75,19 @@ test('rows that are there twice count once, and true and false are classes', asy
   assert.deepEqual(dataset.leftOut, [{ reason: 'listed twice', count: 1, examples: ['images/1.png'] }]);
 });
 
+test('tables in UTF-16 with a byte order mark are read', async (t) => {
+  const [csv, jsonl] = ['\ufefffile,label\nimages/1.png,Käse\n', '\ufeff{"file": "images/1.png", "label": "Käse"}\n'];
+  const files = {
+    'a.csv': Buffer.from(csv, 'utf16le'),
+    'b.csv': Buffer.from(csv, 'utf16le').swap16(),
+    'c.jsonl': Buffer.from(jsonl, 'utf16le'),
+  };
+  for (const [name, bytes] of Object.entries(files)) {
+    const folder = await folderOf(t, { ...three, [name]: Promise.resolve(bytes) });
+    assert.deepEqual(pairs(await loadImageFolder(folder, 4, all)), [['Käse', 10]], name);
+  }
+});
+
 test('what is wrong in a table is told with its line', async (t) => {
   const fails = async (name: string, text: string | Buffer, message: RegExp) => {
     const folder = await folderOf(t, { ...three, [name]: text });

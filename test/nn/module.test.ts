@@ -151,6 +151,11 @@ test('a load that fails halfway through its values changes nothing', () => {
   assert.throws(() => stateDict(undefined as never), { name: 'TypeError', message: /expected a model, got undefined/ });
 });
 
+test('two tensors of one key are an error: one of them would be lost', () => {
+  const model = { a: { b: tensor([1]) }, 'a.b': tensor([1, 2]) };
+  assert.throws(() => stateDict(model), { name: 'TypeError', message: /expected one tensor at 'a\.b', got two/ });
+});
+
 test('a model that leads back to itself is an error, not an endless walk', () => {
   const child: { parent?: object } = {};
   child.parent = { child };
