@@ -6,8 +6,9 @@ import { bakedSteps, isBaked } from '../film/baked.ts';
 import { filmFile } from '../film/file.ts';
 import { type Film, frameMs, Player } from '../film/player.ts';
 import { filmKnobs, limits, type Settings, schedules, settingsOf } from '../film/settings.ts';
+import { stepRow } from '../film/step-row.ts';
+import { filmStrip } from '../film/strip.ts';
 import { rowToText } from '../link.ts';
-import { chips } from '../ui/chips.ts';
 import { classChoice } from '../ui/class-choice.ts';
 import { button, choice, h, slider } from '../ui/dom.ts';
 import { lasso } from '../ui/lasso.ts';
@@ -160,19 +161,16 @@ export function mount(section: HTMLElement, app: App): void {
   const view = pictureView('picture', 'the picture of the guesses');
   const caption = h('figcaption', {});
   const region = lasso(view.element, (rectangle) => void lockIn(rectangle));
-  const row = chips(app, {
-    label: 'Tokens of this step; pressed ones are locked',
-    pick(place) {
-      const next = new Set(locks);
-      if (!next.delete(place)) next.add(place);
-      lock(next);
-    },
+  const row = stepRow(app, (place) => {
+    const next = new Set(locks);
+    if (!next.delete(place)) next.add(place);
+    lock(next);
   });
   const play = button('Play', toggle, { class: 'main' });
   const back = button('◀', () => player.goTo(player.at - 1), { 'aria-label': 'one step back' });
   const forth = button('▶', () => player.goTo(player.at + 1), { 'aria-label': 'one step on' });
   const scrub = slider('Step', { min: 0, max: first.steps, value: 0 }, (step) => player.goTo(step));
-  const strip = h('div', { class: 'strip' });
+  const strip = filmStrip((step) => player.goTo(step));
   const drawAgain = button('Another', another);
   const invert = button('Swap locks', () => lock(new Set(shown().flatMap((_, i) => (locks.has(i) ? [] : [i])))));
   const unlock = button('Unlock all', () => lock(new Set()));
@@ -224,7 +222,7 @@ export function mount(section: HTMLElement, app: App): void {
           'Hatched: masked, and only guessed. Bar: how sure it is. Click a token to lock it, or drag over the picture to lock what draws that part.',
         ),
         h('div', { class: 'row' }, play, back, forth, scrub.element),
-        strip,
+        strip.element,
       ),
     ),
     h('div', { class: 'row' }, temperature.element, guidance.element, steps.element, schedule.element),
@@ -257,7 +255,6 @@ export function mount(section: HTMLElement, app: App): void {
     }
   }
 
-  let stripOf: Pixels | undefined;
   function render(): void {
     const { codes, classes } = app.model;
     noClasses.hidden = classes.length > 0;
@@ -269,23 +266,7 @@ export function mount(section: HTMLElement, app: App): void {
       confidence: [],
       picture: store.state.picture,
     };
-    const isMasked = (place: number) => step.ids[place] === codes;
-    row.show(
-      step.guesses,
-      (place) => locks.has(place),
-      (place) =>
-        `${isMasked(place) ? ', masked, only guessed' : ''}${film ? `, ${Math.round(100 * step.confidence[place])} % sure` : ''}`,
-    );
-    row.chips.forEach((chip, place) => {
-      chip.classList.toggle('masked', isMasked(place));
-      if (isMasked(place)) chip.style.backgroundColor = '';
-      chip.style.setProperty('--sure', `${step.confidence[place] ?? 0}`);
-      chip.style.setProperty('--code', app.colors[step.guesses[place]] ?? 'transparent');
-      if (step.guesses[place] === codes) {
-        chip.textContent = '';
-        chip.setAttribute('aria-label', `token ${place + 1}: masked`);
-      }
-    });
+    row.show(step, locks);
     const kept = step.ids.filter((id) => id < codes).length;
     const picture = step.picture ?? (film ? blank(app.model.size) : undefined);
     if (picture)
@@ -301,32 +282,7 @@ export function mount(section: HTMLElement, app: App): void {
     const isAtHand = `${shown()}` === `${store.state.row}`;
     use.hidden = take.hidden = !film?.isComplete || isAtHand;
     save.disabled = !film?.isComplete;
-    const newest = film?.steps[last].picture;
-    if (newest !== stripOf || !film) showStrip();
-    stripOf = newest;
-    [...strip.children].forEach((frame, i) => {
-      if (i === at - 1) frame.setAttribute('aria-current', 'step');
-      else frame.removeAttribute('aria-current');
-    });
-  }
-  function showStrip(): void {
-    strip.replaceChildren(
-      ...(player.film?.steps.slice(1) ?? []).map(({ picture }, i) => {
-        const small = pictureView('', `step ${i + 1}`);
-        if (picture) small.show(picture, `step ${i + 1}`);
-        return h(
-          'button',
-          {
-            type: 'button',
-            class: 'frame',
-            tabindex: -1,
-            'aria-label': `step ${i + 1}`,
-            click: () => player.goTo(i + 1),
-          },
-          small.element,
-        );
-      }),
-    );
+    strip.show(film?.steps ?? [], at);
   }
 
   // What happens elsewhere.
