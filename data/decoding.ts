@@ -24,9 +24,12 @@ export async function openImage(source: string | Uint8Array): Promise<OpenedImag
   const kind = typeof source === 'string' ? await reading(async () => kindAt(source)) : fileKind(source);
   if (kind && kind.picture !== 'decoded') throw new Undecodable(kind.name, kind.advice, kind);
   const bytes = typeof source === 'string' ? await reading(() => readFile(source)) : source;
-  const { width, height } = await decoding(kind, async () => {
-    return (await sharp(bytes, { limitInputPixels: false }).metadata()).autoOrient;
-  });
+  const { autoOrient, depth } = await decoding(kind, () => sharp(bytes, { limitInputPixels: false }).metadata());
+  if (depth !== 'uchar' && depth !== 'ushort') {
+    const found = `${kind?.name ?? 'a picture'} with numbers of type ${depth}`; // where white is among those differs between programs
+    throw new Undecodable(found, 'Save it with 8 or 16 bits a channel.', kind);
+  }
+  const { width, height } = autoOrient;
   if (!isWithinLimits(width, height)) {
     throw new Undecodable(`${width}×${height} pixels, beyond the limit of ${sizeLimits}`, 'Scale it down.');
   }

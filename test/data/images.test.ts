@@ -115,6 +115,47 @@ test('gray, alpha, 16-bit, CMYK and turned images become upright 8-bit RGB', asy
   assert.deepEqual([upright.width, upright.height], [8, 16]);
 });
 
+test('TIFF files of floats, wide or signed integers are refused: where white is among them is not known', async () => {
+  const kinds = [
+    [new Float32Array(4).fill(0.5), 3, 'float'],
+    [new Uint32Array(4).fill(4e9), 1, 'uint'],
+    [new Int16Array(4).fill(300), 2, 'short'],
+  ] as const;
+  for (const [values, sampleFormat, name] of kinds)
+    await assert.rejects(decodeImage(grayTiff(values, 2, sampleFormat)), {
+      name: 'DataError',
+      message: new RegExp(`got a TIFF picture with numbers of type ${name}\\. Save it with 8 or 16 bits a channel`),
+    });
+  const words = await decodeImage(grayTiff(new Uint16Array(4).fill(32768), 2, 1));
+  near(pixel(words, 1, 1), [128, 128, 128], 1);
+});
+
+/** A TIFF file of one gray channel. @param sampleFormat  1: unsigned, 2: signed, 3: float */
+function grayTiff(values: Float32Array | Uint32Array | Int16Array | Uint16Array, width: number, sampleFormat: number) {
+  const height = values.length / width;
+  const tags = [
+    [256, width],
+    [257, height],
+    [258, 8 * values.BYTES_PER_ELEMENT],
+    [259, 1], // not compressed
+    [262, 1], // 0 is black
+    [273, 8], // where the values are
+    [277, 1], // channels
+    [278, height],
+    [279, values.byteLength],
+    [339, sampleFormat],
+  ];
+  const entries = tags.flatMap(([tag, value]) => [tag, 3, 1, 0, value, 0]); // 3: 16-bit numbers, one of them
+  const words = [0x4949, 42, 8 + values.byteLength, 0];
+  const after = [tags.length, ...entries, 0, 0];
+  const bytes = Buffer.from(values.buffer);
+  return Buffer.concat([
+    Buffer.from(Uint16Array.from(words).buffer),
+    bytes,
+    Buffer.from(Uint16Array.from(after).buffer),
+  ]);
+}
+
 test('palettes, animations and names that lie: the first picture, by its bytes', async (t) => {
   const folder = temporaryFolder(t);
   const red = await raw([255, 0, 0, 255, 0, 0], 3, 2).png({ palette: true }).toBuffer();
