@@ -1,15 +1,12 @@
 /** Exhibit 8: a network learns here, from random numbers on. */
 import type { App } from '../app.ts';
-import type { Curve } from '../training/curve.ts';
 import { keep, kept, type Run } from '../training/kept.ts';
-import { kinds } from '../training/kinds.ts';
 import type { Ready, Report } from '../training/messages.ts';
-import { trainingPictures } from '../training/pictures.ts';
 import { planForm } from '../training/plan-form.ts';
-import { drawShapes, imageSize } from '../training/shapes.ts';
 import { type Problem, Trainer } from '../training/trainer.ts';
+import { trainingView } from '../training/view.ts';
 import { button, choice, h } from '../ui/dom.ts';
-import { download, stillPicture } from '../ui/picture.ts';
+import { download } from '../ui/picture.ts';
 
 const firstClass = 'face-smiling';
 
@@ -23,7 +20,6 @@ export function mount(section: HTMLElement, app: App): void {
   let trainer: Trainer | undefined;
   const { classes: classNames } = app.baked.model; // of the emoji, which it learns to draw
   let className = classNames.includes(firstClass) ? firstClass : classNames[0];
-  let curve: Promise<Curve> | undefined;
   let keeping = true;
   let startedAt = 0;
 
@@ -67,21 +63,16 @@ export function mount(section: HTMLElement, app: App): void {
     className,
     (name) => {
       className = name;
-      pictures.newest();
+      view.newest();
       trainer?.tell({ kind: 'class', name });
     },
   );
 
   // 2. What is seen.
-  const about = h('p', { class: 'small' });
-  const status = h('p', { class: 'training-status' });
-  const bar = h('progress', { 'aria-label': 'Updates done', max: 1, value: 0 });
-  const problem = h('div', { class: 'problem', role: 'alert', hidden: true });
-  const pictures = trainingPictures();
-  const chart = h('div', { class: 'curve', role: 'img', 'aria-label': 'The curve of the training' });
+  const view = trainingView(app);
   section.append(
     plan.element,
-    about,
+    view.about,
     h(
       'div',
       { class: 'row' },
@@ -96,10 +87,7 @@ export function mount(section: HTMLElement, app: App): void {
       open,
       openInput,
     ),
-    status,
-    bar,
-    problem,
-    h('div', { class: 'training-results' }, pictures.element, chart),
+    ...view.results,
   );
 
   // 3. A training, from its start to its end.
@@ -113,21 +101,18 @@ export function mount(section: HTMLElement, app: App): void {
     trainer?.tell(isPaused ? { kind: 'play', updates: Number.POSITIVE_INFINITY } : { kind: 'pause' });
     if (!isPaused) return;
     setPhase('running');
-    status.textContent = 'Going on …';
+    view.say('Going on …');
   }
 
   function start(file?: Uint8Array<ArrayBuffer>): void {
     const planned = plan.read();
     if (!planned) return;
     if (!file || file !== run?.file) [run, replaced] = [undefined, run];
-    if (!file) {
-      void curve?.then((drawn) => drawn.show([], ''));
-      pictures.clear();
-    }
-    pictures.newest();
+    if (!file) view.clear();
+    view.newest();
     startedAt = performance.now();
     keeping = true;
-    tellProblem();
+    view.problem();
     const { file: model, crc32 } = app.baked.models.find(({ name }) => name === 'emoji-32')!;
     trainer = new Trainer(
       {
@@ -143,7 +128,7 @@ export function mount(section: HTMLElement, app: App): void {
     trainer.tell({ kind: 'slow', slow: slow.checked });
     if (className) trainer.tell({ kind: 'class', name: className });
     setPhase('starting');
-    status.textContent = 'Starting …';
+    view.say('Starting …');
   }
 
   function hear(report: Report): void {
@@ -156,12 +141,13 @@ export function mount(section: HTMLElement, app: App): void {
         break;
       case 'frame':
         run = { ...run!, frames: [...run!.frames.filter(({ done }) => done !== report.frame.done), report.frame] };
-        pictures.show(run);
+        view.showPictures(run);
         break;
       case 'step':
         if (phase === 'starting') setPhase('running');
         run = { ...run!, log: [...run!.log, report.point] };
-        showStep(report);
+        view.showStep(run);
+        if (phase !== 'paused') view.say(rateOf(report, run.ready.plan.steps));
         break;
       case 'saved':
         run = { ...run!, file: report.file, savedDone: report.done };
@@ -169,8 +155,7 @@ export function mount(section: HTMLElement, app: App): void {
         break;
       case 'paused':
         setPhase('paused');
-        status.textContent = `Paused after update ${done()} of ${run!.ready.plan.steps}.`;
-        app.say(status.textContent);
+        say(`Paused after update ${done()} of ${run!.ready.plan.steps}.`);
         break;
       case 'finished':
       case 'failed':
@@ -182,7 +167,7 @@ export function mount(section: HTMLElement, app: App): void {
     if (phase !== 'starting') return;
     const tick = () => {
       if (phase !== 'starting' || preparing !== tick) return;
-      status.textContent = `${what} … ${Math.round((performance.now() - startedAt) / 1000)} s`;
+      view.say(`${what} … ${Math.round((performance.now() - startedAt) / 1000)} s`);
       setTimeout(tick, 1000);
     };
     preparing = tick;
@@ -207,15 +192,21 @@ export function mount(section: HTMLElement, app: App): void {
     replaced = undefined;
     if (run) showRun();
     else preview(); // which has its own status
+    if (trouble || keeping) view.problem(trouble); // or what is there says that nothing could be kept
     const isDone = run !== undefined && run.log.length > 0;
-    status.textContent = isDone
+    const status = isDone
       ? `${done() === run!.ready.plan.steps ? 'Finished' : 'Stopped'} after update ${done()} of ${run!.ready.plan.steps}.`
       : trouble
         ? ''
         : 'Stopped before the first update.';
-    if (trouble || keeping) tellProblem(trouble); // or what is there says that nothing could be kept
-    if (trouble) app.say(trouble.sentence);
-    else app.say(status.textContent);
+    view.say(status);
+    app.say(trouble?.sentence ?? status);
+  }
+
+  /** On the page, and to screen readers. */
+  function say(status: string): void {
+    view.say(status);
+    app.say(status);
   }
 
   const done = (): number => run?.log.at(-1)?.done ?? 0;
@@ -227,7 +218,7 @@ export function mount(section: HTMLElement, app: App): void {
       await keep(run);
     } catch (error) {
       keeping = false; // once is enough
-      tellProblem({ sentence: (error as Error).message });
+      view.problem({ sentence: (error as Error).message });
     }
   }
 
@@ -245,7 +236,7 @@ export function mount(section: HTMLElement, app: App): void {
     const sentence = await plan.takePictures(chosen);
     isReading = false;
     showControls();
-    tellProblem({ sentence });
+    view.problem({ sentence });
   }
 
   // 4. Showing.
@@ -269,66 +260,15 @@ export function mount(section: HTMLElement, app: App): void {
     classes.element.hidden = plan.kind !== 'generator';
   }
 
-  function tellProblem({ sentence = '', detail }: { sentence?: string | undefined; detail?: string } = {}): void {
-    problem.hidden = sentence === '';
-    problem.replaceChildren(
-      sentence,
-      ...(detail ? [h('details', {}, h('summary', {}, 'What the library says'), h('p', {}, detail))] : []),
-    );
-  }
-
-  function showStep({ point, perSecond, secondsLeft }: Report & { kind: 'step' }): void {
-    const { plan } = run!.ready;
-    const speed = perSecond < 1 ? `${(1 / perSecond).toFixed(1)} s each` : `${perSecond.toFixed(1)} a second`;
-    bar.value = point.done / plan.steps;
-    if (phase !== 'paused')
-      status.textContent = `Update ${point.done} of ${plan.steps}, ${speed}, ${duration(secondsLeft)} left.`;
-    void showCurve();
-  }
-
-  async function showCurve(): Promise<void> {
-    if (!run || run.log.length === 0) return;
-    chart.hidden = false;
-    curve ??= import('../training/curve.ts').then((module) => module.curve(chart));
-    try {
-      const drawn = await curve;
-      if (run) drawn.show(run.log, kinds[run.ready.plan.kind].figure);
-    } catch (error) {
-      curve = undefined; // the next update tries again
-      app.fail(error);
-    }
-  }
-
-  /** All of a run that is there: one that begins, or that was kept. */
   function showRun(): void {
-    if (!run) return;
-    bar.hidden = false;
-    about.textContent = `${kinds[run.ready.plan.kind].about} ${run.ready.learned.toLocaleString('en')} to learn from, ${run.ready.heldOut || 'none'} held out, ${run.ready.parameters.toLocaleString('en')} weights, ${run.ready.threads === 1 ? 'one thread' : `${run.ready.threads} threads`}.`;
-    bar.value = done() / run.ready.plan.steps;
-    chart.hidden = run.log.length === 0;
-    pictures.show(run);
+    if (run) view.show(run);
     showControls();
-    void showCurve();
   }
 
-  /** Before the first update: what it learns from. */
   function preview(): void {
     if (phase !== 'idle') return;
     run = undefined;
-    bar.hidden = chart.hidden = true;
-    const { kind, own } = plan;
-    const isGenerator = kind === 'generator';
-    about.textContent = kinds[kind].about;
-    status.textContent =
-      own.length > 0 && !isGenerator ? `${own.length} ${own.length === 1 ? 'picture' : 'pictures'} of yours.` : '';
-    if (isGenerator) {
-      const rows = app.baked.rows.map(({ picture, name }) => h('img', { src: picture, alt: name }));
-      pictures.preview('Each picture is a row of tokens, as these are', rows);
-    } else {
-      const some = own.length > 0 ? own.slice(0, 8) : drawShapes(8, imageSize, randomOf(7));
-      const shown = some.map((pixels, i) => stillPicture(pixels, `picture ${i + 1}`));
-      pictures.preview('It learns from pictures such as these', shown);
-    }
+    view.preview(plan);
     showControls();
   }
 
@@ -344,7 +284,7 @@ export function mount(section: HTMLElement, app: App): void {
     if (!last || phase !== 'idle') return;
     run = last;
     plan.show(last.ready.plan);
-    status.textContent = `Kept from your last visit: ${done()} of ${last.ready.plan.steps} updates.`;
+    view.say(`Kept from your last visit: ${done()} of ${last.ready.plan.steps} updates.`);
     showRun();
   }, app.fail);
 }
@@ -352,11 +292,8 @@ export function mount(section: HTMLElement, app: App): void {
 const duration = (seconds: number): string =>
   seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.round(seconds / 60)} min`;
 
-/** Numbers of [0, 1) for pictures that only have to look alike at every visit. */
-function randomOf(seed: number): () => number {
-  let x = seed;
-  return () => {
-    x = (Math.imul(x, 1_664_525) + 1_013_904_223) >>> 0;
-    return x / 2 ** 32;
-  };
+/** 'Update 7 of 100, 3.1 a second, 30 s left.' */
+function rateOf({ point, perSecond, secondsLeft }: Report & { kind: 'step' }, steps: number): string {
+  const speed = perSecond < 1 ? `${(1 / perSecond).toFixed(1)} s each` : `${perSecond.toFixed(1)} a second`;
+  return `Update ${point.done} of ${steps}, ${speed}, ${duration(secondsLeft)} left.`;
 }
