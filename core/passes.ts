@@ -42,6 +42,7 @@ function compile(pass: Pass): Compiled {
  * @param read    returns the values behind a tensor
  */
 export function runPasses(call: KernelCall, result: Values, read: (tensor: Ref) => Values): void {
+  if (result.length === 0) return;
   const passes = call.passes();
   const earlier = new Map<string, Values>();
   passes.forEach((pass, i) => {

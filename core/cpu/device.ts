@@ -96,9 +96,10 @@ export class CpuDevice implements Device, Cpu {
   run(call: KernelCall): number {
     const length = numel(call.shape);
     const y = this.alloc(length);
+    if (length === 0) return y;
     try {
       if (call.formula && this.#runFormula(call.formula, y, length, call.args)) return y;
-      const routine = routines[call.op];
+      const routine = call.args.some(isEmpty) ? undefined : routines[call.op]; // routines divide by lengths
       if (routine) this.#runRoutine(routine, { at: y, shape: call.shape }, call.args.map(toCpu));
       else runPasses(call, this.#view(y, length), (tensor) => this.#view(tensor.handle, numel(tensor.shape)));
     } catch (error) {
@@ -234,4 +235,5 @@ export class CpuDevice implements Device, Cpu {
 }
 
 const kindOf = (r: Ref, length: number): 'f' | 'o' => (numel(r.shape) === length ? 'f' : 'o');
+const isEmpty = (arg: KernelArg): boolean => isRef(arg) && numel(arg.shape) === 0;
 const toCpu = (arg: KernelArg): CpuArg => (isRef(arg) ? { at: arg.handle as number, shape: arg.shape } : arg);

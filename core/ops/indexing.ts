@@ -104,7 +104,7 @@ export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number 
       let s = 0.0;
       ${loopSum(K, (i) => entry('g', i), { only: (i) => `${entry('ids', i)} == this.thread.x` })}
       return s;`;
-    return [{ out: [size, numel(g) / K], inputs: { g: 0, ids: 1 }, body }];
+    return [{ out: [size, numel(g.slice(0, -1))], inputs: { g: 0, ids: 1 }, body }];
   },
 });
 

@@ -10,7 +10,7 @@ import { axesOf, dropAxes, sum } from './reduce.ts';
 import { softmaxPass } from './reduce-passes.ts';
 
 /** x as rows of its last axis. */
-export const rowsOf = (x: Shape): { n: number; rows: number } => ({ n: x.at(-1)!, rows: numel(x) / x.at(-1)! });
+export const rowsOf = (x: Shape): { n: number; rows: number } => ({ n: x.at(-1)!, rows: numel(x.slice(0, -1)) });
 /** The value of thread x, y in an array of rows. */
 export const rowCell = (array: string, n: number): string => `${array}[this.thread.y * ${n} + this.thread.x]`;
 
