@@ -9,7 +9,7 @@ import { concat, narrow, reshape } from './movement.ts';
 import { sum } from './reduce.ts';
 
 /** x as a matrix of rows: [..., n] → [rows, n]. */
-const rowsOf = (x: Tensor): Tensor => reshape(x, [-1, x.shape.at(-1)!]);
+const rowsOf = (x: Tensor): Tensor => reshape(x, [numel(x.shape.slice(0, -1)), x.shape.at(-1)!]);
 
 /** Primitive behind `linear`. */
 const affine: Op<[x: Tensor, weight: Tensor, bias: Tensor | null]> = defineOp({

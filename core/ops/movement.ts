@@ -67,8 +67,10 @@ export function squeeze(x: Tensor, axis: number): Tensor {
  *
  * @throws ShapeError when the axis does not exist
  */
-export const flatten = (x: Tensor, from = 0): Tensor =>
-  reshape(x, [...x.shape.slice(0, x.rank === 0 ? 0 : normalizeAxis('flatten', from, x.rank)), -1]);
+export function flatten(x: Tensor, from = 0): Tensor {
+  const a = x.rank === 0 ? 0 : normalizeAxis('flatten', from, x.rank);
+  return reshape(x, [...x.shape.slice(0, a), numel(x.shape.slice(a))]);
+}
 
 /** The same values as a constant: gradients stop here. PyTorch's `detach`. */
 export const stopGradient = (x: Tensor): Tensor => x.view();

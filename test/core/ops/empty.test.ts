@@ -8,6 +8,8 @@ import {
   gather,
   grad,
   layerNorm,
+  linear,
+  linears,
   ones,
   type Tensor,
   takeAlong,
@@ -50,6 +52,26 @@ const cases: Record<string, { run: () => Tensor[]; values: number[][] }> = {
     run: () => withGradients([ones([1, 0, 1, 1]), ones([0, 1, 1, 2])], convTranspose2d),
     values: [[0, 0], [], []],
   },
+  'an affine map of no values is its bias': {
+    run: () => withGradients([ones([2, 0]), ones([1, 0]), tensor([3])], linear),
+    values: [[3, 3], [], [], [2]],
+  },
+  'an affine map to no values': {
+    run: () => withGradients([ones([2, 1]), ones([0, 1]), ones([0])], linear),
+    values: [[], [0, 0], [], []],
+  },
+  'several affine maps of no values': {
+    run: () => withGradients([ones([2, 0]), ones([1, 0]), tensor([3])], (x, w, b) => linears(x, [w, w], [b, b])),
+    values: [[3, 3, 3, 3], [], [], [4]],
+  },
+  'second derivatives of a layer norm of no rows': {
+    run: () => {
+      const [x, gain, bias] = [ones([0, 2]), ones([2]), ones([2])];
+      const [dgain] = grad(layerNorm(x, gain, bias).sum(), [gain], { createGraph: true });
+      return grad(dgain.sum(), [x]);
+    },
+    values: [[]],
+  },
   'no entries by index': {
     run: () => withGradients([ones([1, 3])], (x) => takeAlong(x, tensor([], [1, 0], int32))),
     values: [[], [0, 0, 0]],
@@ -63,6 +85,11 @@ const cases: Record<string, { run: () => Tensor[]; values: number[][] }> = {
     values: [[0, 0], []],
   },
 };
+
+test('flatten joins axes of a batch without entries', () => {
+  assert.deepEqual(zeros([0, 3, 2]).flatten(1).shape, [0, 6]);
+  assert.deepEqual(zeros([2, 0, 3]).flatten().shape, [0]);
+});
 
 for (const { name, device } of await devicesUnderTest())
   for (const [what, { run, values }] of Object.entries(cases))
