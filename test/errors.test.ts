@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  batchNorm,
   concat,
   conv2d,
   convTranspose2d,
@@ -48,6 +49,21 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
     'ShapeError',
     () => ones([2, 3]).add(ones([2, 4])),
     'add: expected shapes that broadcast, got a [2, 3] and b [2, 4]: axis -1 is 3 in one and 4 in the other.',
+  ],
+  [
+    'ShapeError',
+    () => batchNorm(ones([2, 1, 1, 1]), ones([3]), null),
+    'batchNorm: expected x [N, C, ...] and gain [C], got x [2, 1, 1, 1] and gain [3].',
+  ],
+  [
+    'ShapeError',
+    () => batchNorm(ones([2, 4]), null, null, 1e-5, { mean: ones([4]), variance: ones([1]) }),
+    'batchNorm: expected x [N, C, ...] and variance [C], got x [2, 4] and variance [1].',
+  ],
+  [
+    'ShapeError',
+    () => batchNorm(ones([2]), null, null),
+    'batchNorm: expected x [N, C, ...] and gain [C], got x [2] and gain none.',
   ],
   [
     'ShapeError',

@@ -1,5 +1,7 @@
 /** Normalizations without a kernel of their own: batch norm, and rows of length 1. */
-import type { Op } from '../op.ts';
+import { ShapeError } from '../errors.ts';
+import { expectTensors, type Op } from '../op.ts';
+import { sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, elementwise, mul, type Operand, square, sub } from './elementwise.ts';
 import { besidesChannels, perChannel } from './group-norm.ts';
@@ -16,6 +18,7 @@ import { rsqrtPlus, standardize } from './standardize.ts';
  * @param bias     [C] or null
  * @param running  mean [C] and variance [C] for evaluation; without them those of the batch (variance divided by n)
  * @returns        [N, C, ...]
+ * @throws ShapeError when x has fewer than two axes, or another tensor is not [C]
  * @see Ioffe and Szegedy 2015, arXiv:1502.03167
  */
 export function batchNorm(
@@ -25,6 +28,13 @@ export function batchNorm(
   eps = 1e-5,
   running?: { mean: Tensor; variance: Tensor },
 ): Tensor {
+  expectTensors('batchNorm', x);
+  const others = { gain, bias, mean: running?.mean, variance: running?.variance };
+  for (const [name, v] of Object.entries(others))
+    if (x.rank < 2 || (v && !sameShape(v.shape, [x.shape[1]])))
+      throw new ShapeError(
+        `batchNorm: expected x [N, C, ...] and ${name} [C], got x ${show(x.shape)} and ${name} ${v ? show(v.shape) : 'none'}.`,
+      );
   let y = running
     ? mul(sub(x, perChannel(running.mean, x)), perChannel(rsqrtPlus(running.variance, eps), x))
     : standardize(x, besidesChannels(x.shape), eps).xhat;
