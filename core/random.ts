@@ -84,6 +84,7 @@ export class Rng {
   /** n values: 0 with probability p, else `value`. Draws the gaps between zeros, so a small p takes few draws. */
   zeroed(n: number, p: number, value = 1): Float32Array {
     const out = new Float32Array(n).fill(value);
+    if (1 - p === 1) return out; // a gap would be infinite
     const gap = () => Math.floor(Math.log(1 - this.uniform()) / Math.log(1 - p)); // geometric
     for (let i = gap(); i < n; i += 1 + gap()) out[i] = 0;
     return out;

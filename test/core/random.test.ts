@@ -53,3 +53,7 @@ test('what is no seed and no state is an OptionError', () => {
   const again = new Rng(rng.state);
   assert.deepEqual(again.uniforms(4), rng.uniforms(4));
 });
+
+test('a probability of 0, or too small for 1 − p to differ from 1, makes no zeros', () => {
+  for (const p of [0, 1e-17, 1e-300]) assert.deepEqual(new Rng(0).zeroed(3, p, 2), Float32Array.of(2, 2, 2));
+});

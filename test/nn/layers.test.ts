@@ -94,7 +94,14 @@ test('dropout keeps the mean, drops the share p, and is off without a generator'
     Array.from(values, (v) => (v === 0 ? 0 : 1 / 0.7)),
     1e-6,
   );
-  assert.throws(() => dropout(x, 1.5, new Rng(1)), /probability in 0\.\.1/);
+  for (const p of [1.5, -1, Number.NaN]) {
+    assert.throws(() => dropout(x, p, new Rng(1)), /probability in 0\.\.1/);
+    assert.throws(() => dropout(x, p, undefined), /probability in 0\.\.1/); // found in evaluation, too
+  }
+  assert.throws(() => dropout(x, 0.5, true as never), {
+    name: 'OptionError',
+    message: /^dropout: expected a generator/,
+  });
 });
 
 test('losses by hand', async () => {
