@@ -1,5 +1,14 @@
 /** Models are plain objects; their state is the tensors in their fields. A tensor's key is the path of field names. */
-import { CheckpointError, firstNonFiniteIndex, nearest, type Shape, show, suggestion, Tensor } from '../core/index.ts';
+import {
+  CheckpointError,
+  expectKnown,
+  firstNonFiniteIndex,
+  nearest,
+  type Shape,
+  show,
+  suggestion,
+  Tensor,
+} from '../core/index.ts';
 
 /** Tensors by checkpoint key, as in PyTorch: 'encoder.transformer.0.attn.in_proj_weight'. */
 export type StateDict = Record<string, Tensor>;
@@ -74,14 +83,18 @@ export interface LoadOptions {
 export function loadStateDict(
   model: object,
   values: Readonly<Record<string, StateValue>>,
-  { strict = true, isNew = false, source = 'loadStateDict' }: LoadOptions = {},
+  options: LoadOptions = {},
 ): void {
+  expectKnown('loadStateDict', options, ['strict', 'isNew', 'source']);
+  const { strict = true, isNew = false, source = 'loadStateDict' } = options;
   const own = stateDict(model);
-  const missing = Object.keys(own).filter((key) => !(key in values));
+  const missing = Object.keys(own).filter((key) => !values[key]);
   const unexpected = Object.keys(values).filter((key) => !(key in own));
   const problems = Object.entries(own).flatMap(([key, p]) => {
     const value = values[key];
     if (!value) return [];
+    if (!(value instanceof Tensor) && !(Array.isArray(value.shape) && 'data' in value))
+      return [`'${key}' is neither a tensor nor { shape, data }`];
     if (show(value.shape) !== show(p.shape))
       return [`'${key}' is ${show(value.shape)} in the file, ${show(p.shape)} in the model`];
     if (!(value instanceof Tensor)) return [];

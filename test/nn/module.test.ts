@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CheckpointError, Rng, randn, tensor, tensorScope, ZeroRng } from '../../core/index.ts';
+import { CheckpointError, Rng, randn, type Tensor, tensor, tensorScope, ZeroRng } from '../../core/index.ts';
 import { Conv2d, Linear, loadStateDict, pick, stateDict, TransformerBlock } from '../../nn/index.ts';
 import { close } from './golden.ts';
 
@@ -149,6 +149,26 @@ test('a load that fails halfway through its values changes nothing', () => {
   assert.throws(() => loadStateDict(model, { a: tensor([1, 2]), b: freed }), /'b' is a tensor that was freed/);
   assert.deepEqual(Array.from(model.a.dataSync()), [0, 0]);
   assert.throws(() => stateDict(undefined as never), { name: 'TypeError', message: /expected a model, got undefined/ });
+});
+
+test('a key without a value is missing, and a value without a shape is an error', () => {
+  using _ = tensorScope();
+  const model = { a: tensor([0]), b: tensor([0]) };
+  const load = (b: unknown, options = {}) => loadStateDict(model, { a: tensor([1]), b: b as Tensor }, options);
+  for (const none of [undefined, null])
+    assert.throws(() => load(none), { name: 'CheckpointError', message: /'b' is missing from the file/ });
+  for (const odd of [[1], 1, { shape: [1] }, { data: [1] }])
+    assert.throws(() => load(odd), {
+      name: 'CheckpointError',
+      message: /'b' is neither a tensor nor \{ shape, data \}/,
+    });
+  assert.throws(() => load(tensor([1]), { strickt: false }), {
+    name: 'OptionError',
+    message: /^loadStateDict: .*got 'strickt' \(did you mean 'strict'\?\)/,
+  });
+  assert.deepEqual(Array.from(model.a.dataSync()), [0]);
+  load(undefined, { strict: false }); // the others, as without the key
+  assert.deepEqual([...model.a.dataSync(), ...model.b.dataSync()], [1, 0]);
 });
 
 test('two tensors of one key are an error: one of them would be lost', () => {
