@@ -6,6 +6,7 @@
  * This takes a few runs of f however many values x has, and a wrong gradient escapes only if it is orthogonal to v.
  */
 import { tensor } from './create.ts';
+import { expectKnown, expectOption } from './errors.ts';
 import { grad } from './grad.ts';
 import { add, mul } from './ops/elementwise.ts';
 import { sum } from './ops/reduce.ts';
@@ -35,14 +36,16 @@ type Differentiable = (...inputs: Tensor[]) => Tensor;
  *   await checkGradients(softplus, [randn([2, 3], rng, { device })], { order: 2 });
  *
  * @param f  computes with ops, and the same each time; its result may have any shape
- * @throws Error that names the arguments whose gradient is wrong, with both sides
+ * @throws OptionError for an unknown option; Error that names the arguments whose gradient is wrong, with both sides
  */
 export async function checkGradients(
   f: Differentiable,
   inputs: readonly Tensor[],
   options: CheckGradientsOptions = {},
 ): Promise<void> {
+  expectKnown('checkGradients', options, ['rng', 'order', 'eps', 'tolerance']);
   const { rng = new Rng(0), order = 1 } = options;
+  expectOption(order === 1 || order === 2, 'checkGradients, order', '1 or 2', order);
   const directions = (tensors: readonly Tensor[]) => tensors.map((t) => rng.uniforms(t.size, -1, 1));
   const [u] = tidy(() => directions([f(...inputs)]));
   await compare('gradient', f, inputs, u, directions(inputs), options);

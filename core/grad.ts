@@ -1,6 +1,6 @@
 /** Gradients: reverse-mode differentiation over the recorded ops. */
 import { full } from './create.ts';
-import { expectNoPromise, kindOf, ShapeError } from './errors.ts';
+import { expectKnown, expectNoPromise, kindOf, ShapeError } from './errors.ts';
 import { isRecording, noGrad, withRecording } from './op.ts';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/movement.ts';
@@ -21,7 +21,7 @@ export interface GradOptions {
  *   const [dx, dw] = grad(loss, [x, w]);
  *
  * @throws ShapeError when the loss has more than one element and no seed is given
- * @throws TypeError when the loss or one of the others is no tensor
+ * @throws TypeError when the loss or one of the others is no tensor; OptionError for an unknown option
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[], options?: GradOptions): Tensor[];
 export function grad<K extends string>(
@@ -36,6 +36,7 @@ export function grad(
 ): Tensor[] | Record<string, Tensor> {
   expectLoss('grad', loss);
   expectWrt('grad', wrt);
+  expectKnown('grad', options, ['createGraph', 'seed']);
   if (Array.isArray(wrt)) return backward(loss, wrt, options);
   const names = Object.keys(wrt);
   const grads = backward(loss, Object.values(wrt), options);

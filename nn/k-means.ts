@@ -1,5 +1,6 @@
 /** k-means clustering. */
 import {
+  expectKnown,
   expectOption,
   expectRng,
   expectWhole,
@@ -32,8 +33,10 @@ export async function kMeans(
   dim: number,
   k: number,
   rng: Rng,
-  { iterations = 12 }: KMeansOptions = {},
+  options: KMeansOptions = {},
 ): Promise<Float32Array> {
+  expectKnown('kMeans', options, ['iterations']);
+  const { iterations = 12 } = options;
   expectRng('kMeans', rng);
   expectWhole('kMeans, dim', dim, 1, 2 ** 31);
   expectWhole('kMeans, k', k, 1, 2 ** 31);

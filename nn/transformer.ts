@@ -1,5 +1,5 @@
 /** The transformer block of TiTok's encoder and decoder. */
-import { expectRng, gelu, type Rng, type Tensor } from '../core/index.ts';
+import { expectKnown, expectRng, gelu, type Rng, type Tensor } from '../core/index.ts';
 import { MultiheadAttention, type MultiheadAttentionOptions, tokens } from './attention.ts';
 import { block } from './block.ts';
 import { Linear } from './linear.ts';
@@ -31,8 +31,11 @@ export class TransformerBlock {
    *
    * @param x  [batch, tokens, dim]
    * @returns  [batch, tokens, dim], or [batch, rows.count, dim]
+   * @throws OptionError for an unknown option
    */
-  forward(x: Tensor, { mask, rows }: Pick<MultiheadAttentionOptions, 'mask' | 'rows'> = {}): Tensor {
+  forward(x: Tensor, options: Pick<MultiheadAttentionOptions, 'mask' | 'rows'> = {}): Tensor {
+    expectKnown('TransformerBlock.forward', options, ['mask', 'rows']);
+    const { mask, rows } = options;
     return block(() => {
       const a = tokens(x, rows).add(this.attn.forward(this.ln_1.forward(x), { mask, rows }));
       const { c_fc, c_proj } = this.mlp;

@@ -129,9 +129,12 @@ function checkPacked(qkv: Shape, heads: number): void {
  *   its heads side by side
  * @param mask  as for `attention`: broadcasts to [batch, heads, tokens, tokens], 1 where a query may attend to a key
  * @returns     [batch, tokens, dim], heads side by side
- * @throws ShapeError when 3·heads does not divide the last axis, or the mask does not broadcast
+ * @throws ShapeError when 3·heads does not divide the last axis, or the mask does not broadcast; OptionError for an unknown
+ *   option
  */
-export function selfAttention(qkv: Tensor, heads: number, { mask }: Pick<AttentionOptions, 'mask'> = {}): Tensor {
+export function selfAttention(qkv: Tensor, heads: number, options: Pick<AttentionOptions, 'mask'> = {}): Tensor {
+  expectKnown('selfAttention', options, ['mask']);
+  const { mask } = options;
   if (!mask) return attend(qkv, { heads });
   checkPacked(qkv.shape, heads);
   const [q, k, v] = split(splitHeads(qkv, 3 * heads), 3, 1); // [batch, heads, tokens, d] each

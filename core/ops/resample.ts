@@ -1,6 +1,6 @@
 /** Images at another size, each output pixel a weighted sum of input pixels. All take x [N, C, H, W]. */
 import { tensor } from '../create.ts';
-import { ShapeError } from '../errors.ts';
+import { expectKnown, ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { divides, expectWhole, type Shape, sameShape, show } from '../shape.ts';
@@ -101,9 +101,15 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
  * align_corners false.
  *
  * @param antialias  widens the triangle filter when shrinking, as torchvision does; default false
- * @throws ShapeError when x is no batch of images
+ * @throws ShapeError when x is no batch of images; OptionError for an unknown option
  */
-export function resizeBilinear(x: Tensor, size: readonly [h: number, w: number], { antialias = false } = {}): Tensor {
+export function resizeBilinear(
+  x: Tensor,
+  size: readonly [h: number, w: number],
+  options: { antialias?: boolean } = {},
+): Tensor {
+  expectKnown('resizeBilinear', options, ['antialias']);
+  const { antialias = false } = options;
   checkSize('resizeBilinear', x.shape, size);
   if (sameShape(size, x.shape.slice(2))) return reshape(x, x.shape);
   const matrix = (n: number, m: number) => tensor(bilinearWeights(n, m, antialias), [m, n], { device: x.device });

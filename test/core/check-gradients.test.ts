@@ -73,3 +73,11 @@ test('ids are held fixed, and nothing is left in memory', async () => {
   await checkGradients((t, i) => embedding(t, i), [table, ids], { order: 2 });
   assert.deepEqual(memory(), before);
 });
+
+test('an unknown option, or an order that nothing would check', async () => {
+  for (const options of [{ ordre: 2 }, { order: 3 }])
+    await assert.rejects(
+      checkGradients((x) => mul(x, x), [random([2], 1)], options as object),
+      { name: 'OptionError' },
+    );
+});

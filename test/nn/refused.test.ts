@@ -68,6 +68,10 @@ test('kMeans: numbers and points that it cannot have', async () => {
   });
   for (const k of [0, 1.5, Number.NaN]) await assert.rejects(kMeans(points, 1, k, rng), { message: /^kMeans, k: / });
   await assert.rejects(kMeans(points, 0, 2, rng), { message: /^kMeans, dim: / });
+  await assert.rejects(kMeans(points, 1, 2, rng, { iters: 3 } as object), {
+    name: 'OptionError',
+    message: /got 'iters'/,
+  });
   for (const iterations of [-1, Number.NaN])
     await assert.rejects(kMeans(points, 1, 2, rng, { iterations }), { message: /^kMeans, iterations: / });
 });
