@@ -1,6 +1,6 @@
 /** Scaled dot-product attention: of any queries, keys and values, and fused for self-attention. */
 
-import { expectKnown, ShapeError } from '../errors.ts';
+import { expectKnown, expectOption, ShapeError } from '../errors.ts';
 import { loopSum, quotient } from '../kernel-source.ts';
 import { defineOp, expectTensors, type Op } from '../op.ts';
 import { divides, type Shape, show } from '../shape.ts';
@@ -40,7 +40,8 @@ const MASKED = -1e30;
  * @param k  [batch, heads, keys, d]
  * @param v  [batch, heads, keys, dv]
  * @returns  [batch, heads, queries, dv]
- * @throws ShapeError when q, k and v do not fit each other, or the mask does not broadcast to the scores
+ * @throws ShapeError when q, k and v do not fit each other, or the mask does not broadcast to the scores; OptionError for an
+ *   unknown option, and on `cpu` and `reference` for a mask of other numbers
  * @see Vaswani et al. 2017, arXiv:1706.03762, eq. 1
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
@@ -60,17 +61,28 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   }
   const scores = mul(matmul(q, k, { transposeB: true }), scale); // [batch, heads, queries, keys]
   if (!mask) return matmul(softmax(scores), v);
-  checkMask(mask.shape, scores.shape);
+  checkMask(mask, scores.shape);
   const y = matmul(softmax(where(mask, scores, MASKED)), v);
   const attends = less(0, max(mask, -1, true)); // [batch, heads, queries, 1]: 0 where every key is masked
   return where(attends, y, 0);
 }
 
-function checkMask(mask: Shape, scores: Shape): void {
-  const lead = scores.length - mask.length;
-  if (mask.length > 0 && lead >= 0 && mask.every((d, i) => d === 1 || d === scores[lead + i])) return;
-  throw new ShapeError(
-    `attention: expected a mask that broadcasts to the scores [..., queries, keys], ${show(scores)}, got ${show(mask)}.`,
+function checkMask(mask: Tensor, scores: Shape): void {
+  expectTensors('attention, mask', mask);
+  const { shape, device } = mask;
+  const lead = scores.length - shape.length;
+  if (shape.length === 0 || lead < 0 || shape.some((d, i) => d !== 1 && d !== scores[lead + i]))
+    throw new ShapeError(
+      `attention: expected a mask that broadcasts to the scores [..., queries, keys], ${show(scores)}, got ${show(shape)}.`,
+    );
+  if (!device.synchronous || mask.disposed) return; // a disposed one is the op's to report
+  const wrong = mask.dataSync().find((m) => m !== 0 && m !== 1);
+  expectOption(
+    wrong === undefined,
+    'attention, mask',
+    '1 (may attend) and 0 (may not)',
+    wrong,
+    'For a mask that is added to scores, 0 and −∞, pass equal(mask, 0).',
   );
 }
 

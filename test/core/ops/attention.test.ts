@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   attention,
+  equal,
   grad,
   mergeHeads,
   observeOps,
@@ -72,6 +73,24 @@ test('a causal mask hides what comes later', async () => {
   const whole = selfAttention(qkv, 2, { mask: tril(ones([6, 6])) });
   const part = selfAttention(early, 2, { mask: tril(ones([4, 4])) });
   assert.ok((await largest(whole.narrow(1, 0, 4).sub(part))) < 1e-6);
+});
+
+test('a mask that would be added to scores, as PyTorch has them, is refused', async () => {
+  using _ = tensorScope();
+  const qkv = randn([1, 2, 6], new Rng(1));
+  const causal = tensor([[0, Number.NEGATIVE_INFINITY], [0, 0]]); // biome-ignore format: a matrix
+  for (const mask of [causal, tensor([[-1e9, 0]]), tensor([[Number.NaN, 1]]), tensor([[0.5, 1]])])
+    assert.throws(() => selfAttention(qkv, 1, { mask }), {
+      name: 'OptionError',
+      message:
+        /^attention, mask: expected 1 \(may attend\) and 0 \(may not\), got .*\. For a mask .* pass equal\(mask, 0\)\.$/,
+    });
+  const [a, b] = [equal(causal, 0), tril(ones([2, 2]))].map((mask) => selfAttention(qkv, 1, { mask }));
+  assert.equal(await largest(a.sub(b)), 0);
+  assert.throws(() => selfAttention(qkv, 1, { mask: [[1, 0]] as never }), {
+    name: 'TypeError',
+    message: /got an array/,
+  });
 });
 
 test('without a mask selfAttention is one op', async () => {
