@@ -27,7 +27,7 @@ export function mean(x: Tensor, axes?: Axes, keepDims = false): Tensor {
 }
 
 /**
- * Variance over axes: Σ (x − mean)² / (n − correction). PyTorch's `var`.
+ * Variance over axes: Σ (x − mean)² / (n − correction). PyTorch's `var`. Infinite, or NaN for 0 / 0, where n ≤ correction.
  *
  * @param axes        one axis, several, or all when left out; negative axes count from the end
  * @param keepDims    keeps reduced axes with length 1
@@ -36,7 +36,7 @@ export function mean(x: Tensor, axes?: Axes, keepDims = false): Tensor {
  */
 export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor {
   const count = countOver('variance', x, axes);
-  return div(sum(square(sub(x, mean(x, axes, true))), axes, keepDims), count - correction);
+  return div(sum(square(sub(x, mean(x, axes, true))), axes, keepDims), Math.max(0, count - correction));
 }
 
 /**

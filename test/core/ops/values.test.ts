@@ -147,6 +147,12 @@ test('reductions of nothing', async () => {
   assert.deepEqual(max(empty, 0).shape, [0]);
 });
 
+test('variance of no more values than the correction is infinite or NaN, never negative', async () => {
+  using _ = tensorScope();
+  for (const correction of [2, 3]) assert.equal(await variance(tensor([1, 2]), 0, false, correction).item(), Infinity);
+  for (const correction of [1, 2]) assert.equal(await variance(tensor([1]), 0, false, correction).item(), Number.NaN);
+});
+
 test('std is the root of variance, with the same corrections', async () => {
   using _ = tensorScope();
   const x = tensor([1, 2, 3, 6]);
