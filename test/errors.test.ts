@@ -72,6 +72,11 @@ const mistakes: [name: string, run: () => unknown, message: string][] = [
   ],
   [
     'ShapeError',
+    () => convTranspose2d(ones([1, 1, 2, 3]), ones([1, 1, 1, 1]), null, { padding: 2 }),
+    'convTranspose2d: expected a result of at least one pixel, got [-2, -1] from x [1, 1, 2, 3] and weight [1, 1, 1, 1]. Use less padding.',
+  ],
+  [
+    'ShapeError',
     () => conv2d(ones([1, 3, 2, 2]), ones([3, 3, 1, 1]), ones([3, 7])),
     'conv2d: expected x [N, C, H, W], weight [O, C/groups, kh, kw] and bias [O], got x [1, 3, 2, 2], weight [3, 3, 1, 1], bias [3, 7] and 1 groups.',
   ],

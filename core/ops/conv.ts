@@ -193,7 +193,7 @@ export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, op
  * @param weight  [C, O/groups, kh, kw]
  * @param bias    [O] or null
  * @returns       [N, O, (H − 1)·stride − top − bottom + kh, (W − 1)·stride − left − right + kw]
- * @throws ShapeError when x, weight, bias and groups do not fit
+ * @throws ShapeError when x, weight, bias and groups do not fit, or padding leaves no pixel
  */
 export function convTranspose2d(
   x: Tensor,
@@ -220,6 +220,10 @@ export function convTranspose2d(
     );
   }
   const size = [length(x.shape[2], weight.shape[2], 0), length(x.shape[3], weight.shape[3], 1)] as const;
+  if (size.some((n) => n < 1))
+    throw new ShapeError(
+      `convTranspose2d: expected a result of at least one pixel, got ${show(size)} from x ${show(x.shape)} and weight ${show(weight.shape)}. Use less padding.`,
+    );
   const y = conv2dGradInput(x, weight, { ...full, size });
   return bias ? add(y, reshape(bias, [bias.size, 1, 1])) : y;
 }
