@@ -23,7 +23,7 @@ export function printValues(values: ArrayLike<number>, shape: Shape): string {
   };
   collect(0, 0);
   const format = formatFor(printed);
-  const width = Math.max(...printed.map((v) => format(v).length));
+  const width = printed.reduce((most, v) => Math.max(most, format(v).length), 0);
 
   const block = (axis: number, at: number): string => {
     if (axis > last) return format(values[at]).padStart(width);
@@ -52,7 +52,8 @@ function row(parts: readonly string[], indent: string): string {
 /** One notation for all values: whole numbers, four decimals, or powers of ten where those would lose too much. */
 function formatFor(values: readonly number[]): (v: number) => string {
   const sizes = values.filter((v) => Number.isFinite(v) && v !== 0).map(Math.abs);
-  const [smallest, largest] = [Math.min(...sizes), Math.max(...sizes)];
+  const smallest = sizes.reduce((a, b) => Math.min(a, b), Infinity);
+  const largest = sizes.reduce((a, b) => Math.max(a, b), 0);
   if (sizes.every(Number.isInteger) && largest < 1e8) return String;
   const powers = largest >= 1e5 || smallest < 1e-4;
   return (v) => (Number.isFinite(v) ? (powers ? v.toExponential(4) : v.toFixed(4)) : String(v));

@@ -74,3 +74,9 @@ test('inside of an object only what fits on its line is shown', () => {
     '{\n  loss: Tensor([], float32, cpu) 0.5000,\n  weight: Tensor([2, 2], float32, cpu)\n}',
   );
 });
+
+test('a tensor of many short axes, of which none is left out, can be printed', () => {
+  using _ = tensorScope();
+  const text = zeros([6, 6, 6, 6, 6, 6, 6]).toString(); // more values than a function takes arguments
+  assert.equal(text.match(/0/g)?.length, 6 ** 7);
+});
