@@ -1,11 +1,11 @@
 /** Makes tensors from numbers. */
 import type { Device } from './device.ts';
-import { defaultDevice } from './devices.ts';
-import { DeviceError, expectKnown, expectOption, kindOf, ShapeError } from './errors.ts';
+import { defaultDevice, expectDevice } from './devices.ts';
+import { expectKnown, expectOption, kindOf, ShapeError } from './errors.ts';
 import { expectRng, type Rng } from './random.ts';
 import { checkShape, numel, type Shape, show } from './shape.ts';
 import { type DType, Tensor } from './tensor.ts';
-import { expectNumbers } from './values.ts';
+import { expectIdValues, expectNumbers } from './values.ts';
 
 /** Where a new tensor lives, and what it holds. */
 export interface TensorOptions {
@@ -35,6 +35,7 @@ export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape,
   if (!(options instanceof Tensor)) expectKnown('tensor', options, ['dtype', 'device']);
   const { dtype = values instanceof Int32Array ? 'int32' : 'float32', device = defaultDevice() } = options;
   expectOption(dtype === 'float32' || dtype === 'int32', 'tensor, dtype', "'float32' or 'int32'", dtype);
+  expectDevice('tensor', device);
   if (values instanceof Tensor)
     throw new TypeError('tensor: expected numbers, got a tensor. Use to(t, device) for a copy, or await t.data().');
   const nested = typeof values === 'number' || (Array.isArray(values) && Array.isArray(values[0]));
@@ -46,7 +47,7 @@ export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape,
   if (flat.length !== length) {
     throw new ShapeError(`tensor: expected ${length} values for shape ${show(want)}, got ${flat.length}.`);
   }
-  if (dtype === 'int32' && !device.shapesOnly) checkIds(flat);
+  if (dtype === 'int32' && !device.shapesOnly) expectIdValues('tensor', flat);
   return new Tensor({ device, handle: device.upload(flat), length, views: 0 }, want, dtype);
 }
 
@@ -83,6 +84,7 @@ export function uniform(shape: Shape, low: number, high: number, rng: Rng, optio
 
 /** A copy on another device; gradients do not flow through it. */
 export async function to(t: Tensor, device: Device): Promise<Tensor> {
+  expectDevice('to', device);
   const values = await t.data();
   return tensor(values, t.shape, { dtype: t.dtype, device });
 }
@@ -90,6 +92,7 @@ export async function to(t: Tensor, device: Device): Promise<Tensor> {
 /** A tensor with the values that `make` returns; a device that keeps only shapes does not call it. */
 function filled(shape: Shape, make: (count: number) => ArrayLike<number>, options: TensorOptions = {}): Tensor {
   const { device = defaultDevice() } = options;
+  expectDevice('tensor', device);
   checkShape('tensor', shape, device);
   const length = numel(shape);
   return tensor(device.shapesOnly ? { length } : make(length), shape, options);
@@ -102,13 +105,4 @@ function nestedShape(values: NestedNumbers): number[] {
     throw new ShapeError(`tensor: expected rows of equal shape, got ${[...new Set(inner.map(show))].join(' and ')}.`);
   }
   return [values.length, ...(inner[0] ?? [])];
-}
-
-function checkIds(values: ArrayLike<number>): void {
-  for (let i = 0; i < values.length; i++) {
-    const v = values[i];
-    if (!Number.isInteger(v) || Math.abs(v) > 2 ** 24) {
-      throw new DeviceError(`tensor: expected int32 ids as whole numbers within ±2^24, got ${v} at position ${i}.`);
-    }
-  }
 }

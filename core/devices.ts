@@ -1,6 +1,6 @@
 /** Devices by name. Each registers itself; it is opened when it is first asked for. */
 import type { Device, MatmulPrecision } from './device.ts';
-import { DeviceError, expectKnown } from './errors.ts';
+import { DeviceError, expectKnown, kindOf } from './errors.ts';
 
 /** Options of `openDevice`. */
 export interface DeviceOptions {
@@ -44,8 +44,9 @@ export function defaultDevice(): Device {
   return current;
 }
 
-/** Sends new tensors to this device from now on. */
+/** Sends new tensors to this device from now on. @throws DeviceError when it is none */
 export function setDefaultDevice(device: Device): void {
+  expectDevice('setDefaultDevice', device);
   current = device;
 }
 
@@ -55,6 +56,7 @@ export function setDefaultDevice(device: Device): void {
  * @param f  returns at once; asynchronous code would outlast the change
  */
 export function withDevice<T>(device: Device, f: () => T): T {
+  expectDevice('withDevice', device);
   const before = current;
   current = device;
   try {
@@ -66,6 +68,12 @@ export function withDevice<T>(device: Device, f: () => T): T {
   } finally {
     current = before;
   }
+}
+
+/** @throws DeviceError for a device's name, or for a device that still opens */
+export function expectDevice(where: string, device: Device): void {
+  if (typeof (device as Partial<Device> | undefined)?.run === 'function') return;
+  throw new DeviceError(`${where}: expected a device, got ${kindOf(device)}. Get one with await openDevice(name).`);
 }
 
 function find(name: string, options: DeviceOptions): Device | Promise<Device> {

@@ -4,7 +4,7 @@ import { DeviceError, expectNoPromise, ShapeError } from './errors.ts';
 import { formula } from './formula.ts';
 import { printValues } from './print.ts';
 import { numel, type Shape, show } from './shape.ts';
-import { expectNumbers, type TensorData } from './values.ts';
+import { expectIdValues, expectNumbers, type TensorData } from './values.ts';
 
 /** int32 tensors hold ids: whole numbers within ±2²⁴, which every device stores exactly as float32. */
 export type DType = 'float32' | 'int32';
@@ -141,9 +141,14 @@ export class Tensor {
     this.device.free(this.storage.handle, this.storage.length);
   }
 
-  /** Another tensor over the same values, for reshape, stopGradient and the gradient engine. */
+  /**
+   * Not for users: another tensor over the same values, for ops and the gradient engine. No gradient flows through it, unlike
+   * through `reshape`.
+   */
   view(shape: Shape = this.shape, node?: Node, dtype: DType = this.dtype): Tensor {
     this.#handle('view');
+    if (numel(shape) !== this.size || shape.some((d) => d < 0))
+      throw new ShapeError(`view: expected a shape of ${this.size} values, got ${show(shape)}. Use reshape.`);
     return new Tensor(this.storage, shape, dtype, node);
   }
 
@@ -152,7 +157,7 @@ export class Tensor {
    * models and optimizers that hold it see the new values.
    *
    * @param values  a function is called for them, except on `meta`, which stores none
-   * @throws ShapeError when sizes differ
+   * @throws ShapeError when sizes differ; DeviceError when a value of an array is no int32 id, in an int32 tensor
    */
   assign(values: Tensor | ArrayLike<number> | (() => ArrayLike<number>)): this {
     if (typeof values === 'function') return this.device.shapesOnly ? this : this.assign(values());
@@ -161,6 +166,7 @@ export class Tensor {
     if (length !== this.size) {
       throw new ShapeError(`assign: expected ${this.size} values for ${show(this.shape)}, got ${length}.`);
     }
+    if (this.dtype === 'int32' && !(values instanceof Tensor)) expectIdValues('assign', values);
     this.#handle('assign');
     if (values instanceof Tensor) values.#handle('assign');
     const copied = values instanceof Tensor && values.device === this.device; // never leaves the device

@@ -1,5 +1,5 @@
 /** The numbers of tensors as JavaScript arrays: what comes out, and a check of what goes in. */
-import { kindOf } from './errors.ts';
+import { DeviceError, kindOf } from './errors.ts';
 
 /** Values of a tensor; float64 comes from the `reference` device only. */
 export type TensorData = NumberArray & (Float32Array | Float64Array | Int32Array);
@@ -26,5 +26,15 @@ export function expectNumbers(where: string, values: ArrayLike<number>): void {
   for (let i = 0; i < values.length; i++) {
     const type = typeof values[i];
     if (type !== 'number' && type !== 'boolean') fail(`${kindOf(values[i])} at position ${i}`);
+  }
+}
+
+/** @throws DeviceError unless values are ids: whole numbers within ±2²⁴ */
+export function expectIdValues(where: string, values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i];
+    if (!Number.isInteger(v) || Math.abs(v) > 2 ** 24) {
+      throw new DeviceError(`${where}: expected int32 ids as whole numbers within ±2^24, got ${v} at position ${i}.`);
+    }
   }
 }

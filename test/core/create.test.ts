@@ -38,6 +38,27 @@ test('eye is the identity', () => {
   assert.deepEqual(shown(eye(0))[0], [0, 0]);
 });
 
+test('assign takes ids only in a tensor of ids', () => {
+  using _ = tensorScope();
+  const ids = tensor([1, 2], [2], { dtype: 'int32' });
+  for (const wrong of [0.5, Number.NaN, 2 ** 24 + 2])
+    assert.throws(() => ids.assign([3, wrong]), {
+      name: 'DeviceError',
+      message: `assign: expected int32 ids as whole numbers within ±2^24, got ${wrong} at position 1.`,
+    });
+  assert.deepEqual(shown(ids)[3], [1, 2]);
+  assert.deepEqual(shown(ids.assign([3, 4]))[3], [3, 4]);
+});
+
+test('a view of another size is an error that names reshape', () => {
+  using _ = tensorScope();
+  for (const shape of [[2, -1], [-1, -4], [3]]) // biome-ignore format: a list
+    assert.throws(() => full([2, 2], 1).view(shape), {
+      name: 'ShapeError',
+      message: /^view: expected a shape of 4 values, .* Use reshape\.$/,
+    });
+});
+
 test('assign calls a function for its values', () => {
   using _ = tensorScope();
   assert.deepEqual(shown(eye(1).assign(() => [4]))[3], [4]);

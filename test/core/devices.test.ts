@@ -18,8 +18,10 @@ import {
   randn,
   registerDevice,
   runPasses,
+  setDefaultDevice,
   tensor,
   tensorScope,
+  to,
   withDevice,
   zeros,
 } from '../../core/index.ts';
@@ -92,6 +94,24 @@ test('a device from outside runs ops and gradients with the numbers of cpu', asy
   for (const [i, values] of want.entries())
     for (const [j, w] of values.entries()) assert.ok(Math.abs(got[i][j] - w) < 1e-5, `${w} and ${got[i][j]}`);
   assert.ok(device.ops.includes('matmul') && device.ops.includes('softmax'));
+});
+
+test('what is no device is told: a name, or one that is not awaited', async () => {
+  const opening = openDevice('reference');
+  const users: Record<string, (device: Device) => unknown> = {
+    setDefaultDevice,
+    withDevice: (device) => withDevice(device, () => ones([1])),
+    tensor: (device) => ones([1], { device }),
+  };
+  for (const [name, use] of Object.entries(users))
+    for (const [wrong, got] of [['cpu', 'a string'], [opening, 'a Promise']] as const) // biome-ignore format: a list
+      assert.throws(() => use(wrong as never), {
+        name: 'DeviceError',
+        message: `${name}: expected a device, got ${got}. Get one with await openDevice(name).`,
+      });
+  await assert.rejects(to(ones([1]), undefined as never), { name: 'DeviceError', message: /^to: .* got undefined/ });
+  assert.equal(ones([1]).device.name, 'cpu');
+  await opening;
 });
 
 test('withDevice makes tensors on another device, and restores the default also after an error', async () => {
