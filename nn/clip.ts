@@ -13,9 +13,16 @@ import {
   zeros,
 } from '../core/index.ts';
 
-/** √(Σ g²) over all values of all gradients, as one element on their device; 0 without any. */
-export const globalNorm = (grads: readonly Tensor[]): Tensor =>
-  grads.length === 0 ? zeros([]) : noGrad(() => tidy(() => sumOfSquares(pack(grads)).sqrt()));
+/**
+ * √(Σ g²) over all values of all gradients, as one element on their device; 0 without any.
+ *
+ * @throws TypeError for a record of gradients
+ */
+export function globalNorm(grads: readonly Tensor[]): Tensor {
+  if (!Array.isArray(grads))
+    throw new TypeError('globalNorm: expected an array of gradients, got another object. Pass Object.values(grads).');
+  return grads.length === 0 ? zeros([]) : noGrad(() => tidy(() => sumOfSquares(pack(grads)).sqrt()));
+}
 
 /**
  * The factor that brings gradients of this norm down to `maxNorm`; 1 for smaller norms and for maxNorm = Infinity.

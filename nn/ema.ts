@@ -1,5 +1,5 @@
 /** A moving average of the weights, which is evaluated and released in place of the last weights. */
-import { expectKnown, expectOption, mul, noGrad, outsideScopes, type Tensor } from '../core/index.ts';
+import { expectKnown, expectOption, mul, noGrad, outsideScopes, Tensor } from '../core/index.ts';
 import { loadStateDict, type StateDict, type StateValue } from './module.ts';
 import { expectUpdates, type UpdateState } from './optimizer.ts';
 import { moveTowards, overwrite } from './updates.ts';
@@ -27,10 +27,14 @@ export class Ema {
   readonly #warmup: boolean;
   #step = 0;
 
+  /** @throws OptionError for an unknown option or a decay outside of 0..1; TypeError when a parameter is no tensor */
   constructor(params: StateDict, options: EmaOptions = {}) {
     expectKnown('Ema', options, ['decay', 'warmup']);
     const { decay = 0.999, warmup = true } = options;
     expectOption(decay >= 0 && decay <= 1, 'Ema, decay', 'a number in 0..1', decay);
+    for (const [name, p] of Object.entries<unknown>(params))
+      if (!(p instanceof Tensor))
+        throw new TypeError(`Ema: expected tensors by name, got another value as '${name}'. Pass stateDict(model).`);
     this.#params = { ...params };
     this.#decay = decay;
     this.#warmup = warmup;

@@ -1,5 +1,6 @@
 /** Einstein summation: products and sums of tensors whose axes are named by letters. */
 import { kindOf, ShapeError } from '../errors.ts';
+import { expectTensors } from '../op.ts';
 import { numel, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './elementwise.ts';
@@ -32,6 +33,7 @@ interface Term {
  * @throws ShapeError when the operands do not fit it
  */
 export function einsum(notation: string, ...operands: readonly Tensor[]): Tensor {
+  expectTensors('einsum, operands', ...operands);
   const { inputs, output } = parse(notation, operands);
   const lengths = lengthsOf(notation, inputs, operands);
   const terms = operands.map((x, i) => diagonal(withoutStretched({ labels: inputs[i], x }, lengths)));

@@ -3,7 +3,7 @@
 import { arange } from '../create.ts';
 import { ShapeError } from '../errors.ts';
 import { loopSum, when, wholeIndex } from '../kernel-source.ts';
-import { defineOp, type Op } from '../op.ts';
+import { defineOp, expectTensors, type Op } from '../op.ts';
 import { normalizeAxis, numel, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { add, equal } from './elementwise.ts';
@@ -55,6 +55,7 @@ export const embeddingGrad: Op<[g: Tensor, ids: Tensor, options: { rows: number 
  *   give a row of zeros for it)
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
+  expectTensors('embedding', table);
   if (table.rank !== 2) throw new ShapeError(`embedding: expected table [V, D], got ${show(table.shape)}.`);
   checkIds('embedding', ids, table.shape[0], `table ${show(table.shape)}`);
   return takeRows(table, ids);
