@@ -26,7 +26,7 @@ export interface OptimizerOptions {
   readonly lr?: number;
   /** Default 0. */
   readonly weightDecay?: number;
-  /** Parameters that decay. Default `decaysWeight`; `() => true` is what PyTorch does. */
+  /** Parameters that decay, int32 ones never. Default `decaysWeight`; `() => true` is what PyTorch does. */
   readonly decays?: (name: string, shape: Shape) => boolean;
 }
 
@@ -91,7 +91,9 @@ export abstract class Optimizer {
     this.#params = { ...params };
     this.#lr = lr;
     const names = Object.keys(params);
-    const decay = new Map(names.map((name) => [name, decays(name, params[name].shape) ? weightDecay : 0]));
+    const decayOf = (name: string, { shape, dtype }: Tensor) =>
+      dtype !== 'int32' && decays(name, shape) ? weightDecay : 0; // ids stay
+    const decay = new Map(names.map((name) => [name, decayOf(name, params[name])]));
     this.#groups = [...new Set(decay.values())].map((weightDecay) => ({
       weightDecay,
       names: names.filter((name) => decay.get(name) === weightDecay),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { defineUpdate, memory, OptionError, openDevice, Rng, randn, ShapeError, type Tensor, tensor, tensorScope, tidy } from '../../core/index.ts'; // biome-ignore format: a list
+import { defineUpdate, grad, memory, OptionError, openDevice, Rng, randn, ShapeError, type Tensor, tensor, tensorScope, tidy } from '../../core/index.ts'; // biome-ignore format: a list
 import {
   Adam,
   AdamW,
@@ -323,4 +323,15 @@ test('options out of range or unknown, and gradients that do not fit, are named'
   const optimizer = new AdamW({ params });
   assert.throws(() => optimizer.step({ w: tensor([1]) }));
   assert.equal(optimizer.updates, 0); // a step that failed does not count
+});
+
+test('ids among the parameters stay what they are: they have no gradient, and do not decay', () => {
+  using _ = tensorScope();
+  const position = tensor([[3, 5]], undefined, { dtype: 'int32' });
+  const weight = tensor([[4]]);
+  const options = { params: { position, weight }, lr: 0.1, weightDecay: 0.5, decays: () => true };
+  for (const optimizer of [new AdamW(options), new Adam(options), new SGD(options)])
+    optimizer.step(grad(weight.square().sum(), options.params));
+  assert.deepEqual(Array.from(position.dataSync()), [3, 5]);
+  assert.ok(weight.dataSync()[0] < 4);
 });
