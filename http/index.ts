@@ -49,20 +49,24 @@ export const isolation = {
 
 /** The path of the file that a request is for: '/a%20b/?q' → '/a b/index.html'. @throws URIError when it is not UTF-8 */
 export function filePath(url: string): string {
-  const { pathname } = new URL(url, 'http://localhost');
+  const { pathname } = new URL(url.startsWith('/') ? `http://localhost${url}` : url, 'http://localhost'); // '//a/' names no host
   return decodeURIComponent(pathname.endsWith('/') ? `${pathname}index.html` : pathname);
 }
 
 /** Serves files on this machine only. @throws Error when the port is taken */
 export async function serve(files: Files, { isolated, port = 0, base = '/' }: ServeOptions): Promise<Serving> {
   const headers = isolated ? isolation : {};
-  const server = createServer(async ({ url = '/' }, response) => {
+  const server = createServer(async ({ method = 'GET', url = '/' }, response) => {
     const answer = (status: number, type: string, body: string | Uint8Array) =>
       response.writeHead(status, { ...headers, 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
     try {
+      if (method !== 'GET' && method !== 'HEAD') {
+        response.setHeader('Allow', 'GET, HEAD');
+        return answer(405, 'text/plain', `expected GET or HEAD, got ${method}`);
+      }
       const path = filePath(url);
       const body = path.startsWith(base) && !path.includes('\0') ? await files(path.slice(base.length - 1)) : undefined;
-      if (body === undefined) answer(404, 'text/plain', `${path}: not found`);
+      if (body === undefined) answer(404, contentType('.txt'), `${path}: not found`);
       else answer(200, contentType(path), body);
     } catch (error) {
       const isMalformed = error instanceof URIError || (error as { code?: string }).code === 'ERR_INVALID_URL';

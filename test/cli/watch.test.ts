@@ -17,6 +17,21 @@ test('a request for no path is a bad one, and no file has a NUL in its name', as
   assert.deepEqual(statuses, [200, 400, 404]);
 });
 
+test('only GET and HEAD are answered, and a path that begins with two slashes names no host', async () => {
+  const served = await serve(async (path) => (path === '/index.html' ? 'a page' : undefined), { isolated: false });
+  const answers = await Promise.all(
+    ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS'].map(async (method) => {
+      const answer = await fetch(served.url, { method });
+      return [answer.status, answer.headers.get('allow'), await answer.text()];
+    }),
+  );
+  const twoSlashes = await fetch(`${served.url}/elsewhere/`);
+  served.close();
+  const refused = (method: string) => [405, 'GET, HEAD', `expected GET or HEAD, got ${method}`];
+  assert.deepEqual(answers, [[200, null, 'a page'], [200, null, ''], ...['POST', 'DELETE', 'OPTIONS'].map(refused)]);
+  assert.deepEqual([twoSlashes.status, await twoSlashes.text()], [404, '//elsewhere/index.html: not found']);
+});
+
 test('a run that is not there and a port that is none are named', async (t) => {
   const none = await titok(t, 'watch', 'mine');
   assert.equal(none.status, 1);
