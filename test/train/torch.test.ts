@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -240,6 +240,12 @@ test('what cannot go out or come back is refused by name', async (t) => {
   writeFileSync(join(folder, 'verify.safetensors'), '');
   await exportTorch(run, folder); // again
   assert.ok(!existsSync(join(folder, 'verify.safetensors')), 'what is of the earlier export goes');
+  writeFileSync(join(folder, 'run/teacher.safetensors'), 'of a stage that was exported before');
+  await exportTorch(run, folder);
+  assert.deepEqual(readdirSync(join(folder, 'run')), ['single.safetensors']);
+  const other = await openRun(run.folder, { dataset: { ...dataset, size: 8 } });
+  await assert.rejects(exportTorch(other, folder), /expected the 8 pixels of the run's dataset, got 16/);
+  assert.ok(existsSync(join(folder, 'training.json')), 'an export that fails leaves the earlier one');
   writeFileSync(join(folder, 'trained.safetensors'), '');
   await assert.rejects(exportTorch(run, folder), /in which PyTorch has made trained\.safetensors\. Bring that back/);
   rmSync(join(folder, 'trained.safetensors'));

@@ -2,7 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expectOption, OptionError } from '../../core/index.ts';
-import { type Dataset, isStream, type WritableTensor, writeSafetensors } from '../../data/index.ts';
+import {
+  type Dataset,
+  type ImageDataset,
+  type ImageSet,
+  isStream,
+  type WritableTensor,
+  writeSafetensors,
+} from '../../data/index.ts';
 import { decaysWeight, stateDict } from '../../nn/index.ts';
 import { type Teacher, type TiTok, withPixelsFolded } from '../../titok/index.ts';
 import { flippable } from '../flips.ts';
@@ -46,16 +53,15 @@ export async function exportTorch(
   const model = run.model<TiTok>(torchStages[stage]);
   const { done, optimizers } = meta.state;
   expectRepeatable(stage, model, settings, done);
-  beginFolder(folder);
-
   const teacher = stage === 'warmup' ? run.model(teacherStage) : undefined;
-  if (teacher) {
-    await run.expectMadeWith(torchStages[stage], { teacher });
-    copyCheckpoint(run, folder, 'teacher');
-  }
-  copyCheckpoint(run, folder, stage);
+  if (teacher) await run.expectMadeWith(torchStages[stage], { teacher });
   const dataset = await run.dataset(model.config.imageSize);
-  writeSafetensors(join(folder, 'data.safetensors'), await dataOf(dataset, teacher));
+  const train = inMemory(dataset.train);
+  beginFolder(folder); // an earlier export stays until here
+
+  if (teacher) copyCheckpoint(run, folder, 'teacher');
+  copyCheckpoint(run, folder, stage);
+  writeSafetensors(join(folder, 'data.safetensors'), await dataOf({ ...dataset, train }, teacher));
 
   const weights: Record<string, WritableTensor> = {};
   for (const [key, t] of Object.entries(stateDict(withPixelsFolded(model))))
@@ -124,15 +130,17 @@ function expectRepeatable(
   );
 }
 
+/** @throws OptionError for images that are streamed */
+function inMemory(train: Dataset['train']): ImageSet {
+  if (!isStream(train)) return train;
+  throw new OptionError(
+    'export --to torch: expected a run with images in memory, got one that streams them. Train without --stream.',
+  );
+}
+
 /** Training images, and the teacher's codes of them and of their mirror images where their class allows these. */
-async function dataOf(dataset: Dataset, teacher: Teacher | undefined): Promise<Record<string, WritableTensor>> {
-  const { train } = dataset;
-  if (isStream(train)) {
-    throw new OptionError(
-      'export --to torch: expected a run with images in memory, got one that streams them. Train without --stream.',
-    );
-  }
-  const { count, size, images, labels } = train;
+async function dataOf(dataset: ImageDataset, teacher: Teacher | undefined): Promise<Record<string, WritableTensor>> {
+  const { count, size, images, labels } = dataset.train;
   const mayFlip = flippable(dataset);
   const plain = {
     images: { shape: [count, 3, size, size], data: images },

@@ -68,7 +68,7 @@ export function beginFolder(folder: string): void {
     throw new OptionError(
       `--output: expected a new folder, got ${folder}, in which PyTorch has made ${made}. Bring that back with titok import, and delete the folder or give another one.`,
     );
-  for (const name of ['training.json', 'verify.safetensors', 'log.jsonl', 'official'])
+  for (const name of ['training.json', 'verify.safetensors', 'log.jsonl', 'official', 'run'])
     rmSync(join(folder, name), { recursive: true, force: true });
   mkdirSync(join(folder, 'run'), { recursive: true });
   for (const name of pythonFiles)
