@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -260,6 +260,11 @@ test('what cannot go out or come back is refused by name', async (t) => {
   );
   await importTorch(weights, back);
   await importTorch(weights, back, { overwrite: true });
+  mkdirSync(join(folder, 'run/teacher.safetensors')); // cannot be copied
+  const there = readFileSync(join(back, 'single.safetensors'));
+  await assert.rejects(importTorch(weights, back, { overwrite: true }), /teacher\.safetensors/);
+  assert.ok(there.equals(readFileSync(join(back, 'single.safetensors'))), 'an import that fails leaves the run');
+  assert.ok(!existsSync(join(back, 'imported')));
   rmSync(join(folder, 'training.json'));
   await assert.rejects(importTorch(weights, back), /one without training\.json/);
 });

@@ -1,5 +1,5 @@
 /** `titok import`: what PyTorch has trained, as the checkpoint of a run. */
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { CheckpointError, OptionError, show } from '../../core/index.ts';
@@ -62,10 +62,16 @@ export async function importTorch(
 
   mkdirSync(runFolder, { recursive: true });
   using _ = run.lock();
-  run.clear();
-  const teacher = join(folder, 'run', 'teacher.safetensors');
-  if (existsSync(teacher)) copyFileSync(teacher, run.checkpoint({ name: 'teacher' }));
-  await saveCheckpoint(run.checkpoint({ name: stage }), { groups, meta });
+  const brought = new RunFolder(join(runFolder, 'imported')); // whole before it replaces what is there
+  try {
+    await saveCheckpoint(brought.checkpoint({ name: stage }), { groups, meta });
+    const teacher = join(folder, 'run', 'teacher.safetensors');
+    if (existsSync(teacher)) copyFileSync(teacher, brought.checkpoint({ name: 'teacher' }));
+    run.clear();
+    for (const name of brought.trained) renameSync(brought.checkpoint({ name }), run.checkpoint({ name }));
+  } finally {
+    rmSync(brought.folder, { recursive: true, force: true });
+  }
   return { stage, done: meta.state.done, hasOptimizer };
 }
 
