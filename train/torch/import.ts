@@ -19,6 +19,8 @@ const trainedSchema = z.looseObject({
     muonLearningRate: z.number(),
   }),
   done: z.int().min(0),
+  /** Time of the updates there; 0 in files of earlier versions. */
+  seconds: z.number().min(0).default(0),
   updates: z.record(z.string(), z.int().min(0)),
   recent: z.array(z.object({ loss: z.number() }).catchall(z.number())),
 });
@@ -97,16 +99,19 @@ function broughtBack(path: string, groups: Groups, meta: SavedMeta) {
     const all = { ...groups, model: own, ...fresh, codebook: averagesOf(own['quantize.embedding.weight']) };
     return { groups: all, meta: { ...meta, state }, hasOptimizer: false };
   }
-  const { settings, done, updates, recent } = savedPart(trainedSchema, parsed(json, path), path, 'training');
+  const { settings, done, seconds, updates, recent } = savedPart(trainedSchema, parsed(json, path), path, 'training');
   const { steps, batchSize, learningRate, muonLearningRate } = settings;
   const all = mapped(groups, (members, group) => mapped(members, (like, name) => read(name, like, `${group}/${name}`)));
-  const images = meta.loop.images + (done - meta.state.done) * batchSize;
+  const spent = {
+    seconds: meta.loop.seconds + seconds,
+    images: meta.loop.images + (done - meta.state.done) * batchSize,
+  };
   return {
     groups: all,
     meta: {
       ...meta,
       settings: { ...meta.settings, steps, batchSize, learningRate, muonLearningRate },
-      loop: { ...meta.loop, images, recent },
+      loop: { ...spent, recent },
       state: { ...meta.state, done, optimizers: updates },
     },
     hasOptimizer: true,

@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import time
 from datetime import timedelta
 
 import numpy
@@ -203,6 +204,7 @@ def main():
     flips = numpy.random.default_rng([given.seed, start, rank + 1])
     torch.manual_seed(1000 * given.seed + rank)
     log = open(os.path.join(here, "log.jsonl"), "a") if rank == 0 else None
+    before, began = training.get("seconds", 0), time.perf_counter()
 
     for done in range(start, settings["steps"]):
         own = next(order)[rank :: processes]
@@ -224,6 +226,7 @@ def main():
         if averaged:
             codebook.update(forward[4].detach(), forward[1])
         training["done"] = done + 1
+        training["seconds"] = before + time.perf_counter() - began
         training["recent"] = [*training["recent"], {**report, "gradientNorm": norm, "learningRate": rate}][-50:]
         if rank == 0:
             print(json.dumps({"step": done + 1, **training["recent"][-1]}), file=log, flush=True)
@@ -241,7 +244,7 @@ def save(training, model, made, codebook):
         states = {name: made[kind].state[p] for name, p in model.named_parameters() if name in names}
         named.update({f"optimizer.{kind}/{field}.{name}": s[field] for name, s in states.items() for field in fields[kind]})
     named.update({"codebook/share": codebook.share, "codebook/sum": codebook.sum})
-    metadata = {key: training[key] for key in ["settings", "done", "updates", "recent"]}
+    metadata = {key: training[key] for key in ["settings", "done", "seconds", "updates", "recent"]}
     arrays = {name: x.detach().cpu().numpy() for name, x in named.items()}
     tensors.write(os.path.join(here, "trained.safetensors"), arrays, {"training": json.dumps(metadata)})
 
