@@ -129,6 +129,7 @@ export async function openGivenRun(
   const stored = before?.origin?.data.source;
   const path = given.data ?? stored?.path ?? 'emoji';
   const needsImages = given.data !== undefined || !learnsTokens(given, folder, stage);
+  if (!needsImages) expectNoImageOptions(given);
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
   const classes = images.classes ?? (path === 'emoji' ? (stored ? stored.classes : preset.classes) : undefined);
   const isKept = given.data === undefined || given.data === stored?.path;
@@ -187,6 +188,26 @@ export async function openGivenRun(
 function learnsTokens(given: TrainingGiven, folder: RunFolder, stage: Stage | undefined): boolean {
   const before = given.resume && stage ? folder.readableMeta(stage.name)?.settings['tokensFile'] : undefined;
   return Boolean(given.tokensFile ?? before);
+}
+
+/** @throws OptionError for an option of images in a training that has none */
+function expectNoImageOptions(given: TrainingGiven): void {
+  const { heldOut, classes, skipBroken, stream, shuffleBuffer, randomCrop, flip, flipClasses } = given;
+  const options = {
+    '--held-out': heldOut,
+    '--classes': classes,
+    '--skip-broken': skipBroken || undefined,
+    [stream === false ? '--no-stream' : '--stream']: stream,
+    '--shuffle-buffer': shuffleBuffer,
+    '--random-crop': randomCrop,
+    [flip === false ? '--no-flip' : '--flip']: flip,
+    '--no-flip-classes': flipClasses === true ? undefined : flipClasses,
+  };
+  for (const [option, value] of Object.entries(options))
+    if (value !== undefined)
+      throw new OptionError(
+        `${option}: expected --data beside it, as the training learns from a file of tokens, got none. Leave it out.`,
+      );
 }
 
 /** Nothing that was trained is replaced by mistake. */

@@ -66,6 +66,25 @@ const onTokens = (...more: string[]) => [
   ...[...small.generator, '--batch-size', '2', '--overwrite', ...more],
 ];
 
+test('options of images have no effect on tokens, so that they are refused without --data', async (t) => {
+  for (const options of [
+    ['--held-out', '0.3'],
+    ['--classes', 'subgroups'],
+    ['--skip-broken'],
+    ['--stream'],
+    ['--no-stream'],
+    ['--shuffle-buffer', '5'],
+    ['--random-crop'],
+    ['--flip'],
+    ['--no-flip'],
+    ['--no-flip-classes', 'cats'],
+  ]) {
+    const { status, err } = await titok(t, ...onTokens(...options));
+    const expected = `${options[0]}: expected --data beside it, as the training learns from a file of tokens, got none. Leave it out.`;
+    assert.deepEqual([status, err], [1, expected]);
+  }
+});
+
 test('without images there is no FD, with --data there is', async (t) => {
   rmSync('pictures-elsewhere', { recursive: true, force: true });
   cpSync('pictures', 'pictures-elsewhere', { recursive: true });
