@@ -21,7 +21,8 @@ export interface ExportOptions {
 
 /**
  * Writes a run's tokenizer, and its generator with averaged weights if there is one, into a file for `loadModel`, and measures
- * on the run's held-out images what the model can do, in float32 and as it is in the file.
+ * on the run's held-out images what the model can do, in float32 and as it is in the file. A run that learned from a file of
+ * tokens has no images, so nothing is measured.
  *
  * @returns what the file says beside its weights, and its size
  * @throws CheckpointError when the run has no tokenizer that gives pixels, when its generator was made with another one, or
@@ -35,11 +36,12 @@ export async function exportModel(
   const model = await modelOf(run);
   const figures: ModelMetadata['figures'] = [];
   const stages = stagesOf(run);
-  if (stages[0]?.name === 'generator')
+  const hasImages = run.hasImages || !run.before()?.origin?.data.tokens;
+  if (hasImages && stages[0]?.name === 'generator')
     figures.push({ name: 'tokenizer', ...(await evaluatePixels(run, model.tokenizer)) });
   for (const stage of stages) figures.push(finite(await run.evaluate(stage)));
   const { metadata: of } = model;
-  const measured = (await run.dataset()).validation.count;
+  const measured = hasImages ? (await run.dataset()).validation.count : 0;
   const described = {
     ...of,
     name: name ?? of.name,
@@ -49,7 +51,7 @@ export async function exportModel(
     measured,
   };
   const bytes = Buffer.concat(await serializeModel(model, described));
-  const written = precision === 'float32' ? undefined : await measure(run, bytes);
+  const written = precision === 'float32' || !hasImages ? undefined : await measure(run, bytes);
   const metadata = { ...described, ...(written && { written }) };
   const pieces = await serializeModel(model, metadata);
   writeSafetensorsBytes(path, pieces);

@@ -80,7 +80,7 @@ function describe(run: RunFolder & RunContext, model: object, stages: readonly S
       ...(trained && { generator: trained['generator'], classes: trained['classes'], sampling: trained['sampling'] }),
     },
     data: {
-      name: path === undefined ? 'unknown' : basename(path),
+      name: path !== undefined ? basename(path) : origin?.data.tokens ? 'tokens' : 'unknown',
       classes: origin?.data.classes ?? [],
       train: origin?.data.train.count ?? 0,
       heldOut: origin?.data.heldOut.count ?? 0,

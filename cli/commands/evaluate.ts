@@ -148,7 +148,8 @@ async function openMeasured(name: string | undefined, given: EvaluateGiven) {
   const run = await openTrainedRun(shownRun(name));
   const model = await modelOf(run);
   const isOwn = given.data === undefined && given.classes === undefined && given.heldOut === undefined;
-  if (isOwn) return { model, dataset: await run.dataset(model.tokenizer.config.imageSize) };
+  if (isOwn && !run.before()?.origin?.data.tokens)
+    return { model, dataset: await run.dataset(model.tokenizer.config.imageSize) };
   const sources = run.trained.map((stage) => run.meta({ name: stage }).origin?.data.source?.heldOut);
   return {
     model,

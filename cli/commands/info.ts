@@ -62,7 +62,8 @@ async function describeModel(path: string, tensors: boolean): Promise<void> {
   for (const command of commands) console.log(`  made by ${command}`);
   if (classes.length > 0) console.log(`  classes ${classes.join(', ')}`);
   const rows = figures as unknown as StageRow[];
-  if (rows.length > 0) console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(measured), ''].join('\n'));
+  const notes = [...lengthsNote(rows), ...(measured > 0 ? [tableNote(measured)] : [])];
+  if (rows.length > 0) console.log([`\n${table(rows)}\n`, ...notes, ''].join('\n'));
   const rounding = describeRounding(metadata);
   if (rounding) console.log(`  ${rounding}`);
   using file = openSafetensors(path);

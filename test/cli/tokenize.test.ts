@@ -85,6 +85,29 @@ test('options of images have no effect on tokens, so that they are refused witho
   }
 });
 
+test('a run that has learned from tokens alone is exported without figures, and is measured with --data alone', async (t) => {
+  const model = await titok(t, 'export', 'small', '--output', 'out/small.safetensors', '--threads', '1');
+  assert.equal(model.status, 0, model.err);
+  const trained = await titok(
+    t,
+    ...['train', 'generator', '--name', 'alone', '--from', 'out/small.safetensors', '--threads', '1'],
+    ...['--tokens-file', 'out/tokens.jsonl', '--steps', '6', '--warmup-steps', '2', '--batch-size', '2'],
+  );
+  assert.equal(trained.status, 0, trained.err);
+  for (const precision of [[], ['--int8']]) {
+    const exported = await titok(t, 'export', 'alone', '--output', 'out/alone.safetensors', ...precision);
+    assert.equal(exported.status, 0, exported.err);
+    assert.match(exported.out, /^out\/alone\.safetensors {2}0\.\d MB$/);
+  }
+  const { out } = await titok(t, 'info', 'out/alone.safetensors');
+  assert.match(out, /trained on tokens: 12 images, 0 held out/);
+  assert.match(out, /^generator +6 .* –$/m);
+  assert.doesNotMatch(out, /held-out images/);
+  const blind = await titok(t, 'evaluate', 'alone');
+  const expected = "--data: expected the pictures to measure alone with, got none. It learned from 'tokens'.";
+  assert.deepEqual([blind.status, blind.err], [1, expected]);
+});
+
 test('without images there is no FD, with --data there is', async (t) => {
   rmSync('pictures-elsewhere', { recursive: true, force: true });
   cpSync('pictures', 'pictures-elsewhere', { recursive: true });
