@@ -38,7 +38,7 @@ export const addModelOptions = (command: Command): Command =>
 /** The same, and --checkpoint with --preset: for commands that need no generator. */
 export const addTokenizerOptions = (command: Command): Command =>
   addModelOptions(command)
-    .option('--checkpoint <file>', 'a checkpoint instead of a run, or published weights')
+    .option('--checkpoint <file>', 'a checkpoint instead of a run, also of a teacher, or published weights')
     .option('--preset <name>', 'sizes of the published weights: s128, b64, l32, … (default: the preset that fits)');
 
 /** A model by its name or file, and what published weights need beside it. */

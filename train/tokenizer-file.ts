@@ -1,10 +1,11 @@
-/** A tokenizer from a file: a checkpoint of ours, a model that was exported, or published weights. */
+/** A tokenizer from a file: a checkpoint of ours, also of a teacher, a model that was exported, or published weights. */
 import { CheckpointError } from '../core/index.ts';
 import { loadCheckpoint } from '../data/index.ts';
-import type { TiTok } from '../titok/index.ts';
+import { type ImageTokenizer, SizedTeacher } from './generate.ts';
 import { isModelFile, openModelFile } from './open-model.ts';
 import { expectPixelHead, isPublished, openPublishedTokenizer, type PublishedOptions } from './published.ts';
 import { metaOf, savedModel } from './run-folder.ts';
+import { teacher, teacherSettings } from './teacher.ts';
 import { loadTiTok } from './titok-stage.ts';
 
 /**
@@ -14,11 +15,16 @@ import { loadTiTok } from './titok-stage.ts';
  *   ours knows its sizes
  * @throws CheckpointError when the file does not fit; OptionError for an unknown preset
  */
-export function loadTokenizerFile(path: string, published: PublishedOptions = {}): TiTok {
+export function loadTokenizerFile(path: string, published: PublishedOptions = {}): ImageTokenizer {
   if (isPublished(path)) return openPublishedTokenizer(path, published);
   if (isModelFile(path)) return openModelFile(path).tokenizer;
   const { meta, groups } = loadCheckpoint(path, {}, (meta) => metaOf(path, meta));
   const saved = savedModel(path, meta, groups);
   if (saved.settings['model']) return expectPixelHead(loadTiTok(saved), path);
-  throw new CheckpointError(`${saved.source}: expected a TiTok, got the stage ${meta['stage']}.`);
+  if (meta['stage'] === teacher.name)
+    return new SizedTeacher(
+      teacher.load(saved),
+      teacherSettings.unwrap().shape.imageSize.parse(saved.settings['imageSize']),
+    );
+  throw new CheckpointError(`${saved.source}: expected a TiTok or a teacher, got the stage ${meta['stage']}.`);
 }

@@ -16,7 +16,7 @@ export function expectTokensOf(file: TokensFile, { latentTokens, codebookSize, t
   const { path, largest, madeBy } = file;
   const fail = (expected: string, got: string) => {
     throw new DataError(
-      `${path}: expected ${expected}, got ${got}. Write it with the tokenizer of this run: titok tokenize --data PATH --out FILE --name RUN (or --model MODEL).`,
+      `${path}: expected ${expected}, got ${got}. Write it with the tokenizer of this run: titok tokenize --data PATH --out FILE --name RUN (or --model MODEL; of a teacher, --checkpoint runs/RUN/teacher.safetensors).`,
     );
   };
   if (file.latentTokens !== latentTokens)

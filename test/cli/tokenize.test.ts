@@ -4,8 +4,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { loadCheckpoint } from '../../data/index.ts';
-import { generator, openRun, type Run, readLog } from '../../train/index.ts';
+import { tensor } from '../../core/index.ts';
+import { decodeSquare, loadCheckpoint, toPlanes, toUnit } from '../../data/index.ts';
+import { generator, openRun, type Run, readLog, teacher } from '../../train/index.ts';
 import { trainedRun } from '../train/trained-run.ts';
 import { small, titok, workIn } from './command-line.ts';
 
@@ -85,6 +86,38 @@ test('options of images have no effect on tokens, so that they are refused witho
   }
 });
 
+test("a teacher's checkpoint: its codes, row by row, on which generator2d trains", async (t) => {
+  const [checkpoint, threads] = [
+    ['--checkpoint', 'runs/small/teacher.safetensors'],
+    ['--threads', '1'],
+  ];
+  const one = await titok(t, 'tokenize', 'pictures/train/cats/0.png', ...checkpoint, ...threads);
+  assert.equal(one.status, 0, one.err);
+  const model = (await openRun(trained.folder)).model(teacher);
+  const picture = await decodeSquare('pictures/train/cats/0.png', 16);
+  const image = tensor(toUnit(toPlanes(picture)), [1, 3, 16, 16]);
+  const codes = Array.from(await model.encode(image).indices.data());
+  assert.deepEqual(JSON.parse(one.out).tokens, codes);
+  const all = await titok(t, 'tokenize', '--data', 'pictures', '--out', 'out/codes.jsonl', ...checkpoint, ...threads);
+  assert.equal(all.status, 0, all.err);
+  const on2d = ['train', 'generator2d', '--name', 'tokens', '--tokens-file', 'out/codes.jsonl', ...threads];
+  const generator = await titok(t, ...on2d, ...small.generator2d, '--batch-size', '2');
+  assert.equal(generator.status, 0, generator.err);
+  const back = await titok(
+    t,
+    'reconstruct',
+    'pictures/train/cats/0.png',
+    ...checkpoint,
+    ...threads,
+    '--output',
+    'out/x.png',
+  );
+  assert.match(back.out, /^pictures\/train\/cats\/0\.png {2}\d+\.\d\d dB\nout\/x\.png$/);
+  const none = await titok(t, 'tokenize', 'x.png', '--checkpoint', 'runs/small/generator.safetensors');
+  const path = 'runs/small/generator.safetensors';
+  assert.equal(none.err, `checkpoint ${path}: expected a TiTok or a teacher, got the stage generator.`);
+});
+
 test('a run that has learned from tokens alone is exported without figures, and is measured with --data alone', async (t) => {
   const model = await titok(t, 'export', 'small', '--output', 'out/small.safetensors', '--threads', '1');
   assert.equal(model.status, 0, model.err);
@@ -130,7 +163,7 @@ test('tokens of another tokenizer, damaged lines and other rows are refused', as
   };
   const madeBy = JSON.parse(lines[0]).made_by;
   const repair =
-    ' Write it with the tokenizer of this run: titok tokenize --data PATH --out FILE --name RUN (or --model MODEL).';
+    ' Write it with the tokenizer of this run: titok tokenize --data PATH --out FILE --name RUN (or --model MODEL; of a teacher, --checkpoint runs/RUN/teacher.safetensors).';
   const expected = 'expected {"class_id": …, "tokens": […]}, whole numbers from 0 to 65535, got';
   for (const [text, message] of [
     [
