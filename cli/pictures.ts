@@ -1,6 +1,6 @@
 /** The pictures that a command reads, and the one that it writes. */
 import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 import type { Option } from 'commander';
 import { DataError, OptionError } from '../core/index.ts';
 import { decodeSquare, imageFormat, type RgbImage } from '../data/index.ts';
@@ -82,8 +82,12 @@ export function prepareOutput(path: string, option = '--output', inputs: readonl
   return path;
 }
 
-/** The same for a file of text. @throws OptionError for the name of a picture, too, which it would replace */
+const pictures = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'tif', 'tiff', 'avif', 'svg'];
+const weightsAndData = ['safetensors', 'bin', 'pt', 'pth', 'npz', 'npy', 'tar', 'zip', 'parquet'];
+
+/** The same for a file of text. @throws OptionError for the name of a picture, of weights or of data, too, which it would replace */
 export function prepareTextOutput(path: string, option: string): string {
-  if (!/\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i.test(path)) return prepareOutput(path, option);
+  if (![...pictures, ...weightsAndData].includes(extname(path).slice(1).toLowerCase()))
+    return prepareOutput(path, option);
   throw new OptionError(`${option}: expected a file for text, such as tokens.jsonl, got ${path}.`);
 }

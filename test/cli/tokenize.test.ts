@@ -1,6 +1,6 @@
 /** `titok tokenize --data`: the tokens of a dataset in a file, in the form that published code reads, and training on that. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -43,6 +43,15 @@ test('images, or --data with --out', async (t) => {
   ] as const) {
     const { status, err } = await titok(t, 'tokenize', ...args);
     assert.deepEqual([status, err], [1, `titok tokenize: expected images, or --data with --out, got ${got}.`]);
+  }
+});
+
+test('tokens replace no weights and no data', async (t) => {
+  for (const output of ['runs/tokens/finetune.safetensors', 'new.NPZ', 'weights.bin', 'shard.tar']) {
+    const before = existsSync(output) && readFileSync(output);
+    const { status, err } = await titok(t, 'tokenize', '--data', 'pictures', '--name', 'tokens', '--out', output);
+    assert.deepEqual([status, err], [1, `--out: expected a file for text, such as tokens.jsonl, got ${output}.`]);
+    assert.deepEqual(existsSync(output) && readFileSync(output), before);
   }
 });
 
