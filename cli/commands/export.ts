@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { OptionError } from '../../core/index.ts';
 import { describeRounding, exportModel, exportTorch, isModelFile, type TorchStageName } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
-import { commandsOf } from '../made-by.ts';
+import { commandsOf, quoted } from '../made-by.ts';
 import type { Given } from '../options.ts';
 import { prepareOutput } from '../pictures.ts';
 import { openTrainedRun, runArgument, runFolder } from '../runs.ts';
@@ -80,16 +80,15 @@ async function exportTraining(name: string, given: ExportGiven): Promise<void> {
   const run = await openTrainedRun(runFolder(name));
   const { stage, done, steps, notOfficial } = await exportTorch(run, output, given.stage);
   console.log(`${output}  ${stage}, ${done} of ${steps} updates done`);
-  console.log(`check there:    titok verify ${output}, then python3 ${join(output, 'verify.py')}`);
-  console.log(
-    `train there:    torchrun --nproc_per_node 8 ${join(output, 'train.py')} --steps ${Math.max(steps, 2 * done)}`,
-  );
+  const there = (...names: string[]) => quoted(join(output, ...names));
+  console.log(`check there:    titok verify ${quoted(output)}, then python3 ${there('verify.py')}`);
+  console.log(`train there:    torchrun --nproc_per_node 8 ${there('train.py')} --steps ${Math.max(steps, 2 * done)}`);
   console.log(
     notOfficial === undefined
-      ? `or there:       sh ${join(output, 'official', 'train.sh')} 1d-tokenizer stage1, with the paper's own code`
+      ? `or there:       sh ${there('official', 'train.sh')} 1d-tokenizer stage1, with the paper's own code`
       : `no official/:   the paper's own code cannot go on with it: ${notOfficial}`,
   );
-  console.log(`bring it back:  titok import ${output} --name ${name}-back`);
+  console.log(`bring it back:  titok import ${quoted(output)} --name ${quoted(`${name}-back`)}`);
 }
 
 /** @throws OptionError for a file of another kind, which may be a checkpoint that took hours */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { verifyTorch } from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
+import { quoted } from '../made-by.ts';
 
 export function addVerify(program: Command): void {
   const command = program
@@ -14,7 +15,7 @@ export function addVerify(program: Command): void {
     .action(async (folder: string, given) => {
       await openGivenDevice(given, 'highest');
       console.log(await verifyTorch(folder));
-      console.log(`check there:  python3 ${join(folder, 'verify.py')}`);
+      console.log(`check there:  python3 ${quoted(join(folder, 'verify.py'))}`);
     });
   addDeviceOptions(command, 'highest');
 }

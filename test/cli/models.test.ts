@@ -61,6 +61,14 @@ test('export --to torch, verify, import: each says what it wrote, and what comes
   assert.deepEqual([back.status, back.out], [0, 'runs/back  warmup, 20 updates done, with a new optimizer']);
   const again = await titok(t, 'import', 'out/torch/model.safetensors', '--name', 'back');
   assert.match(again.err, /^--name: expected a new run, got runs\/back/);
+  const spaced = await titok(t, 'export', 'small', '--to', 'torch', '--output', 'out/of mine', ...one);
+  assert.match(spaced.out, /titok verify 'out\/of mine', then python3 'out\/of mine\/verify\.py'\n/);
+  assert.match(
+    spaced.out,
+    / 'out\/of mine\/train\.py' --steps 40\n[\s\S]*titok import 'out\/of mine' --name small-back$/,
+  );
+  const checked = await titok(t, 'verify', 'out/of mine', ...one);
+  assert.match(checked.out, /python3 'out\/of mine\/verify\.py'$/);
   for (const [option, message] of [
     [['--half', '--to', 'torch'], '--to torch: expected weights of 32 bits, got --half. Leave it out.'],
     [['--stage', 'warmup'], '--stage: expected --to torch with it, got a file of the whole run. Leave it out.'],
