@@ -137,10 +137,10 @@ function checkPacked(qkv: Shape, heads: number): void {
  * Multi-head self-attention over packed projections: y = softmax(q kᵀ / √d) v for every batch entry and head. Without a
  * mask it is one fused op, which is faster than `attention`.
  *
- * @param qkv   [batch, tokens, 3·dim]: q, k, v side by side, as the rows of PyTorch's in_proj_weight give them, each with
+ * @param qkv      [batch, tokens, 3·dim]: q, k, v side by side, as the rows of PyTorch's in_proj_weight give them, each with
  *   its heads side by side
- * @param mask  as for `attention`: broadcasts to [batch, heads, tokens, tokens], 1 where a query may attend to a key
- * @returns     [batch, tokens, dim], heads side by side
+ * @param options  `mask` as for `attention`: broadcasts to [batch, heads, tokens, tokens], 1 where a query may attend to a key
+ * @returns        [batch, tokens, dim], heads side by side
  * @throws ShapeError when 3·heads does not divide the last axis, or the mask does not broadcast; OptionError for an unknown
  *   option
  */

@@ -100,7 +100,7 @@ export function adaptiveAvgPool2d(x: Tensor, size: readonly [h: number, w: numbe
  * Bilinear resizing with half-pixel centers: [N, C, H, W] → [N, C, h, w]. PyTorch's `interpolate` with mode 'bilinear' and
  * align_corners false.
  *
- * @param antialias  widens the triangle filter when shrinking, as torchvision does; default false
+ * @param options  `antialias` widens the triangle filter when shrinking, as torchvision does; default false
  * @throws ShapeError when x is no batch of images; OptionError for an unknown option
  */
 export function resizeBilinear(
