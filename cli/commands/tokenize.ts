@@ -10,18 +10,32 @@ import {
   writeFileAtomic,
 } from '../../data/index.ts';
 import { TiTok } from '../../titok/index.ts';
-import { fingerprint, type ImageTokenizer, latentsOf, loadDataset, SizedTeacher, tokenize } from '../../train/index.ts';
+import {
+  type DatasetOptions,
+  fingerprint,
+  type ImageTokenizer,
+  latentsOf,
+  loadDataset,
+  RunFolder,
+  SizedTeacher,
+  tokenize,
+} from '../../train/index.ts';
 import { addDeviceOptions, openGivenDevice } from '../device.ts';
+import { addImageOptions, type ImagesGiven, imageOptions, remarks } from '../images.ts';
 import { stopRequest } from '../interruption.ts';
 import { addTokenizerOptions, openGivenTokenizer } from '../models.ts';
 import { expectAllRead, prepareTextOutput, readPictures } from '../pictures.ts';
+import { runFolder } from '../runs.ts';
 
 export function addTokenize(program: Command): void {
   const command = program
     .command('tokenize')
     .description('Prints the token ids of images (of a VAE: their latents), one line of JSON each.')
     .argument('[images...]', 'PNG, JPEG or WebP files')
-    .option('--data <path>', "the training images of a dataset instead, as 'titok train' takes it; with --out")
+    .option(
+      '--data <path>',
+      "the training images of a dataset instead, as 'titok train' takes it; with --out. A run's are those that it trains on",
+    )
     .option(
       '--out <file>',
       'of --data: a file of JSONL, {"class_id": …, "tokens": […]} for each image, as published code reads it',
@@ -32,7 +46,11 @@ export function addTokenize(program: Command): void {
       await openGivenDevice(given, 'highest');
       const { model } = await openGivenTokenizer(given);
       if (given.data !== undefined) {
-        const dataset = await loadDataset(given.data, model.config.imageSize);
+        const dataset = await loadDataset(given.data, model.config.imageSize, {
+          ...(given.name !== undefined && splitOfRun(given.name, given.data)),
+          ...imageOptions(given),
+        });
+        for (const line of remarks(dataset)) console.error(line);
         if (isContinuous(model)) throw new OptionError('--data: expected a tokenizer with codes, got a VAE.');
         const { train, classes } = dataset;
         const lines = await tokenLines(model, dataset);
@@ -52,14 +70,24 @@ export function addTokenize(program: Command): void {
       }
       expectAllRead(unread);
     });
-  addTokenizerOptions(addDeviceOptions(command, 'highest'));
+  addImageOptions(addTokenizerOptions(addDeviceOptions(command, 'highest')));
 }
 
-/** @throws OptionError unless there are either images, or --data and --out */
+/** How a run tells training images from held-out ones, and their classes. */
+function splitOfRun(name: string, data: string): DatasetOptions {
+  const { heldOut, classes } = new RunFolder(runFolder(name)).before()?.origin?.data.source ?? {};
+  if (data === 'emoji') return classes === undefined ? {} : { classes };
+  return heldOut === undefined ? {} : { heldOutFraction: heldOut };
+}
+
+/** @throws OptionError unless there are either images, or --data and --out; or for an option of --data without it */
 function expectSource(
   paths: readonly string[],
-  { data, out }: { readonly data?: string; readonly out?: string },
+  { data, out, heldOut, classes, skipBroken }: ImagesGiven & { readonly data?: string; readonly out?: string },
 ): void {
+  const ofData = { '--held-out': heldOut, '--classes': classes, '--skip-broken': skipBroken || undefined };
+  const lost = Object.entries(ofData).find(([, value]) => value !== undefined);
+  if (data === undefined && lost) throw new OptionError(`${lost[0]}: expected --data with it, got none. Leave it out.`);
   if (paths.length > 0 ? data === undefined && out === undefined : data !== undefined && out !== undefined) return;
   const got = [...(paths.length > 0 ? ['images'] : []), ...(data ? ['--data'] : []), ...(out ? ['--out'] : [])];
   throw new OptionError(`titok tokenize: expected images, or --data with --out, got ${got.join(' and ') || 'none'}.`);

@@ -1,11 +1,11 @@
 /** `titok tokenize --data`: the tokens of a dataset in a file, in the form that published code reads, and training on that. */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { tensor } from '../../core/index.ts';
-import { decodeSquare, loadCheckpoint, toPlanes, toUnit } from '../../data/index.ts';
+import { decodeSquare, loadCheckpoint, saveCheckpoint, toPlanes, toUnit } from '../../data/index.ts';
 import { generator, openRun, type Run, readLog, teacher } from '../../train/index.ts';
 import { trainedRun } from '../train/trained-run.ts';
 import { small, titok, workIn } from './command-line.ts';
@@ -32,6 +32,27 @@ test('a line for each training image: its class and its tokens', async (t) => {
   assert.deepEqual([rows[0].tokens, rows[11].tokens], tokens);
   assert.deepEqual(Object.keys(rows[0]), ['class_id', 'tokens', 'made_by']);
   assert.deepEqual(Object.keys(rows[1]), ['class_id', 'tokens']);
+});
+
+test('what a run holds out is not in the file; --held-out says how much is', async (t) => {
+  cpSync('pictures/train', 'whole', { recursive: true });
+  const path = 'runs/half/finetune.safetensors';
+  const { groups, meta } = loadCheckpoint('runs/small/finetune.safetensors');
+  const origin = structuredClone(meta['origin']) as { data: { source: object } };
+  origin.data.source = { path: 'whole', heldOut: 0.5 };
+  mkdirSync('runs/half');
+  await saveCheckpoint(path, { groups, meta: { ...meta, origin } });
+  for (const [args, count] of [
+    [['--name', 'half'], 6],
+    [['--name', 'half', '--held-out', '0.25'], 9],
+    [['--checkpoint', path, '--held-out', '0.5'], 6],
+  ] as const) {
+    const given = ['--data', 'whole', '--out', 'out/part.jsonl', '--threads', '1', ...args];
+    const { out, err } = await titok(t, 'tokenize', ...given);
+    assert.equal(out, `out/part.jsonl: ${count} training images, classes cats, dogs`, err);
+  }
+  const { err } = await titok(t, 'tokenize', 'pictures/train/cats/0.png', '--held-out', '0.5');
+  assert.equal(err, '--held-out: expected --data with it, got none. Leave it out.');
 });
 
 test('images, or --data with --out', async (t) => {
