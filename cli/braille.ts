@@ -10,6 +10,7 @@ export interface PlotOptions {
 }
 
 const heldOutMark = 'o';
+const gap = '   ';
 
 /** Lines of text: a title with the last values, the curve of the training in dots and the one on held-out images in o, axes. */
 export function drawPlot({ train, heldOut }: Curve, { title, width, height }: PlotOptions): string[] {
@@ -28,11 +29,10 @@ export function drawPlot({ train, heldOut }: Curve, { title, width, height }: Pl
     }));
   canvas.line(dots(binned(train, 2 * columns)));
   for (const { x, y } of dots(heldOut)) canvas.mark(x >> 1, y >> 2, heldOutMark);
+  const parts = [title, lastOf('training', train), lastOf(`held-out ${heldOutMark}`, heldOut)].filter(Boolean);
+  while (parts.length > 1 && parts.join(gap).length > width) parts.pop();
   return [
-    [title, lastOf('training', train), lastOf(`held-out ${heldOutMark}`, heldOut)]
-      .filter(Boolean)
-      .join('   ')
-      .slice(0, width),
+    parts.join(gap).slice(0, width),
     ...canvas
       .rows()
       .map((row, i) => `${(labels.get(i) ?? '').padStart(margin)} ${labels.has(i) ? '┤' : '│'}${row}`.trimEnd()),

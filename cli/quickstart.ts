@@ -1,8 +1,8 @@
 /** The whole road: teacher → TiTok stage 1 → stage 2 → MaskGIT on real images, then pictures and a table. */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pc from 'picocolors';
 import { OptionError, type Tensor } from '../core/index.ts';
+import { writeFileAtomic } from '../data/index.ts';
 import { decodeSoft } from '../titok/index.ts';
 import { finetune, generator, type Preset, type Run, type StageRow, single, teacher, warmup } from '../train/index.ts';
 import { describeDevice, openGivenDevice } from './device.ts';
@@ -58,7 +58,7 @@ export async function quickstart(given: QuickstartGiven): Promise<void> {
     reconstructions,
     samples,
   };
-  writeFileSync(figures, `${JSON.stringify(metrics, null, 2)}\n`);
+  writeFileAtomic(figures, [new TextEncoder().encode(`${JSON.stringify(metrics, null, 2)}\n`)]);
   console.log([`\n${table(rows)}\n`, ...lengthsNote(rows), tableNote(heldOut)].join('\n'));
   console.log(
     `Done in ${(seconds / 60).toFixed(1)} min. Look at ${pc.bold(reconstructions)}, ${pc.bold(samples)} and ${pc.bold(join(run.folder, 'report.html'))}; figures are in ${figures}.`,

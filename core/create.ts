@@ -76,9 +76,15 @@ export function randn(shape: Shape, rng: Rng, options?: TensorOptions): Tensor {
   expectRng('randn', rng);
   return filled(shape, (count) => rng.normals(count), options);
 }
-/** Independent values, uniform in [low, high). @throws OptionError without a generator */
+/** Independent values, uniform in [low, high). @throws OptionError without a generator, or when the bounds are not finite or low > high */
 export function uniform(shape: Shape, low: number, high: number, rng: Rng, options?: TensorOptions): Tensor {
   expectRng('uniform', rng);
+  expectOption(
+    Number.isFinite(high - low) && low <= high,
+    'uniform',
+    'finite bounds, low ≤ high',
+    `${low} and ${high}`,
+  );
   return filled(shape, (count) => rng.uniforms(count, low, high), options);
 }
 

@@ -33,6 +33,8 @@ test('a falling curve falls, held-out values are marked, and no line is wider th
       lines.every((line) => [...line].length <= width),
       lines.join('\n'),
     );
+    const whole = ['loss', 'training 1', 'held-out o 50'];
+    assert.deepEqual(lines[0].split('   '), whole.slice(0, width < 24 ? 2 : 3), 'what has no room is left out whole');
     const rows = lines.slice(1, -2);
     const firstDot = rows.map((row) => row.search(/[\u2801-\u28ff]/)).filter((at) => at >= 0);
     assert.deepEqual(

@@ -90,6 +90,8 @@ const settings: readonly (readonly [string, () => unknown, string])[] = [
   ['OptionError', () => new NN.Linear(2, 2, new Rng(0), any({ bais: false })), "Linear: expected options bias, got 'bais' (did you mean 'bias'?)."],
   ['ShapeError', () => new NN.Conv2d(3, 4, 3, new Rng(0), { groups: 2 }), 'Conv2d: expected channels that 2 groups divide, got 3 and 4.'],
   ['ShapeError', () => new NN.GroupNorm(3, 4), 'GroupNorm: expected channels that 3 groups divide, got 4.'],
+  ['OptionError', () => T.uniform([2], 1, 0, new Rng(0)), 'uniform: expected finite bounds, low ≤ high, got 1 and 0.'],
+  ['OptionError', () => T.uniform([2], 0, NaN, new Rng(0)), 'uniform: expected finite bounds, low ≤ high, got 0 and NaN.'],
   ['OptionError', () => new NN.Ema({ x }, { decay: 1.5 }), 'Ema, decay: expected a number in 0..1, got 1.5.'],
 ];
 for (const [name, f, message] of settings) test(message, () => answers(f, name, message));
