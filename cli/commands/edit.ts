@@ -48,7 +48,7 @@ export function addEdit(program: Command): void {
       'Turns an image into tokens, edits them, and writes the picture that they give, also beside the one before. Several edits are ' +
         'made in the order of these options. Positions of tokens count from 0.',
     )
-    .argument('<image>', 'PNG, JPEG or WebP file')
+    .argument('<image>', 'a picture file: PNG, JPEG, WebP, GIF, TIFF, AVIF or SVG')
     .addOption(
       new CheckedOption('--set <tokens>', 'replaces tokens: POSITION=CODE, several with commas (3=117,7=12)', (text) =>
         parseReplacements(text, '--set'),

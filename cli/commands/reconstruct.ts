@@ -17,7 +17,7 @@ export function addReconstruct(program: Command): void {
   const command = program
     .command('reconstruct')
     .description('Turns images into tokens and back, and writes both side by side.')
-    .argument('<images...>', 'PNG, JPEG or WebP files')
+    .argument('<images...>', 'picture files: PNG, JPEG, WebP, GIF, TIFF, AVIF or SVG')
     .addOption(outputOption('reconstructed.png'))
     .action(async (paths: string[], given) => {
       await openGivenDevice(given, 'highest');

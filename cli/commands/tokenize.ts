@@ -31,7 +31,7 @@ export function addTokenize(program: Command): void {
   const command = program
     .command('tokenize')
     .description('Prints the token ids of images (of a VAE: their latents), one line of JSON each.')
-    .argument('[images...]', 'PNG, JPEG or WebP files')
+    .argument('[images...]', 'picture files: PNG, JPEG, WebP, GIF, TIFF, AVIF or SVG')
     .option(
       '--data <path>',
       "the training images of a dataset instead, as 'titok train' takes it; with --out. A run's are those that it trains on",
