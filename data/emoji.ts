@@ -1,5 +1,5 @@
 /**
- * The default dataset: 7,238 emoji of five drawing styles in 8 classes. They come with the package as sheets of tiles,
+ * The default dataset: 7,238 emoji of five drawing styles in 8 classes, or 95. They come with the package as sheets of tiles,
  * lossless WebP files in `assets/emoji/` that `npm run emoji:sheets` draws, so that training needs no download.
  * Licenses: `assets/emoji/index.json` and NOTICE.
  */

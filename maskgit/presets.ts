@@ -77,7 +77,7 @@ export const laptopGenerators = {
 
 /**
  * Sampling options of the laptop generators. A short training needs weak guidance: after 1,000 updates the Fréchet
- * distance is 39 with scale 2 and temperature 3, and 42 with scale 4.5 and temperature 4.
+ * distance is 34.6 with scale 3, and 38.0 with scale 9 (docs/studies/sampler.md).
  */
 export const laptopSampling = {
   smoke: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },

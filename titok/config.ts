@@ -154,16 +154,16 @@ export const presets = {
     encoder: { ...laptop.encoder, width: 64, layers: 2 },
     decoder: { ...laptop.decoder, width: 64, layers: 2 },
   },
-  /** Ten minutes. */
+  /** Five minutes on two cores. */
   tiny: laptop,
-  /** An hour. */
+  /** Half an hour. */
   small: {
     ...laptop,
-    latentTokens: 32, // an hour is long enough for them to pay
+    latentTokens: 32, // half an hour is long enough for them to pay
     encoder: { ...laptop.encoder, layers: 4 },
     decoder: { ...laptop.decoder, layers: 4 },
   },
-  /** 64 × 64 pixels in 32 tokens of 10 bits, 40 bytes; one to two hours. */
+  /** 64 × 64 pixels in 32 tokens of 10 bits, 40 bytes; up to two hours. */
   medium: {
     ...laptop,
     imageSize: 64,
