@@ -58,7 +58,7 @@ test('each collapse is said once, with an option that helps', () => {
   );
   const won = said('finetune', (update) => ({ margin: update / 100 }));
   assert.equal(won.length, 1);
-  assert.match(won[0], /margin 1\.5.*--discriminator-learning-rate/);
+  assert.match(won[0], /margin 2\.0.*--discriminator-learning-rate/);
 });
 
 test('a run says and logs it', async (t) => {
