@@ -53,13 +53,17 @@ export function filePath(url: string): string {
   return decodeURIComponent(pathname.endsWith('/') ? `${pathname}index.html` : pathname);
 }
 
-/** Serves files on this machine only. @throws Error when the port is taken */
+/** What a request may call this machine. A page elsewhere can have its own name lead here, and would then read the answers. */
+const isOwnHost = (host: string): boolean => /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(host);
+
+/** Serves files on this machine only, and under its own names. @throws Error when the port is taken */
 export async function serve(files: Files, { isolated, port = 0, base = '/' }: ServeOptions): Promise<Serving> {
   const headers = isolated ? isolation : {};
-  const server = createServer(async ({ method = 'GET', url = '/' }, response) => {
+  const server = createServer(async ({ method = 'GET', url = '/', headers: { host = 'localhost' } }, response) => {
     const answer = (status: number, type: string, body: string | Uint8Array) =>
       response.writeHead(status, { ...headers, 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
     try {
+      if (!isOwnHost(host)) return answer(403, 'text/plain', `expected the host localhost or 127.0.0.1, got ${host}`);
       if (method !== 'GET' && method !== 'HEAD') {
         response.setHeader('Allow', 'GET, HEAD');
         return answer(405, 'text/plain', `expected GET or HEAD, got ${method}`);

@@ -1,6 +1,7 @@
 /** What `titok watch` refuses before it serves; test/package/consumer.test.ts has the rest. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -30,6 +31,30 @@ test('only GET and HEAD are answered, and a path that begins with two slashes na
   const refused = (method: string) => [405, 'GET, HEAD', `expected GET or HEAD, got ${method}`];
   assert.deepEqual(answers, [[200, null, 'a page'], [200, null, ''], ...['POST', 'DELETE', 'OPTIONS'].map(refused)]);
   assert.deepEqual([twoSlashes.status, await twoSlashes.text()], [404, '//elsewhere/index.html: not found']);
+});
+
+test('another name for this machine is refused, behind which a page elsewhere could read the answers', async () => {
+  const served = await serve(async () => 'a page', { isolated: false });
+  const { port } = new URL(served.url);
+  const statusFor = (host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      get({ host: '127.0.0.1', port, headers: { host } }, (answer) => resolve(answer.resume().statusCode)).on(
+        'error',
+        reject,
+      );
+    });
+  const own = await Promise.all(['localhost', `LOCALHOST:${port}`, '127.0.0.1:1', '[::1]:80'].map(statusFor));
+  const others = await Promise.all(
+    ['evil.example', 'localhost.evil.example', `127.0.0.1.nip.io:${port}`].map(statusFor),
+  );
+  served.close();
+  assert.deepEqual(
+    [own, others],
+    [
+      [200, 200, 200, 200],
+      [403, 403, 403],
+    ],
+  );
 });
 
 test('a run that is not there and a port that is none are named', async (t) => {
