@@ -1,5 +1,5 @@
 /** runs/NAME/log.jsonl: a line of JSON for each update of each stage, and one for each look at held-out images. */
-import fs, { existsSync, readFileSync } from 'node:fs';
+import fs from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../core/index.ts';
 import { writeFileAtomic } from '../data/index.ts';
@@ -36,6 +36,7 @@ export interface StageLog {
  * what followed the earlier one does not. Lines that were cut short or are no entries are passed over.
  *
  * @returns an empty map when the run has no log
+ * @throws CheckpointError when it cannot be read
  */
 export function readLog(folder: string): ReadonlyMap<StageName, StageLog> {
   const path = join(folder, 'log.jsonl');
@@ -84,7 +85,7 @@ export class RunLog {
   constructor(folder: string, stage: string, saved = 0) {
     this.#path = join(folder, 'log.jsonl');
     this.#stage = stage;
-    const text = existsSync(this.#path) ? readFileSync(this.#path, 'utf8') : '';
+    const text = textOf(this.#path);
     if (text !== '' && !text.endsWith('\n')) this.#write(() => fs.appendFileSync(this.#path, '\n')); // a line was cut short
     this.#forgetRepeated(saved);
     this.#earlier = linesOf(this.#path).length;
@@ -166,8 +167,21 @@ interface Entry {
 
 const ownerOf = ({ stage, heldOut }: Entry): string | undefined => heldOut ?? stage;
 
+/** '' where there is no log. @throws CheckpointError when something else has its name, or it cannot be read */
+function textOf(path: string): string {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new CheckpointError(
+      `${path}: expected the log of a run, got ${(error as Error).message}. Move away what is there.`,
+      { cause: error },
+    );
+  }
+}
+
 function linesOf(path: string): string[] {
-  const text = existsSync(path) ? readFileSync(path, 'utf8').trimEnd() : '';
+  const text = textOf(path).trimEnd();
   return text === '' ? [] : text.split('\n');
 }
 

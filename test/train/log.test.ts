@@ -94,3 +94,14 @@ test('going on forgets looks beyond the checkpoint, and keeps one for each updat
     [3, 31],
   ]);
 });
+
+test('what has the name of the log and is none is told', (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'log.jsonl'));
+  const refusal = {
+    name: 'CheckpointError',
+    message: /log\.jsonl: expected the log of a run, got EISDIR: .+\. Move away what is there\.$/,
+  };
+  assert.throws(() => readLog(folder), refusal);
+  assert.throws(() => new RunLog(folder, 'warmup'), refusal);
+});
