@@ -2,12 +2,18 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { noGrad, Rng, type Tensor, tensor, tensorScope } from '../../core/index.ts';
-import type { ImageDataset, ImageSet } from '../../data/index.ts';
+import {
+  type ImageDataset,
+  type ImageSet,
+  loadCheckpoint,
+  readSafetensors,
+  writeSafetensors,
+} from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
 import type { TiTok } from '../../titok/index.ts';
 import {
@@ -202,6 +208,32 @@ test('weights alone come back, into the run that centers pixels, and train on wi
   assert.ok(Math.abs(own[0] - other[0]) < 1e-4 * own[0], `expected ${own[0]}, got ${other[0]}`);
 });
 
+test('averages of the weights begin again at those that come back', async (t) => {
+  const root = temporaryFolder(t);
+  const [folder, back] = [join(root, 'out'), join(root, 'runs/back')];
+  const one = cases['the single stage with AdamW and a codebook by gradient'];
+  const run = await begun(join(root, 'runs/a'), { ...one, changes: { ...one.changes, emaDecay: 0.9 } });
+  await exportTorch(run, folder);
+  const there = readSafetensors(join(folder, 'run/single.safetensors'));
+  const { settings, state, loop } = new RunFolder(join(folder, 'run')).meta(single);
+  const training = { settings, done: 11, updates: { model: 11 }, recent: loop.recent };
+  const own = Object.entries(there.tensors).filter(([name]) => !name.startsWith('ema.')); // as train.py writes it
+  const moved = own.map(([name, tensor]) => [name, { ...tensor, data: Float32Array.from(tensor.data, (x) => x + 1) }]);
+  const weights = Object.fromEntries(own.flatMap(([name, tensor]) => (name.startsWith('model/') ? [[name.slice(6), tensor]] : []))); // biome-ignore format: one thought
+  writeSafetensors(join(folder, 'trained.safetensors'), Object.fromEntries(moved), {
+    training: JSON.stringify(training),
+  });
+  writeSafetensors(join(folder, 'weights.safetensors'), weights);
+  for (const path of [folder, join(folder, 'weights.safetensors')]) {
+    await importTorch(path, back, { overwrite: true });
+    const { groups } = loadCheckpoint(join(back, 'single.safetensors'));
+    assert.deepEqual(Object.keys(groups).sort(), ['codebook', 'ema.model', 'model', 'optimizer.model']);
+    for (const [name, { data }] of Object.entries(groups['ema.model']))
+      assert.deepEqual(data, groups['model'][name].data);
+    assert.deepEqual(new RunFolder(back).meta(single).state.averages, state.averages);
+  }
+});
+
 test("a parallel model's state dict comes back", { skip }, async (t) => {
   const root = temporaryFolder(t);
   const folder = join(root, 'out');
@@ -245,7 +277,13 @@ test('what cannot go out or come back is refused by name', async (t) => {
   await assert.rejects(verifyTorch(root), /expected a folder that 'titok export --to torch' wrote/);
   await exportTorch(run, folder);
   writeFileSync(join(folder, 'verify.safetensors'), '');
+  const renamed = t.mock.method(fs, 'renameSync');
   await exportTorch(run, folder); // again
+  const whole = renamed.mock.calls.map(({ arguments: [, to] }) => basename(`${to}`));
+  assert.ok(
+    ['config.yaml', 'training.json'].every((name) => whole.includes(name)),
+    'written aside, then renamed',
+  );
   assert.ok(!existsSync(join(folder, 'verify.safetensors')), 'what is of the earlier export goes');
   writeFileSync(join(folder, 'run/teacher.safetensors'), 'of a stage that was exported before');
   await exportTorch(run, folder);

@@ -1,5 +1,4 @@
 /** `titok export --to torch`: a training for PyTorch to go on with, on the processes of one machine or several. */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expectOption, OptionError } from '../../core/index.ts';
 import {
@@ -8,6 +7,7 @@ import {
   type ImageSet,
   isStream,
   type WritableTensor,
+  writeFileAtomic,
   writeSafetensors,
 } from '../../data/index.ts';
 import { decaysWeight, stateDict } from '../../nn/index.ts';
@@ -67,7 +67,7 @@ export async function exportTorch(
   for (const [key, t] of Object.entries(stateDict(withPixelsFolded(model))))
     weights[key] = { shape: t.shape, data: Float32Array.from(await t.data()) };
   writeSafetensors(join(folder, 'model.safetensors'), weights, { format: 'pt' });
-  writeFileSync(join(folder, 'config.yaml'), officialText(model.config));
+  writeFileAtomic(join(folder, 'config.yaml'), [new TextEncoder().encode(officialText(model.config))]);
   const notOfficial = teacher
     ? whyNotOfficial({ config: model.config, teacher: teacher.config, teacherSteps: run.meta(teacherStage).state.done })
     : 'it has no single stage';

@@ -10,20 +10,12 @@
  *   trained.safetensors   written by train.py
  *   verify.safetensors    written by `verifyTorch`
  */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { CheckpointError, OptionError } from '../../core/index.ts';
+import { writeFileAtomic } from '../../data/index.ts';
 import type { RunFolder } from '../run-folder.ts';
 import { parseSettings } from '../settings.ts';
 import { type SingleSettings, single } from '../single.ts';
@@ -103,7 +95,7 @@ function stageIn(file: string): TorchStageName {
 
 /** Writes training.json, the last of the files. */
 export const writeTraining = (folder: string, training: object): void =>
-  writeFileSync(join(folder, 'training.json'), `${JSON.stringify(training, null, 2)}\n`);
+  writeFileAtomic(join(folder, 'training.json'), [new TextEncoder().encode(`${JSON.stringify(training, null, 2)}\n`)]);
 
 /** Copies a stage's checkpoint to `folder`/run. */
 export const copyCheckpoint = (run: RunFolder, folder: string, name: StageName): void =>

@@ -77,7 +77,7 @@ export async function importTorch(
   return { stage, done: meta.state.done, hasOptimizer };
 }
 
-/** The checkpoint with what a file has in place of it. */
+/** The checkpoint with what a file has in place of it. PyTorch keeps no averages of weights, so these begin again at its weights. */
 function broughtBack(path: string, groups: Groups, meta: SavedMeta) {
   using file = openTensorFile(path);
   const json = file.metadata['training'];
@@ -96,18 +96,20 @@ function broughtBack(path: string, groups: Groups, meta: SavedMeta) {
     );
     const state = { ...meta.state, optimizers: Object.fromEntries(optimizers.map((kind) => [kind, 0])) };
     const own = unfolded(model, meta.settings['model'] as Folded);
-    const all = { ...groups, model: own, ...fresh, codebook: averagesOf(own['quantize.embedding.weight']) };
+    const averages = averagesFrom(own, groups);
+    const all = { ...groups, ...averages, model: own, ...fresh, codebook: codesFrom(own['quantize.embedding.weight']) };
     return { groups: all, meta: { ...meta, state }, hasOptimizer: false };
   }
   const { settings, done, seconds, updates, recent } = savedPart(trainedSchema, parsed(json, path), path, 'training');
   const { steps, batchSize, learningRate, muonLearningRate } = settings;
-  const all = mapped(groups, (members, group) => mapped(members, (like, name) => read(name, like, `${group}/${name}`)));
+  const { [average]: _, ...there } = groups;
+  const all = mapped(there, (members, group) => mapped(members, (like, name) => read(name, like, `${group}/${name}`)));
   const spent = {
     seconds: meta.loop.seconds + seconds,
     images: meta.loop.images + (done - meta.state.done) * batchSize,
   };
   return {
-    groups: all,
+    groups: { ...all, ...averagesFrom(all['model'], groups) },
     meta: {
       ...meta,
       settings: { ...meta.settings, steps, batchSize, learningRate, muonLearningRate },
@@ -117,6 +119,12 @@ function broughtBack(path: string, groups: Groups, meta: SavedMeta) {
     hasOptimizer: true,
   };
 }
+
+const average = 'ema.model';
+
+/** The averages that a training keeps, as the weights that they are of. */
+const averagesFrom = (model: Record<string, RawTensor>, { [average]: before }: Groups): Groups =>
+  before ? { [average]: mapped(before, (_, name) => model[name]) } : {};
 
 function parsed(json: string, path: string): unknown {
   try {
@@ -155,7 +163,7 @@ function unfolded(model: Record<string, RawTensor>, { pixels }: Folded): Record<
 }
 
 /** Running means that begin at the codes, each with the same share. */
-function averagesOf({ dtype, shape: [codes, dim], data }: RawTensor): Record<string, RawTensor> {
+function codesFrom({ dtype, shape: [codes, dim], data }: RawTensor): Record<string, RawTensor> {
   return {
     share: { dtype, shape: [codes, 1], data: new Float32Array(codes).fill(1 / codes) },
     sum: { dtype, shape: [codes, dim], data: Float32Array.from(data, (x) => x / codes) },

@@ -2,12 +2,12 @@
  * The part of an export with which the paper's own code goes on: its two stages, by WebDataset shards, YAML files and a script.
  * That code knows three sizes of transformers and one teacher, so that small models have titok.py alone.
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
-import { type Dataset, shardPictures, writeShards } from '../../data/index.ts';
+import { type Dataset, shardPictures, writeFileAtomic, writeShards } from '../../data/index.ts';
 import { officialFromConfig, publishedVqgan, type TeacherConfig, type TiTokConfig } from '../../titok/index.ts';
 
 /** What the official code would have to know of a training. */
@@ -41,8 +41,10 @@ export async function writeOfficial(folder: string, config: TiTokConfig, dataset
   const { names: train } = await writeShards(shardPictures(dataset.train), at, 'train');
   const { names: heldOut } = await writeShards(shardPictures(dataset.validation), at, 'val');
   const shards = { train, eval: heldOut };
-  for (const stage of [1, 2] as const)
-    writeFileSync(join(folder, `stage${stage}.yaml`), officialTraining(stage, config, dataset, shards));
+  for (const stage of [1, 2] as const) {
+    const text = officialTraining(stage, config, dataset, shards);
+    writeFileAtomic(join(folder, `stage${stage}.yaml`), [new TextEncoder().encode(text)]);
+  }
   for (const name of ['train.sh', 'weights.py'])
     copyFileSync(fileURLToPath(new URL(`./python/official/${name}`, import.meta.url)), join(folder, name));
 }
