@@ -1,5 +1,5 @@
 /** docs/studies/NAME.json: every run of a study with its figures. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { OptionError } from '../core/index.ts';
@@ -62,15 +62,18 @@ export function readStudyResults(path: string): Results | undefined {
  *
  * @param onWait  called now and then while another process has the file
  * @param change  gets what the file has
+ * @param again   deletes the file first, whatever it has
  * @returns what it has now
  */
 export async function changeStudyResults(
   path: string,
   onWait: (why: LockedError) => void,
   change: (found: Results | undefined) => Results,
+  again = false,
 ): Promise<Results> {
   const release = await waitToLock(dirname(path), onWait);
   try {
+    if (again) rmSync(path, { force: true });
     const results = schema.parse(change(readStudyResults(path)));
     writeFileAtomic(path, [new TextEncoder().encode(`${JSON.stringify(results, null, 1)}\n`)]);
     return results;

@@ -1,5 +1,5 @@
 /** Runs a study: trains its rows with every seed, measures them, and writes the page. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { OptionError, outermostScope } from '../core/index.ts';
@@ -56,12 +56,13 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   const rows = Object.fromEntries(plan.rows.map(({ name, trainings, sampling, tokens }) => [name, { ...trainings, sampling, tokens }])); // biome-ignore format: one thought
   mkdirSync(out, { recursive: true });
   if (options.overwrite || !existsSync(at('json'))) await loadPictures(workshop, plan.rows[0].trainings);
-  if (options.overwrite) rmSync(at('json'), { force: true });
-  const change = (make: (found: Results | undefined) => Results) =>
-    changeStudyResults(at('json'), waitingFor(notify), (found) => {
+  const change = (make: (found: Results | undefined) => Results, again = false) => {
+    const checked = (found: Results | undefined) => {
       if (found) expectSame(at('json'), found, { ...options, study: study.name });
       return make(found);
-    });
+    };
+    return changeStudyResults(at('json'), waitingFor(notify), checked, again);
+  };
   let results = await change((found) => {
     if (found && found.runs.length > 0 && !resume) {
       throw new OptionError(
@@ -80,7 +81,7 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
       ...{ seconds: found?.seconds ?? 0, claims: found?.claims ?? [], rows },
       runs: (found?.runs ?? []).filter(isWanted),
     };
-  });
+  }, options.overwrite);
 
   const isMissing = ({ run }: Planned) => !results.runs.some(({ key }) => key === run.key);
   /** Trains and measures the first row that no other process is at. @returns what says who has the first one, when all are taken */

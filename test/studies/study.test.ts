@@ -14,7 +14,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { memory } from '../../core/index.ts';
-import { chartOf, overviewOf, pageOf, type Results, readStudyResults } from '../../studies/index.ts';
+import {
+  type BudgetName,
+  chartOf,
+  overviewOf,
+  pageOf,
+  type Results,
+  readStudyResults,
+  runStudy,
+} from '../../studies/index.ts';
 import { startTitok, titok, workIn, writePictures } from '../cli/command-line.ts';
 import { mite, pair } from './pair.ts';
 
@@ -176,6 +184,19 @@ test('who holds a lock is said, and where it lies', { timeout: 60_000 }, async (
   }
   const { status, err } = await ended;
   assert.equal(status, 0, err);
+});
+
+test('a study that starts again leaves results as they are while another process has them', async () => {
+  mkdirSync('held');
+  writeFileSync('held/pair.json', 'results');
+  writeFileSync('held/lock', JSON.stringify({ pid: 1, host: 'elsewhere' }));
+  const tell = (message: string) => {
+    throw new Error(message);
+  };
+  const options = { preset: 'mite' as BudgetName, seeds: 1, data: 'pictures', out: 'held', runs: 'runs/studies' };
+  const more = { resume: false, overwrite: true, command: '', machine: '', notify: tell, train: async () => {} };
+  await assert.rejects(runStudy(pair, { ...options, ...more }), /^Error: Waiting: held: expected one process/);
+  assert.equal(readFileSync('held/pair.json', 'utf8'), 'results');
 });
 
 test('pictures that cannot be read leave the results as they were', async (t) => {
