@@ -1,5 +1,6 @@
 /**
- * The 1,000 classes of ImageNet's challenge, in the order of their numbers from 0: the words of their synsets in WordNet.
+ * The 1,000 classes of ImageNet's challenge, in the order of their numbers from 0: the words of their synsets in WordNet. Two
+ * have the one word crane; the machine is crane2, as in the data set on the Hugging Face hub, so that a name means one class.
  *
  * @see Russakovsky et al. 2015, arXiv:1409.0575
  */
@@ -521,7 +522,7 @@ cornet, horn, trumpet, trump
 cowboy boot
 cowboy hat, ten-gallon hat
 cradle
-crane
+crane2
 crash helmet
 crate
 crib, cot

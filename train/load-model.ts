@@ -31,7 +31,8 @@ export async function loadModel(
   published: LoadPublishedOptions = {},
 ): Promise<Model> {
   if (from instanceof Uint8Array) return parseModel(from);
-  if (from instanceof URL) return from.protocol === 'file:' ? loadModel(fileURLToPath(from)) : fetchModel(from);
+  if (from instanceof URL)
+    return from.protocol === 'file:' ? loadModel(fileURLToPath(from), folder, published) : fetchModel(from);
   if (from !== undefined && /^https?:/.test(from)) return fetchModel(from);
   if (from !== undefined && isRunFolder(from)) return modelOf(await openRun(from));
   if (from === undefined || isBoxName(from)) return openModel(from, folder);

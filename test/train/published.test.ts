@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { metaDevice, Rng, withDevice } from '../../core/index.ts';
 import { openTensorFile, writeSafetensors } from '../../data/index.ts';
 import { createGenerator, publishedGenerators, publishedSampling } from '../../maskgit/index.ts';
 import { countParameters, parameterShapes, stateDict } from '../../nn/index.ts';
 import { checkConfig, presets, Teacher, TiTok, type VqganConfig } from '../../titok/index.ts';
+import { imagenetClasses } from '../../train/imagenet-classes.ts';
 import {
+  classIndex,
   generate,
   latentsOf,
   loadModel,
@@ -53,6 +56,8 @@ for (const [container, write] of Object.entries(containers)) {
       const { tokenizer, generator } = await loadModel(path, undefined, { config: file });
       assert.equal(generator, undefined);
       assert.ok(difference(tokenizer, tensors) <= tolerance);
+      const byUrl = await loadModel(pathToFileURL(path), undefined, { config: file });
+      assert.deepEqual(byUrl.tokenizer.config, tokenizer.config);
       const [{ output, psnr }] = await reconstruct(tokenizer, [picture]);
       assert.deepEqual([output.width, output.height], [8, 8]);
       assert.ok(psnr > 0);
@@ -131,6 +136,14 @@ test('every published tokenizer and generator: names, order, shapes and counts a
     const shapes = parameterShapes(() => new TiTok(presets[name], new Rng(0)));
     assert.deepEqual(Object.entries(shapes), official.get(name), name);
   }
+});
+
+test('each class of ImageNet has a name of its own', () => {
+  assert.deepEqual([imagenetClasses.length, new Set(imagenetClasses).size], [1000, 1000]);
+  assert.deepEqual(
+    ['crane', 'crane2', '517', 'tench'].map((name) => classIndex(name, imagenetClasses)),
+    [134, 517, 517, 0],
+  );
 });
 
 test('official configurations: TiTok, VAE and MaskGIT as YAML with references', () => {
