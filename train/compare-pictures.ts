@@ -74,9 +74,10 @@ function pairFigures({ set: real }: PictureSet, { set: other }: PictureSet): Par
   const places = new Map(names(other.names).map((name, i) => [name, i]));
   const partners = names(real.names).map((name) => places.get(name) ?? -1);
   const alone = partners.indexOf(-1);
-  if (alone >= 0 || other.count !== real.count || places.size !== other.count) {
-    const got =
-      alone >= 0 ? `'${real.names[alone]}' among the reference alone` : `${real.count} and ${other.count} pictures`;
+  const isTwice = places.size !== other.count || new Set(partners).size !== real.count;
+  if (alone >= 0 || other.count !== real.count || isTwice) {
+    const found = real.count === other.count ? 'two of one name' : `${real.count} and ${other.count} pictures`;
+    const got = alone >= 0 ? `'${real.names[alone]}' among the reference alone` : found;
     throw new DataError(`paired: expected the same file names in both, but for their endings, got ${got}.`);
   }
   const { size } = real;

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Rng } from '../../core/index.ts';
-import { readNpz, writePictureNpz, writePng } from '../../data/index.ts';
-import { exportModel, openRun } from '../../train/index.ts';
+import { imageSet, readNpz, writePictureNpz, writePng } from '../../data/index.ts';
+import { comparePictures, exportModel, openRun } from '../../train/index.ts';
 import { trainedRun } from '../train/trained-run.ts';
 import { titok, workIn } from './command-line.ts';
 
@@ -71,6 +71,16 @@ test('pairs are found by their names, whatever their order and endings', async (
   rmSync('renamed/odd/1.bitmap.webp');
   writeFileSync('renamed/odd/1.webp', bytes);
   assert.equal((await paired('renamed')).psnr, psnr);
+});
+
+test('a picture that is there in two formats has no partner of its own', async () => {
+  const setOf = (names: readonly string[]) => {
+    const items = names.map((name, i) => ({ planes: new Uint8Array(3 * 64).fill(20 * i), label: 0, name }));
+    return { set: imageSet(items, 8), classes: 0 };
+  };
+  const [real, other] = ['a.png a.webp b.png c.png d.png e.png', 'a.png b.png c.png d.png e.png f.png'].map((names) => setOf(names.split(' '))); // biome-ignore format: one thought
+  const refusal = /^DataError: paired: expected the same file names in both, .* got two of one name\.$/;
+  await assert.rejects(comparePictures(real, other, { paired: true }), refusal);
 });
 
 test('sets that cannot be compared: sizes, too few, none, one alone', async (t) => {
