@@ -1,6 +1,6 @@
 /** The pictures that a command reads, and the one that it writes. */
 import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
+import { dirname, extname, resolve, sep } from 'node:path';
 import type { Option } from 'commander';
 import { DataError, OptionError } from '../core/index.ts';
 import { decodeSquare, imageFormat, type RgbImage } from '../data/index.ts';
@@ -67,6 +67,7 @@ export const outputOption = (name: string): Option =>
  */
 export function prepareOutput(path: string, option = '--output', inputs: readonly string[] = []): string {
   const refuse = (got: string) => new OptionError(`${option}: expected a file to write, got ${path}, ${got}.`);
+  if (path.endsWith('/') || path.endsWith(sep)) throw refuse('which names a folder');
   const there = existsSync(path) ? statSync(path) : undefined;
   if (there?.isDirectory()) throw refuse('which is a folder');
   if (there && !there.isFile()) throw refuse('which is a pipe or a device');
@@ -86,8 +87,8 @@ const pictures = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'tif', 'tiff', 'avif', 's
 const weightsAndData = ['safetensors', 'bin', 'pt', 'pth', 'npz', 'npy', 'tar', 'zip', 'parquet'];
 
 /** The same for a file of text. @throws OptionError for the name of a picture, of weights or of data, too, which it would replace */
-export function prepareTextOutput(path: string, option: string): string {
+export function prepareTextOutput(path: string, option: string, inputs: readonly string[]): string {
   if (![...pictures, ...weightsAndData].includes(extname(path).slice(1).toLowerCase()))
-    return prepareOutput(path, option);
+    return prepareOutput(path, option, inputs);
   throw new OptionError(`${option}: expected a file for text, such as tokens.jsonl, got ${path}.`);
 }

@@ -81,7 +81,7 @@ export function addEdit(program: Command): void {
       const output = prepareOutput(given.output ?? join(folder, 'edited.png'), '--output', [path]);
       const sheet = join(dirname(output), `${basename(output, extname(output))}-sheet${extname(output)}`);
       prepareOutput(sheet, '--output', [path]);
-      if (given.tokensOutput !== undefined) prepareTextOutput(given.tokensOutput, '--tokens-output');
+      if (given.tokensOutput !== undefined) prepareTextOutput(given.tokensOutput, '--tokens-output', [path]);
 
       const { tokenizer } = model;
       const size = tokenizer.config.imageSize;

@@ -42,16 +42,16 @@ export function addTokenize(program: Command): void {
     )
     .action(async (paths: string[], given) => {
       expectSource(paths, given);
-      if (given.out !== undefined) prepareTextOutput(given.out, '--out');
+      if (given.out !== undefined) prepareTextOutput(given.out, '--out', [given.data]);
       await openGivenDevice(given, 'highest');
       const { model } = await openGivenTokenizer(given);
       if (given.data !== undefined) {
+        if (isContinuous(model)) throw new OptionError('--data: expected a tokenizer with codes, got a VAE.');
         const dataset = await loadDataset(given.data, model.config.imageSize, {
           ...(given.name !== undefined && splitOfRun(given.name, given.data)),
           ...imageOptions(given),
         });
         for (const line of remarks(dataset)) console.error(line);
-        if (isContinuous(model)) throw new OptionError('--data: expected a tokenizer with codes, got a VAE.');
         const { train, classes } = dataset;
         const lines = await tokenLines(model, dataset);
         if (lines.length < train.count) return; // nobody reads on

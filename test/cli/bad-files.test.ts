@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { prepareOutput, prepareTextOutput } from '../../cli/pictures.ts';
 import { Rng } from '../../core/index.ts';
 import { saveCheckpoint, writeSafetensors } from '../../data/index.ts';
 import { stateDict } from '../../nn/index.ts';
@@ -141,4 +142,15 @@ test('data: no such folder, no classes, an empty class, a picture that is none, 
     'flat',
     /^flat: expected training images and at least 2 held-out ones, got 1 and 0\. Add images: 3 are enough/,
   );
+});
+
+test('what is written is a file, and not one that is read', () => {
+  for (const prepare of [prepareOutput, prepareTextOutput])
+    assert.throws(() => prepare('new/', '--out', []), {
+      name: 'OptionError',
+      message: '--out: expected a file to write, got new/, which names a folder.',
+    });
+  writeFileSync('photo', 'a picture');
+  assert.throws(() => prepareTextOutput('./photo', '--out', ['photo']), /which is read\. Give another name\.?$/);
+  assert.equal(prepareTextOutput('tokens.jsonl', '--out', ['photo']), 'tokens.jsonl');
 });
