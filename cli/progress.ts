@@ -44,7 +44,7 @@ export function showShare(name: string) {
         name,
         `${Math.floor((100 * done) / total)} %`,
         ...(note ? [note] : []),
-        `${minutes(left)} left`,
+        ...(done > 0 ? [`${minutes(left)} left`] : []),
       ].join('  ');
       process.stderr.write(terminal ? `\r\x1b[2K${line}` : `${line}\n`);
       open = terminal;
