@@ -234,7 +234,7 @@ async function fetchBlob(
   };
   for (let attempt = 1; ; attempt++) {
     const before = sizeOf(part);
-    if (before === head.size) break;
+    if (before === head.size && fs.existsSync(part)) break; // also an empty one
     try {
       await append(head, part, isOwn ? token : undefined, (done) => onProgress(file, done, head.size));
     } catch (error) {
@@ -263,9 +263,9 @@ async function append(
   onProgress: (done: number) => void,
 ): Promise<void> {
   const from = sizeOf(part);
+  const file = fs.openSync(part, from > size ? 'w' : 'a');
   const idle = new AbortController(); // a connection may end without a word
   const watch = setTimeout(() => idle.abort(new Error(`no bytes for ${timeoutMs / 1000} s`)), timeoutMs);
-  const file = fs.openSync(part, from > size ? 'w' : 'a');
   try {
     let done = from > size ? 0 : from;
     const headers = {

@@ -125,6 +125,16 @@ test('a small file, by git’s checksum; redirects on the hub itself are followe
   assert.ok(lstatSync(join(home, 'hub', 'models--o--renamed', 'blobs', sha1)).isFile());
 });
 
+test('an empty file', async (t) => {
+  const etag = createHash('sha1').update('blob 0\0').digest('hex');
+  const { fetch } = await hub(t, ({ url }, response) => {
+    if (!url?.endsWith('/empty.txt')) return false;
+    response.writeHead(200, { 'x-repo-commit': commit, etag: `"${etag}"`, 'content-length': 0 }).end();
+    return true;
+  });
+  assert.equal(readFileSync(await fetch('empty.txt'), 'utf8'), '');
+});
+
 test('a connection that ends early: it goes on where it stopped, with a range', async (t) => {
   let breaks = 2;
   const { fetch, seen } = await hub(t, ({ method, url, headers }, response) => {
