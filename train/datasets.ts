@@ -1,5 +1,5 @@
 /** Datasets by name, and how they are used. */
-import { DataError, OptionError } from '../core/index.ts';
+import { DataError, expectOption, OptionError } from '../core/index.ts';
 import {
   type Dataset,
   type EmojiClasses,
@@ -54,8 +54,13 @@ function checkedSplit(data: string, dataset: Dataset): Dataset {
   );
 }
 
-/** The dataset with at most `count` held-out images, spread evenly over them; the others are counted as left out. */
+/**
+ * The dataset with at most `count` held-out images, spread evenly over them; the others are counted as left out.
+ *
+ * @throws OptionError for fewer than 2, which have no covariance to measure with
+ */
 export function withHeldOut(dataset: Dataset, count = Infinity): Dataset {
+  expectOption(count >= 2, 'heldOut', 'at least 2 images to measure with', count);
   const { validation, size, leftOut = [] } = dataset;
   if (validation.count <= count) return dataset;
   const each = 3 * size * size;

@@ -83,6 +83,11 @@ test('held-out images over the cap of a preset are told', async () => {
   assert.deepEqual([cap.reason, cap.count], ['held out beyond the 4 that the preset measures', 11]);
   assert.ok(cap.examples.every((name) => dataset.validation.names.includes(name) && !validation.names.includes(name)));
   assert.equal(withHeldOut(dataset, 15), dataset);
+  for (const count of [1, 0, Number.NaN])
+    assert.throws(() => withHeldOut(dataset, count), {
+      name: 'OptionError',
+      message: `heldOut: expected at least 2 images to measure with, got ${count}.`,
+    });
   assert.equal(presets.smoke.heldOut, 192);
 });
 
