@@ -1,6 +1,6 @@
 /** report.html: everything of a run on one page, in one file, with all text escaped. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
@@ -90,6 +90,7 @@ test('damaged files, and figures and names that look like HTML, give a page all 
   const folder = temporaryFolder(t);
   const run = join(folder, '<b>&');
   mkdirSync(join(run, 'pictures'), { recursive: true });
+  symlinkSync('nothing', join(run, 'pictures/teacher-000001.png')); // as one that is deleted once it is listed
   const lines = [
     { stage: 'teacher', step: 1, seconds: 1, loss: 'NaN', '<script>': 3 },
     { stage: 'teacher', step: 2, seconds: 'x', loss: 'Infinity', '<script>': 4 },

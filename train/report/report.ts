@@ -186,9 +186,23 @@ function picturesOf(stage: StageName, { name, frames }: ReportedRun, withName: b
   const shown = spread(frames[stage] ?? [], shownFrames);
   if (shown.length === 0) return false;
   return html`<div class="pictures">${shown.map(({ step, path }) => {
+    const png = pictureAt(path);
     const text = `${withName ? `${name}, ` : ''}${stage} after update ${step.toLocaleString('en')}`;
-    return html`<figure><img src="data:image/png;base64,${readFileSync(path).toString('base64')}" alt="${text}"><figcaption>${text}</figcaption></figure>`;
+    return (
+      png !== undefined &&
+      html`<figure><img src="data:image/png;base64,${png.toString('base64')}" alt="${text}"><figcaption>${text}</figcaption></figure>`
+    );
   })}</div>`;
+}
+
+/** A file's bytes; undefined when a training has deleted it since it was listed. */
+function pictureAt(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function settingsOf(stage: StageName, { name, metas }: ReportedRun, withName: boolean): Html | false {
