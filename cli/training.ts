@@ -131,7 +131,8 @@ export async function openGivenRun(
   const needsImages = given.data !== undefined || !learnsTokens(given, folder, stage);
   if (!needsImages) expectNoImageOptions(given);
   const heldOut = images.heldOutFraction ?? (path === 'emoji' ? undefined : stored?.heldOut);
-  const classes = images.classes ?? (path === 'emoji' ? (stored ? stored.classes : preset.classes) : undefined);
+  const classes =
+    images.classes ?? (path !== 'emoji' ? undefined : stored?.path === 'emoji' ? stored.classes : preset.classes);
   const isKept = given.data === undefined || given.data === stored?.path;
   const stream = given.stream ?? (isKept ? stored?.stream : undefined);
   const shuffleBuffer = given.shuffleBuffer ?? (isKept ? stored?.shuffleBuffer : undefined);

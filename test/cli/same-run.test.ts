@@ -41,6 +41,14 @@ test('a later stage uses the images, the seed and the mirrored classes of the ru
   assert.match(out, /\n {2}trained on pictures: 12 images of 2 classes, seed 5\n/);
 });
 
+test('a run of other images says nothing about the classes of the emoji: they are those of the preset', async (t) => {
+  const refused = ['--teacher-stem', '8', '--image-size', '18', '--weights-adversarial', '0.1']; // once they are loaded
+  const again = ['--preset', 'small', '--overwrite', ...refused];
+  const { out, err } = await titok(t, 'train', 'teacher', ...quick('run', 'emoji'), '--seed', '5', ...again);
+  assert.match(out, /held-out images of 18×18 in 95 classes$/m, err);
+  assert.match(err, /^discriminator small: expected images with a size that 4 divides, got 18/);
+});
+
 test('other images, a renamed class, another seed: refused before anything is trained', async (t) => {
   const log = readFileSync('runs/run/log.jsonl', 'utf8');
   cpSync('pictures', 'moved', { recursive: true });
