@@ -72,7 +72,10 @@ export async function decodeEach<T>(
       try {
         results[i] = use(await decodeOne(sources[i], places?.[i]), i);
       } catch (error) {
-        if (!(error instanceof Undecodable)) throw error;
+        if (!(error instanceof Undecodable)) {
+          next = sources.length; // the others stop, too
+          throw error;
+        }
         results[i] = error;
       }
       onProgress?.(++done, sources.length);

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import sharp from 'sharp';
 import { decodeSquares, describeLeftOut, loadImageFolder } from '../../data/index.ts';
+import { decodeEach } from '../../data/squares.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const colors: Record<string, string> = { cat: '#ff0000', dog: '#0000ff' };
@@ -223,4 +225,21 @@ test('what is wrong with a folder is said with its path', async (t) => {
   );
   const split = await pets(t, ['train/cat/1.png', 'val/dog/1.png']);
   await fails(split, /dog: expected a class of train \(cat\), got 'dog'/);
+});
+
+test('an error that is not about a picture ends the reading of all', async () => {
+  let asked = 0;
+  const picture = async () => {
+    asked++;
+    return { width: 8, height: 8, data: new Uint8Array(3 * 64) };
+  };
+  const defect = async () => {
+    throw new TypeError('a defect');
+  };
+  await assert.rejects(
+    decodeEach([defect, ...new Array<typeof picture>(100).fill(picture)], 8, () => 0),
+    /a defect/,
+  );
+  await setImmediate();
+  assert.ok(asked < 20, `${asked} were read`);
 });
