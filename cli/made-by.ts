@@ -1,4 +1,5 @@
 /** The commands that make a run anew, from what its checkpoints say. */
+import { basename, resolve } from 'node:path';
 import { mirroredEmoji } from '../data/index.ts';
 import {
   type DataSource,
@@ -26,7 +27,7 @@ export function commandsOf(run: RunFolder): string[] {
     ...(preset === undefined ? [] : ['--preset', preset]),
     ...['--seed', String(first.meta.origin?.seed ?? 0)],
     ...imagesOf(first.meta.origin?.data),
-    ...['--name', run.folder.replace(/^.*[/\\]/, '')],
+    ...['--name', basename(resolve(run.folder))],
   ];
   const plain = made.every(({ meta, changes }) => changes.length === 0 && meta.preset === first.meta.preset);
   const names = made.map(({ name }) => name).join();
@@ -82,6 +83,6 @@ function imagesOf(data: Images | undefined): string[] {
 const at = (values: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>((group, name) => (group as Record<string, unknown> | undefined)?.[name], values);
 
-/** As a shell takes it. */
+/** A word as a shell takes it: 'my pictures'. */
 export const quoted = (word: string): string =>
-  /^[\w./,:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -19,6 +19,7 @@ import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
 import { addWatch } from './commands/watch.ts';
 import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
+import { quoted } from './made-by.ts';
 import { checkOptions } from './options.ts';
 import { commandOf, explain } from './suggest.ts';
 
@@ -64,7 +65,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   forgetStopRequest();
   const program = commandLine();
   program.hook('preAction', (_, command) => {
-    command.setOptionValue('command', commandText(args));
+    command.setOptionValue('command', ['titok', ...args].map(quoted).join(' '));
   });
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -83,10 +84,6 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     return 1;
   }
 }
-
-/** As a shell takes it: titok train warmup --data 'my pictures' */
-const commandText = (args: readonly string[]): string =>
-  ['titok', ...args].map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`)).join(' ');
 
 /** The status of a command that ended as it should, unless it was asked to end. */
 function statusAfter(status: number): number {

@@ -8,7 +8,7 @@ import type { DataSource, RunFolder } from '../../train/index.ts';
 /** The command of a teacher with the preset's settings, trained on these images. */
 function commandFor(source: DataSource, classes: readonly string[], mirrored: readonly string[]): string {
   const meta = { preset: 'smoke', settings: { steps: 80 }, origin: { seed: 3, data: { source, classes, mirrored } } };
-  const run = { folder: 'runs/a', trained: ['teacher'], meta: () => meta } as unknown as RunFolder;
+  const run = { folder: 'runs/a/', trained: ['teacher'], meta: () => meta } as unknown as RunFolder;
   return commandsOf(run).join('; ');
 }
 
