@@ -140,7 +140,8 @@ async function inMemory(listed: Listed, options: FolderOptions): Promise<ImageDa
   }
   const { own, heldOut } = await decodePictures(folder, layout, size, options, leftOut);
   const { classes } = layout;
-  const empty = classes.find((_, label) => ![...own, ...heldOut].some((image) => image.label === label));
+  const present = new Set([...own, ...heldOut].map(({ label }) => label));
+  const empty = classes.find((_, label) => !present.has(label));
   if (empty !== undefined) throw emptyClass(folder, empty, leftOut);
   const chosen = layout.heldOut ? new Set(heldOut) : chooseHeldOut(own, classes, heldOutFraction ?? 0.1);
   const train = imageSet(

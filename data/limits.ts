@@ -3,7 +3,7 @@
 /** Pixels: 2²⁷, some 11,500 × 11,500. As 8-bit RGB they take 400 MB. */
 export const maxPixels = 2 ** 27;
 /** Pixels along one side: JPEG's own limit. */
-export const maxSide = 65_535;
+const maxSide = 65_535;
 /** The limits in words, for error messages. */
 export const sizeLimits = `at most ${maxSide.toLocaleString('en')} pixels a side and ${Math.floor(maxPixels / 1e6)} megapixels`;
 

@@ -1,3 +1,4 @@
+/** Parquet files as a dataset: their pictures, and the classes that a column beside them tells. */
 import { DataError } from '../core/index.ts';
 import { reason } from './errors.ts';
 import { openParquet, type ParquetFile } from './parquet-file.ts';

@@ -28,7 +28,7 @@ export function framesOf(folder: string, stage: StageName): Frame[] {
 }
 
 /** The animated picture of a stage. */
-export const animationOf = (folder: string, stage: StageName): string => join(folder, `${stage}-learning.png`);
+const animationOf = (folder: string, stage: StageName): string => join(folder, `${stage}-learning.png`);
 
 /** Deletes a stage's pictures of updates after one, except those of the steps `kept`; after none: the animation, too. */
 export function forgetFrames(folder: string, stage: StageName, step: number, kept?: ReadonlySet<number>): void {
