@@ -70,7 +70,7 @@ export async function serve(files: Files, { isolated, port = 0, base = '/' }: Se
       }
       const path = filePath(url);
       const body = path.startsWith(base) && !path.includes('\0') ? await files(path.slice(base.length - 1)) : undefined;
-      if (body === undefined) answer(404, contentType('.txt'), `${path}: not found`);
+      if (body === undefined) answer(404, contentType('answer.txt'), `${path}: not found`);
       else answer(200, contentType(path), body);
     } catch (error) {
       const isMalformed = error instanceof URIError || (error as { code?: string }).code === 'ERR_INVALID_URL';

@@ -31,6 +31,7 @@ test('only GET and HEAD are answered, and a path that begins with two slashes na
   const refused = (method: string) => [405, 'GET, HEAD', `expected GET or HEAD, got ${method}`];
   assert.deepEqual(answers, [[200, null, 'a page'], [200, null, ''], ...['POST', 'DELETE', 'OPTIONS'].map(refused)]);
   assert.deepEqual([twoSlashes.status, await twoSlashes.text()], [404, '//elsewhere/index.html: not found']);
+  assert.equal(twoSlashes.headers.get('content-type'), 'text/plain; charset=utf-8', 'shown and not downloaded');
 });
 
 test('another name for this machine is refused, behind which a page elsewhere could read the answers', async () => {
