@@ -80,13 +80,17 @@ export async function openGivenTokenizer(given: ModelGiven): Promise<Opened<Imag
   expectOne(given);
   const { name, checkpoint, preset, config } = given;
   const file = checkpoint ?? given.model;
-  if (file !== undefined && isTeacher(file)) return { model: openTeacher(file), folder: '.' };
+  if (file !== undefined && isTeacher(file)) {
+    expectUseful(given, optionsOfPublished, `the teacher in ${file}, whose tensors say all`);
+    return { model: openTeacher(file), folder: '.' };
+  }
   if (checkpoint !== undefined) {
     if (isShownRun(checkpoint))
       throw new OptionError(
         `--checkpoint: expected a file, got ${checkpoint}, the folder of a run. Name it with --name.`,
       );
     if (!isPublished(checkpoint)) expectOurs(given, checkpoint);
+    expectUseful(given, ['tokenizer'], `the tokenizer in ${checkpoint}`);
     return { model: loadTokenizerFile(checkpoint, { preset, config }), folder: '.' };
   }
   if (name === undefined) return { model: (await loadNamed(given)).tokenizer, folder: '.' };
@@ -117,9 +121,18 @@ function expectOne(given: ModelGiven): void {
   if (second) throw new OptionError(`--${second}: expected one of --${first} and --${second}, got both. Choose one.`);
 }
 
+const optionsOfPublished = ['preset', 'config', 'tokenizer'] as const;
+
+/** @throws OptionError when one of the options is given, which has no effect on these published weights */
+function expectUseful(given: ModelFile, options: readonly (typeof optionsOfPublished)[number][], got: string): void {
+  const option = options.find((name) => given[name] !== undefined);
+  if (option)
+    throw new OptionError(`--${option}: expected weights that it has an effect on, got ${got}. Leave it out.`);
+}
+
 /** Options of published weights alone. @throws OptionError when one is given for a model of ours */
 function expectOurs(given: ModelFile, got: string): void {
-  const option = (['preset', 'config', 'tokenizer'] as const).find((name) => given[name] !== undefined);
+  const option = optionsOfPublished.find((name) => given[name] !== undefined);
   if (option) throw new OptionError(`--${option}: expected published weights to go with it, got ${got}. Leave it out.`);
 }
 

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError, OptionError, outsideScopes, show, suggestion, ZeroRng } from '../core/index.ts';
+import { CheckpointError, expectOption, OptionError, outsideScopes, show, suggestion, ZeroRng } from '../core/index.ts';
 import { openTensorFile, type TensorFile, weightFileAt } from '../data/index.ts';
 import { createGenerator, type GeneratorConfig, publishedGenerators, publishedSampling } from '../maskgit/index.ts';
 import { loadStateDict, parameterShapes, type StateValue } from '../nn/index.ts';
@@ -72,6 +72,7 @@ export function openPublishedTeacher(path: string): Teacher {
  */
 export function openPublished(path: string, options: PublishedOptions = {}): Model {
   if (publishedFamily(path) !== 'generator') {
+    expectOption(options.tokenizer === undefined, '--tokenizer', 'a generator beside it', path, 'Leave it out.');
     const tokenizer = openPublishedTokenizer(path, options);
     return { tokenizer, classes: [], sampling: {}, metadata: describe(path, tokenizer.config) };
   }

@@ -153,6 +153,12 @@ test('a .bin with YAML; the teacher; a checkpoint in whatever it comes', async (
   const { out, err } = await titok(t, 'tokenize', 'x.png', '--model', 'maskgit-vqgan.bin');
   assert.equal(err, 'teacher maskgit-vqgan.bin: 256 × 256 pixels in 256 codes of 10');
   assert.equal(JSON.parse(out).tokens.length, 256);
+  for (const [words, message] of [
+    [['--model', 'maskgit-vqgan.bin', '--preset', 's128'], '--preset: expected weights that it has an effect on, got the teacher in maskgit-vqgan.bin, whose tensors say all. Leave it out.'],
+    [['--checkpoint', model, '--config', yaml!, '--tokenizer', model], `--tokenizer: expected weights that it has an effect on, got the tokenizer in ${model}. Leave it out.`],
+    [['--model', model, '--config', yaml!, '--tokenizer', model], `--tokenizer: expected a generator beside it, got ${model}. Leave it out.`],
+  ] as const) // biome-ignore format: one thought
+    assert.equal((await titok(t, 'tokenize', 'x.png', ...words)).err, message);
   assert.match(
     (await titok(t, 'info', 'maskgit-vqgan.bin')).out,
     /published weights of a MaskGIT-VQGAN, the teacher\n/,
