@@ -38,7 +38,7 @@ export function forgetFrames(folder: string, stage: StageName, step: number, kep
 }
 
 /** At most `most` items, ≥ 2: the first, the last, and others at equal distances. */
-export function spread<T>(items: readonly T[], most: number): T[] {
+export function thinned<T>(items: readonly T[], most: number): T[] {
   if (items.length <= most) return [...items];
   return Array.from({ length: most }, (_, i) => items[Math.round((i * (items.length - 1)) / (most - 1))]);
 }
@@ -88,7 +88,7 @@ export class Film {
     const kindOf = (png: Buffer) => png.subarray(0, 33); // signature and IHDR
     const alike = files.filter((file) => kindOf(file).equals(kindOf(files.at(-1)!)));
     const bytes = alike.reduce((sum, file) => sum + file.length, 0);
-    const frames = spread(alike, Math.max(2, Math.floor((mostBytes / bytes) * alike.length)));
+    const frames = thinned(alike, Math.max(2, Math.floor((mostBytes / bytes) * alike.length)));
     if (frames.length > 1) writeEncoded(animationOf(this.#folder, this.#stage), animatedPng(frames));
   }
 }

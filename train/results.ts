@@ -1,5 +1,5 @@
 /** runs/NAME/results.json: for each stage, the commands that trained it and its row of the results table. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { CheckpointError } from '../core/index.ts';
@@ -38,11 +38,11 @@ const pathOf = (folder: string) => join(folder, 'results.json');
 
 /** What a run knows about its stages. Nothing when the file is missing or damaged: all of it can be made again. */
 export function readResults(folder: string): Readonly<Partial<Record<StageName, StageResult>>> {
-  if (!existsSync(pathOf(folder))) return {};
   try {
     return schema.parse(JSON.parse(readFileSync(pathOf(folder), 'utf8'))) as Partial<Record<StageName, StageResult>>;
   } catch (error) {
-    if (error instanceof z.ZodError || error instanceof SyntaxError) return {};
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (isMissing || error instanceof z.ZodError || error instanceof SyntaxError) return {};
     throw error;
   }
 }

@@ -116,14 +116,15 @@ const alike = ({ sampling }: Sampler): string =>
 /** Preset smoke, after a minute, has 0.5. */
 const leastVariety = 0.2;
 
+const sheetColumns = 12;
 const mostRows = 50; // more take minutes to sample, each time that a picture is due
 
 /** Writes a sheet with a row of samples for every class, or for some that are spread over all. */
-export async function drawSamples(run: RunContext, file: string, sampler: Sampler, columns = 12): Promise<void> {
+export async function drawSamples(run: RunContext, file: string, sampler: Sampler): Promise<void> {
   const { classes } = sampler;
   const some = spread(classes.length, mostRows);
   const names = some.map((label) => classes[label]);
-  const sheet = planSheet(names, columns, sampler.imageSize);
+  const sheet = planSheet(names, sheetColumns, sampler.imageSize);
   const labels = some.slice(0, sheet.rows).flatMap((label) => new Array<number>(sheet.each).fill(label));
   const pictures = await samplePictures(sampler, labels, new Rng(run.seed + 7));
   await run.drawSheet(file, sheet, names, pictures);

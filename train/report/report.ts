@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { CheckpointError } from '../../core/index.ts';
 import { writeFileAtomic } from '../../data/index.ts';
-import { type Frame, framesOf, spread } from '../film.ts';
+import { type Frame, framesOf, thinned } from '../film.ts';
 import { readLog, type StageLog } from '../log.ts';
 import { readResults, type StageResult } from '../results.ts';
 import { RunFolder, type SavedMeta } from '../run-folder.ts';
@@ -183,7 +183,7 @@ function warningsOf(stage: StageName, { name, log }: ReportedRun, withName: bool
 }
 
 function picturesOf(stage: StageName, { name, frames }: ReportedRun, withName: boolean): Html | false {
-  const shown = spread(frames[stage] ?? [], shownFrames);
+  const shown = thinned(frames[stage] ?? [], shownFrames);
   if (shown.length === 0) return false;
   return html`<div class="pictures">${shown.map(({ step, path }) => {
     const png = pictureAt(path);
