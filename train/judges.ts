@@ -196,8 +196,10 @@ export class ImageLoss {
     return verdict ? this.#critic!.update(verdict) : {};
   }
 
+  /** Once it has joined in, it stays: a training that goes on with more steps would begin to judge later. */
   #joinsIn(done: number): Critic | undefined {
-    return done >= this.#start ? this.#critic : undefined;
+    const critic = this.#critic;
+    return critic && (done >= this.#start || critic.optimizer.updates > 0) ? critic : undefined;
   }
 }
 

@@ -31,6 +31,14 @@ test('a discriminator changes the single stage from its first update on, an adap
   assert.equal(constant[5]['discriminator'], undefined);
 });
 
+test('a discriminator that has joined in stays when a training goes on with more steps', async () => {
+  const first = judgedSingle();
+  await reportsOf(first);
+  const second = judgedSingle({ steps: 40 }); // in which it would join in after 20
+  second.state.restore(first.state.groups(), first.state.values());
+  assert.ok(Number.isFinite((await second.step())['discriminator']));
+});
+
 test('held-out terms have the adaptive weight of the latest update', async () => {
   const weights = { l1: 0, gradient: 0, quantizer: 0 };
   const training = judgedSingle({ adaptiveWeight: true, weights });
