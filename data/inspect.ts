@@ -6,7 +6,7 @@ import { Undecodable } from './errors.ts';
 import type { LabeledPicture } from './folder-layout.ts';
 import { chooseHeldOut } from './hold-out.ts';
 import type { LeftOut } from './left-out.ts';
-import { mostPixelsAtOnce, type PictureSource, readSource } from './squares.ts';
+import { atOnce, mostPixelsAtOnce, type PictureSource, readSource, tryEach } from './squares.ts';
 
 /** What `inspectImages` finds. */
 export interface ImagesReport {
@@ -31,8 +31,6 @@ export interface Range {
   readonly median: number;
   readonly most: number;
 }
-
-const atOnce = 8;
 
 /**
  * Inspects a folder of pictures or of data files, or a data file. Reads the header of every picture.
@@ -84,25 +82,12 @@ interface Size {
 }
 
 /** The size of each picture, or why it cannot be read. */
-async function headersOf(sources: readonly PictureSource[]): Promise<(Size | Undecodable)[]> {
-  const headers = new Array<Size | Undecodable>(sources.length);
-  let next = 0;
-  const work = async () => {
-    while (next < sources.length) {
-      const i = next++;
-      try {
-        const given = await readSource(sources[i]);
-        const { width, height } = typeof given === 'object' && 'width' in given ? given : await openImage(given);
-        headers[i] = { width, height };
-      } catch (error) {
-        if (!(error instanceof Undecodable)) throw error;
-        headers[i] = error;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return headers;
-}
+const headersOf = (sources: readonly PictureSource[]): Promise<(Size | Undecodable)[]> =>
+  tryEach(sources, async (source) => {
+    const given = await readSource(source);
+    const { width, height } = typeof given === 'object' && 'width' in given ? given : await openImage(given);
+    return { width, height };
+  });
 
 function rangeOf(values: readonly number[]): Range {
   const sorted = [...values].sort((a, b) => a - b);

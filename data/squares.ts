@@ -13,7 +13,7 @@ export type FileSource = string | FilePart | ParquetCell;
 /** A picture file, or a function that finds a picture's pixels, or the bytes of its file, in what has been read. */
 export type PictureSource = FileSource | (() => RgbImage | Uint8Array | Promise<RgbImage | Uint8Array>);
 
-const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits
+export const atOnce = 8; // files: twice as many as Node has threads for them, so that none waits
 /** Pixels of pictures that are decoded at the same time, unless one alone has more: 200 MB. */
 export const mostPixelsAtOnce = 2 ** 26;
 const listed = 10;
@@ -48,9 +48,7 @@ export async function decodeEach<T>(
   onProgress?: (done: number, total: number) => void,
   places?: readonly number[],
 ): Promise<(T | Undecodable)[]> {
-  const results = new Array<T | Undecodable>(sources.length);
   const budget = new Budget(mostPixelsAtOnce);
-  let next = 0;
   let done = 0;
   const decodeOne = async (source: PictureSource, place?: number): Promise<RgbImage> => {
     const given = await readSource(source);
@@ -66,19 +64,34 @@ export async function decodeEach<T>(
       budget.give(pixels);
     }
   };
+  return tryEach(sources, async (source, i) => {
+    try {
+      return use(await decodeOne(source, places?.[i]), i);
+    } finally {
+      onProgress?.(++done, sources.length);
+    }
+  });
+}
+
+/** What `f` gives for each item, or why its picture cannot be decoded; eight at once. Any other error ends all. */
+export async function tryEach<A, B>(
+  items: readonly A[],
+  f: (item: A, index: number) => Promise<B>,
+): Promise<(B | Undecodable)[]> {
+  const results = new Array<B | Undecodable>(items.length);
+  let next = 0;
   const work = async () => {
-    while (next < sources.length) {
+    while (next < items.length) {
       const i = next++;
       try {
-        results[i] = use(await decodeOne(sources[i], places?.[i]), i);
+        results[i] = await f(items[i], i);
       } catch (error) {
         if (!(error instanceof Undecodable)) {
-          next = sources.length; // the others stop, too
+          next = items.length; // the others stop, too
           throw error;
         }
         results[i] = error;
       }
-      onProgress?.(++done, sources.length);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));

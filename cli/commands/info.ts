@@ -94,12 +94,11 @@ function describeCheckpoint(path: string, tensors: boolean): void {
   console.log(`settings ${JSON.stringify(meta.settings, null, 2)}`);
 }
 
-type Shaped = ListedTensor;
-type Groups = Readonly<Record<string, Readonly<Record<string, Shaped>>>>;
+type Groups = Readonly<Record<string, Readonly<Record<string, ListedTensor>>>>;
 
 /** 'tokenizer/latent_tokens' → tokenizer: latent_tokens */
-function inGroups(entries: ReadonlyMap<string, Shaped>): Groups {
-  const groups: Record<string, Record<string, Shaped>> = {};
+function inGroups(entries: ReadonlyMap<string, ListedTensor>): Groups {
+  const groups: Record<string, Record<string, ListedTensor>> = {};
   for (const [full, entry] of [...entries].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [group, ...name] = full.split('/');
     groups[group] ??= {};
