@@ -28,6 +28,7 @@ import {
   verifyTorch,
   warmup,
 } from '../../train/index.ts';
+import { exportedFolder } from '../../train/torch/folder.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 
 /** Debian's Python, which has python3-torch, even if PATH finds another Python first. */
@@ -249,6 +250,26 @@ test("a parallel model's state dict comes back", { skip }, async (t) => {
   assert.deepEqual(await importTorch(join(folder, 'result.pt'), join(root, 'runs/back')), weightsOnly);
   const returned = await openRun(join(root, 'runs/back'), { dataset });
   assert.deepEqual(await idsOf(returned.model(warmup)), await idsOf(run.model(warmup)));
+});
+
+test('the export that a file belongs to is in a folder above it, wherever the command runs', (t) => {
+  const root = temporaryFolder(t);
+  const at = process.cwd();
+  t.after(() => process.chdir(at));
+  for (const folder of ['out/official/stage1', 'other']) {
+    mkdirSync(join(root, folder), { recursive: true });
+    writeFileSync(join(root, folder, 'weights.bin'), '');
+  }
+  writeFileSync(join(root, 'out/training.json'), '{"stage":"single"}');
+  process.chdir(join(root, 'out/official/stage1'));
+  assert.deepEqual(exportedFolder('weights.bin'), { folder: join('..', '..'), stage: 'single' });
+  process.chdir(join(root, 'out'));
+  assert.deepEqual(exportedFolder('.'), { folder: '.', stage: 'single' });
+  assert.throws(
+    () => exportedFolder('../other/weights.bin'),
+    /got one without training\.json/,
+    'not the one around it',
+  );
 });
 
 test('what cannot go out or come back is refused by name', async (t) => {

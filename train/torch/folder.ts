@@ -11,7 +11,7 @@
  *   verify.safetensors    written by `verifyTorch`
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { CheckpointError, OptionError } from '../../core/index.ts';
@@ -73,9 +73,10 @@ const trainingSchema = z.looseObject({ stage: z.enum(['warmup', 'single']) });
 export function exportedFolder(path: string): { readonly folder: string; readonly stage: TorchStageName } {
   if (!existsSync(path))
     throw new CheckpointError(`${path}: expected a folder that 'titok export --to torch' wrote, got nothing there.`);
-  for (let folder = path; ; folder = dirname(folder)) {
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
     const file = join(folder, 'training.json');
-    if (existsSync(file)) return { folder, stage: stageIn(file) };
+    if (existsSync(file))
+      return { folder: isAbsolute(path) ? folder : relative('', folder) || '.', stage: stageIn(file) };
     if (folder === dirname(folder)) break;
   }
   throw new CheckpointError(
