@@ -97,7 +97,13 @@ function broughtBack(path: string, groups: Groups, meta: SavedMeta) {
     const state = { ...meta.state, optimizers: Object.fromEntries(optimizers.map((kind) => [kind, 0])) };
     const own = unfolded(model, meta.settings['model'] as Folded);
     const averages = averagesFrom(own, groups);
-    const all = { ...groups, ...averages, model: own, ...fresh, codebook: codesFrom(own['quantize.embedding.weight']) };
+    const all = {
+      ...groups,
+      ...averages,
+      model: own,
+      ...fresh,
+      codebook: codebookFrom(own['quantize.embedding.weight']),
+    };
     return { groups: all, meta: { ...meta, state }, hasOptimizer: false };
   }
   const { settings, done, seconds, updates, recent } = savedPart(trainedSchema, parsed(json, path), path, 'training');
@@ -163,7 +169,7 @@ function unfolded(model: Record<string, RawTensor>, { pixels }: Folded): Record<
 }
 
 /** Running means that begin at the codes, each with the same share. */
-function codesFrom({ dtype, shape: [codes, dim], data }: RawTensor): Record<string, RawTensor> {
+function codebookFrom({ dtype, shape: [codes, dim], data }: RawTensor): Record<string, RawTensor> {
   return {
     share: { dtype, shape: [codes, 1], data: new Float32Array(codes).fill(1 / codes) },
     sum: { dtype, shape: [codes, dim], data: Float32Array.from(data, (x) => x / codes) },
