@@ -108,10 +108,11 @@ function backward(loss: Tensor, wrt: readonly Tensor[], options: GradOptions, re
   if (seed && !sameShape(seed.shape, loss.shape)) {
     throw new ShapeError(`grad: expected a seed shaped like the loss, ${show(loss.shape)}, got ${show(seed.shape)}.`);
   }
+  const own = (g: Tensor) => (createGraph ? reshape(g, g.shape) : g.view()); // a higher derivative goes on through the seed
   const walk = () => {
     const order = dependents(loss, wrt);
     const grads = new Map<Tensor, Tensor>();
-    if (order.size > 0) grads.set(loss, seed ? seed.view() : full(loss.shape, 1, { device: loss.device }));
+    if (order.size > 0) grads.set(loss, seed ? own(seed) : full(loss.shape, 1, { device: loss.device }));
     walkBack({ order, grads, wanted: new Set(wrt), createGraph, release });
     return wrt.map((t) => grads.get(t) ?? full(t.shape, 0, { device: t.device }));
   };

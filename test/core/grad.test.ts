@@ -4,6 +4,8 @@ import test from 'node:test';
 import {
   add,
   grad,
+  layerNorm,
+  logSoftmax,
   memory,
   mul,
   noGrad,
@@ -11,6 +13,7 @@ import {
   openDevice,
   outermostScope,
   outsideScopes,
+  softmax,
   type Tensor,
   tensor,
   tensorScope,
@@ -89,6 +92,40 @@ test('only with createGraph can a gradient be differentiated again', () => {
     noGrad(() => values(grad(cubes, [x])[0])),
     [3, 12, 27],
   );
+});
+
+test('with createGraph, a gradient can be differentiated by its seed', () => {
+  using _ = tensorScope();
+  const [x, seed] = [tensor([1, 2, 3]), tensor([1, 10, 100])];
+  const [dx] = grad(x.square(), [x], { seed, createGraph: true });
+  assert.deepEqual(grad(dx.square().sum(), [x, seed]).map(values), [
+    [8, 1600, 240000],
+    [8, 320, 7200],
+  ]);
+});
+
+test('third derivatives of ops whose gradient is stated as that of others are those of a composite', () => {
+  using _ = tensorScope();
+  const [gain, bias] = [ones([3]), ones([3])];
+  const centered = (x: Tensor) => x.sub(x.mean());
+  const pairs: [op: (x: Tensor) => Tensor, composite: (x: Tensor) => Tensor][] = [
+    [softmax, (x) => x.exp().div(x.exp().sum())],
+    [logSoftmax, (x) => x.sub(x.exp().sum().log())],
+    [(x) => layerNorm(x, gain, bias, 1), (x) => centered(x).div(centered(x).square().mean().add(1).sqrt()).add(1)],
+  ];
+  const third = (f: (x: Tensor) => Tensor): number[] => {
+    const x = tensor([0.1, 0.7, -0.4]);
+    let loss = f(x)
+      .mul(tensor([1, -2, 3]))
+      .sum();
+    for (let order = 1; order < 3; order++) loss = grad(loss, [x], { createGraph: true })[0].square().sum();
+    return values(grad(loss, [x])[0]);
+  };
+  for (const [op, composite] of pairs) {
+    const [got, want] = [third(op), third(composite)];
+    const error = Math.max(...got.map((g, i) => Math.abs(g - want[i])));
+    assert.ok(error <= 1e-4 * Math.max(...want.map(Math.abs)), `${got} and ${want}`);
+  }
 });
 
 test('grad leaves its result in memory and nothing else', () => {
