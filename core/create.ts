@@ -48,7 +48,7 @@ export function tensor(values: ArrayLike<number> | NestedNumbers, shape?: Shape,
     throw new ShapeError(`tensor: expected ${length} values for shape ${show(want)}, got ${flat.length}.`);
   }
   if (dtype === 'int32' && !device.shapesOnly) expectIdValues('tensor', flat);
-  return new Tensor({ device, handle: device.upload(flat), length, views: 0 }, want, dtype);
+  return new Tensor({ device, handle: device.upload(flat), length, views: 0 }, [...want], dtype);
 }
 
 /** Every value equal to `value`. */

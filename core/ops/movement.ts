@@ -1,4 +1,7 @@
-/** Ops that move values without changing them. They keep the dtype: ids stay int32. */
+/**
+ * Ops that move values without changing them. They keep the dtype: ids stay int32. Lists of axes and lengths are copied, because
+ * the gradient reads them later, when the caller may have changed its own.
+ */
 
 import { kindOf, ShapeError } from '../errors.ts';
 import { address, indices, inKernelGroups, threads, when } from '../kernel-source.ts';
@@ -25,7 +28,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   expectWhole('reshape', 'a shape', shape);
   const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
   const free = shape.indexOf(-1);
-  const full = free < 0 ? shape : shape.map((d, i) => (i === free ? x.size / known : d));
+  const full = free < 0 ? [...shape] : shape.map((d, i) => (i === free ? x.size / known : d));
   if (
     numel(full) !== x.size ||
     full.some((d) => !Number.isInteger(d) || d < 0) ||
@@ -169,7 +172,7 @@ export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tenso
       `slice: expected a block inside ${show(x.shape)}, got starts ${show(starts)} and sizes ${show(sizes)}.`,
     );
   }
-  return sameShape(full, x.shape) ? x : sliceBlock(x, { starts, sizes: full });
+  return sameShape(full, x.shape) ? x : sliceBlock(x, { starts: [...starts], sizes: full });
 }
 
 /**
@@ -240,7 +243,7 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
       `pad: expected ${x.rank} counts ≥ 0 on each side of ${show(x.shape)}, got ${show(before)} and ${show(after)}.`,
     );
   }
-  return [...before, ...after].every((n) => n === 0) ? x : padZeros(x, { before, after });
+  return [...before, ...after].every((n) => n === 0) ? x : padZeros(x, { before: [...before], after: [...after] });
 }
 
 /** Primitive behind `concat`: as many tensors as one kernel may read. */

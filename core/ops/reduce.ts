@@ -87,7 +87,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
     );
   }
   const aligned = lead === 0 ? x : reshape(x, padded);
-  return sameShape(padded, shape) ? aligned : expandAxes(aligned, { shape });
+  return sameShape(padded, shape) ? aligned : expandAxes(aligned, { shape: [...shape] });
 }
 
 /** The opposite of expand: sums x over the axes that broadcasting stretched, down to `shape`. */

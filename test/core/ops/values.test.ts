@@ -15,12 +15,14 @@ import {
   min,
   narrow,
   ones,
+  pad,
   prod,
   resizeBilinear,
   round,
   samePadding,
   scatterAdd,
   sign,
+  slice,
   sort,
   stack,
   std,
@@ -129,6 +131,22 @@ test('ids stay ids when they are moved', async () => {
   for (const t of moved) assert.equal(t.dtype, 'int32');
   assert.equal(concat([ids, ones([1, 3])]).dtype, 'float32');
   assert.equal(crossEntropy(zeros([2, 5]), narrow(ids, 1, 0, 1).squeeze(1)).dtype, 'float32');
+});
+
+test('shapes and starts that their owner changes later are those of the call, also for the gradient', async () => {
+  using _ = tensorScope();
+  const [starts, counts, shape] = [[0], [0], [2, 2]];
+  const x = tensor([1, 2, 3]);
+  const parts: Tensor[] = [];
+  for (let i = 0; i < 3; i++) {
+    [starts[0], counts[0]] = [i, i];
+    parts.push(slice(x, starts, [1]).mul(i + 1), pad(narrow(x, 0, i, 1), counts, [2 - i]).mul(tensor([10, 20, 30])));
+  }
+  [starts[0], counts[0]] = [0, 0];
+  assert.deepEqual(await grad(concat(parts).sum(), [x])[0].tolist(), [11, 22, 33]);
+  const made = [zeros(shape), ones([4]).reshape(shape), ones([1, 2]).expand(shape)];
+  shape[0] = 9;
+  for (const t of made) assert.deepEqual(t.shape, [2, 2]);
 });
 
 test('reductions of nothing', async () => {
