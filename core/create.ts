@@ -69,8 +69,10 @@ export const onesLike = (t: Tensor): Tensor => ones(t.shape, t);
 export const eye = (n: number, options?: TensorOptions): Tensor =>
   filled([n, n], (count) => Float32Array.from({ length: count }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)), options);
 /** 0, 1, … count−1 as int32, [count]. */
-export const arange = (count: number, options?: TensorOptions): Tensor =>
-  filled([count], () => Int32Array.from({ length: count }, (_, i) => i), { dtype: 'int32', ...options });
+export function arange(count: number, options: TensorOptions = {}): Tensor {
+  expectKnown('arange', options, ['dtype', 'device']); // NumPy's second argument is the end
+  return filled([count], () => Int32Array.from({ length: count }, (_, i) => i), { dtype: 'int32', ...options });
+}
 /** Independent values of N(0, 1). @throws OptionError without a generator */
 export function randn(shape: Shape, rng: Rng, options?: TensorOptions): Tensor {
   expectRng('randn', rng);

@@ -44,11 +44,16 @@ export function expectOption(
 }
 
 /**
- * Checks the names of options. JavaScript ignores an option that nothing reads, and the default then hides the mistake.
+ * Checks the names of options. JavaScript ignores an option that nothing reads, and the default then hides the mistake; so it does
+ * with a plain value where options belong, such as `new Linear(2, 3, rng, false)`.
  *
  * @throws OptionError that lists the known ones
  */
 export function expectKnown(where: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null)
+    throw new OptionError(
+      `${where}: expected options ${known.join(', ')} in an object, got ${options === null ? 'null' : `${kindOf(options)}, ${options}`}.`,
+    );
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown === undefined) return;
   throw new OptionError(

@@ -63,6 +63,7 @@ export function strides(shape: Shape): number[] {
 export function normalizeAxis(op: string, axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || positive < 0 || positive >= rank) {
+    if (rank === 0) throw new ShapeError(`${op}: expected a tensor with axes, got a scalar, [], and axis ${axis}.`);
     throw new ShapeError(`${op}: expected an axis in ${-rank}..${rank - 1} for a tensor of rank ${rank}, got ${axis}.`);
   }
   return positive;

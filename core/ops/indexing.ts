@@ -115,12 +115,12 @@ export const takeAlongGrad: Op<[g: Tensor, ids: Tensor, options: { size: number 
  *
  * @param x [..., V]    @param ids int32 [..., K], in 0..V−1    @returns [..., K]
  * @throws TypeError when ids are not int32
- * @throws ShapeError when leading axes differ, and on `cpu` and `reference` when an id is out of range (other devices
+ * @throws ShapeError when one has no axis or leading axes differ, and on `cpu` and `reference` when an id is out of range (other devices
  *   read 0 for it)
  */
 export function takeAlong(x: Tensor, ids: Tensor): Tensor {
   expectIds('takeAlong', ids);
-  if (!sameShape(x.shape.slice(0, -1), ids.shape.slice(0, -1))) {
+  if (x.rank === 0 || ids.rank === 0 || !sameShape(x.shape.slice(0, -1), ids.shape.slice(0, -1))) {
     throw new ShapeError(
       `takeAlong: expected x [..., V] and ids [..., K], got x ${show(x.shape)} and ids ${show(ids.shape)}.`,
     );

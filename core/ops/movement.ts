@@ -313,10 +313,13 @@ export function concat(xs: readonly Tensor[], axis = 0): Tensor {
  * Joins tensors of equal shape along a new axis, the first by default. `stack([x, y])`: two of [2, 3] → [2, 2, 3].
  *
  * @param axis  position of the new axis; negative ones count from the end of the result
- * @throws ShapeError when shapes differ
+ * @throws ShapeError when there is none, or when shapes differ
  */
 export function stack(xs: readonly Tensor[], axis = 0): Tensor {
   expectTensorList('stack', xs);
+  if (xs.length === 0) throw new ShapeError('stack: expected at least one tensor, got none.');
+  if (xs.some((x) => !sameShape(x.shape, xs[0].shape)))
+    throw new ShapeError(`stack: expected tensors of one shape, got ${xs.map((x) => show(x.shape)).join(', ')}.`);
   return concat(
     xs.map((x) => unsqueeze(x, axis)),
     axis,

@@ -1,6 +1,7 @@
 /** Reductions made of others: mean, variance, standard deviation, product. The sum of squares of many tensors. */
 import { full } from '../create.ts';
 import type { Pass } from '../device.ts';
+import { ShapeError } from '../errors.ts';
 import { inKernelGroups } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { numel } from '../shape.ts';
@@ -90,8 +91,14 @@ const squares: Op<Tensor[]> = defineOp<Tensor[]>({
   },
 });
 
-/** Σ x² over all values of all tensors, a scalar: the square of a global gradient norm. At least one tensor. */
-export const sumOfSquares = (xs: readonly Tensor[]): Tensor =>
-  inKernelGroups(xs)
+/**
+ * Σ x² over all values of all tensors, a scalar: the square of a global gradient norm.
+ *
+ * @throws ShapeError when there is none
+ */
+export function sumOfSquares(xs: readonly Tensor[]): Tensor {
+  if (xs.length === 0) throw new ShapeError('sumOfSquares: expected at least one tensor, got none.');
+  return inKernelGroups(xs)
     .map((group) => squares(...group))
     .reduce((a, b) => add(a, b));
+}
