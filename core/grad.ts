@@ -108,7 +108,7 @@ function backward(loss: Tensor, wrt: readonly Tensor[], options: GradOptions, re
   if (seed && !sameShape(seed.shape, loss.shape)) {
     throw new ShapeError(`grad: expected a seed shaped like the loss, ${show(loss.shape)}, got ${show(seed.shape)}.`);
   }
-  const own = (g: Tensor) => (createGraph ? reshape(g, g.shape) : g.view()); // a higher derivative goes on through the seed
+  const own = (g: Tensor) => (createGraph ? reshape(g, g.shape) : g.alias()); // a higher derivative goes on through the seed
   const walk = () => {
     const order = dependents(loss, wrt);
     const grads = new Map<Tensor, Tensor>();
@@ -200,7 +200,7 @@ function walkAgain(y: Tensor, g: Tensor, { order, grads, createGraph }: Walk, sc
     throw new ShapeError(
       `recompute: expected a function that gives ${show(y.shape)} again, got ${show(computed.shape)}. It may depend on its arguments only.`,
     );
-  grads.set(computed, createGraph ? g : g.view());
+  grads.set(computed, createGraph ? g : g.alias());
   const release = (t: Tensor) => void (scope?.owns(t) && t.dispose());
   walkBack({ order: dependents(computed, [...wanted], ends), grads, wanted, ends, createGraph, release });
   for (const x of wanted) {
@@ -231,7 +231,7 @@ function propagate(
       );
     }
     const before = grads.get(x);
-    const sum = before ? add(before, gx) : scope ? gx.view() : gx;
+    const sum = before ? add(before, gx) : scope ? gx.alias() : gx;
     scope?.keep(sum);
     if (scope) before?.dispose();
     grads.set(x, sum);

@@ -70,7 +70,7 @@ function run(spec: OpSpec<Arg[]>, args: Arg[]): Tensor {
   const shape = spec.shape(...shapes);
   checkShape(spec.name, shape, device);
   const node = recording ? { op: spec, args } : undefined;
-  if (!spec.kernel) return (args[0] as Tensor).view(shape, node);
+  if (!spec.kernel) return (args[0] as Tensor).alias(shape, node);
   const started = observer && performance.now();
   const handle = device.run({
     op: spec.name,

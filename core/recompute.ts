@@ -33,7 +33,7 @@ export function recompute(f: () => Tensor, rng?: Rng): Tensor {
       rng.state = now;
     }
   };
-  return scope.keep(y.view(y.shape, { op, args: inputsOf(y, start), again }));
+  return scope.keep(y.alias(y.shape, { op, args: inputsOf(y, start), again }));
 }
 
 /** The tensors that a result was computed from and that are older than `start`. */

@@ -131,7 +131,10 @@ export class Tensor {
     return build(0, 0);
   }
 
-  /** Gives the values back to the device. Safe to call twice. Views of the same values stay usable. */
+  /**
+   * Gives the values back to the device. Safe to call twice. Views of the same values stay usable. An op that has nothing to
+   * change, such as `x.expand(x.shape)`, may have returned x itself: scopes never free what they did not make.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -142,13 +145,13 @@ export class Tensor {
   }
 
   /**
-   * Not for users: another tensor over the same values, for ops and the gradient engine. No gradient flows through it, unlike
-   * through `reshape`.
+   * Not for users: another tensor over the same values, for ops and the gradient engine. No gradient flows through it; PyTorch's
+   * `view` is `reshape`.
    */
-  view(shape: Shape = this.shape, node?: Node, dtype: DType = this.dtype): Tensor {
-    this.#handle('view');
+  alias(shape: Shape = this.shape, node?: Node, dtype: DType = this.dtype): Tensor {
+    this.#handle('alias');
     if (numel(shape) !== this.size || shape.some((d) => d < 0))
-      throw new ShapeError(`view: expected a shape of ${this.size} values, got ${show(shape)}. Use reshape.`);
+      throw new ShapeError(`alias: expected a shape of ${this.size} values, got ${show(shape)}. Use reshape.`);
     return new Tensor(this.storage, shape, dtype, node);
   }
 

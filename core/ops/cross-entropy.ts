@@ -119,4 +119,4 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
 
 /** Ids with −1 in place of a class. */
 const withoutClass = (ids: Tensor, ignored: number): Tensor =>
-  where(equal(ids, ignored), -1, ids).view(ids.shape, undefined, 'int32');
+  where(equal(ids, ignored), -1, ids).alias(ids.shape, undefined, 'int32');

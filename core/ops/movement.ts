@@ -5,7 +5,7 @@
 
 import { kindOf, ShapeError } from '../errors.ts';
 import { address, indices, inKernelGroups, threads, when } from '../kernel-source.ts';
-import { defineOp, expectTensors, type Op } from '../op.ts';
+import { defineOp, expectTensors, isRecording, type Op } from '../op.ts';
 import { divides, expectWhole, normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -76,7 +76,13 @@ export function flatten(x: Tensor, from = 0): Tensor {
 }
 
 /** The same values as a constant: gradients stop here. PyTorch's `detach`. */
-export const stopGradient = (x: Tensor): Tensor => x.view();
+export const stopGradient = (x: Tensor): Tensor => x.alias();
+
+/**
+ * x as the result of an op that has nothing to change: x itself where gradients are recorded, and under `noGrad` a constant, as
+ * other results are there.
+ */
+export const unchanged = (x: Tensor): Tensor => (isRecording() ? x : stopGradient(x));
 
 // ---- order of axes -------------------------------------------------------------------------------------------------
 
@@ -108,7 +114,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError(`permute: expected each of the ${x.rank} axes of ${show(x.shape)} once, got ${show(axes)}.`);
   }
-  return order.every((a, i) => a === i) ? x : permuteAxes(x, { axes: order });
+  return order.every((a, i) => a === i) ? unchanged(x) : permuteAxes(x, { axes: order });
 }
 
 /**
@@ -172,7 +178,7 @@ export function slice(x: Tensor, starts: readonly number[], sizes: Shape): Tenso
       `slice: expected a block inside ${show(x.shape)}, got starts ${show(starts)} and sizes ${show(sizes)}.`,
     );
   }
-  return sameShape(full, x.shape) ? x : sliceBlock(x, { starts: [...starts], sizes: full });
+  return sameShape(full, x.shape) ? unchanged(x) : sliceBlock(x, { starts: [...starts], sizes: full });
 }
 
 /**
@@ -243,7 +249,9 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
       `pad: expected ${x.rank} counts ≥ 0 on each side of ${show(x.shape)}, got ${show(before)} and ${show(after)}.`,
     );
   }
-  return [...before, ...after].every((n) => n === 0) ? x : padZeros(x, { before: [...before], after: [...after] });
+  return [...before, ...after].every((n) => n === 0)
+    ? unchanged(x)
+    : padZeros(x, { before: [...before], after: [...after] });
 }
 
 /** Primitive behind `concat`: as many tensors as one kernel may read. */
@@ -300,7 +308,7 @@ export function concat(xs: readonly Tensor[], axis = 0): Tensor {
       );
     }
   }
-  if (xs.length === 1) return xs[0];
+  if (xs.length === 1) return unchanged(xs[0]);
   const groups = inKernelGroups(xs);
   if (groups.length === 1) return join(...xs, { axis: a });
   return concat(

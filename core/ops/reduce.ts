@@ -4,7 +4,7 @@ import { address, indices, loopSum, threads } from '../kernel-source.ts';
 import { defineOp, type Op } from '../op.ts';
 import { expectWhole, normalizeAxis, numel, type Shape, sameShape, show, strides } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { alongAxis, reshape } from './movement.ts';
+import { alongAxis, reshape, unchanged } from './movement.ts';
 import { reducePasses, SUM } from './reduce-passes.ts';
 
 /** One axis, several, or all when left out. Negative axes count from the end. */
@@ -78,7 +78,7 @@ const expandAxes: Op<[x: Tensor, options: { shape: Shape }]> = defineOp({
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
   expectWhole('expand', 'a shape', shape);
-  if (sameShape(x.shape, shape)) return x;
+  if (sameShape(x.shape, shape)) return unchanged(x);
   const lead = shape.length - x.rank;
   const padded = [...new Array<number>(Math.max(0, lead)).fill(1), ...x.shape];
   if (lead < 0 || padded.some((d, i) => d !== 1 && d !== shape[i])) {

@@ -50,13 +50,14 @@ test('assign takes ids only in a tensor of ids', () => {
   assert.deepEqual(shown(ids.assign([3, 4]))[3], [3, 4]);
 });
 
-test('a view of another size is an error that names reshape', () => {
+test('an alias of another size is an error that names reshape, and there is no view that would stop gradients', () => {
   using _ = tensorScope();
   for (const shape of [[2, -1], [-1, -4], [3]]) // biome-ignore format: a list
-    assert.throws(() => full([2, 2], 1).view(shape), {
+    assert.throws(() => full([2, 2], 1).alias(shape), {
       name: 'ShapeError',
-      message: /^view: expected a shape of 4 values, .* Use reshape\.$/,
+      message: /^alias: expected a shape of 4 values, .* Use reshape\.$/,
     });
+  assert.ok(!('view' in full([2, 2], 1)));
 });
 
 test('assign calls a function for its values', () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   add,
+  concat,
   grad,
   layerNorm,
   logSoftmax,
@@ -13,6 +14,7 @@ import {
   openDevice,
   outermostScope,
   outsideScopes,
+  pad,
   softmax,
   type Tensor,
   tensor,
@@ -125,6 +127,25 @@ test('third derivatives of ops whose gradient is stated as that of others are th
     const [got, want] = [third(op), third(composite)];
     const error = Math.max(...got.map((g, i) => Math.abs(g - want[i])));
     assert.ok(error <= 1e-4 * Math.max(...want.map(Math.abs)), `${got} and ${want}`);
+  }
+});
+
+test('under noGrad an op that changes nothing returns a constant too, which can be freed on its own', () => {
+  using _ = tensorScope();
+  const x = tensor([[1, 2]]);
+  const ops: ((x: Tensor) => Tensor)[] = [
+    (x) => x.permute([0, 1]),
+    (x) => x.slice([0, 0], [1, 2]),
+    (x) => x.expand([1, 2]),
+    (x) => pad(x, [0, 0], [0, 0]),
+    (x) => concat([x]),
+  ];
+  for (const op of ops) {
+    const y = noGrad(() => op(x));
+    assert.deepEqual(values(grad(x.mul(y).sum(), [x])[0]), [1, 2], `${op}`);
+    y.dispose();
+    assert.deepEqual(values(x), [1, 2], `${op}`);
+    assert.deepEqual(values(grad(x.mul(op(x)).sum(), [x])[0]), [2, 4], `${op}`);
   }
 });
 
