@@ -206,15 +206,15 @@ function expectParameters(where: string, params: StateDict): void {
     throw new TypeError(
       `${where}, params: expected tensors, got another value as '${wrong[0]}'. Pass stateDict(model).`,
     );
-  const names = new Map<Tensor, string>();
+  const names = new Map<Tensor['storage'], string>();
   expectOption(Object.keys(params).length > 0, `${where}, params`, 'at least one parameter', 'none');
   for (const [name, p] of Object.entries(params)) {
-    const other = names.get(p);
+    const other = names.get(p.storage); // views share it
     if (other !== undefined)
       throw new TypeError(
-        `${where}, params: expected each tensor once, got '${other}' and '${name}' for the same one, which would be updated twice. Leave one out with pick(params, …).`,
+        `${where}, params: expected each tensor once, got '${other}' and '${name}' for the same ${p === params[other] ? 'one' : 'values, of which one is a view'}, which would be updated twice. Leave one out with pick(params, …).`,
       );
-    names.set(p, name);
+    names.set(p.storage, name);
   }
 }
 

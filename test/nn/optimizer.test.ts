@@ -297,6 +297,7 @@ test('options out of range or unknown, and gradients that do not fit, are named'
     [() => new AdamW({ params: any({ layer: { weight: g } }) }), 'TypeError', "AdamW, params: expected tensors, got another value as 'layer'. Pass stateDict(model)."],
     [() => new AdamW({ params: {} }), 'OptionError', 'AdamW, params: expected at least one parameter, got none.'],
     [() => new SGD({ params: { a: g, b: g } }), 'TypeError', "SGD, params: expected each tensor once, got 'a' and 'b' for the same one, which would be updated twice. Leave one out with pick(params, …)."],
+    [() => new SGD({ params: { a: g, b: g.reshape([2, 1]) } }), 'TypeError', "SGD, params: expected each tensor once, got 'a' and 'b' for the same values, of which one is a view, which would be updated twice."],
     [() => new AdamW({ params }).step({ w: freed }), 'DeviceError', "optimizer.step: expected live tensors, got the gradient of 'w' after it was freed."],
     [() => new AdamW({ params }).step({ w: g }, { scale: freed }), 'DeviceError', 'optimizer.step: expected live tensors, got the scale after it was freed.'],
     [() => new Muon({ params: matrix, momentum: 5 }), 'OptionError', 'Muon, momentum: expected a number in 0..1, 1 excluded, got 5.'],
