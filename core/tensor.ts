@@ -3,7 +3,7 @@ import type { Attributes, Device, Handle, KernelCall } from './device.ts';
 import { DeviceError, expectNoPromise, ShapeError } from './errors.ts';
 import { formula } from './formula.ts';
 import { printValues } from './print.ts';
-import { numel, type Shape, show } from './shape.ts';
+import { numel, type Shape, sameShape, show } from './shape.ts';
 import { expectIdValues, expectNumbers, type TensorData } from './values.ts';
 
 /** int32 tensors hold ids: whole numbers within ±2²⁴, which every device stores exactly as float32. */
@@ -156,11 +156,12 @@ export class Tensor {
   }
 
   /**
-   * Overwrites a parameter with the values of a tensor or array of the same size. The tensor stays the same object, so
-   * models and optimizers that hold it see the new values.
+   * Overwrites a parameter with the values of a tensor of the same shape or an array of the same size. The tensor stays the same
+   * object, so models and optimizers that hold it see the new values.
    *
    * @param values  a function is called for them, except on `meta`, which stores none
-   * @throws ShapeError when sizes differ; DeviceError when a value of an array is no int32 id, in an int32 tensor
+   * @throws ShapeError when shapes or sizes differ; DeviceError when a value is no int32 id, in an int32 tensor (a tensor's values are
+   *   checked where they can be read at once)
    */
   assign(values: Tensor | ArrayLike<number> | (() => ArrayLike<number>)): this {
     if (typeof values === 'function') return this.device.shapesOnly ? this : this.assign(values());
@@ -169,9 +170,16 @@ export class Tensor {
     if (length !== this.size) {
       throw new ShapeError(`assign: expected ${this.size} values for ${show(this.shape)}, got ${length}.`);
     }
-    if (this.dtype === 'int32' && !(values instanceof Tensor)) expectIdValues('assign', values);
+    if (values instanceof Tensor && !sameShape(values.shape, this.shape))
+      throw new ShapeError(
+        `assign: expected a tensor of shape ${show(this.shape)}, got ${show(values.shape)}. Transpose or reshape it.`,
+      );
     this.#handle('assign');
     if (values instanceof Tensor) values.#handle('assign');
+    if (this.dtype === 'int32') {
+      if (!(values instanceof Tensor)) expectIdValues('assign', values);
+      else if (values.dtype !== 'int32' && values.device.synchronous) expectIdValues('assign', values.dataSync());
+    }
     const copied = values instanceof Tensor && values.device === this.device; // never leaves the device
     const fresh = copied
       ? this.device.run(copyCall(values))

@@ -47,7 +47,22 @@ test('assign takes ids only in a tensor of ids', () => {
       message: `assign: expected int32 ids as whole numbers within ±2^24, got ${wrong} at position 1.`,
     });
   assert.deepEqual(shown(ids)[3], [1, 2]);
+  assert.throws(() => ids.assign(tensor([3, 0.5])), {
+    name: 'DeviceError',
+    message: 'assign: expected int32 ids as whole numbers within ±2^24, got 0.5 at position 1.',
+  });
   assert.deepEqual(shown(ids.assign([3, 4]))[3], [3, 4]);
+  assert.deepEqual(shown(ids.assign(ids.add(1)))[3], [4, 5]);
+});
+
+test('assign takes no tensor of another shape, whose values would come in another order', () => {
+  using _ = tensorScope();
+  const w = tensor([[1, 2, 3], [4, 5, 6]]); // biome-ignore format: a matrix
+  assert.throws(() => w.assign(w.transpose()), {
+    name: 'ShapeError',
+    message: 'assign: expected a tensor of shape [2, 3], got [3, 2]. Transpose or reshape it.',
+  });
+  assert.deepEqual(shown(w.assign(w.mul(2)))[3], [2, 4, 6, 8, 10, 12]);
 });
 
 test('an alias of another size is an error that names reshape, and there is no view that would stop gradients', () => {
