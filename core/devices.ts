@@ -14,7 +14,8 @@ export type OpenDevice = (options: DeviceOptions) => Device | Promise<Device>;
 
 const openers = new Map<string, OpenDevice>();
 const opened = new Map<string, Device | Promise<Device>>();
-let current: Device | undefined;
+let current: Device | undefined; // of setDefaultDevice or withDevice
+let cpu: Device | undefined; // where nobody chose one
 
 /**
  * Makes a device known by name: `openDevice(name)` then calls `open`, once for each set of options and again after the
@@ -38,10 +39,11 @@ export const deviceNames = (): string[] => [...openers.keys()];
  */
 export const openDevice = async (name: string, options: DeviceOptions = {}): Promise<Device> => find(name, options);
 
-/** The device that new tensors go to: `cpu`, opened when it is first needed, or that of `setDefaultDevice`. */
+/** The device that new tensors go to: `cpu`, opened when it is first needed or was closed, or that of `setDefaultDevice`. */
 export function defaultDevice(): Device {
-  current ??= find('cpu', {}) as Device; // opens at once
-  return current;
+  if (current) return current;
+  if (!cpu || cpu.usable === false) cpu = find('cpu', {}) as Device; // opens at once
+  return cpu;
 }
 
 /** Sends new tensors to this device from now on. @throws DeviceError when it is none */

@@ -86,6 +86,7 @@ export class CpuDevice implements Device, Cpu {
   }
 
   upload(values: ArrayLike<number>): number {
+    this.#expectOpen('upload');
     const at = this.alloc(values.length);
     this.memory.floats.set(values, at / 4);
     return at;
@@ -94,6 +95,7 @@ export class CpuDevice implements Device, Cpu {
     return new Float32Array(this.#view(handle, length)); // a copy, outside shared memory
   }
   run(call: KernelCall): number {
+    this.#expectOpen(call.op);
     const length = numel(call.shape);
     const y = this.alloc(length);
     if (length === 0) return y;
@@ -115,6 +117,7 @@ export class CpuDevice implements Device, Cpu {
     refs: readonly Ref[],
     scalars: Readonly<Record<string, number>>,
   ): void {
+    this.#expectOpen('update');
     for (const { handle } of targets) this.#cache.drop(handle as number);
     const length = numel(targets[0].shape);
     const args = [...targets, ...refs].map((r) => r.handle as number);
@@ -161,6 +164,10 @@ export class CpuDevice implements Device, Cpu {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#threads.close();
+  }
+
+  #expectOpen(op: string): void {
+    if (this.#closed) throw new DeviceError(`cpu: ${op} on a device that was closed. Open it again.`);
   }
 
   readonly #view = (handle: Handle, length: number): Float32Array<ArrayBufferLike> =>

@@ -5,6 +5,7 @@ import {
   type Device,
   DeviceError,
   defaultDevice,
+  defineUpdate,
   deviceNames,
   grad,
   type Handle,
@@ -55,6 +56,26 @@ test('a device that was closed or failed to open is opened anew; one that is ope
   assert.equal(first, second);
   (first as { usable: boolean }).usable = false;
   assert.equal((await openDevice('lamp')).name, 'lamp 3');
+});
+
+test('a closed cpu device computes no more; the default one is opened anew', async () => {
+  const closed = await openDevice('cpu', { threads: 1 });
+  const x = tensor([1, 2], [2], { device: closed });
+  await closed.close();
+  for (const [op, f] of [
+    ['upload', () => ones([1], { device: closed })],
+    ['mul', () => x.mul(2)],
+    ['update', () => defineUpdate('zero', ['x'], [], [], { x: '0' })({ x }, {})],
+  ] as const)
+    assert.throws(f, { name: 'DeviceError', message: `cpu: ${op} on a device that was closed. Open it again.` });
+  assert.deepEqual(Array.from(x.dataSync()), [1, 2]);
+  x.dispose();
+
+  const before = defaultDevice();
+  await before.close();
+  assert.notEqual(defaultDevice(), before);
+  assert.equal(await openDevice('cpu'), defaultDevice());
+  assert.deepEqual(Array.from(ones([2]).add(1).dataSync()), [2, 2]);
 });
 
 /** Runs every op in plain JavaScript, and counts them. */
