@@ -92,9 +92,11 @@ export async function sampleLatents(
   labels: ArrayLike<number>,
   options: DiffusionOptions,
   rng: Rng,
-  { rowsAtOnce = 64, onProgress }: DiffusionWork = {},
+  work: DiffusionWork = {},
 ): Promise<Float32Array> {
   expectKnown('sampleLatents', options, Object.keys(diffusionDefaults));
+  expectKnown('sampleLatents, work', work, ['rowsAtOnce', 'onProgress']);
+  const { rowsAtOnce = 64, onProgress } = work;
   const { steps, guidanceScale, eta } = { ...diffusionDefaults, ...options };
   expectOption(Number.isFinite(guidanceScale), 'sampleLatents, guidanceScale', 'a finite number', guidanceScale);
   expectNumber('sampleLatents, eta', eta, 0, 1);

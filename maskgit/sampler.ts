@@ -110,10 +110,12 @@ async function* statesOf(
   labels: ArrayLike<number>,
   options: SamplingOptions,
   draws: SamplingDraws,
-  { start, rowsAtOnce = rowsThatFit(generator.config), onProgress }: SamplingWork = {},
+  work: SamplingWork = {},
   withConfidence: boolean,
 ): AsyncGenerator<SamplingState, void, undefined> {
   expectKnown('sample', options, Object.keys(samplingDefaults));
+  expectKnown('sample, work', work, ['start', 'rowsAtOnce', 'onProgress']);
+  const { start, rowsAtOnce = rowsThatFit(generator.config), onProgress } = work;
   const settings = { ...samplingDefaults, ...options };
   const { steps, order, topK, topP } = settings;
   checkSampling(settings);

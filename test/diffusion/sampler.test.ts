@@ -201,4 +201,8 @@ test('options that no sampling can have are refused, before the model is asked',
     await assert.rejects(draw(options), { name: 'OptionError' }, JSON.stringify(options));
   for (const rowsAtOnce of [0, -1, 0.5, Number.NaN])
     await assert.rejects(draw({}, { rowsAtOnce }), { name: 'OptionError', message: /rowsAtOnce/ });
+  await assert.rejects(draw({}, { rowsatonce: 1 }), {
+    name: 'OptionError',
+    message: /^sampleLatents, work: expected options rowsAtOnce, onProgress, got 'rowsatonce'/,
+  });
 });

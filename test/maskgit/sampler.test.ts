@@ -405,6 +405,10 @@ test('impossible requests name what is wrong', async () => {
     name: 'OptionError',
     message: /^sample: expected options steps, .*got 'temperature'/,
   });
+  await assert.rejects(sample(generators[0], [0], {}, draws, { starts: [] } as SamplingWork), {
+    name: 'OptionError',
+    message: "sample, work: expected options start, rowsAtOnce, onProgress, got 'starts' (did you mean 'start'?).",
+  });
   for (const [topK, topP] of [
     [-1, 1],
     [1.5, 1],
