@@ -1,7 +1,7 @@
 /** Gradients: reverse-mode differentiation over the recorded ops. */
 import { full } from './create.ts';
 import { expectKnown, expectNoPromise, kindOf, ShapeError } from './errors.ts';
-import { isRecording, noGrad, withRecording } from './op.ts';
+import { isRecording, withRecording } from './op.ts';
 import { add } from './ops/elementwise.ts';
 import { reshape } from './ops/movement.ts';
 import { sameShape, show } from './shape.ts';
@@ -116,7 +116,7 @@ function backward(loss: Tensor, wrt: readonly Tensor[], options: GradOptions, re
     walkBack({ order, grads, wanted: new Set(wrt), createGraph, release });
     return wrt.map((t) => grads.get(t) ?? full(t.shape, 0, { device: t.device }));
   };
-  return createGraph ? walk() : noGrad(walk);
+  return withRecording(createGraph, walk);
 }
 
 /** A walk from a loss back to the tensors that it is differentiated by. */

@@ -45,12 +45,12 @@ const argmaxAlong: Op<[x: Tensor, options: AxisOption]> = defineOp<[x: Tensor, o
 });
 
 /**
- * Largest value over axes: one, several, or all when `axes` is left out. PyTorch's `amax`. NaN where one is NaN. The
- * gradient goes to the first place that holds the largest value, in row-major order.
+ * Largest value over axes: one, several, or all when `axes` is left out. PyTorch's `amax`; `maximum` compares two tensors. NaN
+ * where one is NaN. The gradient goes to the first place that holds the largest value, in row-major order; PyTorch's shares it.
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps reduced axes with length 1
- * @throws ShapeError when an axis does not exist or has no values
+ * @throws ShapeError when an axis does not exist, is named twice or has no values
  */
 export function max(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   const list = axesOf('max', x.shape, axes);
@@ -69,12 +69,12 @@ function maxOver(x: Tensor, from: number, to: number): Tensor {
 }
 
 /**
- * Smallest value over axes: one, several, or all when `axes` is left out. PyTorch's `amin`. NaN where one is NaN. The
- * gradient goes to the first place that holds the smallest value, in row-major order.
+ * Smallest value over axes: one, several, or all when `axes` is left out. PyTorch's `amin`; `minimum` compares two tensors. NaN
+ * where one is NaN. The gradient goes to the first place that holds the smallest value, in row-major order; PyTorch's shares it.
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps reduced axes with length 1
- * @throws ShapeError when an axis does not exist or has no values
+ * @throws ShapeError when an axis does not exist, is named twice or has no values
  */
 export function min(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   expectValues('min', x.shape, axesOf('min', x.shape, axes));

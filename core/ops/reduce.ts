@@ -23,7 +23,7 @@ const sumRange: Op<[x: Tensor, range: { from: number; to: number }]> = defineOp(
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps summed axes with length 1
- * @throws ShapeError when an axis does not exist
+ * @throws ShapeError when an axis does not exist or is named twice
  */
 export function sum(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   const list = axesOf('sum', x.shape, axes);
@@ -32,12 +32,14 @@ export function sum(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   return keepDims ? y : dropAxes(y, list);
 }
 
-/** Axes in rising order without repeats; all when `axes` is left out. */
+/** Axes in rising order; all when `axes` is left out. @throws ShapeError naming `op` when one does not exist or is named twice */
 export function axesOf(op: string, shape: Shape, axes: Axes): number[] {
   if (axes === undefined) return shape.map((_, i) => i);
   if (typeof axes !== 'number') expectWhole(op, 'axes', axes);
   const list = (typeof axes === 'number' ? [axes] : axes).map((a) => normalizeAxis(op, a, shape.length));
-  return [...new Set(list)].sort((a, b) => a - b);
+  if (new Set(list).size < list.length)
+    throw new ShapeError(`${op}: expected each axis of ${show(shape)} once, got ${show(axes as readonly number[])}.`);
+  return list.sort((a, b) => a - b);
 }
 
 /** Neighboring axes taken together, as [from, to): [0, 1, 3] → [0, 2), [3, 4). A primitive then takes each run at once. */

@@ -20,7 +20,7 @@ const countOver = (op: string, x: Tensor, axes: Axes): number =>
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps reduced axes with length 1
- * @throws ShapeError when an axis does not exist
+ * @throws ShapeError when an axis does not exist or is named twice
  */
 export function mean(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   const count = countOver('mean', x, axes);
@@ -33,7 +33,7 @@ export function mean(x: Tensor, axes?: Axes, keepDims = false): Tensor {
  * @param axes        one axis, several, or all when left out; negative axes count from the end
  * @param keepDims    keeps reduced axes with length 1
  * @param correction  1, the default: unbiased, as in PyTorch; 0: the mean square
- * @throws ShapeError when an axis does not exist
+ * @throws ShapeError when an axis does not exist or is named twice
  */
 export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor {
   const count = countOver('variance', x, axes);
@@ -47,7 +47,7 @@ export function variance(x: Tensor, axes?: Axes, keepDims = false, correction = 
  * @param axes        one axis, several, or all when left out; negative axes count from the end
  * @param keepDims    keeps reduced axes with length 1
  * @param correction  1, the default: from the unbiased variance, as in PyTorch; 0: the root mean square
- * @throws ShapeError when an axis does not exist
+ * @throws ShapeError when an axis does not exist or is named twice
  */
 export function std(x: Tensor, axes?: Axes, keepDims = false, correction = 1): Tensor {
   const v = variance(x, axes, keepDims, correction);
@@ -61,7 +61,7 @@ export function std(x: Tensor, axes?: Axes, keepDims = false, correction = 1): T
  *
  * @param axes      negative axes count from the end
  * @param keepDims  keeps reduced axes with length 1
- * @throws ShapeError when an axis does not exist
+ * @throws ShapeError when an axis does not exist or is named twice
  */
 export function prod(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   const list = axesOf('prod', x.shape, axes);

@@ -94,6 +94,8 @@ test('only with createGraph can a gradient be differentiated again', () => {
     noGrad(() => values(grad(cubes, [x])[0])),
     [3, 12, 27],
   );
+  const [inside] = noGrad(() => grad(cubes, [x], { createGraph: true }));
+  assert.deepEqual(values(grad(inside.sum(), [x])[0]), [6, 12, 18]);
 });
 
 test('with createGraph, a gradient can be differentiated by its seed', () => {

@@ -93,6 +93,8 @@ const settings: readonly (readonly [string, () => unknown, string])[] = [
   ['OptionError', () => T.crossEntropy(x, tensor(Int32Array.of(0, 1)), any(null)), 'crossEntropy: expected options smoothing, ignoreIndex in an object, got null.'],
   ['OptionError', () => T.arange(2, any(5)), 'arange: expected options dtype, device in an object, got a number, 5.'],
   ['OptionError', () => T.eye(2, any(3)), 'tensor: expected options dtype, device in an object, got a number, 3.'],
+  ['ShapeError', () => x.sum([0, -2]), 'sum: expected each axis of [2, 2] once, got [0, -2].'],
+  ['ShapeError', () => x.max([1, 1]), 'max: expected each axis of [2, 2] once, got [1, 1].'],
   ['ShapeError', () => T.stack([x, ones([2, 3])]), 'stack: expected tensors of one shape, got [2, 2], [2, 3].'],
   ['ShapeError', () => T.stack([]), 'stack: expected at least one tensor, got none.'],
   ['ShapeError', () => T.sumOfSquares([]), 'sumOfSquares: expected at least one tensor, got none.'],
