@@ -38,7 +38,7 @@ export function pack(tensors: readonly Tensor[]): Tensor[] {
     const length = group.reduce((sum, t) => sum + t.size, 0);
     const handle = device.pack!(group.map(refOf));
     const shapes = group.map((t) => t.shape);
-    for (const [i, piece] of device.unpack!(handle, shapes).entries()) group[i].replaceHandle(piece);
+    for (const [i, piece] of device.unpack!(handle, shapes).entries()) group[i].moveTo(piece);
     return new Tensor({ device, handle, length, views: 0 }, [length], 'float32');
   });
 }

@@ -189,9 +189,13 @@ export class Tensor {
   }
   /** Not for users: swaps the values for those behind another handle of the same device and size. */
   replaceHandle(handle: Handle): void {
+    this.moveTo(handle);
+    this.markOverwritten();
+  }
+  /** Not for users: another handle on the same values, at another place. */
+  moveTo(handle: Handle): void {
     this.device.free(this.storage.handle, this.size);
     this.storage.handle = handle;
-    this.markOverwritten();
   }
   /** Not for users: what was computed from the earlier values has no gradient any more. */
   markOverwritten(): void {

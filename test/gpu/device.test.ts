@@ -104,6 +104,17 @@ for (const name of ['webasm', 'gpujs-cpu', 'webgpu']) {
     assert.deepEqual([device.stats().bytes, device.stats().live], [before.bytes, before.live]);
   });
 
+  test(`${name}: packed tensors moved, but have the values that a loss was computed from`, async () => {
+    using _ = T.tensorScope();
+    const params = { a: on([1, 2]), b: on([3]) };
+    const loss = T.square(params.a).sum().add(T.square(params.b).sum());
+    assert.ok(Math.abs((await globalNorm(Object.values(params)).item()) - Math.sqrt(14)) < 1e-6);
+    const { a, b } = T.grad(loss, params);
+    assert.deepEqual([await list(a), await list(b)], [[2, 4], [6]]);
+    new AdamW({ params }).step({ a, b });
+    assert.throws(() => T.grad(loss, params), /overwritten since/);
+  });
+
   test(`${name}: an optimizer step takes few launches, however many parameters, with the numbers of cpu`, async () => {
     const shapes = Array.from({ length: 40 }, (_, i): T.Shape => (i % 3 === 0 ? [3, i + 1] : [i + 1]));
     const train = async (device: Device) => {
