@@ -1,5 +1,6 @@
 /** Random numbers from a seed, with serializable state. Nothing in the library calls Math.random. */
 import { expectOption } from './errors.ts';
+import { expectNumber } from './ranges.ts';
 
 /** The state of a generator: four 32-bit words. */
 export type RngState = readonly [number, number, number, number];
@@ -81,8 +82,13 @@ export class Rng {
     for (let i = 0; i < n; i++) out[i] = this.normal();
     return out;
   }
-  /** n values: 0 with probability p, else `value`. Draws the gaps between zeros, so a small p takes few draws. */
+  /**
+   * n values: 0 with probability p, else `value`. Draws the gaps between zeros, so a small p takes few draws.
+   *
+   * @throws OptionError unless p is in 0..1
+   */
   zeroed(n: number, p: number, value = 1): Float32Array {
+    expectNumber('Rng.zeroed, p', p, 0, 1);
     const out = new Float32Array(n).fill(value);
     if (1 - p === 1) return out; // a gap would be infinite
     const gap = () => Math.floor(Math.log(1 - this.uniform()) / Math.log(1 - p)); // geometric

@@ -113,7 +113,8 @@ export abstract class Optimizer {
    *
    *   optimizer.step(grads, { lr: learningRate(step), scale: clipCoefficient(norm, 1) });
    *
-   * @param grads  a gradient for each parameter, under the same names
+   * @param grads  a gradient for each parameter, under the same names; one that the loss does not depend on has zeros and still
+   *   decays, where PyTorch leaves it alone
    * @throws TypeError when a gradient is missing, or belongs to no parameter; ShapeError when one has another shape than its
    *   parameter; OptionError for an unknown option or a rate that is no finite number ≥ 0
    */

@@ -55,5 +55,10 @@ test('what is no seed and no state is an OptionError', () => {
 });
 
 test('a probability of 0, or too small for 1 − p to differ from 1, makes no zeros', () => {
+  for (const p of [-1, 2, Number.NaN]) // a negative one never ended
+    assert.throws(() => new Rng(0).zeroed(3, p), {
+      name: 'OptionError',
+      message: `Rng.zeroed, p: expected a number from 0 to 1, got ${p}.`,
+    });
   for (const p of [0, 1e-17, 1e-300]) assert.deepEqual(new Rng(0).zeroed(3, p, 2), Float32Array.of(2, 2, 2));
 });
