@@ -264,7 +264,7 @@ export const diffusion = defineStage({
   },
   initial: [],
 
-  async start(run, { sampling, ...settings }) {
+  async start(run, { sampling, ...settings }, before) {
     const teacher = run.model(teacherStage);
     const imageSize = teacherImageSize(run);
     const dataset = await run.dataset(imageSize);
@@ -282,6 +282,7 @@ export const diffusion = defineStage({
       run.seed + 5,
       steps * batchSize,
       run.notify,
+      before && diffusionModel.parse(before).latentScale, // with more updates there may be more images
     );
     const { model, measureLatents, ...training } = trainDiffusion({ ...settings, model: config }, data, run.rng(4));
     const measure = async (images: Tensor, labels: Tensor) => {

@@ -11,9 +11,9 @@ export interface LatentSource {
   state: unknown;
 }
 
-/** Batches in shuffled order, epoch by epoch, scaled to variance 1 over all values. */
+/** Batches in shuffled order, epoch by epoch, scaled to variance 1 over all values unless a factor is given. */
 export class LatentBatches implements LatentSource {
-  /** What latents were multiplied by: 1 / their standard deviation. */
+  /** What latents were multiplied by: 1 / their standard deviation, or the factor that was given. */
   readonly scale: number;
   readonly #channels: number;
   readonly #latents: Float32Array;
@@ -23,10 +23,18 @@ export class LatentBatches implements LatentSource {
   /**
    * @param latents  rows·channels·g² numbers, which are scaled in place
    * @param labels   a class for each row
+   * @param scale    the factor of an earlier session, whose model knows latents of that size
    * @throws DataError for another number of them, or one that is NaN or infinite; OptionError unless the batch size is a whole
    *   number ≥ 1
    */
-  constructor(latents: Float32Array, labels: Int32Array, channels: number, batchSize: number, seed: number) {
+  constructor(
+    latents: Float32Array,
+    labels: Int32Array,
+    channels: number,
+    batchSize: number,
+    seed: number,
+    scale?: number,
+  ) {
     const side = Math.sqrt(latents.length / labels.length / channels);
     if (latents.length > 0 && !Number.isInteger(side))
       throw new DataError(
@@ -35,7 +43,8 @@ export class LatentBatches implements LatentSource {
     const bad = firstNonFiniteIndex(latents);
     if (bad >= 0)
       throw new DataError(`latent batches: expected finite latents, got ${latents[bad]} at position ${bad}.`);
-    this.scale = scaleToUnitVariance(latents);
+    this.scale = scale ?? unitVarianceScale(latents);
+    for (let i = 0; i < latents.length; i++) latents[i] *= this.scale;
     this.#channels = channels;
     this.#latents = latents;
     this.#labels = labels;
@@ -51,12 +60,13 @@ export class LatentBatches implements LatentSource {
     seed: number,
     limit = Infinity,
     notify?: (message: string) => void,
+    scale?: number,
   ): Promise<LatentBatches> {
     const { views, labels } = someViews(dataset, limit, seed);
     if (batchSize > labels.length)
       notify?.(`batchSize ${batchSize}: there are only ${labels.length} images, so a batch has these.`);
     const latents = await valuesOfViews(dataset, views, encode, (count) => new Float32Array(count), notify);
-    return new LatentBatches(latents, labels, channels, batchSize, seed);
+    return new LatentBatches(latents, labels, channels, batchSize, seed, scale);
   }
 
   next(): { latents: Tensor; labels: Int32Array } {
@@ -82,17 +92,15 @@ export class LatentBatches implements LatentSource {
 }
 
 /**
- * Divides by the standard deviation of all values, in place, and returns the factor. One factor for all channels: those that
- * vary most, which hold colors and large shapes, then stand out from the noise first.
+ * 1 / the standard deviation of all values. One factor for all channels: those that vary most, which hold colors and large
+ * shapes, then stand out from the noise first.
  */
-function scaleToUnitVariance(values: Float32Array): number {
+function unitVarianceScale(values: Float32Array): number {
   let [sum, squares] = [0, 0];
   for (const x of values) {
     sum += x;
     squares += x * x;
   }
   const variance = squares / values.length - (sum / values.length) ** 2;
-  const scale = variance > 0 ? 1 / Math.sqrt(variance) : 1; // images that are all alike have none
-  for (let i = 0; i < values.length; i++) values[i] *= scale;
-  return scale;
+  return variance > 0 ? 1 / Math.sqrt(variance) : 1; // images that are all alike have none
 }

@@ -90,7 +90,7 @@ export class Run extends RunParts {
     if (from) await this.fetchFrom(from);
     const origin = await expectFits(this, stage, settings as AnySettings, this.images, earlier, this.#options.preset);
 
-    const started = (await stage.start(this, settings)) as Started<object>;
+    const started = (await stage.start(this, settings, earlier?.settings)) as Started<object>;
     this.setModel(stage);
     const { training } = started;
     const { state, steps } = training;

@@ -132,8 +132,16 @@ export interface Stage<Schema extends z.ZodType = z.ZodType, Model = unknown> {
   readonly initial: readonly string[];
   /** How a checkpoint was trained that says nothing about a setting because it is older than it. */
   readonly earlier?: z.input<Schema>;
-  /** Loads data and earlier models and builds the training. */
-  start(run: RunContext, settings: z.output<Schema>): Promise<Started<Model>>;
+  /**
+   * Loads data and earlier models and builds the training.
+   *
+   * @param before  what the checkpoint that the training goes on from has stored: settings, and `Started.stored`
+   */
+  start(
+    run: RunContext,
+    settings: z.output<Schema>,
+    before?: Readonly<Record<string, unknown>>,
+  ): Promise<Started<Model>>;
   /** The settings, among those in its checkpoint, that `load` needs. */
   readonly model: z.ZodType;
   /** The trained model from a checkpoint. @throws CheckpointError when it does not fit */

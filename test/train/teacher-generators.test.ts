@@ -99,6 +99,19 @@ for (const name of ['generator2d', 'diffusion'] as const) {
   });
 }
 
+test('diffusion: with more updates, and so more images, latents are multiplied by the same number', async (t) => {
+  const run = await openIn(temporaryFolder(t), 'longer');
+  await run.fit(teacher, teacherSettings);
+  const scaleAfter = async (steps: number) => {
+    for await (const _ of run.train(diffusion, { ...stages.diffusion.settings, steps }));
+    return run.meta(diffusion).settings['latentScale'] as number;
+  };
+  const first = await scaleAfter(1); // learns 4 images
+  assert.ok(first > 0);
+  assert.equal(await scaleAfter(6), first); // learns 24
+  assert.equal((run.model(diffusion) as { latentScale: number }).latentScale, first);
+});
+
 test('which stage draws: the first that is there, or the one that is named', { timeout: 60_000 }, async (t) => {
   const run = await openIn(temporaryFolder(t), 'both');
   await run.fit(teacher, teacherSettings);
