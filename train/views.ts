@@ -26,10 +26,11 @@ export function someViews(dataset: Dataset, limit: number, seed: number): { view
 }
 
 /** At most `most` images of a set, spread over it: the same every time. */
-export function spreadViews(set: ImageList, most: number): View[] {
+export function spreadViews(set: Pick<ImageList, 'count'>, most: number): View[] {
   const shown = Math.min(most, set.count);
-  const step = Math.floor(set.count / shown);
-  return Array.from({ length: shown }, (_, i) => ({ index: i * step, mirrored: false }));
+  const whole = Math.floor(set.count / shown);
+  const step = whole * shown > 0.9 * set.count ? whole : set.count / shown; // whole steps may end long before the last class
+  return Array.from({ length: shown }, (_, i) => ({ index: Math.floor(i * step), mirrored: false }));
 }
 
 /**

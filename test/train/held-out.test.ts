@@ -16,6 +16,7 @@ import {
   teacher,
   trainGenerator,
 } from '../../train/index.ts';
+import { spreadViews } from '../../train/views.ts';
 import { writePictures } from '../cli/command-line.ts';
 import { temporaryFolder } from '../data/temporary.ts';
 import { discs, recipes, useOneThread } from './recipes.ts';
@@ -35,6 +36,17 @@ async function valuesOf({ state }: Training): Promise<unknown> {
     for (const [name, t] of Object.entries(members)) tensors[`${group}/${name}`] = Array.from(await t.data());
   return { tensors, values: state.values() };
 }
+
+test('images that are looked at are spread over the whole set', () => {
+  const indicesOf = (count: number) => spreadViews({ count }, 64).map(({ index }) => index);
+  for (const count of [1, 2, 64, 65, 100, 127, 128, 191, 710, 50_000]) {
+    const indices = indicesOf(count);
+    const shown = Math.min(count, 64);
+    assert.equal(new Set(indices).size, shown);
+    assert.ok(indices.at(-1)! < count && indices.at(-1)! >= 0.89 * count - count / shown, `${count}: ${indices}`);
+  }
+  assert.deepEqual(indicesOf(710).slice(0, 3), [0, 11, 22]);
+});
 
 for (const [name, start] of ofImages) {
   test(`${name}: measured or not, it ends with the same weights and random numbers`, async () => {
