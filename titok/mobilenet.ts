@@ -156,15 +156,17 @@ export function unitChannels(f: Tensor): Tensor {
 export type PerceptualLoss = (images: Tensor, reconstruction: Tensor) => Tensor;
 
 /**
- * The perceptual term of the laptop's stage 2: mean distance of images that are enlarged to a size the network knows.
+ * The perceptual term of the laptop's stage 2: mean distance of images at one size, enlarged to it or antialiased down to it, so
+ * that every pixel counts.
  *
  * @param size  pixels; 64 and the first tap cost about as much as the pixel decoder itself at 32
  */
 export const mobileNetLoss =
   (trunk: MobileNetTrunk, size = 64, taps: readonly string[] = ['block_2_add']): PerceptualLoss =>
   (images, reconstruction) => {
-    const enlarged = (x: Tensor) => resizeBilinear(x, [size, size]);
-    return mean(perceptualDistance(trunk, enlarged(images), enlarged(reconstruction), taps));
+    const antialias = images.shape[2] > size;
+    const resized = (x: Tensor) => resizeBilinear(x, [size, size], { antialias });
+    return mean(perceptualDistance(trunk, resized(images), resized(reconstruction), taps));
   };
 
 function parsed<T>(metadata: Readonly<Record<string, string>>, key: string): T {

@@ -19,7 +19,7 @@ const featureSide = 96; // pixels at which the features are taken; part of the f
 /** Numbers in the pooled block_10. */
 export const featureCount = 96;
 
-/** MobileNetV2 features of images, their mean and covariance; images are clamped to 0..1 and enlarged to 96 pixels. */
+/** MobileNetV2 features of images, their mean and covariance; images are clamped to 0..1 and resized to 96 pixels, larger ones without antialiasing. */
 export class FeatureStatistics {
   readonly statistics = new FrechetStatistics(featureCount);
   readonly #batches: Float32Array[] = [];

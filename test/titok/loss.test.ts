@@ -10,6 +10,7 @@ import {
   Lpips,
   laptopWarmup,
   MobileNetTrunk,
+  mobileNetLoss,
   PatchDiscriminator,
   perceptualDistance,
   publishedFinetune,
@@ -156,4 +157,29 @@ test('the trunk runs what its metadata says', async () => {
       ])[0].data()
     ).every(Number.isFinite),
   );
+});
+
+test('the perceptual term of images that are larger than the network takes them sees every pixel', async () => {
+  using _ = tensorScope();
+  const conv = { op: 'conv', name: 'a', inputs: ['input'], stride: 1, groups: 1, padding: [0, 0, 0, 0] };
+  const rng = new Rng(4);
+  const trunk = new MobileNetTrunk({
+    tensors: {
+      'a.weight': { shape: [2, 3, 1, 1], data: rng.normals(6) },
+      'a.bias': { shape: [2], data: new Float32Array(2) },
+    },
+    metadata: {
+      layers: JSON.stringify([{ ...conv, activation: 'linear' }]),
+      taps: JSON.stringify({ block_2_add: 'a' }),
+    },
+  });
+  const distance = mobileNetLoss(trunk, 4);
+  for (const side of [2, 4, 16]) {
+    const [x, y] = [0, 1].map(() => uniform([1, 3, side, side], 0, 1, rng));
+    const [gradient] = grad(distance(x, y), [y]);
+    assert.ok(
+      (await gradient.data()).every((g) => g !== 0),
+      `${side} pixels`,
+    );
+  }
 });
