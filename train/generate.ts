@@ -44,7 +44,7 @@ export interface GenerateOptions {
   readonly batchSize?: number;
   /** Sampling settings that differ from those that the generator was trained with. */
   readonly sampling?: SamplingOptions | DiffusionOptions;
-  /** The stage of a run that draws. Default: the first that it has of 'generator', 'generator2d' and 'diffusion'. */
+  /** The stage of a run that draws. Default: the first that it has of 'generator', 'generator2d' and 'diffusion'; a model has the first alone. */
   readonly stage?: StageName;
   /** Called now and then with how much is done, and how much there is to do. */
   readonly onProgress?: OnProgress;
@@ -134,11 +134,15 @@ export async function* generateEach(
 /**
  * What draws pictures: a model's generator, or a stage of a run.
  *
- * @param name  the stage; default: the first of the run that draws
- * @throws OptionError for a stage that draws none, CheckpointError when it is not trained, or with other models than the run's
+ * @param name  the stage; default: the first of the run that draws. A model has 'generator' alone
+ * @throws OptionError for a stage that draws none or that a model does not have, CheckpointError when it is not trained, or with other models than the run's
  */
 export async function samplerOf(from: Model | Run, name?: StageName): Promise<Sampler> {
-  if ('tokenizer' in from) return titokSampler(withGenerator(from), from.tokenizer);
+  if ('tokenizer' in from) {
+    const repair = 'Pass the run that has the stage, or leave it out.';
+    expectOption(name === undefined || name === 'generator', 'stage', "'generator', which is all that a model has", name, repair); // biome-ignore format: one thought
+    return titokSampler(withGenerator(from), from.tokenizer);
+  }
   const stage = stages[name ?? drawingStages.find((name) => from.has({ name })) ?? 'generator'];
   expectOption(stage?.sampler !== undefined, 'stage', `one of ${drawingStages.join(', ')}`, name);
   const sampler = stage.sampler(from, from.model(stage));

@@ -104,6 +104,16 @@ test('a model draws, from wherever it comes; a run and its file draw the same', 
   for (const source of sources) assert.deepEqual(await pixels(await loadModel(source)), expected, `${source}`);
   for (const source of [readFileSync(path), new URL('https://example.org/a'), './a.safetensors'])
     assert.deepEqual(await pixels(await loadInBrowser(source)), expected, `${source}`);
+  const model = await loadModel(path);
+  await assert.rejects(generate(model, 'cats', { stage: 'diffusion' }), {
+    name: 'OptionError',
+    message: /^stage: expected 'generator', which is all that a model has, got diffusion\. /,
+  });
+  const named = await generate(model, 'cats', { stage: 'generator', count: 2 });
+  assert.deepEqual(
+    named.map(({ data }) => data),
+    expected,
+  );
   await assert.rejects(loadInBrowser('/missing'), {
     name: 'CheckpointError',
     message: '/missing: expected a model, got HTTP 404.',
