@@ -106,7 +106,7 @@ export class Run extends RunParts {
     }
     let isFirstSave = true;
     const recent = [...kept.recent];
-    const guards = new Guards(name, this.hasImages ? (await this.dataset()).train.count : 0);
+    const guards = new Guards(name, origin.data.train.count);
     const meta = {
       stage: name,
       ...(preset !== undefined && { preset }),

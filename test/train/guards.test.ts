@@ -1,11 +1,13 @@
 /** A collapse is noticed while it happens, said once with what helps, and logged. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
-import type { ImageDataset } from '../../data/index.ts';
+import { loadImageFolder } from '../../data/index.ts';
 import { Guards } from '../../train/guards.ts';
 import { openRun, readLog, type StepReport, single } from '../../train/index.ts';
+import { writePictures } from '../cli/command-line.ts';
 import { temporaryFolder } from '../data/temporary.ts';
-import { discs, useOneThread } from './recipes.ts';
+import { useOneThread } from './recipes.ts';
 
 before(useOneThread);
 
@@ -61,22 +63,31 @@ test('each collapse is said once, with an option that helps', () => {
   assert.match(won[0], /margin 2\.0.*--discriminator-learning-rate/);
 });
 
-test('a run says and logs it', async (t) => {
+test('a run says and logs it, also where it goes on with the images that its checkpoint names', async (t) => {
   const folder = temporaryFolder(t);
-  const set = discs(6);
-  const dataset: ImageDataset = { name: 'discs', size: 8, classes: ['even', 'odd'], train: set, validation: set };
+  const path = await writePictures(join(folder, 'pictures'));
   const half = { width: 16, layers: 1, heads: 2, patchSize: 4 };
   const messages: string[] = [];
-  const run = await openRun(folder, { dataset, notify: (message) => messages.push(message) });
+  const options = { measureEvery: 0, notify: (message: string) => messages.push(message) };
   const settings = {
-    model: { latentTokens: 4, codebookSize: 8, tokenSize: 4, encoder: half, decoder: half, init: 'published' },
+    model: {
+      imageSize: 8,
+      latentTokens: 4,
+      codebookSize: 8,
+      tokenSize: 4,
+      encoder: half,
+      decoder: half,
+      init: 'published',
+    },
     steps: 130,
     batchSize: 4,
     continuousSteps: 125,
     optimizer: 'adamw',
     learningRate: 1e-9, // the published starting values, left as they are
   } as const;
-  for await (const _ of run.train(single, settings));
+  const first = { ...options, dataset: (size: number) => loadImageFolder(path, size), source: { path } };
+  for await (const _ of (await openRun(folder, first)).train(single, settings)) break;
+  for await (const _ of (await openRun(folder, options)).train(single, settings));
   const found = messages.filter((message) => message.includes('nearly the same'));
   assert.equal(found.length, 1);
   assert.match(found[0], /^single, update 121: /);
