@@ -207,7 +207,7 @@ export class Run extends RunParts {
     const figures: Figures = hasImages ? await stage.evaluate(this, this.model(stage)) : {};
     const row = {
       name: stage.name,
-      steps: saved.settings['steps'] as number,
+      steps: meta.state.done,
       seconds,
       imagesPerSecond: images / seconds,
       trainingLoss: loss,

@@ -42,6 +42,11 @@ test('a run reports every update; left early, it saves and continues where it st
   assert.equal(whole.length, 8);
   const parts = join(folder, 'parts');
   const first = await losses(await openRun(parts, options), 5);
+  assert.equal(
+    (await (await openRun(parts, options)).evaluate(teacher)).steps,
+    5,
+    'what was done, not what is planned',
+  );
   const second = await losses(await openRun(parts, options));
   assert.deepEqual([...first, ...second], whole);
   assert.deepEqual(await losses(await openRun(parts, options)), [], 'nothing is left to do');
