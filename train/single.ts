@@ -189,11 +189,12 @@ export const single = defineStage({
   initial: ['model.init'],
   earlier: { optimizer: 'adamw', model: { variant: '1d' } },
 
-  async start(run, settings) {
+  async start(run, settings, before) {
     const from = settings.from ? run.modelFrom(settings.from).tokenizer : undefined;
     const { imageSize, codebookSize, latentTokens } = from?.config ?? settings.model;
     const { train } = await run.dataset(imageSize);
-    const sizes = from?.config ?? withTokenSize({ ...settings.model, pixels: pixelsOf(settings.model, train) });
+    const pixels = before ? settings.model.pixels : pixelsOf(settings.model, train); // as it began, whatever init says now
+    const sizes = from?.config ?? withTokenSize({ ...settings.model, pixels });
     const { variant = '1d', variableLength = false, quantizer = 'vq', entropyCost = 0.1 } = sizes;
     const model = { ...sizes, variant, variableLength, quantizer, entropyCost };
     noteTokenSize(run, model);

@@ -200,14 +200,14 @@ export const warmup = defineStage({
     return imageSize;
   },
 
-  async start(run, settings) {
+  async start(run, settings, before) {
     const teacher = run.model(teacherStage);
     const { config } = teacher; // the decoder predicts this teacher's codes: one output for each of its patches
     const decoder = { ...settings.model.decoder, patchSize: patchSizeOf(config) };
     const { batchSize, steps } = settings;
     const { imageSize, codebookSize, latentTokens } = settings.model;
     const dataset = await run.dataset(imageSize);
-    const pixels = pixelsOf(settings.model, dataset.train);
+    const pixels = before ? settings.model.pixels : pixelsOf(settings.model, dataset.train); // as it began, whatever init says now
     const model = withTokenSize({ ...settings.model, pixels, decoder, proxyCodebookSize: config.codebookSize });
     noteTokenSize(run, model);
     await noteUnusedCodes(run, imageSize, codebookSize, latentTokens);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { type Dataset, type ImageStream, loadCheckpoint, saveCheckpoint } from '../../data/index.ts';
+import type { TiTokConfig } from '../../titok/index.ts';
 import {
   finetune,
   openRun,
@@ -222,6 +223,25 @@ test('what may change when a training goes on, and what may not, with the true r
       message: /expected a whole number from 0 to/,
     });
   }
+});
+
+test('other starting values for a model that goes on have no effect, not even on the pixels that it sees', async (t) => {
+  const folder = temporaryFolder(t);
+  await trained(folder);
+  const told: string[] = [];
+  const run = await openRun(folder, { dataset: dataset(), notify: (message) => told.push(message) });
+  const pixelsAfter = async (steps: number, init: 'published' | 'fan-in', again = run) =>
+    ((await trainWarmup(again, { steps, model: { ...model, init } })).settings['model'] as TiTokConfig).pixels;
+  assert.equal(await pixelsAfter(4, 'published'), undefined);
+  assert.equal(await pixelsAfter(5, 'fan-in'), undefined);
+  assert.ok(
+    told.includes('warmup, model.init: only the first update reads it, so changing it has no effect now.'),
+    `${told}`,
+  );
+  const anew = await openRun(folder, { dataset: dataset(), resume: false });
+  const centered = await pixelsAfter(4, 'fan-in', anew);
+  assert.ok(centered && centered.std > 0);
+  assert.deepEqual(await pixelsAfter(5, 'published'), centered);
 });
 
 test('a stage that fits the teacher: image size, and what else would have no effect', async (t) => {
