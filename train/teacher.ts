@@ -242,15 +242,16 @@ export const teacher = defineStage({
   }),
   initial: ['weightsFrom', 'pcaStart'],
 
-  async start(run, settings) {
+  async start(run, settings, before) {
     const { imageSize, teacher: config } = settings;
     const data = await run.batches(imageSize, settings.batchSize, 1);
     await noteUnusedCodes(run, imageSize, config.codebookSize, (imageSize / patchSizeOf(config)) ** 2);
-    const weights = settings.weightsFrom ? run.weightsOf(settings.weightsFrom) : undefined;
+    const weightsFrom = before ? (before['weightsFrom'] as string | undefined) : settings.weightsFrom;
+    const weights = weightsFrom && !before ? run.weightsOf(weightsFrom) : undefined; // one that goes on has its own
     const judges = judgesOf(run, settings, imageSize, run.rng(5));
-    const quantized = weights ? { continuousSteps: 0 } : {}; // it has its codes
-    const training = await trainTeacher({ ...settings, ...quantized }, data, run.rng(0), weights, judges);
-    return { training, madeWith: judgedBy(judges) };
+    const changes = { ...(weightsFrom && { continuousSteps: 0 }), ...(before && { pcaStart: false }) }; // it has its codes
+    const training = await trainTeacher({ ...settings, ...changes }, data, run.rng(0), weights, judges);
+    return { training, stored: { weightsFrom: weightsFrom ?? '' }, madeWith: judgedBy(judges) };
   },
 
   model: teacherModel,

@@ -1,6 +1,6 @@
 /** Runs as programs use them: trained in a loop, left early and continued, and continued from an older version's files. */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -212,4 +212,17 @@ test('a teacher that starts from weights keeps their codes: it quantizes from it
   const length = (values: Float32Array) => Math.hypot(...values);
   const change = length(codes[0].map((x, i) => x - codes[1][i])) / length(codes[0]);
   assert.ok(change > 0 && change < 0.1, `${change}`);
+
+  const longer = { ...settings, steps: 6, continuousSteps: 4, weightsFrom: weights };
+  const whole = await openRun(join(folder, 'whole'), options);
+  for await (const _ of whole.train(teacher, longer));
+  const parts = join(folder, 'parts');
+  for await (const _ of (await openRun(parts, options)).train(teacher, longer)) break;
+  rmSync(weights); // one that goes on has its own, whatever weightsFrom says now
+  const goesOn = await openRun(parts, options);
+  for await (const { step } of goesOn.train(teacher)) if (step === 2) break;
+  for await (const { step } of goesOn.train(teacher, { weightsFrom: '' })) if (step === 3) break;
+  for await (const _ of goesOn.train(teacher));
+  const [expected, got] = [whole, goesOn].map((run) => loadCheckpoint(run.checkpoint(teacher)).groups['model']);
+  assert.deepEqual(got, expected);
 });
