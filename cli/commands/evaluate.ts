@@ -179,7 +179,7 @@ async function loadGiven(model: Model, given: EvaluateGiven, share?: number): Pr
     ...options,
   });
   const isOther = data !== 'emoji' && dataset.name === name && dataset.validation.count !== heldOut;
-  if (isOther && given.heldOut === undefined)
+  if (isOther)
     console.error(
       `${metadata.name} learned from '${name}' with ${heldOut} pictures held out, here ${dataset.validation.count} are: it may have learned from some of them. ` +
         'Give the --held-out that it was trained with.',

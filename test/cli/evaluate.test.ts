@@ -168,11 +168,14 @@ test('a run: all figures, and .npz files with the pictures that give them', asyn
 });
 
 test('other pictures held out than those that the model was trained with are told', async (t) => {
-  const { err } = await titok(t, 'evaluate', '--model', 'small.safetensors', '--data', 'pictures', ...thread);
-  assert.match(
-    err,
-    /small learned from 'pictures' with 4 pictures held out, here \d+ are: it may have learned from some of them\. Give the --held-out/,
-  );
+  for (const share of [[], ['--held-out', '0.5']]) {
+    const options = ['--data', 'pictures', ...share, ...thread];
+    const { err } = await titok(t, 'evaluate', '--model', 'small.safetensors', ...options);
+    assert.match(
+      err,
+      /small learned from 'pictures' with 4 pictures held out, here \d+ are: it may have learned from some of them\. Give the --held-out/,
+    );
+  }
 });
 
 test('sample --npz: more than a file holds is refused before anything is sampled', async (t) => {
