@@ -11,7 +11,7 @@ import { encodeInParts, gradientsInParts, partsOf, partsSettings } from './parts
 import { betas, count, fraction, group, positive, text, updates, weight } from './settings.ts';
 import { defineStage, type RunContext } from './stage.ts';
 import { teacher as teacherStage } from './teacher.ts';
-import { copyOf, drawPixels, evaluatePixels, loadTiTok, tailsOf, titokModel } from './titok-stage.ts';
+import { copyOf, drawPixels, evaluatePixels, expectCodes, loadTiTok, tailsOf, titokModel } from './titok-stage.ts';
 import { discriminatorHelps, fitting, networkHasFiles, someWeight } from './together.ts';
 import { type ImageSource, learningRateOf, psnrIn, type Training, TrainingState } from './training.ts';
 import { warmup } from './warmup.ts';
@@ -124,6 +124,7 @@ export const finetune = defineStage({
 
   async start(run, settings) {
     const { model, madeWith } = settings.from ? goOn(run, settings.from) : await beginning(run, settings.sharpness);
+    expectCodes('finetune', model.config);
     const rng = run.rng(2);
     const data = await run.batches(model.config.imageSize, settings.batchSize, 3);
     const judges = judgesOf(run, settings, model.config.imageSize, rng);

@@ -39,6 +39,7 @@ import {
   weight,
 } from './settings.ts';
 import { defineStage, type RunContext, type SavedModel } from './stage.ts';
+import { expectCodes } from './titok-stage.ts';
 import { fitting, headsDivideWidth } from './together.ts';
 import { TokenBatches, type TokenSource } from './token-batches.ts';
 import { samplingSettings, scheduleNames, type TrainedGenerator, titokSampler } from './token-sampler.ts';
@@ -331,6 +332,7 @@ export const generator = defineStage({
 
   async start(run, { from, ...settings }) {
     const tokenizer = run.pixelTokenizer(from);
+    expectCodes('generator', tokenizer.config);
     const earlier = from ? withGenerator(run.modelFrom(from)) : undefined;
     if (earlier) await compareCodes(run, tokenizer, earlier);
     const tokens = {

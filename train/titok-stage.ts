@@ -1,6 +1,6 @@
 /** What the stages have in common whose result is a TiTok. */
 import * as z from 'zod';
-import { OptionError, Rng, type Tensor } from '../core/index.ts';
+import { expectOption, OptionError, Rng, type Tensor } from '../core/index.ts';
 import { type ImageSet, type ImageStream, isStream, pixelBatches } from '../data/browser.ts';
 import { loadStateDict, stateDict } from '../nn/index.ts';
 import {
@@ -56,6 +56,16 @@ export function copyOf(model: TiTok): TiTok {
   loadStateDict(copy, stateDict(model));
   return copy;
 }
+
+/** @throws OptionError for a tokenizer with continuous tokens */
+export const expectCodes = (where: string, { quantizeMode }: TiTokConfig): void =>
+  expectOption(
+    quantizeMode === 'vq',
+    `${where}, tokenizer`,
+    'one with codes',
+    "one with continuous tokens (model.quantizeMode 'vae')",
+    'The stage `single` trains either.',
+  );
 
 const streamedForPixels = 4096; // images: all would take as long as an epoch
 

@@ -4,7 +4,16 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { loadImageFolder } from '../../data/index.ts';
 import { publishedSingleStage, publishedVae } from '../../titok/index.ts';
-import { exportModel, loadModel, openRun, reconstruct, single, tokenize } from '../../train/index.ts';
+import {
+  exportModel,
+  finetune,
+  generator,
+  loadModel,
+  openRun,
+  reconstruct,
+  single,
+  tokenize,
+} from '../../train/index.ts';
 import { probeLatents } from '../../train/latent-probe.ts';
 import { writePictures } from '../cli/command-line.ts';
 import { temporaryFolder } from '../data/temporary.ts';
@@ -36,6 +45,15 @@ test('continuous tokens', async (t) => {
   const { latents } = await probeLatents(tokenizer, await loadImageFolder(join(folder, 'pictures'), 16));
   assert.equal(latents, 4 * tokenizer.config.tokenSize, 'their means, without the variances');
   await assert.rejects(tokenize(tokenizer, [picture]), /expected quantizeMode 'vq', got 'vae'/);
+  const run = await openRun(join(folder, 'run'));
+  for (const [stage, from] of [
+    [generator, ''],
+    [finetune, join(folder, 'model.safetensors')],
+  ] as const)
+    await assert.rejects(run.fit<typeof generator | typeof finetune>(stage, { from, steps: 1 }), {
+      name: 'OptionError',
+      message: `${stage.name}, tokenizer: expected one with codes, got one with continuous tokens (model.quantizeMode 'vae'). The stage \`single\` trains either.`,
+    });
 });
 
 test('codes by their gradient', async (t) => {
