@@ -30,6 +30,13 @@ test('tokens are copied, the first n come from B, a mixture becomes A, and undo 
     assert.deepEqual(await row(page, a), first);
     await page.click('#mix button:text-is("Swap")');
     assert.deepEqual([await row(page, a), await row(page, b)], [second, first]);
+    await page.click(`#mix .chips[aria-label^="${a}"] .chip >> nth=5`);
+    assert.deepEqual(await row(page, b), first.with(5, second[5]));
+    await page.click('#mix button:text-is("Copy A to B")');
+    assert.deepEqual(await row(page, b), second);
+    await page.click('text=Undo');
+    await page.click('text=Undo');
+    assert.deepEqual([await row(page, a), await row(page, b)], [second, first], 'changes of B are steps of their own');
   });
 });
 
@@ -41,11 +48,15 @@ test('gradient descent comes closer to the picture than the encoder, and the res
     await page.locator('#fit').scrollIntoViewIfNeeded();
     const before = await page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => chip.textContent));
     await page.click('#fit button:text-is("Fit")');
+    assert.ok(await page.locator('#fit').getByRole('button', { name: 'Upper half' }).isDisabled());
     await page.locator('#status', { hasText: /^Fitted/ }).waitFor({ timeout: 240_000 });
     const [, from, to] = /from ([\d.]+) to ([\d.]+) dB/.exec(await page.innerText('#status'))!;
     assert.ok(Number(to) > Number(from) + 0.5, `expected a gain of half a decibel, got ${from} → ${to} dB`);
     await page.click('#fit button:text-is("Use it")');
     const after = await page.$$eval('#tokenize .chip', (chips) => chips.map((chip) => chip.textContent));
     assert.notDeepEqual(after, before);
+    await page.fill('[type=search]', 'tiger');
+    await page.click('.tile');
+    await page.waitForFunction(() => document.querySelector<HTMLProgressElement>('#fit progress')!.value === 0);
   });
 });

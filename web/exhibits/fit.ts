@@ -104,7 +104,8 @@ export function mount(section: HTMLElement, app: App): void {
     running = true;
     isStopped = false;
     best = undefined;
-    take.disabled = true;
+    progress.value = 0;
+    take.disabled = whole.disabled = halves.disabled = true;
     start.textContent = 'Stop';
     let from = Number.NaN;
     let to = Number.NaN;
@@ -133,6 +134,7 @@ export function mount(section: HTMLElement, app: App): void {
     }
     running = false;
     start.textContent = 'Fit';
+    whole.disabled = halves.disabled = false;
     take.disabled = !best;
     if (best) app.say(`Fitted: from ${from.toFixed(1)} to ${to.toFixed(1)} dB.`);
   }
@@ -143,6 +145,7 @@ export function mount(section: HTMLElement, app: App): void {
     if (source !== previous.source || model !== previous.model) {
       stop();
       best = undefined;
+      progress.value = 0;
       take.disabled = true;
     }
     if (running || best) return;

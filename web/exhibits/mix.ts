@@ -14,7 +14,7 @@ export function mount(section: HTMLElement, app: App): void {
     const { row, other } = store.state;
     const [source, target] = from === 'row' ? [row, other] : [other, row];
     const changed = target.map((id, i) => (i === place ? source[i] : id));
-    if (from === 'row') store.set({ other: changed });
+    if (from === 'row') store.edit(row, { other: changed });
     else store.edit(changed);
     app.say(`Token ${place + 1} copied to picture ${from === 'row' ? 'B' : 'A'}.`);
   };
@@ -56,7 +56,7 @@ export function mount(section: HTMLElement, app: App): void {
       { class: 'row' },
       first.element,
       button('Swap', () => store.edit(store.state.other, { other: store.state.row, source: undefined })),
-      button('A is B', () => store.set({ other: store.state.row }), { title: 'B becomes what A is' }),
+      button('Copy A to B', () => store.edit(store.state.row, { other: store.state.row })),
       button('Surprise me', () => void surprise()),
     ),
     h('p', { class: 'small' }, 'From A to B. Click a mixture to make it A.'),
@@ -78,7 +78,7 @@ export function mount(section: HTMLElement, app: App): void {
         },
       });
       if (count === undefined || !last || links !== app.links) return; // pressed again, or a link was opened
-      store.set({ other: last });
+      store.edit(store.state.row, { other: last });
       app.say(`B is a sample of ${app.model.classes[label].replaceAll('-', ' ')}.`);
     } catch (error) {
       app.fail(error);

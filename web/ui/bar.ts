@@ -20,7 +20,11 @@ export function mountBar(element: HTMLElement, app: App): void {
   });
   const save = button('Save PNG', async () => {
     const { picture } = store.state;
-    if (picture) download(await toPng(picture), 'tokens.png');
+    try {
+      if (picture) download(await toPng(picture), 'tokens.png');
+    } catch (error) {
+      app.fail(error);
+    }
   });
   const { element: model, select } = choice('Model', [], '', (model) => store.set({ model }));
   element.append(view.element, undo, redo, copy, save, h('span', { class: 'space' }), model);
@@ -29,7 +33,7 @@ export function mountBar(element: HTMLElement, app: App): void {
       ...models.map(({ name, bytes }) => h('option', { value: name }, `${name} (${(bytes / 1e6).toFixed(1)} MB)`)),
     );
   });
-  store.on(['picture', 'row', 'model', 'models', 'loads'], ({ picture, model }) => {
+  store.on(['picture', 'row', 'other', 'model', 'models', 'loads'], ({ picture, model }) => {
     if (picture) view.show(picture, 'the picture at hand');
     undo.disabled = !store.canUndo;
     redo.disabled = !store.canRedo;
