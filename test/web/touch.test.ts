@@ -44,6 +44,8 @@ test(
       const before = await row(page);
       await page.click('#touch .chip >> nth=2');
       await page.locator('#touch .code[aria-pressed=true]', { hasText: `${before[2]}` }).waitFor();
+      const tabs = await page.$$eval('#touch .chip', (all) => all.map(({ tabIndex }) => tabIndex));
+      assert.deepEqual([tabs.indexOf(0), tabs.lastIndexOf(0)], [2, 2], 'Tab leads back to it');
       const codes = await page.$$eval('#touch .code', (all) => all.map((tile) => tile.getAttribute('aria-label')!));
       assert.equal(codes.length, 1 + 24 + 8);
       const distances = codes.map((label) => Number(/^code \d+, distance (\d\.\d\d)$/.exec(label)![1]));

@@ -160,8 +160,8 @@ export function mount(section: HTMLElement, app: App): void {
     }
   }, app.fail);
 
-  new IntersectionObserver(([{ isIntersecting }]) => {
-    isNear = isIntersecting;
+  new IntersectionObserver((entries) => {
+    isNear = entries.at(-1)!.isIntersecting;
     if (isNear) work();
   }).observe(section);
 

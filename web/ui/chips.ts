@@ -30,13 +30,12 @@ export function chips(app: App, { label, pick, point, key }: ChipsOptions): Chip
     const top = buttons[0]?.offsetTop;
     return Math.max(1, buttons.filter((chip) => chip.offsetTop === top).length);
   };
-  const focus = (place: number): void => {
-    const to = Math.min(buttons.length - 1, Math.max(0, place));
+  const focus = (place: number): void => buttons[Math.min(buttons.length - 1, Math.max(0, place))]?.focus();
+  /** Tab leads to one chip: the one that had the focus last. */
+  const leadTo = (place: number): void =>
     buttons.forEach((chip, i) => {
-      chip.tabIndex = i === to ? 0 : -1;
+      chip.tabIndex = i === place ? 0 : -1;
     });
-    buttons[to]?.focus();
-  };
   const moves: Readonly<Record<string, (place: number) => number>> = {
     ArrowLeft: (place) => place - 1,
     ArrowRight: (place) => place + 1,
@@ -59,11 +58,14 @@ export function chips(app: App, { label, pick, point, key }: ChipsOptions): Chip
     h('button', {
       type: 'button',
       class: 'chip',
-      tabindex: place === 0 ? 0 : -1,
+      tabindex: -1,
       click: (event: MouseEvent) => pick?.(place, event),
       pointermove: () => pointAt(place), // not pointerenter: a page that scrolls below a resting pointer sends it as well
       pointerleave: () => pointAt(focused()),
-      focus: () => pointAt(place),
+      focus: () => {
+        leadTo(place);
+        pointAt(place);
+      },
       blur: () => pointAt(undefined),
       keydown: (event: KeyboardEvent) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
@@ -83,6 +85,7 @@ export function chips(app: App, { label, pick, point, key }: ChipsOptions): Chip
         buttons.push(chip(buttons.length));
         element.append(buttons.at(-1)!);
       }
+      if (!buttons.some(({ tabIndex }) => tabIndex === 0)) leadTo(0); // at first, and when that one is gone
       row.forEach((id, place) => {
         const button = buttons[place];
         button.textContent = `${id}`;
