@@ -54,6 +54,12 @@ test('by keyboard: a code, its use, a picture that uses it, and a code like it',
     await exhibit.locator('h3', { hasText: `Code ${code}` }).waitFor();
     assert.match((await exhibit.locator('canvas').getAttribute('aria-label'))!, new RegExp(`code ${code} is chosen`));
     await page.waitForFunction((code) => location.hash.includes(`k.codes.code=${code}`), code);
+    const field = exhibit.getByLabel('Code', { exact: true });
+    await field.fill('388');
+    await exhibit.locator('p', { hasText: /^Never used by the 1,668 emoji/ }).waitFor();
+    await field.fill('5000');
+    await field.blur();
+    assert.equal(await field.inputValue(), '388', 'there is no code 5000');
   });
 });
 

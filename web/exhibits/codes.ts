@@ -47,6 +47,7 @@ export function mount(section: HTMLElement, app: App): void {
     input: () => {
       if (field.checkValidity() && field.value !== '') choose(field.valueAsNumber);
     },
+    blur: () => show(), // instead of a number that is no code
   });
   const title = h('h3', {});
   const use = h('p', { class: 'small' });
@@ -71,7 +72,7 @@ export function mount(section: HTMLElement, app: App): void {
   const choose = (code: number) => {
     pointed = undefined;
     store.knob('codes.code', code);
-    app.say(`Code ${code}${tokens ? `, used ${times(tokens.uses[code])}` : ''}.`);
+    app.say(`Code ${code}${tokens ? `, ${used(tokens.uses[code])}` : ''}.`);
   };
 
   function show(): void {
@@ -82,7 +83,7 @@ export function mount(section: HTMLElement, app: App): void {
     const unused = tokens ? Array.from(tokens.uses).filter((n) => n === 0).length : 0;
     map.show(
       { places, colors, uses: tokens?.uses, marked: row, chosen: code },
-      `map of ${model.codes} codes, alike ones close together${unused ? `; ${unused} are not used` : ''}; code ${code} is chosen`,
+      `map of ${model.codes} codes, alike ones close together${unused ? `; not used: ${unused}` : ''}; code ${code} is chosen`,
     );
     field.max = `${model.codes - 1}`;
     if (document.activeElement !== field) field.value = `${code}`;
@@ -90,7 +91,7 @@ export function mount(section: HTMLElement, app: App): void {
     title.style.borderColor = colors[code];
     const isHere = row.has(code) ? ' The picture at hand uses it.' : '';
     use.textContent = tokens
-      ? `Used ${times(tokens.uses[code])} by the ${tokens.rows.length.toLocaleString('en')} emoji of the wall.${isHere}`
+      ? `${capitalized(used(tokens.uses[code]))} by the ${tokens.rows.length.toLocaleString('en')} emoji of the wall.${isHere}`
       : `Counting how often it is used …${isHere}`;
     if (code !== tiled?.code || tokens !== tiled.tokens) {
       tiled = { code, tokens };
@@ -171,7 +172,10 @@ export function mount(section: HTMLElement, app: App): void {
 const placesOf = (components: ArrayLike<number>): number[] =>
   Array.from({ length: (components.length / 3) * 2 }, (_, i) => components[3 * (i >> 1) + (i % 2)]);
 
-const times = (n: number): string => (n === 0 ? 'never' : n === 1 ? 'once' : `${n.toLocaleString('en')} times`);
+const used = (n: number): string =>
+  n === 0 ? 'never used' : n === 1 ? 'used once' : `used ${n.toLocaleString('en')} times`;
+
+const capitalized = (text: string): string => text[0].toUpperCase() + text.slice(1);
 
 function count(rows: readonly (readonly number[])[], codes: number): Uint32Array {
   const uses = new Uint32Array(codes);
