@@ -21,7 +21,7 @@ export function mount(section: HTMLElement, app: App): void {
   const goal = pictureView('picture', 'the picture');
   const range = slider('First tokens', { min: 1, max: tokens, value: 4 }, (k) => store.knob('few.k', k));
   const tiles = Array.from({ length: tokens }, (_, i) => {
-    const picture = pictureView('', `${i + 1} tokens`);
+    const picture = pictureView('', `from ${count(i + 1)}`);
     // the slider does the same by keyboard
     const element = h(
       'button',

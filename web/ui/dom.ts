@@ -41,7 +41,7 @@ export function slider(
   input: (value: number) => void,
   show: (value: number) => string = String,
 ): { element: HTMLLabelElement; set(value: number): void; limits(min: number, max: number): void } {
-  const output = h('output', {}, show(value));
+  const shown = h('span', { class: 'value', 'aria-hidden': 'true' }); // the range itself says it
   const range = h('input', {
     type: 'range',
     min,
@@ -49,15 +49,19 @@ export function slider(
     step,
     value,
     input: () => {
-      output.textContent = show(range.valueAsNumber);
+      say(range.valueAsNumber);
       input(range.valueAsNumber);
     },
   });
+  const say = (value: number): void => {
+    shown.textContent = range.ariaValueText = show(value);
+  };
+  say(value);
   return {
-    element: h('label', { class: 'slider' }, h('span', {}, label), range, output),
+    element: h('label', { class: 'slider' }, h('span', {}, label), range, shown),
     set(value) {
       range.valueAsNumber = value;
-      output.textContent = show(value);
+      say(value);
     },
     limits(min, max) {
       range.min = `${min}`;
