@@ -86,8 +86,9 @@ export function readAddress(hash: string, models: readonly ModelFile[], fallback
   const fields = new URLSearchParams(hash.replace(/^#/, ''));
   const known = models.find(({ name }) => name === (fields.get('m') ?? fallback.name));
   const { tokens, codes } = known ?? fallback;
-  const row = textToRow(fields.get('t') ?? '-', tokens, codes);
-  const other = textToRow(fields.get('o') ?? '-', tokens, codes);
+  const isForeign = fields.has('m') && !known; // rows of a model that is not here would be other pictures
+  const rowOf = (name: string) => (isForeign ? undefined : textToRow(fields.get(name) ?? '-', tokens, codes));
+  const [row, other] = [rowOf('t'), rowOf('o')];
   const seed = Number(fields.get('s') ?? Number.NaN);
   const exhibit = fields.get('x');
   const knobs = Object.fromEntries([...fields].flatMap(([k, v]) => (k.startsWith('k.') ? [[k.slice(2), v]] : [])));

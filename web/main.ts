@@ -57,7 +57,7 @@ const app: { -readonly [K in keyof App]: App[K] } = {
   ready: new Promise(() => {}),
   links: 0,
   say(text) {
-    element('status').textContent = text;
+    if (element('status').textContent !== text) element('status').textContent = text;
   },
   fail(error) {
     element('error').hidden = false;
@@ -74,6 +74,9 @@ const usual = () => store.state.models.find(({ name }) => isOfRun(name)) ?? bake
 function readLink(): Partial<State> & Pick<State, 'model' | 'exhibit'> {
   const { exhibit = '', model = usual().name, ...link } = readAddress(location.hash, store.state.models, usual());
   const isKnown = Object.hasOwn(exhibits, exhibit);
+  const given = new URLSearchParams(location.hash.slice(1));
+  if ((given.has('t') && !link.row) || (given.has('o') && !link.other))
+    app.fail('A picture of this link cannot be shown: the link is damaged, or made with a model that this page lacks.');
   rowsOf = { row: link.row ? model : baked.model.name, other: link.other ? model : baked.model.name };
   return { ...firstState, ...link, model, exhibit: isKnown ? exhibit : firstState.exhibit };
 }
@@ -140,7 +143,9 @@ function mountOnce(section: HTMLElement): Promise<void> {
 }
 async function mountIn(section: HTMLElement): Promise<void> {
   try {
-    const { mount } = await exhibits[section.id]();
+    const { mount } = await exhibits[section.id]().catch(() => {
+      throw new Error('A part of this page could not be fetched. Reload the page to try again.');
+    });
     mount(section.querySelector<HTMLElement>('.stage')!, app);
   } catch (error) {
     app.fail(error);
@@ -211,9 +216,9 @@ async function hold(name: string): Promise<ModelInfo | undefined> {
   if (!found) return undefined; // of a run, which has a newer one
   const url = new URL(`models/${found.file}?${found.crc32}`, document.baseURI).href;
   const info = await engine.run('load', [url], {
-    onPart: ({ received, total }) => {
-      const percent = total > 0 ? `${Math.round((100 * received) / total)} %` : `${(received / 1e6).toFixed(1)} MB`;
-      app.say(`Loading the model, ${percent} …`);
+    onPart: ({ received }) => {
+      const tenths = Math.min(10, Math.round((10 * received) / found.bytes)); // each step is read out
+      app.say(`Loading the model, ${10 * tenths} % …`);
     },
   });
   if (info) held = name;
@@ -242,22 +247,25 @@ async function encoded(pixels: Pixels, size: number): Promise<readonly number[] 
 // 5. The address follows the state; a link that is opened in this tab is read.
 let written = location.hash;
 let soon: ReturnType<typeof setTimeout> | undefined;
-store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs', 'loads'], (state, before) => {
-  if (state === before) return;
+function writeSoon(): void {
   clearTimeout(soon);
   soon = setTimeout(() => {
+    const { state } = store;
     if (location.hash !== written) return; // a link is being opened
     if (app.model.name !== state.model) return; // its rows are still in the address, and new ones come with it
     const address = addressOf(state, app.model, baked, usual().name);
     history.replaceState(null, '', address || location.pathname + location.search);
     written = location.hash;
   }, 200);
+}
+store.on(['model', 'row', 'other', 'exhibit', 'seed', 'knobs', 'loads'], (state, before) => {
+  if (state !== before) writeSoon();
 });
 addEventListener('hashchange', () => {
   if (location.hash === written) return;
   written = location.hash;
   const section = location.hash.slice(1);
-  if (sections.some(({ id }) => id === section)) return; // a link within the page
+  if (sections.some(({ id }) => id === section)) return writeSoon(); // a link within the page, which holds no picture
   app.links++;
   const link = readLink();
   if (link.model === store.state.model) change(link.model, link.model); // rows that the link leaves out are not of every model

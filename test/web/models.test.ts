@@ -106,6 +106,10 @@ test(
       assert.deepEqual(await ids(page, '#tokenize'), b);
       assert.equal(await seed(), '1');
       await isFine(page);
+      await open(page, `#t=${rowToText(b, 1024).slice(3)}`); // cut on its way
+      await page
+        .locator('#error', { hasText: /^A picture of this link cannot be shown: the link is damaged/ })
+        .waitFor();
     });
   },
 );

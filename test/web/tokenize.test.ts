@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Page } from 'playwright-core';
-import { rowToText, textToRow } from '../../web/link.ts';
+import { readAddress, rowToText, textToRow } from '../../web/link.ts';
 import { openPage, options, ready } from './open.ts';
 
 async function row(page: Page): Promise<number[]> {
@@ -19,6 +19,14 @@ test('a row of 32 tokens of 10 bits is 54 characters, and comes back from them',
   assert.equal(textToRow(rowToText(Array(32).fill(999), 1000), 32, 900), undefined, 'ids beyond the codebook');
 });
 
+test('rows of a model that the page lacks are left out of what a link says', () => {
+  const ids = Array.from({ length: 32 }, (_, i) => i);
+  const usual = { name: 'usual', tokens: 32, codes: 1024 };
+  const rows = `t=${rowToText(ids, 1024)}&o=${rowToText(ids, 1024)}`;
+  assert.deepEqual(readAddress(`#${rows}`, [], usual).row, ids);
+  assert.deepEqual(readAddress(`#m=other&${rows}&s=3`, [], usual), { seed: 3 });
+});
+
 test('an emoji is tokenized, undo brings the first row back, and a link restores the picture', options, async () => {
   await openPage(async (page) => {
     const first = await row(page);
@@ -29,6 +37,8 @@ test('an emoji is tokenized, undo brings the first row back, and a link restores
     await page.locator('#tokenize figcaption', { hasText: /^40 bytes, 1\d\.\d dB$/ }).waitFor();
     const second = await row(page);
     assert.notDeepEqual(second, first);
+    await page.waitForFunction(() => location.hash.includes('t='));
+    await page.getByRole('navigation').getByText('Tokenize').click(); // an address without a picture
     await page.waitForFunction(() => location.hash.includes('t='));
     const link = page.url();
     await page.click('text=Undo');

@@ -32,8 +32,6 @@ export class Engine {
   #patience: ReturnType<typeof setTimeout> | undefined;
   /** What a new worker is told first: the model. */
   #setup: Pending['request'] | undefined;
-  /** Called with true when work begins and false when none is left. */
-  onBusy: (busy: boolean) => void = () => {};
 
   /**
    * Runs a task.
@@ -88,7 +86,6 @@ export class Engine {
   #next(): void {
     if (this.#running) return;
     const next = this.#waiting.find(({ background }) => !background) ?? this.#waiting[0];
-    this.onBusy(next !== undefined);
     if (!next) return;
     this.#waiting = this.#waiting.filter((other) => other !== next);
     this.#running = next;

@@ -14,9 +14,10 @@ import { heatMap, nearCodes } from './touch.ts';
 export const tasks = {
   /** Loads the model that the other tasks use. */
   async *load(url: string): AsyncGenerator<Arrived, ModelInfo> {
-    const bytes = yield* fetchCached(url);
-    await openEngine();
-    return use(readModel(bytes, url));
+    return yield* fetchCached(url, async (bytes) => {
+      await openEngine();
+      return use(readModel(bytes, url));
+    });
   },
 
   /** Principal components [codes, 3] of the model's codes, in −1..1. */

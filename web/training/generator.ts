@@ -18,8 +18,8 @@ const shown = 8;
 
 /** @throws Error in words for visitors when tokens or tokenizer cannot be fetched */
 export async function generator({ plan, rng, tokenizer: url }: LearnerContext): Promise<Learner> {
-  const rows = parseTokenRows(await fetchAll(new URL('../assets/emoji-rows.safetensors', import.meta.url).href));
-  const { tokenizer, classes, sampling } = parseModel(await fetchAll(url), 'emoji-32');
+  const rows = await fetchAll(new URL('../assets/emoji-rows.safetensors', import.meta.url).href, parseTokenRows);
+  const { tokenizer, classes, sampling } = await fetchAll(url, (bytes) => parseModel(bytes, 'emoji-32'));
   const { latentTokens, codebookSize, imageSize } = tokenizer.config;
 
   const { steps, seed } = plan;
@@ -74,8 +74,8 @@ export async function generator({ plan, rng, tokenizer: url }: LearnerContext): 
   };
 }
 
-async function fetchAll(url: string): Promise<Uint8Array> {
-  const parts = fetchCached(url);
+async function fetchAll<T>(url: string, read: (bytes: Uint8Array) => T): Promise<T> {
+  const parts = fetchCached(url, read);
   for (;;) {
     const { done, value } = await parts.next();
     if (done) return value;
