@@ -100,6 +100,36 @@ test('the row follows a stroke while it grows, and undo takes the whole stroke b
   });
 });
 
+test('a second finger ends no stroke, and the right button drags no rectangle', options, async () => {
+  await openPage(async (page) => {
+    await page.locator('#film').scrollIntoViewIfNeeded();
+    await page.locator('#film .lasso canvas').waitFor({ state: 'attached' });
+    const { color, isDragged } = await page.evaluate(() => {
+      const [send] = [
+        (canvas: HTMLCanvasElement, type: string, x: number, how: PointerEventInit) => {
+          canvas.setPointerCapture = () => {};
+          const { left, top, width } = canvas.getBoundingClientRect();
+          const at = { clientX: left + x * width, clientY: top + width / 2 };
+          canvas.dispatchEvent(new PointerEvent(type, { pointerId: 1, isPrimary: true, ...at, ...how }));
+        },
+      ];
+      const drawing = document.querySelector<HTMLCanvasElement>('#tokenize canvas.drawing')!;
+      send(drawing, 'pointerdown', 0.1, { buttons: 1 });
+      send(drawing, 'pointerup', 0.5, { pointerId: 2, isPrimary: false });
+      send(drawing, 'pointermove', 0.9, { buttons: 1 });
+      send(drawing, 'pointerup', 0.9, {});
+      const picture = document.querySelector<HTMLCanvasElement>('#film .lasso canvas')!;
+      send(picture, 'pointerdown', 0.1, { button: 2, buttons: 2 });
+      send(picture, 'pointermove', 0.9, { buttons: 2 });
+      return {
+        color: [...drawing.getContext('2d')!.getImageData(200, 128, 1, 1).data].join(),
+        isDragged: !document.querySelector<HTMLElement>('#film .lasso-box')!.hidden,
+      };
+    });
+    assert.deepEqual({ color, isDragged }, { color: '217,72,15,255', isDragged: false });
+  });
+});
+
 test('Undo that is pressed before a stroke has its row takes back the stroke and no more', options, async () => {
   await openPage(async (page) => {
     await page.fill('[type=search]', 'strawberry');
@@ -200,6 +230,13 @@ test('shortcuts pass chips, the focus stays, and a mouse draws with its button d
     await page.locator('#touch').getByRole('button', { name: 'More' }).press('Enter');
     assert.equal(await focus(), 'codes');
 
+    await page.locator('#tokenize .wall [type=checkbox]').uncheck();
+    await page.fill('[type=search]', 't-rex');
+    assert.equal(await page.locator('#tokenize .tile').count(), 1, 'the name as it is written');
+    await page.fill('[type=search]', 'woman');
+    await page.locator('#tokenize').getByRole('button', { name: 'More' }).press('Enter');
+    assert.equal(await focus(), 'tiles', 'where More has gone');
+
     const codes = page.locator('#codes');
     await codes.scrollIntoViewIfNeeded();
     await codes.locator('.tile').first().waitFor();
@@ -215,7 +252,7 @@ test('shortcuts pass chips, the focus stays, and a mouse draws with its button d
   });
 });
 
-test('a file that is no training leaves the run that is there', options, async () => {
+test('files that are no training and no picture leave the run that is there', options, async () => {
   await openPage(async (page) => {
     const train = page.locator('#train');
     const status = (hasText: RegExp) => train.locator('.training-status', { hasText }).waitFor({ timeout: 240_000 });
@@ -241,6 +278,16 @@ test('a file that is no training leaves the run that is there', options, async (
     await train.locator('.problem', { hasText: /^This file is no training/ }).waitFor();
     assert.ok(await train.getByRole('button', { name: /^Go on from update/ }).isVisible());
     assert.equal(await train.locator('.training-status').innerText(), before);
+    await train
+      .getByLabel('Pictures to train on')
+      .setInputFiles({ name: 'other.png', mimeType: 'image/png', buffer: Buffer.from('no') });
+    await train.locator('.problem', { hasText: /^other\.png: no picture .* Nothing has changed\.$/ }).waitFor();
+    assert.ok(await train.getByRole('button', { name: /^Go on from update/ }).isVisible());
+    await train.locator('[name=seed]').evaluate((seed: HTMLInputElement) => {
+      seed.value = '-1'; // in what is folded
+    });
+    await train.getByRole('button', { name: 'Start anew' }).click();
+    assert.ok(await train.locator('[name=seed]').isVisible());
   });
 });
 

@@ -227,8 +227,9 @@ export function mount(section: HTMLElement, app: App): void {
     if (phase !== 'idle' || isReading || chosen.length === 0) return;
     const training = chosen.find(({ name }) => name.endsWith('.safetensors'));
     if (training) {
-      const bytes = new Uint8Array(await training.arrayBuffer());
-      if (phase === 'idle') start(bytes);
+      const bytes = await training.arrayBuffer().catch(() => undefined);
+      if (!bytes) view.problem({ sentence: `${training.name} cannot be read any more. Choose it again.` });
+      else if (phase === 'idle') start(new Uint8Array(bytes));
       return;
     }
     isReading = true;

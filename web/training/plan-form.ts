@@ -64,21 +64,22 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
     () => {},
   );
   const field = (label: string, input: HTMLElement) => h('label', { class: 'choice' }, h('span', {}, label), input);
+  const advanced = h(
+    'details',
+    {},
+    h('summary', {}, 'Advanced'),
+    h('div', { class: 'row' }, device.element, field('Seed', seed)),
+    h(
+      'p',
+      { class: 'small' },
+      'Graphics processors compile their programs first, up to two minutes. Small networks often train as fast without.',
+    ),
+  );
   const element = h(
     'fieldset',
     { class: 'plan' },
     h('div', { class: 'row' }, what.element, field('Updates', steps), files, ownButton, noOwn),
-    h(
-      'details',
-      {},
-      h('summary', {}, 'Advanced'),
-      h('div', { class: 'row' }, device.element, field('Seed', seed)),
-      h(
-        'p',
-        { class: 'small' },
-        'Graphics processors compile their programs first, up to two minutes. Small networks often train as fast without.',
-      ),
-    ),
+    advanced,
   );
 
   function choose(next: Kind): void {
@@ -108,6 +109,7 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
       return device.select.value;
     },
     read() {
+      if (!seed.checkValidity()) advanced.open = true; // or nobody would see what is wrong
       if (!steps.reportValidity() || !seed.reportValidity()) return undefined;
       return { kind, steps: steps.valueAsNumber, seed: seed.valueAsNumber };
     },
@@ -119,14 +121,18 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
     },
     async takePictures(chosen) {
       const read = await Promise.allSettled(chosen.slice(0, mostOwn).map((file) => readPicture(file, imageSize)));
-      own = read.flatMap((result) => (result.status === 'fulfilled' ? [result.value.pixels] : []));
+      const good = read.flatMap((result) => (result.status === 'fulfilled' ? [result.value.pixels] : []));
       const bad = chosen.filter((_, i) => read[i]?.status === 'rejected').map(({ name }) => name);
-      if (kind === 'generator' && own.length > 0)
-        choose('titok'); // a generator learns from no pictures
-      else refresh();
-      const used = own.length === 0 ? 'Nothing is left to train on.' : `The other ${own.length} are used.`;
+      if (good.length > 0) {
+        own = good;
+        if (kind === 'generator')
+          choose('titok'); // a generator learns from no pictures
+        else refresh();
+      }
+      const used =
+        ['Nothing has changed.', 'The other one is used.'][good.length] ?? `The other ${good.length} are used.`;
       if (bad.length > 0) return `${list(bad)}: no picture that this browser can read. ${used}`;
-      return chosen.length > mostOwn ? `Only the first ${mostOwn} pictures are used.` : undefined;
+      return chosen.length > mostOwn ? `Only the first ${mostOwn.toLocaleString('en')} pictures are used.` : undefined;
     },
     lock(locked) {
       element.disabled = locked;

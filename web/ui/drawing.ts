@@ -29,6 +29,7 @@ export function drawing(size: () => number, drawn: (pixels: Pixels, stroke: numb
   context.lineJoin = 'round';
   let [color, width] = [colors[1], 22];
   let last: readonly [number, number] | undefined;
+  let pointer: number | undefined; // that draws: other fingers and buttons do nothing
   let stroke = 0;
   let frame = 0; // in which what has changed is told; 0: nothing has
   const tell = () => {
@@ -57,16 +58,23 @@ export function drawing(size: () => number, drawn: (pixels: Pixels, stroke: numb
   canvas.addEventListener('pointerdown', (event) => {
     if (!event.isPrimary || event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
+    pointer = event.pointerId;
+    last = undefined; // where the keyboard's pen may be
     line(at(event));
   });
   canvas.addEventListener('pointermove', (event) => {
-    if (last && event.isPrimary && event.buttons & 1) line(at(event));
+    if (event.pointerId === pointer && event.buttons & 1) line(at(event));
   });
   const lift = () => {
     last = undefined;
     tell(); // before anything else is pressed
   };
-  for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, lift);
+  for (const name of ['pointerup', 'pointercancel'] as const)
+    canvas.addEventListener(name, ({ pointerId }) => {
+      if (pointerId !== pointer) return;
+      pointer = undefined;
+      lift();
+    });
 
   const swatches = colors.map((value, i) =>
     button('', () => pick(value), {

@@ -7,6 +7,7 @@ export function lasso(picture: HTMLElement, select: (rectangle: Rectangle) => vo
   const box = h('div', { class: 'lasso-box', hidden: true });
   const element = h('div', { class: 'lasso' }, picture, box);
   let from: readonly [number, number] | undefined;
+  let pointer: number | undefined; // that drags: other fingers and buttons do nothing
   const at = ({ clientX, clientY }: PointerEvent): readonly [number, number] => {
     const { left, top, width, height } = picture.getBoundingClientRect();
     const within = (x: number) => Math.min(1, Math.max(0, x));
@@ -19,24 +20,27 @@ export function lasso(picture: HTMLElement, select: (rectangle: Rectangle) => vo
     Math.max(y, v),
   ];
   picture.addEventListener('pointerdown', (event) => {
+    if (!event.isPrimary || event.button !== 0) return;
     picture.setPointerCapture(event.pointerId);
+    pointer = event.pointerId;
     from = at(event);
   });
   picture.addEventListener('pointermove', (event) => {
-    if (!from) return;
+    if (!from || event.pointerId !== pointer) return;
     const [left, top, right, bottom] = between(from, at(event));
     box.hidden = false;
     box.style.inset = `${100 * top}% ${100 * (1 - right)}% ${100 * (1 - bottom)}% ${100 * left}%`;
   });
   picture.addEventListener('pointerup', (event) => {
-    if (!from) return;
+    if (!from || event.pointerId !== pointer) return;
     const rectangle = between(from, at(event));
     from = undefined;
     box.hidden = true;
     const [left, top, right, bottom] = rectangle;
     if (right - left > 0.03 && bottom - top > 0.03) select(rectangle);
   });
-  picture.addEventListener('pointercancel', () => {
+  picture.addEventListener('pointercancel', (event) => {
+    if (event.pointerId !== pointer) return;
     from = undefined;
     box.hidden = true;
   });

@@ -92,7 +92,11 @@ export async function wall(size: () => number, pick: (read: Promise<Source>) => 
   const tileOf = (i: number) => emoji.tile(i, () => pick(emoji.source(i, size())));
 
   const tiles = h('div', { class: 'tiles' });
-  const more = button('More', () => show(shown + atOnce));
+  const more = button('More', () => {
+    const next = shown;
+    show(shown + atOnce);
+    if (more.hidden) (tiles.children[next] as HTMLElement).focus();
+  });
   const count = h('output', {});
   let found: number[] = [];
   let shown = 0;
@@ -102,7 +106,7 @@ export async function wall(size: () => number, pick: (read: Promise<Source>) => 
     more.hidden = shown === found.length;
   };
   const search = (text: string, onlyUnseen: boolean) => {
-    const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = words(text.toLowerCase()).split(/\s+/).filter(Boolean);
     found = [...icons.keys()].filter(
       (i) =>
         (!onlyUnseen || emoji.isUnseen(i)) &&
@@ -111,7 +115,8 @@ export async function wall(size: () => number, pick: (read: Promise<Source>) => 
     tiles.replaceChildren();
     shown = 0;
     show(atOnce);
-    count.textContent = found.length === 0 ? 'None. Try another word, such as "cat".' : `${found.length}`;
+    count.textContent =
+      found.length === 0 ? 'None. Try another word, such as "cat".' : `${found.length.toLocaleString('en')} emoji`;
   };
   const field = h('input', { type: 'search', placeholder: 'cat, fruit, heart …', 'aria-label': 'Search the emoji' });
   const box = h('input', { type: 'checkbox', checked: emoji.wall.heldOut.length > 0 });
