@@ -212,6 +212,10 @@ test(
       await chosen(page, 'huge');
       await page.locator('#tokenize figcaption', { hasText: /^40 bytes, [2-9]\d/ }).waitFor();
       assert.equal(await page.locator('#error').isVisible(), false);
+      await page.setViewportSize({ width: 360, height: 740 });
+      await drop(page, `${'long'.repeat(30)}.png`, await solid(16).toBuffer());
+      await chosen(page, 'longlonglong');
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'too wide');
     });
   },
 );
@@ -271,16 +275,18 @@ test('without WebGPU, and where no storage has room', options, async () => {
   );
 });
 
-test('without the model, then without the emoji', options, async () => {
+test('without the model, then without the emoji, then without an exhibit', options, async () => {
   await openPage(async (page) => {
     for (const [files, words] of [
       ['**/models/*.safetensors*', /^The model could not be fetched: the network does not answer\. Reload the page/],
       ['**/models/*.safetensors*', /^The model could not be fetched: the server answered 503\. Reload the page/],
+      ['**/models/*.safetensors*', /^The model could not be fetched: what the server sent is no model\. Reload/],
     ] as const) {
       await page.evaluate(() => caches.delete('titok-models'));
-      await page
-        .context()
-        .route(files, (route) => (words.source.includes('503') ? route.fulfill({ status: 503 }) : route.abort()));
+      await page.context().route(files, (route) => {
+        if (words.source.includes('503')) return route.fulfill({ status: 503 });
+        return words.source.includes('sent') ? route.fulfill({ body: 'Please log in' }) : route.abort();
+      });
       await page.reload();
       await sentence(page, words);
       await page.context().unroute(files);
@@ -291,5 +297,10 @@ test('without the model, then without the emoji', options, async () => {
     await page
       .locator('#tokenize p', { hasText: /^The emoji could not be fetched\. Drop a picture of your own/ })
       .waitFor();
+    await page.context().route('**/assets/mix-*.js', (route) => route.abort());
+    await page.reload();
+    await ready(page);
+    await page.locator('#mix').scrollIntoViewIfNeeded();
+    await sentence(page, /^A part of this page could not be fetched\. Reload the page to try again\.$/);
   });
 });
