@@ -301,6 +301,6 @@ test('without the model, then without the emoji, then without an exhibit', optio
     await page.reload();
     await ready(page);
     await page.locator('#mix').scrollIntoViewIfNeeded();
-    await sentence(page, /^A part of this page could not be fetched\. Reload the page to try again\.$/);
+    await sentence(page, /^A part of this page could not be fetched\. Reload the page to try again\./);
   });
 });
