@@ -7,6 +7,7 @@ import { loadGpuJs } from '../../core/gpu/gpujs.ts';
 import * as T from '../../core/index.ts';
 import { type Device, DeviceError, openDevice, type Tensor, tensor } from '../../core/index.ts';
 import { opTable } from '../../core/op.ts';
+import { ReferenceDevice } from '../../core/reference.ts';
 import { AdamW, clipCoefficient, Ema, globalNorm } from '../../nn/index.ts';
 import { standardize } from '../core/ops/unfused.ts';
 import { openOrSkip } from '../devices.ts';
@@ -391,15 +392,21 @@ test('a device that is missing says what to install', async () => {
 });
 
 test('auto picks the fastest device that is there and says why', async () => {
-  const slow = new Map<string, Device>([
+  class LateDevice extends ReferenceDevice {
+    override read(handle: unknown, length: number): Float64Array {
+      for (const start = performance.now(); performance.now() < start + 500; ); // beyond hope also where cpu is slowed down
+      return super.read(handle, length);
+    }
+  }
+  const found = new Map<string, Device>([
     ['cpu', await openDevice('cpu')],
-    ['webgpu', await openDevice('reference')],
+    ['webgpu', new LateDevice()],
   ]);
-  const choice = await pickDevice(async (name) => slow.get(name)!);
+  const choice = await pickDevice(async (name) => found.get(name)!);
   assert.equal(choice.device.name, 'cpu');
   assert.match(choice.why, /^auto: cpu\. 128³ matmul in ms: cpu [\d.]+, reference [\d.]+/);
   const alone = await pickDevice(async (name) => {
-    if (name === 'cpu') return slow.get(name)!;
+    if (name === 'cpu') return found.get(name)!;
     throw new DeviceError(`${name}: none here.`);
   });
   assert.match(alone.why, /Absent: webgpu: none here\./);
