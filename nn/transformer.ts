@@ -1,5 +1,5 @@
 /** The transformer block of TiTok's encoder and decoder. */
-import { expectKnown, expectRng, gelu, type Rng, type Tensor } from '../core/index.ts';
+import { expectKnown, expectOption, expectRng, gelu, type Rng, type Tensor } from '../core/index.ts';
 import { MultiheadAttention, type MultiheadAttentionOptions, tokens } from './attention.ts';
 import { block } from './block.ts';
 import { Linear } from './linear.ts';
@@ -16,10 +16,19 @@ export class TransformerBlock {
   readonly ln_2: LayerNorm;
   readonly mlp: { readonly c_fc: Linear; readonly c_proj: Linear };
 
-  /** @param mlpRatio  width of the hidden layer, in multiples of `dim` */
+  /**
+   * @param mlpRatio  width of the hidden layer, in multiples of `dim`
+   * @throws OptionError when that is less than one
+   */
   constructor(dim: number, heads: number, rng: Rng, mlpRatio = 4) {
     expectRng('TransformerBlock', rng);
     const hidden = Math.round(dim * mlpRatio);
+    expectOption(
+      hidden >= 1,
+      'TransformerBlock, mlpRatio',
+      `a factor that makes the width of ${dim} at least 1`,
+      mlpRatio,
+    );
     this.ln_1 = new LayerNorm(dim);
     this.attn = new MultiheadAttention(dim, heads, rng);
     this.ln_2 = new LayerNorm(dim);

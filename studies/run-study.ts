@@ -1,9 +1,9 @@
 /** Runs a study: trains its rows with every seed, measures them, and writes the page. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { OptionError, outermostScope } from '../core/index.ts';
-import { type Dataset, LockedError, lockFolder } from '../data/index.ts';
+import { type Dataset, LockedError, lockFolder, writeFileAtomic } from '../data/index.ts';
 import { loadDataset } from '../train/index.ts';
 import { type Budget, type BudgetName, budgets } from './budgets.ts';
 import { judge } from './claims.ts';
@@ -121,8 +121,9 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Res
   }
   results = await change((found = results) => ({ ...found, claims: claimsOf(plan, found) }));
   const pictures = await drawPictures(study, plan, workshop, at('png'));
-  writeFileSync(at('svg'), chartOf(study, plan, results));
-  writeFileSync(at('md'), pageOf(study, results, pictures));
+  const write = (extension: string, text: string) => writeFileAtomic(at(extension), [new TextEncoder().encode(text)]);
+  write('svg', chartOf(study, plan, results));
+  write('md', pageOf(study, results, pictures));
   return results;
 }
 

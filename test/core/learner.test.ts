@@ -86,6 +86,7 @@ const settings: readonly (readonly [string, () => unknown, string])[] = [
   ['OptionError', () => T.resizeBilinear(ones([1, 1, 4, 4]), [2, 2], any({ antiAlias: true })), "resizeBilinear: expected options antialias, got 'antiAlias' (did you mean 'antialias'?)."],
   ['OptionError', () => T.selfAttention(ones([1, 2, 3]), 1, any({ maks: ones([2, 2]) })), "selfAttention: expected options mask, got 'maks' (did you mean 'mask'?)."],
   ['OptionError', () => new NN.TransformerBlock(2, 1, new Rng(0)).forward(ones([1, 2, 2]), any({ keyValue: x })), "TransformerBlock.forward: expected options mask, rows, got 'keyValue'."],
+  ['OptionError', () => new NN.TransformerBlock(4, 2, new Rng(0), 0.1), 'TransformerBlock, mlpRatio: expected a factor that makes the width of 4 at least 1, got 0.1.'],
   ['OptionError', () => T.conv2d(ones([1, 1, 2, 2]), ones([1, 1, 1, 1]), null, { stride: 0 }), 'conv2d, stride: expected a whole number ≥ 1, or [y, x], got 0.'],
   ['OptionError', () => new NN.Linear(2, 2, new Rng(0), any({ bais: false })), "Linear: expected options bias, got 'bais' (did you mean 'bias'?)."],
   ['OptionError', () => new NN.Linear(2, 2, new Rng(0), any(false)), 'Linear: expected options bias in an object, got a boolean, false.'],
