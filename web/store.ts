@@ -50,7 +50,7 @@ export class Store {
   #undo: Rows[] = [];
   #redo: Rows[] = [];
   /** Of the last edit. */
-  #stroke: number | undefined;
+  #stroke: unknown;
   #coming: Promise<void> | undefined;
 
   constructor(state: State) {
@@ -71,9 +71,9 @@ export class Store {
   /**
    * Changes the row, and the other one if `change` holds it, such that undo brings the present ones back.
    *
-   * @param stroke  undo takes edits of one stroke back together
+   * @param stroke  undo takes successive edits of one stroke back together
    */
-  edit(row: readonly number[], change: Partial<State> = {}, stroke?: number): void {
+  edit(row: readonly number[], change: Partial<State> = {}, stroke?: unknown): void {
     const before = this.#state;
     if (!isSame(row, before.row) || !isSame(change.other ?? before.other, before.other)) {
       if (stroke === undefined || stroke !== this.#stroke) this.#undo = [...this.#undo.slice(-99), rowsOf(before)];

@@ -24,6 +24,16 @@ test('tokens are copied, the first n come from B, a mixture becomes A, and undo 
     assert.deepEqual(await row(page, a), [...second.slice(0, 8), ...first.slice(8)]);
     await page.locator('#mix input[type=range]').fill('0');
     assert.deepEqual(await row(page, a), first);
+    await page.locator('#mix input[type=range]').evaluate((range: HTMLInputElement) => {
+      for (const n of ['2', '5', '7']) {
+        range.value = n;
+        range.dispatchEvent(new Event('input', { bubbles: true }));
+      }
+      range.dispatchEvent(new Event('change', { bubbles: true }));
+    });
+    assert.deepEqual(await row(page, a), [...second.slice(0, 7), ...first.slice(7)]);
+    await page.click('text=Undo');
+    assert.deepEqual(await row(page, a), first, 'a drag is one step');
     await page.click('#mix .mixtures button >> nth=6');
     assert.deepEqual(await row(page, a), second, 'the last mixture is B, whatever A was');
     await page.click('text=Undo');

@@ -57,6 +57,7 @@ const press = (page: Page, name: string | RegExp) =>
   exhibit(page)
     .getByRole('button', { name, exact: typeof name === 'string' })
     .click();
+const goOn = (page: Page) => exhibit(page).getByRole('button', { name: /^Go on from update/ });
 const status = (page: Page, hasText: RegExp, timeout = 240_000) =>
   exhibit(page).locator('.training-status', { hasText }).waitFor({ timeout });
 const problem = (page: Page, hasText: RegExp, timeout = 120_000) =>
@@ -137,7 +138,12 @@ test('MaskGIT learns beside a page that answers; pause, one update, a reload, an
     await exhibit(page).scrollIntoViewIfNeeded();
     await status(page, new RegExp(`^Kept from your last visit: ${paused + 1} of 400`));
     assert.equal(await exhibit(page).locator('figure canvas').count(), 8, 'and its pictures');
-    await press(page, `Go on from update ${paused + 1}`);
+    await select(page, 'Train').selectOption('teacher');
+    assert.ok(await goOn(page).isHidden());
+    await select(page, 'Train').selectOption('generator');
+    await status(page, new RegExp(`^${paused + 1} of 400 updates`));
+    assert.equal(await exhibit(page).locator('figure canvas').count(), 8, 'another kind was only looked at');
+    await goOn(page).click();
     await stepped(page, paused + 2);
     await press(page, 'Stop');
     await status(page, /^Stopped after update/);

@@ -37,7 +37,11 @@ export function mount(section: HTMLElement, app: App): void {
   const first = slider('First tokens from B', { min: 0, max: app.model.tokens, value: 0 }, (n) => {
     const { other } = store.state;
     const mixed = base.row.map((id, i) => (i < n ? other[i] : id));
-    store.edit(mixed, { source: n === 0 ? base.source : undefined });
+    store.edit(mixed, { source: n === 0 ? base.source : undefined }, drag);
+  });
+  let drag = {};
+  first.element.addEventListener('change', () => {
+    drag = {}; // the slider was let go
   });
   /** A, as it was before the slider took tokens from B. */
   let base: Pick<State, 'row' | 'source'> = store.state;

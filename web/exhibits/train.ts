@@ -15,8 +15,8 @@ type Phase = 'idle' | 'starting' | 'running' | 'paused' | 'stopping';
 export function mount(section: HTMLElement, app: App): void {
   let phase: Phase = 'idle';
   let isReading = false; // pictures that were chosen
-  let run: Run | undefined;
-  let replaced: Run | undefined; // by one that is starting
+  let run: Run | undefined; // in view
+  let last: Run | undefined; // where another one is starting, or another kind was chosen
   let trainer: Trainer | undefined;
   const { classes: classNames } = app.baked.model; // of the emoji, which it learns to draw
   let className = classNames.includes(firstClass) ? firstClass : classNames[0];
@@ -24,10 +24,11 @@ export function mount(section: HTMLElement, app: App): void {
   let startedAt = 0;
 
   // 1. The controls.
-  const plan = planForm(
-    () => preview(),
-    (files) => void take(files),
-  );
+  const plan = planForm({
+    kind: () => look(),
+    pictures: () => preview(),
+    take: (files) => void take(files),
+  });
   const main = button('Start', () => press(), { class: 'main' });
   const once = button('One update', () => {
     if (!trainer) start(run?.file);
@@ -107,7 +108,7 @@ export function mount(section: HTMLElement, app: App): void {
   function start(file?: Uint8Array<ArrayBuffer>): void {
     const planned = plan.read();
     if (!planned) return;
-    if (!file || file !== run?.file) [run, replaced] = [undefined, run];
+    if (!file || file !== run?.file) putAside();
     if (!file) view.clear();
     view.newest();
     startedAt = performance.now();
@@ -178,7 +179,7 @@ export function mount(section: HTMLElement, app: App): void {
   function begin({ log, ...ready }: Ready): void {
     const frames = run?.ready.plan.kind === ready.plan.kind ? run.frames.filter(({ done }) => done <= ready.done) : [];
     run = { ready, log, frames, file: run?.file, savedDone: run?.savedDone ?? 0 };
-    replaced = undefined;
+    last = undefined;
     plan.show(ready.plan);
     showRun();
     app.say('The training has begun.');
@@ -187,11 +188,8 @@ export function mount(section: HTMLElement, app: App): void {
   function ended(trouble?: Problem): void {
     trainer = undefined;
     setPhase('idle');
-    if (!run && replaced) plan.show(replaced.ready.plan);
-    run ??= replaced;
-    replaced = undefined;
     if (run) showRun();
-    else preview(); // which has its own status
+    else look(); // which may have its own status
     if (trouble || keeping) view.problem(trouble); // or what is there says that nothing could be kept
     const isDone = run !== undefined && run.log.length > 0;
     const status = isDone
@@ -268,9 +266,27 @@ export function mount(section: HTMLElement, app: App): void {
 
   function preview(): void {
     if (phase !== 'idle') return;
-    run = undefined;
+    putAside();
     view.preview(plan);
     showControls();
+  }
+
+  function putAside(): void {
+    [run, last] = [undefined, run ?? last];
+  }
+
+  /** The last training if it is of the chosen kind, else what one would learn from. */
+  function look(): void {
+    if (phase !== 'idle') return;
+    putAside();
+    if (last?.ready.plan.kind !== plan.kind) {
+      preview();
+      return;
+    }
+    [run, last] = [last, undefined];
+    plan.show(run.ready.plan);
+    view.say(`${done()} of ${run.ready.plan.steps} updates.`);
+    showRun();
   }
 
   section.addEventListener('dragover', (event) => event.preventDefault());

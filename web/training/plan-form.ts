@@ -27,8 +27,17 @@ export interface PlanForm {
   lock(locked: boolean): void;
 }
 
-/** @param changed  hears another kind and other pictures  @param take  is given the files that the visitor chose */
-export function planForm(changed: () => void, take: (files: readonly File[]) => void): PlanForm {
+/** What the form tells. */
+interface PlanListeners {
+  /** Another kind was chosen. */
+  kind(): void;
+  /** Other pictures are learned from. */
+  pictures(): void;
+  /** The visitor chose files. */
+  take(files: readonly File[]): void;
+}
+
+export function planForm(tell: PlanListeners): PlanForm {
   let kind: Kind = 'generator';
   let own: readonly Pixels[] = [];
 
@@ -36,7 +45,10 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
     'Train',
     Object.entries(kinds).map(([value, { name }]) => [value, name]),
     kind,
-    (value) => choose(value as Kind),
+    (value) => {
+      choose(value as Kind);
+      tell.kind();
+    },
   );
   const files = h('input', {
     type: 'file',
@@ -47,7 +59,7 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
     change: () => {
       const chosen = [...(files.files ?? [])];
       files.value = ''; // or the same files could not be chosen again
-      take(chosen);
+      tell.take(chosen);
     },
   });
   const ownButton = button('Your pictures …', () => files.click());
@@ -85,7 +97,7 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
   function choose(next: Kind): void {
     kind = what.select.value = next;
     steps.value = `${kinds[kind].steps}`;
-    refresh();
+    showOwn();
   }
   function showOwn(): void {
     ownButton.hidden = kind === 'generator';
@@ -93,7 +105,7 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
   }
   function refresh(): void {
     showOwn();
-    changed();
+    tell.pictures();
   }
   showOwn();
 
@@ -115,6 +127,7 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
     },
     show(plan) {
       kind = what.select.value = plan.kind;
+      steps.max = `${Math.max(mostSteps, plan.steps)}`; // of a file: a longer training goes on
       steps.value = `${plan.steps}`;
       seed.value = `${plan.seed}`;
       showOwn();
@@ -125,9 +138,8 @@ export function planForm(changed: () => void, take: (files: readonly File[]) => 
       const bad = chosen.filter((_, i) => read[i]?.status === 'rejected').map(({ name }) => name);
       if (good.length > 0) {
         own = good;
-        if (kind === 'generator')
-          choose('titok'); // a generator learns from no pictures
-        else refresh();
+        if (kind === 'generator') choose('titok'); // a generator learns from no pictures
+        refresh();
       }
       const used =
         ['Nothing has changed.', 'The other one is used.'][good.length] ?? `The other ${good.length} are used.`;
