@@ -77,11 +77,12 @@ export const laptopGenerators = {
 
 /**
  * Sampling options of the laptop generators. A short training needs weak guidance: after 1,000 updates the Fréchet
- * distance is 34.6 with scale 3, and 38.0 with scale 9 (docs/studies/sampler.md).
+ * distance is 34.6 with scale 3, and 38.0 with scale 9 (docs/studies/sampler.md). 32 tokens want less noise than 16
+ * (docs/what-to-expect.md).
  */
 export const laptopSampling = {
   smoke: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },
   tiny: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
-  small: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
-  medium: { steps: 12, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 3, annealing: true },
+  small: { steps: 8, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },
+  medium: { steps: 12, guidance: 'linear', guidanceScale: 3, randomizeTemperature: 2, annealing: true },
 } as const satisfies Record<string, SamplingOptions>;

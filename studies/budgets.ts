@@ -64,7 +64,7 @@ export const budgets = {
   },
   /** Preset small as it is. */
   small: {
-    about: 'half an hour a row',
+    about: 'up to an hour a row',
     teacher: small.teacher,
     warmup: small.warmup,
     finetune: small.finetune,

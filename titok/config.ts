@@ -156,10 +156,10 @@ export const presets = {
   },
   /** Five minutes on two cores. */
   tiny: laptop,
-  /** Half an hour. */
+  /** An hour. */
   small: {
     ...laptop,
-    latentTokens: 32, // half an hour is long enough for them to pay
+    latentTokens: 32, // an hour is long enough for them to pay
     encoder: { ...laptop.encoder, layers: 4 },
     decoder: { ...laptop.decoder, layers: 4 },
   },

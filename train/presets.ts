@@ -34,10 +34,7 @@ const sizes = ({ latentTokens, codebookSize, encoder, decoder }: TiTokConfig) =>
   decoder,
 });
 
-/** Many 2-D codes want less noise than few 1-D tokens: FD 50 at 2, 77 at 3 and 135 at 1 (tiny, seed 0). */
-const in2d = { randomizeTemperature: 2 };
-
-/** Settings for four budgets: `smoke` (a minute), `tiny` (minutes), `small` (half an hour), `medium` (64 pixels; two hours). */
+/** Settings for four budgets: `smoke` (a minute), `tiny` (minutes), `small` (an hour), `medium` (64 pixels; two hours). */
 export const presets = {
   /** A minute or so: shows that everything runs and learns. */
   smoke: {
@@ -62,17 +59,18 @@ export const presets = {
     finetune: {},
     single: {},
     generator: {},
-    generator2d: { sampling: in2d },
+    // many 2-D codes want less noise than few 1-D tokens: FD 50 at 2, 77 at 3 and 135 at 1 (seed 0)
+    generator2d: { sampling: { randomizeTemperature: 2 } },
     diffusion: {},
   },
-  /** Half an hour: twice the tokens, more layers and steps, and classes that mean something. */
+  /** An hour: twice the tokens, more layers and steps, and classes that mean something. */
   small: {
     teacher: { steps: 1500 },
     warmup: { model: sizes(models.small), steps: 4000 },
-    finetune: { steps: 600, discriminatorLearningRate: 2e-3 },
+    finetune: { steps: 2400, discriminatorLearningRate: 2e-3 },
     single: { model: sizes(models.small), steps: 4000 },
     generator: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
-    generator2d: { generator: laptopGenerators.small, sampling: { ...laptopSampling.small, ...in2d }, steps: 3000 },
+    generator2d: { generator: laptopGenerators.small, sampling: laptopSampling.small, steps: 3000 },
     diffusion: { steps: 3000 },
     classes: 'subgroups',
   },
@@ -83,7 +81,7 @@ export const presets = {
     finetune: { steps: 500, discriminatorLearningRate: 2e-3 },
     single: { model: { ...sizes(models.medium), imageSize: 64 }, steps: 3500 },
     generator: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
-    generator2d: { generator: laptopGenerators.medium, sampling: { ...laptopSampling.medium, ...in2d }, steps: 2000 },
+    generator2d: { generator: laptopGenerators.medium, sampling: laptopSampling.medium, steps: 2000 },
     diffusion: { model: { width: 168, layers: 5, heads: 6, mlpWidth: 672 }, steps: 2000 },
     classes: 'subgroups',
   },

@@ -66,7 +66,7 @@ export const usual: Partial<
     },
     generator: {
       loss: [4.528, 4.76],
-      fd: [61.59, 72.31],
+      fd: [54.03, 63.43],
     },
   },
 };
