@@ -67,7 +67,7 @@ const program = new Command('bench')
     Number(fromText(threadsSetting, '--threads', text)),
   )
   .option('--json', 'print a line of JSON for each row')
-  .option('--quick', 'one short call per row, to see that a benchmark works; its times mean nothing')
+  .option('--quick', 'some rows, with one short call each, to see that a benchmark works; their times mean nothing')
   .addHelpText('after', "\n'bench devices' tries every device of this machine: adapter, golden values, speed.")
   .addHelpText(
     'after',

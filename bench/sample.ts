@@ -3,7 +3,7 @@ import { compare } from './compare.ts';
 import type { BenchOptions } from './options.ts';
 
 export async function benchSample(options: BenchOptions): Promise<void> {
-  for (const batch of [16, 1]) {
+  for (const batch of options.quick ? [1] : [16, 1]) {
     await compare(
       {
         bench: 'sample',

@@ -78,7 +78,7 @@ test('a number out of range, or none, is an OptionError that names option and ra
       assert.ok(outcome.err.startsWith(`${name}: expected ${setting.range}, got '${text}'`), outcome.err);
       assert.equal(outcome.out, '');
     }),
-    { numRuns: 400, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: false },
+    { numRuns: 200, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: false },
   );
   assert.ok(refused > 100, `${refused}`);
   assert.deepEqual(readdirSync('.'), []);
