@@ -6,7 +6,7 @@ export type Row = { readonly bench: string } & Readonly<Record<string, unknown>>
 export interface BenchOptions {
   /** Number of threads; each benchmark has its own default. */
   readonly threads?: number;
-  /** One short call per row: shows that a benchmark works. Its times mean nothing. */
+  /** Some rows with one short call each: shows that a benchmark works. Their times mean nothing. */
   readonly quick: boolean;
   readonly print: (row: Row, text: string) => void;
 }

@@ -21,8 +21,8 @@ const axes: Readonly<Record<keyof Size, readonly number[]>> = {
 const flops = ({ tokens: T, batch, width: D }: Size): number => 3 * batch * T * (24 * D ** 2 + 4 * T * D);
 
 export async function benchScaling({ threads = 2, quick, print }: BenchOptions): Promise<void> {
-  const chosen = Object.entries(axes) as [keyof Size, readonly number[]][];
-  for (const [axis, values] of quick ? chosen.slice(0, 1) : chosen) {
+  const all = Object.entries(axes) as [keyof Size, readonly number[]][];
+  for (const [axis, values] of quick ? all.slice(0, 1) : all) {
     const sizes = (quick ? values.slice(0, 2) : values).map((value): Size => ({ ...usual, [axis]: value }));
     const sides: Side[] = [];
     try {
