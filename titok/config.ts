@@ -163,7 +163,7 @@ export const presets = {
     encoder: { ...laptop.encoder, layers: 4 },
     decoder: { ...laptop.decoder, layers: 4 },
   },
-  /** 64 × 64 pixels in 32 tokens of 10 bits, 40 bytes; up to two hours. */
+  /** 64 × 64 pixels in 32 tokens of 10 bits, 40 bytes; about two hours. */
   medium: {
     ...laptop,
     imageSize: 64,

@@ -9,17 +9,34 @@ import { loadModel, modelsInBox } from '../../train/index.ts';
 import { bytesOf, unpackRow } from '../../web/link.ts';
 import { openPage, options } from './open.ts';
 
+/** The tokens of the wall by model NAME: `latentTokens` codes, each below `codebookSize`, for each picture. */
+function wallRows(name: string, latentTokens: number, codebookSize: number): number[][] {
+  const file = readFileSync(new URL(`../../web/assets/${name}.tokens`, import.meta.url));
+  const each = bytesOf(latentTokens, codebookSize);
+  assert.equal(file.length % each, 0, `${name}.tokens holds whole rows`);
+  return Array.from({ length: file.length / each }, (_, i) =>
+    unpackRow(file.subarray(i * each, (i + 1) * each), latentTokens, codebookSize),
+  );
+}
+
+/** The lowest code that no picture of the wall uses. */
+function unusedCode(name: string, latentTokens: number, codebookSize: number): number {
+  const used = new Set(wallRows(name, latentTokens, codebookSize).flat());
+  const code = Array.from({ length: codebookSize }, (_, id) => id).find((id) => !used.has(id));
+  assert.ok(code !== undefined, `${name} uses all of its codes: test another model`);
+  return code;
+}
+
 test('the tokens of the wall are those of the models in the box', async () => {
   setDefaultDevice(await openDevice('cpu', { matmulPrecision: 'high' }));
   const { icons } = await emojiWall();
   for (const { name } of modelsInBox().models) {
     const { tokenizer } = await loadModel(name);
     const { latentTokens, codebookSize } = tokenizer.config;
-    const file = readFileSync(new URL(`../../web/assets/${name}.tokens`, import.meta.url));
-    const each = bytesOf(latentTokens, codebookSize);
-    assert.equal(file.length, icons.length * each);
+    const wall = wallRows(name, latentTokens, codebookSize);
+    assert.equal(wall.length, icons.length);
     const tiles = [0, 700, icons.length - 1];
-    const stored = tiles.flatMap((i) => unpackRow(file.subarray(i * each), latentTokens, codebookSize));
+    const stored = tiles.flatMap((i) => wall[i]);
     const rows = await encodeIcons(
       tokenizer,
       tiles.map((i) => icons[i]),
@@ -55,11 +72,12 @@ test('by keyboard: a code, its use, a picture that uses it, and a code like it',
     assert.match((await exhibit.locator('canvas').getAttribute('aria-label'))!, new RegExp(`code ${code} is chosen`));
     await page.waitForFunction((code) => location.hash.includes(`k.codes.code=${code}`), code);
     const field = exhibit.getByLabel('Code', { exact: true });
-    await field.fill('388');
+    const unused = String(unusedCode('emoji-64', 32, 1024));
+    await field.fill(unused);
     await exhibit.locator('p', { hasText: /^Never used by the 1,668 emoji/ }).waitFor();
     await field.fill('5000');
     await field.blur();
-    assert.equal(await field.inputValue(), '388', 'there is no code 5000');
+    assert.equal(await field.inputValue(), unused, 'there is no code 5000');
   });
 });
 
