@@ -1,6 +1,6 @@
 /** Atomic writes: after a crash, a kill or a full disk, the file is either the new version or the previous one. */
 import fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isRunning } from './processes.ts';
 
 let counter = 0;
@@ -14,7 +14,9 @@ export function writeFileAtomic(file: string, pieces: Iterable<Uint8Array>): voi
   const path = fs.existsSync(file) ? fs.realpathSync(file) : file;
   const folder = dirname(path);
   fs.mkdirSync(folder, { recursive: true });
-  removeLeftovers(folder, basename(path));
+  for (const name of temporaryFiles(folder)) {
+    if (temporaryName.exec(name)![1] === basename(path)) removeLeftover(folder, name);
+  }
   const temporary = `${path}.${process.pid}-${counter++}.tmp`;
   let open: number | undefined;
   try {
@@ -46,17 +48,35 @@ function flushFolder(folder: string): void {
 }
 
 /**
- * Removes what killed processes left in a folder while they wrote a file, or any file. What a living process writes stays for
+ * Removes what killed processes left in a folder while they wrote a file. What a living process writes stays for
  * an hour, which is longer than any save takes: after that, the number belongs to another process.
  */
-export function removeLeftovers(folder: string, file?: string): void {
-  const hourAgo = Date.now() - 3600_000;
-  for (const name of fs.readdirSync(folder)) {
-    const [, of, id] = /^(.+)\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
-    if (id === undefined || (file !== undefined && of !== file)) continue;
-    const leftover = join(folder, name);
-    const { mtimeMs } = fs.statSync(leftover, { throwIfNoEntry: false }) ?? { mtimeMs: Infinity };
-    const pid = Number(id); // a write of this process ends before the next begins
-    if (pid === process.pid || !isRunning(pid) || mtimeMs < hourAgo) fs.rmSync(leftover, { force: true });
-  }
+export function removeLeftovers(folder: string): void {
+  for (const name of fs.readdirSync(folder)) removeLeftover(folder, name);
+}
+
+function removeLeftover(folder: string, name: string): void {
+  const id = temporaryName.exec(name)?.[2];
+  if (id === undefined) return;
+  const leftover = join(folder, name);
+  const { mtimeMs } = fs.statSync(leftover, { throwIfNoEntry: false }) ?? { mtimeMs: Infinity };
+  const pid = Number(id); // a write of this process ends before the next begins
+  const old = mtimeMs < Date.now() - 3600_000;
+  if (pid === process.pid || !isRunning(pid) || old) fs.rmSync(leftover, { force: true });
+}
+
+/** The name of a file, the process that writes it, and the number of the write. */
+const temporaryName = /^(.+)\.(\d+)-\d+\.tmp$/;
+
+const atFirstWrite = new Map<string, readonly string[]>();
+
+/**
+ * The temporary files that were in a folder when this process first wrote there. A folder is listed once: 50,000 pictures
+ * would otherwise be 50,000 lists of up to 50,000 names.
+ */
+function temporaryFiles(folder: string): readonly string[] {
+  const key = resolve(folder);
+  const found = atFirstWrite.get(key) ?? fs.readdirSync(folder).filter((name) => temporaryName.test(name));
+  atFirstWrite.set(key, found);
+  return found;
 }
