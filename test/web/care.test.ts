@@ -258,8 +258,10 @@ test('files that are no training and no picture leave the run that is there', op
     const status = (hasText: RegExp) => train.locator('.training-status', { hasText }).waitFor({ timeout: 240_000 });
     await train.scrollIntoViewIfNeeded();
     await train.getByLabel('Train', { exact: true }).selectOption('teacher');
-    await train.getByRole('button', { name: 'One update' }).click();
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    await train.getByRole('button', { name: 'One update' }).press('Enter');
     await status(/^Paused after update 1 /);
+    assert.equal(await focused(), 'One update', 'a button that could not be pressed meanwhile');
     const going = await page.evaluate(() => {
       const buttons = [...document.querySelectorAll<HTMLButtonElement>('#train button')];
       buttons.find(({ textContent }) => textContent === 'Play')!.click();
@@ -269,6 +271,11 @@ test('files that are no training and no picture leave the run that is there', op
     });
     assert.match(going, /^Going on/, 'and no longer paused');
     await status(/^Paused after update/);
+    await train.getByRole('button', { name: 'Stop' }).click();
+    await status(/^Stopped after update \d/);
+    await train.getByRole('button', { name: /^Go on from update/ }).press('Enter');
+    await train.getByRole('button', { name: 'Pause' }).and(page.locator(':enabled')).waitFor();
+    assert.equal(await focused(), 'Pause', 'where Go on has gone');
     await train.getByRole('button', { name: 'Stop' }).click();
     await status(/^Stopped after update \d/);
     const before = await train.locator('.training-status').innerText();

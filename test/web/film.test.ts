@@ -132,8 +132,13 @@ test('locked tokens stay when the rest is drawn again, and in the link', options
     assert.deepEqual(await locked(page), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     await press(page, 'Swap locks');
     assert.equal((await locked(page)).length, 22);
-    await press(page, 'Unlock all');
+    await page.locator('#film').getByRole('button', { name: 'Unlock all' }).press('Enter');
     assert.equal((await locked(page)).length, 0);
+    assert.equal(
+      await page.evaluate(() => document.activeElement?.textContent),
+      'Another',
+      'where Unlock all has gone',
+    );
   });
 });
 

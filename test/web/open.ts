@@ -1,18 +1,24 @@
 /** The built page in a headless Chromium, for the tests of this folder. */
-import type { Page } from 'playwright-core';
-import { missingChromium, type PageOptions, withPage } from '../../tools/browser/chromium.ts';
+import { after } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import { missingChromium, type PageOptions, startChromium, withPage } from '../../tools/browser/chromium.ts';
 import { builtSite } from './built-site.ts';
 
 /** Options for tests that need the page: they skip where Chromium is missing. */
 export const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);
 
+let browser: Promise<Browser> | undefined; // for all pages of a file
+after(async () => (await browser)?.close());
+
 /** Opens the page on one thread, as on a static host, and waits until the model is there. Errors on the page are thrown. */
 export async function openPage(use: (page: Page) => Promise<void>, how: Partial<PageOptions> = {}): Promise<void> {
   const site = await builtSite();
+  if (how.gpu !== false) browser ??= startChromium(true);
+  const shared = how.gpu === false ? undefined : await browser;
   await withPage(
     async (path) => site.get(path),
-    { isolated: false, ...how },
+    { isolated: false, ...(shared && { browser: shared }), ...how },
     async (page) => {
       const errors: Error[] = [];
       page.on('pageerror', (error) => errors.push(error));

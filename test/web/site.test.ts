@@ -11,6 +11,7 @@ import sharp from 'sharp';
 import { loadEmoji } from '../../data/index.ts';
 import { missingChromium, withPage } from '../../tools/browser/chromium.ts';
 import type { EmojiWall } from '../../tools/web/assets.ts';
+import { firstLoad, firstLoadLimit, gzipSizes } from '../../tools/web/first-load.ts';
 import type { Site } from '../../tools/web/site.ts';
 import { builtSite } from './built-site.ts';
 
@@ -50,6 +51,14 @@ test('every local link leads to a file, from a sub-path too', () => {
     '/a.html: ../d.png leads to no file',
     '/a.html: #no leads to no heading',
   ]);
+});
+
+test('the code before the first picture stays below its limit', () => {
+  const kilobytes = gzipSizes(site, firstLoad(site)).reduce((sum, { size }) => sum + size, 0);
+  assert.ok(
+    kilobytes > 50 && kilobytes <= firstLoadLimit,
+    `${kilobytes.toFixed(1)} kB; npm run web:size lists the files`,
+  );
 });
 
 test('documentation and reports lead back to the page and to each other', () => {

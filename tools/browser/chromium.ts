@@ -1,6 +1,6 @@
 /** A headless Chromium with a page of this project open. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { chromium, type Page } from 'playwright-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
 import { type Files, serve } from '../../http/index.ts';
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
@@ -31,6 +31,8 @@ export interface PageOptions {
   readonly isolated: boolean;
   /** Chromium's WebGPU and WebGL on a driver in software; true by default. */
   readonly gpu?: boolean;
+  /** A Chromium that runs, and goes on running; by default one is started and closed. Pages share no storage. */
+  readonly browser?: Browser;
   /** The folder of the host that the files are in, as '/titok/'; '/' by default. */
   readonly base?: string;
   /** What the address ends with, as '#x=train'. */
@@ -41,25 +43,27 @@ export interface PageOptions {
 
 const patience = 120_000; // ms, for each action and each wait: the cores may be busy
 
+export const startChromium = (gpu: boolean): Promise<Browser> =>
+  chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox', ...(gpu ? softwareGpu : [])] });
+
 /** Serves files, opens their index.html, lets `use` work on it, and closes everything. */
 export async function withPage<T>(
   files: Files,
-  { isolated, gpu = true, base = '/', hash = '', reducedMotion = 'no-preference' }: PageOptions,
+  { isolated, gpu = true, browser, base = '/', hash = '', reducedMotion = 'no-preference' }: PageOptions,
   use: (page: Page) => Promise<T>,
 ): Promise<T> {
   const { url, close } = await serve(files, { isolated, base });
-  const browser = await chromium.launch({
-    executablePath: EXECUTABLE,
-    args: ['--no-sandbox', ...(gpu ? softwareGpu : [])],
-  });
+  const running = browser ?? (await startChromium(gpu));
+  const context = await running.newContext({ reducedMotion });
   try {
-    const page = await browser.newPage({ reducedMotion });
+    const page = await context.newPage();
     page.setDefaultTimeout(patience);
     page.on('pageerror', (error) => console.error(`page: ${error.message}`));
     await page.goto(url + hash);
     return await use(page);
   } finally {
-    await browser.close();
+    await context.close();
+    if (running !== browser) await running.close();
     close();
   }
 }

@@ -4,6 +4,9 @@ import { gzipSync } from 'node:zlib';
 import { parseSync } from 'vite';
 import type { Site } from './site.ts';
 
+/** kB (1000 bytes) of gzipped code that the page may load before its first picture. */
+export const firstLoadLimit = 150;
+
 /**
  * The code that the page loads before its first picture: index.html, what it names, the modules that these import at once,
  * and the workers that any of them starts, with their imports. A module behind `import()` comes later, and so does a worker

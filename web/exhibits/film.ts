@@ -10,7 +10,7 @@ import { stepRow } from '../film/step-row.ts';
 import { filmStrip } from '../film/strip.ts';
 import { rowToText } from '../link.ts';
 import { classChoice } from '../ui/class-choice.ts';
-import { button, choice, h, slider } from '../ui/dom.ts';
+import { button, choice, focusKeeper, h, slider } from '../ui/dom.ts';
 import { lasso } from '../ui/lasso.ts';
 import { download, pictureView } from '../ui/picture.ts';
 
@@ -22,6 +22,7 @@ export function mount(section: HTMLElement, app: App): void {
   let settling: ReturnType<typeof setTimeout> | undefined;
   let isOwnChange = false;
   let draws = 0;
+  const keepingFocus = focusKeeper(section);
   const reduced = matchMedia('(prefers-reduced-motion: reduce)');
 
   // What is drawn.
@@ -275,13 +276,15 @@ export function mount(section: HTMLElement, app: App): void {
     scrub.limits(0, last);
     scrub.set(at);
     play.textContent = isPlaying ? 'Pause' : 'Play';
-    back.disabled = !film || at === 0;
-    forth.disabled = !film || at >= last;
-    drawAgain.textContent = locks.size > 0 ? 'Draw the rest again' : 'Another';
-    invert.hidden = unlock.hidden = locks.size === 0;
     const isAtHand = `${shown()}` === `${store.state.row}`;
-    use.hidden = take.hidden = !film?.isComplete || isAtHand;
-    save.disabled = !film?.isComplete;
+    keepingFocus(() => {
+      back.disabled = !film || at === 0;
+      forth.disabled = !film || at >= last;
+      drawAgain.textContent = locks.size > 0 ? 'Draw the rest again' : 'Another';
+      invert.hidden = unlock.hidden = locks.size === 0;
+      use.hidden = take.hidden = !film?.isComplete || isAtHand;
+      save.disabled = !film?.isComplete;
+    });
     strip.show(film?.steps ?? [], at);
   }
 

@@ -5,7 +5,7 @@ import type { Ready, Report } from '../training/messages.ts';
 import { planForm } from '../training/plan-form.ts';
 import { type Problem, Trainer } from '../training/trainer.ts';
 import { trainingView } from '../training/view.ts';
-import { button, choice, h } from '../ui/dom.ts';
+import { button, choice, focusKeeper, h } from '../ui/dom.ts';
 import { download } from '../ui/picture.ts';
 
 const firstClass = 'face-smiling';
@@ -22,6 +22,7 @@ export function mount(section: HTMLElement, app: App): void {
   let className = classNames.includes(firstClass) ? firstClass : classNames[0];
   let keeping = true;
   let startedAt = 0;
+  const keepingFocus = focusKeeper(section);
 
   // 1. The controls.
   const plan = planForm({
@@ -247,16 +248,18 @@ export function mount(section: HTMLElement, app: App): void {
   function showControls(): void {
     const isIdle = phase === 'idle';
     const isOver = run !== undefined && run.savedDone >= run.ready.plan.steps;
-    plan.lock(!isIdle || isReading);
-    main.textContent = isIdle ? (run?.file ? 'Start anew' : 'Start') : phase === 'paused' ? 'Play' : 'Pause';
-    main.disabled = isReading || phase === 'starting' || phase === 'stopping';
-    once.disabled = isIdle ? isReading || isOver : phase !== 'paused';
-    stop.disabled = isIdle || phase === 'stopping';
-    open.disabled = goOn.disabled = !isIdle || isReading;
-    save.disabled = !run?.file;
-    goOn.hidden = !isIdle || !run?.file || isOver;
-    goOn.textContent = `Go on from update ${run?.savedDone}`;
-    classes.element.hidden = plan.kind !== 'generator';
+    keepingFocus(() => {
+      plan.lock(!isIdle || isReading);
+      main.textContent = isIdle ? (run?.file ? 'Start anew' : 'Start') : phase === 'paused' ? 'Play' : 'Pause';
+      main.disabled = isReading || phase === 'starting' || phase === 'stopping';
+      once.disabled = isIdle ? isReading || isOver : phase !== 'paused';
+      stop.disabled = isIdle || phase === 'stopping';
+      open.disabled = goOn.disabled = !isIdle || isReading;
+      save.disabled = !run?.file;
+      goOn.hidden = !isIdle || !run?.file || isOver;
+      goOn.textContent = `Go on from update ${run?.savedDone}`;
+      classes.element.hidden = plan.kind !== 'generator';
+    });
   }
 
   function showRun(): void {

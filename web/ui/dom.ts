@@ -34,6 +34,29 @@ export function refill(element: HTMLElement, children: readonly HTMLElement[]): 
   if (place >= 0) children[Math.min(place, children.length - 1)]?.focus({ preventScroll: true });
 }
 
+/**
+ * For changes that hide or disable buttons of a section. A button that loses the focus so has it again when it can be pressed; of one
+ * that is hidden it goes to the first button of the row. Otherwise Enter and Space would reach nothing.
+ */
+export function focusKeeper(section: HTMLElement): (change: () => void) => void {
+  let lost: HTMLElement | undefined;
+  return (change) => {
+    const focused = document.activeElement as HTMLElement | null;
+    if (focused !== document.body) lost = undefined; // it went elsewhere
+    change();
+    if (focused && section.contains(focused) && !canBePressed(focused)) lost = focused;
+    if (!lost) return;
+    const heir = isHidden(lost)
+      ? [...(lost.closest('.row') ?? section).querySelectorAll('button')].find((b) => !isHidden(b))
+      : lost;
+    if (!heir || !canBePressed(heir)) return;
+    heir.focus({ preventScroll: true });
+    lost = undefined;
+  };
+}
+const isHidden = (element: Element): boolean => element.closest('[hidden]') !== null;
+const canBePressed = (element: Element): boolean => !isHidden(element) && !element.matches(':disabled');
+
 /** A range with its label and its value beside it. `input` hears every change. */
 export function slider(
   label: string,
