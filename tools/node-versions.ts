@@ -16,7 +16,11 @@ import { runTool } from './command.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** What a Node version can break: WebAssembly, threads, files and modules. */
-const shortSet = ['cpu/', 'data/', 'train/resume', 'cli/help'];
+const shortSet = [
+  ...['cache', 'memory', 'threads', 'kernels-gemm'].map((name) => `cpu/${name}`),
+  ...['checkpoint', 'doors', 'folder', 'hub', 'images', 'lock', 'npz', 'torch-file'].map((name) => `data/${name}`),
+  ...['train/resume', 'cli/help'],
+];
 
 function run(args: readonly string[]): void {
   const versions = args.filter((arg) => /^\d+$/.test(arg));

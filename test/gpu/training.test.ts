@@ -21,7 +21,7 @@ for (const name of ['webasm', 'webgpu']) {
 for (const [name, steps] of [
   ['gpujs-cpu', 90],
   ['webasm', 90],
-  ['webgpu', 40],
+  ['webgpu', 31],
 ] as const) {
   if (!(await openOrSkip(name))) continue;
   test(`${name}: ${steps} training steps with tensors, handles, bytes and kernels constant`, () =>

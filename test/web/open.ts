@@ -8,17 +8,17 @@ import { builtSite } from './built-site.ts';
 export const options = missingChromium ? { skip: missingChromium } : {};
 if (missingChromium) console.log(`# SKIP web: ${missingChromium}`);
 
-let browser: Promise<Browser> | undefined; // for all pages of a file
+let browser: Promise<Browser> | undefined; // for the pages of a file; one that says whether there is a GPU has its own
 after(async () => (await browser)?.close());
 
 /** Opens the page on one thread, as on a static host, and waits until the model is there. Errors on the page are thrown. */
 export async function openPage(use: (page: Page) => Promise<void>, how: Partial<PageOptions> = {}): Promise<void> {
   const site = await builtSite();
-  if (how.gpu !== false) browser ??= startChromium(true);
-  const shared = how.gpu === false ? undefined : await browser;
+  if (how.gpu === undefined) browser ??= startChromium(true);
+  const shared = how.gpu === undefined && { browser: await browser! };
   await withPage(
     async (path) => site.get(path),
-    { isolated: false, ...(shared && { browser: shared }), ...how },
+    { isolated: false, ...shared, ...how },
     async (page) => {
       const errors: Error[] = [];
       page.on('pageerror', (error) => errors.push(error));

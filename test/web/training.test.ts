@@ -289,7 +289,7 @@ for (const [device, name] of [
   ['webgpu', 'WebGPU'],
 ]) {
   test(`${device}: a GPU that is lost is a sentence, and the page goes on`, options, async () => {
-    await openPage(async (page) => {
+    const lose = async (page: Page) => {
       await choose(page, 'titok', device);
       await press(page, 'Start');
       await status(page, /^(Compiling|Drawing|Update)/);
@@ -302,6 +302,7 @@ for (const [device, name] of [
       await select(page, 'Device').selectOption('cpu');
       await press(page, /^Start/);
       await stepped(page, 1);
-    });
+    };
+    await openPage(lose, { gpu: true }); // a browser of its own, whose GPU process may go
   });
 }
