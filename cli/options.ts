@@ -43,7 +43,8 @@ export class SettingOption extends CheckedOption {
 export function addSettings(command: Command, schema: z.ZodType, fallback: (setting: Setting) => string): Command {
   for (const setting of settingsOf(schema)) {
     const range = setting.type === 'boolean' || setting.range === 'text' ? '' : `${setting.range.replace(/^a /, '')}; `;
-    const option = new SettingOption(setting, `${setting.about} (${range}${fallback(setting)})`);
+    const off = setting.type === 'boolean' && setting.default ? 'switches off: ' : '';
+    const option = new SettingOption(setting, `${off}${setting.about} (${range}${fallback(setting)})`);
     command.addOption(option);
     if (option.negate) command.setOptionValue(option.attributeName(), undefined); // commander calls --no-… given, as true
   }

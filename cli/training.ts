@@ -216,6 +216,7 @@ function expectIntended({ name, resume, overwrite }: TrainingGiven, folder: RunF
   if (resume && overwrite) {
     throw new OptionError('--overwrite: expected one of --resume and --overwrite, got both. Choose one.');
   }
+  if (resume && folder.trained.length === 0) console.error(`--resume: run '${name}' has nothing to go on with yet.`);
   const trained = folder.trained.filter((name) => stage === undefined || name === stage.name);
   if (resume || overwrite || trained.length === 0) return;
   throw new OptionError(

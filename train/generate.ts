@@ -40,7 +40,7 @@ export interface GenerateOptions {
   readonly count?: number;
   /** Default 0: the same pictures every time. */
   readonly seed?: number;
-  /** Pictures that are computed at once, at most; they do not depend on it. Default: as many as fit into some 1 GiB. */
+  /** Pictures that are computed at once, at most; they depend on it by rounding alone. Default: as many as fit into some 1 GiB. */
   readonly batchSize?: number;
   /** Sampling settings that differ from those that the generator was trained with. */
   readonly sampling?: SamplingOptions | DiffusionOptions;

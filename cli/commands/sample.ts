@@ -37,7 +37,7 @@ import { showShare } from '../progress.ts';
 const sampleSettings = group({
   count: count(12, 'pictures of each class', { most: 1_000_000 }),
   seed: seed(0, 'of the samples'),
-  batchSize: count(8, 'pictures computed at once, at most; they do not depend on it'),
+  batchSize: count(8, 'pictures computed at once, at most; they depend on it by rounding alone'),
 });
 const stageSettings = group({ stage: oneOf(drawingStages, 'generator', 'of the run: what draws') });
 /** The settings of sampling that only diffusion has. */
@@ -110,12 +110,19 @@ export function addSample(program: Command): void {
         const options = { count, seed, sampling, ...batch, stage: given.stage };
         return console.log(await writeEach(from, wanted, options, given.folder));
       }
+      expectOption(
+        count <= mostOfClass,
+        '--count',
+        `at most ${mostOfClass.toLocaleString('en')} pictures of a class in one file`,
+        count.toLocaleString('en'),
+        'Write each to a file of its own with --folder.',
+      );
       const sheet = planSheet(wanted, count, imageSize);
       const output = prepareOutput(given.output ?? join(folder, 'sampled.png'));
       if (sheet.each < count || sheet.rows < wanted.length) {
         console.error(
           `${output} will show ${sheet.each} of ${count} pictures of ${sheet.rows} of ${wanted.length} classes: that is ` +
-            'what fits into one file. Name a --class for more of it.',
+            `what fits into one file. ${wanted.length > 1 ? 'Name a --class for more of it' : 'Write all with --folder'}.`,
         );
       }
       const shown = wanted.slice(0, sheet.rows);

@@ -38,7 +38,8 @@ function lastOfEach(args: readonly string[]): string[] {
   );
 }
 
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+/** The program's file. */
+export const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const tsx = import.meta.resolve('tsx');
 
 /** Starts a command in a program of its own. @param preload  modules to run before it */

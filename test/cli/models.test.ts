@@ -157,6 +157,10 @@ const mistakes: [command: string, message: RegExp][] = [
     'tokenize x.png --model a.safetensors --checkpoint b',
     /^--checkpoint: expected one of --model and --checkpoint, got both/,
   ],
+  [
+    'sample --model small.safetensors --count 10001',
+    /^--count: expected at most 10,000 pictures of a class in one file, got 10,001\. Write each .* --folder\.$/m,
+  ],
   ['sample --model=', /^--model: expected a value, got ''\.$/],
   ['sample --model ./nothing', /^\.\/nothing: expected a readable file of weights, got ENOENT/],
   ['sample --model runs/small/generator.safetensors', /got the checkpoint of a training\. Name its run instead/],

@@ -77,12 +77,13 @@ test('interrupted in every stage, it goes on with that stage and trains none twi
     const settle = interruptAfter(5, 'runs/parts', stage);
     const finished = stages.slice(0, i).map((name) => `runs/parts/${name}.safetensors`);
     const before = finished.map((path) => statSync(path).mtimeMs);
-    const { status, out, err } = await titok(t, ...quickstart('parts', ...(i > 0 ? ['--resume'] : [])));
+    const { status, out, err } = await titok(t, ...quickstart('parts', '--resume'));
     settle();
     assert.equal(status, 130, err);
+    assert.equal(err.includes("--resume: run 'parts' has nothing to go on with yet."), i === 0);
     assert.match(
       err,
-      new RegExp(`^${stage}: stopped after \\d+ of 12 updates; saved in runs/parts/${stage}\\.safetensors\\.`),
+      new RegExp(`^${stage}: stopped after \\d+ of 12 updates; saved in runs/parts/${stage}\\.safetensors\\.`, 'm'),
     );
     for (const name of stages.slice(0, Math.max(0, i - 1)))
       assert.ok(out.includes(`${name}: 12 of 12 updates are done`));
