@@ -32,13 +32,10 @@ export function watchOutput(): void {
     stream.on('error', ({ code = '', message }: NodeJS.ErrnoException) => {
       const gone = readerIsGone.includes(code);
       request ??= gone ? { status: 128 + 13 } : { status: 1, message: `${name}: expected to write, got ${message}.` };
-      process.exitCode ||= request.status;
+      process.exitCode ||= request.status; // the error of a last write comes when the command is over
     });
   }
 }
-
-/** Waits until stdout has taken what was printed, or has failed: the error of a last write comes when a command is over. */
-export const outputWritten = (): Promise<void> => new Promise((resolve) => process.stdout.write('', () => resolve()));
 
 /** SIGBREAK is Ctrl-Break on Windows, where closing the window sends SIGHUP. */
 const signals = [

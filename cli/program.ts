@@ -18,7 +18,7 @@ import { addTokenize } from './commands/tokenize.ts';
 import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
 import { addWatch } from './commands/watch.ts';
-import { forgetStopRequest, Interrupted, outputWritten, stopRequest } from './interruption.ts';
+import { forgetStopRequest, Interrupted, stopRequest } from './interruption.ts';
 import { quoted } from './made-by.ts';
 import { checkOptions } from './options.ts';
 import { commandOf, explain } from './suggest.ts';
@@ -69,7 +69,6 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   });
   try {
     await program.parseAsync(args, { from: 'user' });
-    await outputWritten();
     return statusAfter(0);
   } catch (error) {
     if (!(error instanceof CommanderError)) {

@@ -38,8 +38,7 @@ function lastOfEach(args: readonly string[]): string[] {
   );
 }
 
-/** The program's file. */
-export const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const tsx = import.meta.resolve('tsx');
 
 /** Starts a command in a program of its own. @param preload  modules to run before it */

@@ -1,32 +1,11 @@
 /** Ctrl-C, other signals, a closed pipe, kill -9 and a full disk in the middle of a training: nothing that was saved is lost, and --resume goes on. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { forgetStopRequest, SignalWatch } from '../../cli/interruption.ts';
-import {
-  interruptAfter,
-  logged,
-  main,
-  quick,
-  small,
-  startTitok,
-  titok,
-  workIn,
-  writePictures,
-} from './command-line.ts';
+import { interruptAfter, logged, quick, small, startTitok, titok, workIn, writePictures } from './command-line.ts';
 
 const folder = workIn(mkdtempSync(join(tmpdir(), 'titok-test-')));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -178,24 +157,6 @@ test('an output that nobody reads: info ends without a word', async () => {
   child.stdout.destroy();
   const { status, err } = await ended;
   assert.deepEqual([status, err], [141, '']);
-});
-
-const fullDisk = '/dev/full';
-test('an output that has no room is said, though the command is over', {
-  skip: existsSync(fullDisk) ? false : `expected ${fullDisk}, got none on this system`,
-}, () => {
-  const stdout = openSync(fullDisk, 'w');
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), main, 'info', 'emoji-32'],
-    {
-      stdio: ['ignore', stdout, 'pipe'],
-      encoding: 'utf8',
-    },
-  );
-  closeSync(stdout);
-  assert.equal(status, 1);
-  assert.match(stderr, /stdout: expected to write, got ENOSPC: no space left on device, write\.$/m);
 });
 
 test('kill -9 between a save and its log: each update stays in the log once', async (t) => {
